@@ -1,0 +1,60 @@
+// The decision log: JSON lines through winston (its only home, with file-transport.ts and ops.ts).
+// A decision is durable before any effect; what cannot be written refuses its call (R-60).
+import { LEVEL, MESSAGE } from 'triple-beam';
+import winston from 'winston';
+import { FileTransport, type FileTransportOptions, WRITTEN } from './file-transport.ts';
+import type { AlertRecord, AuditRecord, DecisionRecord, EventRecord, OutcomeRecord } from './records.ts';
+
+export interface AuditLog {
+  /** Rejects when the record is not durable: nothing may happen then. */
+  decided(record: DecisionRecord): Promise<void>;
+  /** Resolves when written; a failure makes `failure` known and is not thrown, the effect has happened. */
+  finished(record: OutcomeRecord): Promise<void>;
+  /** Rejects when not durable: an alert is an obligation, and a failed obligation refuses. */
+  alert(record: AlertRecord): Promise<void>;
+  event(record: EventRecord): Promise<void>;
+  /** Why the log cannot be written at present, for /readyz. */
+  readonly failure: string | undefined;
+  close(): Promise<void>;
+}
+
+export interface AuditOptions extends FileTransportOptions {
+  /** Fields of every record, under `labels` as OPA has it: who wrote it. */
+  labels: Record<string, string>;
+}
+
+/** JSON.stringify escapes CR, LF and control characters, so one record is one line (R-62). */
+const line = winston.format((entry) => {
+  entry[MESSAGE] = JSON.stringify(entry);
+  return entry;
+});
+
+/** Throws when the file cannot be opened. */
+export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
+  const transport = new FileTransport(options);
+  const logger = winston.createLogger({ level: 'info', format: line(), transports: [transport] });
+  let closed = false;
+
+  const write = (level: 'info' | 'warn', record: AuditRecord): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (closed) return reject(new Error('the decision log is closed'));
+      const written = (error?: Error) => (error ? reject(error) : resolve());
+      logger.write({ level, [LEVEL]: level, message: record.type, ...record, labels, [WRITTEN]: written });
+    });
+
+  return {
+    decided: (record) => write('info', record),
+    finished: (record) => write('info', record).catch(() => {}),
+    alert: (record) => write('warn', record),
+    event: (record) => write('info', record).catch(() => {}),
+    get failure() {
+      return transport.failure && 'the decision log cannot be written';
+    },
+    async close() {
+      closed = true;
+      await transport.flushed();
+      logger.close();
+      await transport.shut();
+    },
+  };
+}

@@ -1,0 +1,31 @@
+// The operational log: for whoever runs the process. JSON lines on standard error, or short coloured
+// lines on a terminal. It carries no record of calls; that is the decision log's task.
+import winston from 'winston';
+
+export interface OpsLog {
+  info(message: string, fields?: Record<string, string | number>): void;
+  warn(message: string, fields?: Record<string, string | number>): void;
+  error(message: string, fields?: Record<string, string | number>): void;
+}
+
+export function createOpsLog(level = 'info'): OpsLog {
+  const { format } = winston;
+  const terminal = process.stderr.isTTY && !process.env.NO_COLOR;
+  const fields = (entry: Record<string, unknown>) =>
+    Object.entries(entry)
+      .filter(([key]) => !['level', 'message', 'timestamp'].includes(key))
+      .map(([key, value]) => ` ${key}=${String(value)}`)
+      .join('');
+  const logger = winston.createLogger({
+    level,
+    format: terminal
+      ? format.combine(format.colorize(), format.printf((entry) => `${entry.level}: ${String(entry.message)}${fields(entry)}`))
+      : format.combine(format.timestamp(), format.json()),
+    transports: [new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] })],
+  });
+  return {
+    info: (message, extra) => void logger.info(message, extra),
+    warn: (message, extra) => void logger.warn(message, extra),
+    error: (message, extra) => void logger.error(message, extra),
+  };
+}

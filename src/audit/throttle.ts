@@ -1,0 +1,27 @@
+// Bounds how many records strangers can cause: refused credentials cost nothing to send, and must
+// not fill the disk that decisions are written to. What is left out is counted in the next record.
+
+export interface Throttle {
+  /** Number of records left out since the last one when this one may be written, else undefined. */
+  admit(now: number): number | undefined;
+}
+
+export function createThrottle(perSecond: number): Throttle {
+  let second = 0;
+  let admitted = 0;
+  let suppressed = 0;
+  return {
+    admit(now) {
+      const current = Math.floor(now / 1000);
+      if (current !== second) [second, admitted] = [current, 0];
+      if (admitted >= perSecond) {
+        suppressed += 1;
+        return undefined;
+      }
+      admitted += 1;
+      const left = suppressed;
+      suppressed = 0;
+      return left;
+    },
+  };
+}

@@ -1,0 +1,68 @@
+// `sallyport serve`: runs until it is told to stop, then stops gracefully.
+import { relative, resolve } from 'node:path';
+import { type Config, loadConfig } from '../config/load.ts';
+import { OperatorError } from '../core/errors.ts';
+import { type Connector, startConnector, VERSION } from '../connector.ts';
+import { type Demo, prepareDemo } from '../demo/start.ts';
+import { paint, print, printJson, progress } from './output.ts';
+
+export interface ServeOptions {
+  config?: string;
+  port?: string;
+  json?: boolean;
+}
+
+const STATE_DIR = '.sallyport';
+
+export async function serve(options: ServeOptions): Promise<void> {
+  const port = portOf(options.port ?? process.env.PORT);
+  const demo = options.config === undefined ? await prepareDemo({ stateDir: resolve(STATE_DIR) }) : undefined;
+  let connector: Connector;
+  try {
+    const config = withPort(demo?.config ?? loadConfig(options.config as string), port);
+    connector = await startConnector({ config, env: demo?.env ?? process.env, progress });
+    announce(connector, config, demo, options.json === true);
+  } catch (thrown) {
+    await demo?.legacy.close();
+    throw thrown;
+  }
+
+  await new Promise<void>((stop) => {
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
+  });
+  progress('stopping: calls in flight may finish');
+  await connector.close();
+  await demo?.legacy.close();
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) throw new OperatorError(`the port is "${text.slice(0, 20)}"; give a number from 0 to 65535`);
+  return Number(text);
+}
+
+const withPort = (config: Config, port: number | undefined): Config => (port === undefined ? config : { ...config, listen: { ...config.listen, port } });
+
+function announce(connector: Connector, config: Config, demo: Demo | undefined, json: boolean): void {
+  const show = (path: string) => relative('', path) || '.';
+  if (json) {
+    printJson({ url: connector.url, policy_revision: connector.policy.revision, wasm_sha256: connector.policy.wasmSha256, decision_log: config.audit.file, ...(demo && { key_file: demo.keyFile, legacy_url: demo.legacy.url }) });
+    return;
+  }
+  const row = (label: string, text: string) => print(`  ${paint('dim', label.padEnd(14))}${text}`);
+  print(`${paint('bold', `Sallyport ${VERSION}`)} is ready`);
+  print();
+  row('MCP endpoint', paint('cyan', connector.url));
+  if (demo) row('legacy system', `${demo.legacy.url} (embedded demo)`);
+  row('policy', `${show(config.policy.dir)}  revision ${connector.policy.revision}`);
+  row('decision log', show(config.audit.file));
+  if (!demo) return;
+  row('client', `demo-agent, key in ${show(demo.keyFile)}`);
+  print();
+  print('Call a tool from another terminal:');
+  print();
+  const call = `npx mcp-inspector-cli --cli ${connector.url} --transport http --header "Authorization: Bearer $(cat ${show(demo.keyFile)})"`;
+  print(`  ${call} --method tools/list`);
+  print(`  ${call} --method tools/call --tool-name stock_get --tool-arg sku=A-1`);
+}

@@ -1,0 +1,78 @@
+// The one schema of connector.yaml. Strict everywhere; published for editors as
+// docs/connector.schema.json (generated, compared by `npm run check`).
+import { z } from 'zod';
+import { backendSchema } from './backend-schema.ts';
+import { toolSchema } from './tool-schema.ts';
+
+const seconds = z.int().positive();
+const bits = (max: number) => z.int().min(1).max(max);
+const url = z.url({ protocol: /^https?$/ });
+
+/** Symmetric algorithms and "none" are not in the list: a leaked public key must not sign. */
+const algorithm = z.enum(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512']);
+
+const keys = z.strictObject({
+  file: z.string().describe('Client records with hashed API keys; written by "sallyport client add"'),
+});
+
+const jwt = z.strictObject({
+  issuer: z.string().min(1),
+  audience: z.string().min(1).describe('What "aud" must contain: usually the public URL of this connector'),
+  jwks: z.union([z.strictObject({ url }), z.strictObject({ file: z.string() })]),
+  algorithms: z.array(algorithm).min(1).default(['ES256', 'EdDSA', 'PS256', 'RS256']),
+  types: z.array(z.string()).min(1).default(['at+jwt', 'JWT']).describe('Accepted "typ" header values'),
+  clock_skew_seconds: z.int().min(0).max(300).default(30),
+  claims: z
+    .strictObject({
+      client_id: z.string().default('client_id'),
+      roles: z.string().default('roles'),
+      scopes: z.string().default('scope'),
+    })
+    .prefault({})
+    .describe('Claim names, or JSON pointers into the claims when they start with "/"'),
+});
+
+export const connectorSchema = z.strictObject({
+  version: z.literal(1),
+  listen: z
+    .strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65535).default(8787) })
+    .prefault({}),
+  public_url: url.optional().describe('URL of /mcp as clients see it; default: the listening address'),
+  allowed_hosts: z.array(z.string()).default([]).describe('Host header values to accept besides loopback names and the host of public_url'),
+  allowed_origins: z.array(z.string()).default([]).describe('Origin header values to accept; browsers send one, MCP clients do not'),
+  proxy_hops: z.int().min(0).max(10).default(0).describe('How many trusted proxies stand before the connector and append to X-Forwarded-For'),
+  network_prefix: z.strictObject({ ipv4: bits(32).default(24), ipv6: bits(128).default(64) }).prefault({}),
+  limits: z
+    .strictObject({
+      body_bytes: z.int().min(1024).max(16_777_216).default(262_144),
+      nesting: z.int().min(4).max(200).default(32),
+      request_seconds: seconds.default(60),
+      shutdown_seconds: seconds.default(10),
+      handle_seconds: seconds.default(86_400).describe('How long a handle lives'),
+      clients: z.int().positive().default(100_000).describe('Most clients remembered at once; more are refused'),
+    })
+    .prefault({}),
+  state_dir: z.string().default('.sallyport').describe('Keys and the decision log; created with mode 0700'),
+  identity: z
+    .strictObject({ keys: keys.optional(), jwt: jwt.optional() })
+    .refine((i) => i.keys !== undefined || i.jwt !== undefined, { message: 'configure identity.keys, identity.jwt or both' }),
+  policy: z
+    .strictObject({
+      dir: z.string().optional().describe('Policy folder; default: the one that comes with Sallyport'),
+      budget_ms: z.int().positive().default(250),
+    })
+    .prefault({}),
+  audit: z
+    .strictObject({
+      file: z.string().optional().describe('Decision log; default: decisions.jsonl in state_dir'),
+      durability: z
+        .enum(['disk', 'os'])
+        .default('disk')
+        .describe('disk: a decision is on disk before the call is made (fdatasync, many records at once); os: it has left the process'),
+    })
+    .prefault({}),
+  backends: z.record(z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/), backendSchema),
+  tools: z.record(z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/), toolSchema),
+});
+
+export type ConnectorFile = z.infer<typeof connectorSchema>;

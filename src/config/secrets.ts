@@ -1,0 +1,41 @@
+// Resolves credential references. Secrets come from files or the environment only (R-48), so a
+// connector.yaml copied to another host opens no session there.
+import { readFileSync } from 'node:fs';
+import { OperatorError, messageOf } from '../core/errors.ts';
+import { refuseReadableByOthers } from '../core/private-file.ts';
+import { Secret } from '../core/secret.ts';
+import type { SecretRef } from './backend-schema.ts';
+
+/** Throws an OperatorError that names the reference, never the value. */
+export function resolveSecret(ref: SecretRef, label: string, env: NodeJS.ProcessEnv = process.env): Secret {
+  if ('env' in ref) {
+    const value = env[ref.env];
+    if (!value) throw new OperatorError(`${label}: the environment variable ${ref.env} is not set`);
+    return new Secret(value);
+  }
+  refuseReadableByOthers(ref.file);
+  let text: string;
+  try {
+    text = readFileSync(ref.file, 'utf8');
+  } catch (thrown) {
+    throw new OperatorError(`${label}: ${messageOf(thrown)}`);
+  }
+  const value = text.replace(/\r?\n$/, '');
+  if (value === '') throw new OperatorError(`${label}: ${ref.file} is empty`);
+  return new Secret(value);
+}
+
+/** All credentials of one backend; every problem in one error. */
+export function resolveCredentials(refs: Record<string, SecretRef>, backend: string, env?: NodeJS.ProcessEnv): Record<string, Secret> {
+  const problems: string[] = [];
+  const values: Record<string, Secret> = {};
+  for (const [name, ref] of Object.entries(refs)) {
+    try {
+      values[name] = resolveSecret(ref, `backends.${backend}.credentials.${name}`, env);
+    } catch (thrown) {
+      problems.push(messageOf(thrown));
+    }
+  }
+  if (problems.length > 0) throw new OperatorError(problems.join('\n'));
+  return values;
+}

@@ -1,0 +1,36 @@
+// R-44: a value that must not appear in a log, an error, a template or a crash dump. It prints
+// `[redacted]` wherever a value is turned into text; the one way to the value is `reveal()`, which
+// is easy to search for in a review.
+import { inspect } from 'node:util';
+
+export const REDACTED = '[redacted]';
+
+/** Holds a value of type T and never prints it. */
+export class Secret<T = string> {
+  readonly #value: T;
+
+  constructor(value: T) {
+    this.#value = value;
+  }
+
+  /** The value itself. Call it only where the value leaves for the one place it is meant for. */
+  reveal(): T {
+    return this.#value;
+  }
+
+  toString(): string {
+    return REDACTED;
+  }
+
+  toJSON(): string {
+    return REDACTED;
+  }
+
+  [Symbol.toPrimitive](): string {
+    return REDACTED;
+  }
+
+  [inspect.custom](): string {
+    return REDACTED;
+  }
+}

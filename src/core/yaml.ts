@@ -1,0 +1,98 @@
+// The only home of the yaml package: reads a YAML file against a strict schema and reports every
+// problem at once, each with the file, the line and the path (STYLE habit 7).
+import { LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
+import type { z } from 'zod';
+
+/** One thing wrong with a file. `line` is 1-based; 0 when the file as a whole is meant. */
+export interface Problem {
+  file: string;
+  line: number;
+  path: string;
+  message: string;
+}
+
+export type YamlResult<T> = { ok: true; value: T; at: (path: PropertyKey[]) => number } | { ok: false; problems: Problem[] };
+
+export interface YamlOptions {
+  /** Name used in problems. */
+  file: string;
+  /** When given, `${NAME}` in any string is replaced from here; `$${` is a literal `${`. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** Parses `text` and checks it against `schema`. Duplicate keys, anchors that explode and tabs are problems too. */
+export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOptions): YamlResult<T> {
+  const { file } = options;
+  const lines = new LineCounter();
+  const document = parseDocument<ParsedNode>(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const problem = (line: number, path: PropertyKey[], message: string): Problem => ({
+    file,
+    line,
+    path: path.map(String).join('.'),
+    message,
+  });
+  const syntax = [...document.errors, ...document.warnings].map((e) => problem(lines.linePos(e.pos[0]).line, [], e.message));
+  if (syntax.length > 0) return { ok: false, problems: syntax };
+
+  const lineOf = (path: PropertyKey[]): number => {
+    for (let depth = path.length; depth >= 0; depth--) {
+      const node = document.getIn(path.slice(0, depth), true) as Node | undefined;
+      const start = node && typeof node === 'object' && 'range' in node ? node.range?.[0] : undefined;
+      if (start !== undefined) return lines.linePos(start).line;
+    }
+    return 1;
+  };
+
+  const expansion: Problem[] = [];
+  if (options.env) {
+    const env = options.env;
+    visit(document, {
+      Scalar(_key, node) {
+        if (typeof node.value !== 'string') return;
+        node.value = node.value.replaceAll(/(\$?)\$\{([^}]*)\}/g, (whole, escaped: string, name: string) => {
+          if (escaped) return whole.slice(1);
+          const value = env[name];
+          if (value !== undefined) return value;
+          const line = node.range ? lines.linePos(node.range[0]).line : 1;
+          expansion.push(problem(line, [], `the environment variable ${name} is not set; set it or write $\${${name}} for the text itself`));
+          return '';
+        });
+      },
+    });
+  }
+  let raw: unknown;
+  try {
+    raw = document.toJS({ maxAliasCount: 50 });
+  } catch (thrown) {
+    return { ok: false, problems: [problem(1, [], thrown instanceof Error ? thrown.message : String(thrown))] };
+  }
+  const checked = schema.safeParse(raw);
+  const problems = [...expansion];
+  if (!checked.success) problems.push(...flatten(checked.error.issues).map((i) => problem(lineOf(i.path), i.path, i.message)));
+  if (problems.length > 0) return { ok: false, problems: problems.sort((a, b) => a.line - b.line) };
+  return { ok: true, value: checked.data as T, at: lineOf };
+}
+
+type Issue = { path: PropertyKey[]; message: string };
+
+/** Names each unknown key on its own line, and for a choice reports the branch that came closest. */
+function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []): Issue[] {
+  return issues.flatMap((issue): Issue[] => {
+    const path = [...parent, ...issue.path];
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ path: [...path, key], message: `unknown key "${key}"` }));
+    }
+    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      const branches = issue.errors.map((errors) => flatten(errors, path));
+      const closest = branches.filter((b) => !b.some((i) => i.path.length === path.length && i.message.startsWith('Invalid input: expected')));
+      return closest[0] ?? branches.sort((a, b) => a.length - b.length)[0] ?? [];
+    }
+    return [{ path, message: issue.message }];
+  });
+}
+
+/** One problem as a line of text: `connector.yaml:12 tools.stock_get.effect: …`. */
+export function formatProblem(p: Problem): string {
+  const where = p.line > 0 ? `${p.file}:${p.line}` : p.file;
+  return p.path ? `${where} ${p.path}: ${p.message}` : `${where} ${p.message}`;
+}

@@ -1,0 +1,84 @@
+// Loads a policy folder: the compiled WASM if it still belongs to the Rego sources, else a fresh
+// compilation, else one clear error. Nothing is ever served on a stale policy.
+import { existsSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { OperatorError } from '../core/errors.ts';
+import { canonicalJson } from '../core/json.ts';
+import { formatProblem, parseYaml } from '../core/yaml.ts';
+import { z } from 'zod';
+import { compile, type Compiled } from './compiler.ts';
+import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
+import { findOpa, noCompilerError } from './opa.ts';
+import { type Settings, settingsSchema } from './settings.ts';
+
+/** A policy that may be evaluated, with the names an auditor knows it by. */
+export interface Bundle {
+  module: WebAssembly.Module;
+  settings: Settings;
+  manifest: Manifest;
+  wasmSha256: string;
+  /** First 16 hex digits of the SHA-256 over the WASM and the settings: one name for both. */
+  revision: string;
+}
+
+export interface LoadOptions {
+  progress?: (line: string) => void;
+  env?: NodeJS.ProcessEnv;
+}
+
+export async function loadBundle(dir: string, options: LoadOptions = {}): Promise<Bundle> {
+  const settings = loadSettings(dir);
+  const { wasm, manifest } = readCompiled(dir) ?? (await recompile(dir, options));
+  let module: WebAssembly.Module;
+  try {
+    module = new WebAssembly.Module(new Uint8Array(wasm));
+  } catch {
+    throw new OperatorError(`${join(dir, 'compiled', 'policy.wasm')} is not a WebAssembly module; run "sallyport policy build"`);
+  }
+  const wasmSha256 = sha256(wasm);
+  return { module, settings, manifest, wasmSha256, revision: sha256(`${wasmSha256}\n${canonicalJson(settings)}`).slice(0, 16) };
+}
+
+/** The compiled policy when manifest, WASM and sources agree; undefined when any of them does not. */
+export function readCompiled(dir: string): Compiled | undefined {
+  const [wasmFile, manifestFile] = [join(dir, 'compiled', 'policy.wasm'), join(dir, 'compiled', 'manifest.json')];
+  if (!existsSync(wasmFile) || !existsSync(manifestFile)) return undefined;
+  const wasm = readFileSync(wasmFile);
+  const manifest = parseManifest(readFileSync(manifestFile, 'utf8'));
+  if (!manifest || manifest.wasm_sha256 !== sha256(wasm)) return undefined;
+  return differingSources(manifest.sources, hashSources(dir)).length === 0 ? { wasm, manifest } : undefined;
+}
+
+/** Reads and checks data.yaml. Every problem at once, with file and line. */
+export function loadSettings(dir: string): Settings {
+  const file = join(dir, 'data.yaml');
+  if (!existsSync(file)) throw new OperatorError(`${file} is missing: a policy folder holds sallyport/*.rego and data.yaml`);
+  const parsed = parseYaml(readFileSync(file, 'utf8'), z.strictObject({ settings: settingsSchema }), { file: relative('', file) || file });
+  if (!parsed.ok) throw new OperatorError(parsed.problems.map(formatProblem).join('\n'));
+  return parsed.value.settings;
+}
+
+async function recompile(dir: string, { progress = () => {}, env = process.env }: LoadOptions): Promise<Compiled> {
+  const sources = hashSources(dir);
+  if (Object.keys(sources).length === 0) throw new OperatorError(`${join(dir, 'sallyport')} holds no Rego source`);
+  const why = `the compiled policy in ${join(dir, 'compiled')} does not belong to the Rego sources${staleNames(dir, sources)}`;
+  const opa = await findOpa({ env, progress });
+  if (!opa) throw noCompilerError(why);
+  progress(`${why}: compiling with OPA ${opa.version} (${opa.source}); "sallyport policy build" keeps the result`);
+  return compile(dir, opa);
+}
+
+function staleNames(dir: string, sources: Record<string, string>): string {
+  const file = join(dir, 'compiled', 'manifest.json');
+  const manifest = existsSync(file) ? parseManifest(readFileSync(file, 'utf8')) : undefined;
+  const names = manifest ? differingSources(manifest.sources, sources) : [];
+  return names.length > 0 ? ` (changed: ${names.join(', ')})` : '';
+}
+
+function parseManifest(text: string): Manifest | undefined {
+  try {
+    return manifestSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,112 @@
+// Finds the OPA compiler, and builds it from the pinned Go module when it must. No npm package
+// ships one, and a machine that only serves never needs it.
+import { execFile, spawn } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { messageOf, OperatorError } from '../core/errors.ts';
+import { PACKAGE_ROOT } from '../core/paths.ts';
+
+const run = promisify(execFile);
+const TOOL_DIR = join(PACKAGE_ROOT, 'tools', 'opa');
+
+export interface Opa {
+  path: string;
+  version: string;
+  /** Where it was found: shown to the user, since a wrong compiler is hard to see otherwise. */
+  source: '$OPA' | 'PATH' | 'go tool';
+}
+
+export interface FindOpaOptions {
+  env?: NodeJS.ProcessEnv;
+  /** Told one line before something slow begins. */
+  progress?: (line: string) => void;
+}
+
+/** The version pinned in tools/opa/go.mod, "1.22.2". Undefined in an installation without tools/. */
+export function pinnedVersion(): string | undefined {
+  const file = join(TOOL_DIR, 'go.mod');
+  if (!existsSync(file)) return undefined;
+  return /open-policy-agent\/opa v(\S+)/.exec(readFileSync(file, 'utf8'))?.[1];
+}
+
+/**
+ * `$OPA`, else an `opa` on PATH of the pinned minor version, else the Go tool, built once into a
+ * cache. Undefined when none can be had. A `$OPA` that does not run is an error: it was asked for.
+ */
+export async function findOpa({ env = process.env, progress = () => {} }: FindOpaOptions = {}): Promise<Opa | undefined> {
+  const pinned = pinnedVersion();
+  if (env.OPA) {
+    const version = await versionOf(env.OPA);
+    if (version === undefined) throw new OperatorError(`$OPA is ${env.OPA}, which does not run as OPA. Point it at an opa binary or unset it.`);
+    return { path: env.OPA, version, source: '$OPA' };
+  }
+  const onPath = which('opa', env);
+  if (onPath) {
+    const version = await versionOf(onPath);
+    if (version && (!pinned || minor(version) === minor(pinned))) return { path: onPath, version, source: 'PATH' };
+    progress(`the opa on PATH is ${version ?? 'unusable'}, not ${pinned}: not used`);
+  }
+  return pinned ? buildGoTool(pinned, env, progress) : undefined;
+}
+
+/** The single error for "the policy must be compiled and no compiler can be had". */
+export function noCompilerError(why: string): OperatorError {
+  return new OperatorError(
+    `${why}, and no OPA compiler was found. Install Go (the pinned OPA ${pinnedVersion() ?? ''} is then built by itself), ` +
+      'or put an opa of that version on PATH, or set $OPA to its path.',
+  );
+}
+
+async function buildGoTool(version: string, env: NodeJS.ProcessEnv, progress: (line: string) => void): Promise<Opa | undefined> {
+  const cache = join(TOOL_DIR, '.cache');
+  const path = join(cache, `opa-${version}${process.platform === 'win32' ? '.exe' : ''}`);
+  if (existsSync(path) && (await versionOf(path)) === version) return { path, version, source: 'go tool' };
+  const go = which('go', env);
+  if (!go) return undefined;
+  progress(`building OPA ${version} once with ${go} (about a minute)`);
+  mkdirSync(cache, { recursive: true });
+  // Built beside and renamed: a build that was interrupted leaves nothing that looks like a compiler.
+  const partial = `${path}.${process.pid}`;
+  const failure = await new Promise<string | undefined>((resolve) => {
+    const build = spawn(go, ['build', '-trimpath', '-o', partial, 'github.com/open-policy-agent/opa'], {
+      cwd: TOOL_DIR,
+      env: { ...env, CGO_ENABLED: '0' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let errors = '';
+    build.stderr.on('data', (chunk: Buffer) => {
+      errors = (errors + chunk.toString()).slice(-2000);
+    });
+    build.on('error', (error) => resolve(messageOf(error)));
+    build.on('close', (code) => resolve(code === 0 ? undefined : errors));
+  });
+  if (failure !== undefined) throw new OperatorError(`building OPA ${version} in ${TOOL_DIR} failed:\n${failure}`);
+  renameSync(partial, path);
+  progress(`OPA ${version} is ready`);
+  return { path, version, source: 'go tool' };
+}
+
+async function versionOf(path: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await run(path, ['version'], { timeout: 20_000 });
+    return /^Version: (\S+)/m.exec(stdout)?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+function which(name: string, env: NodeJS.ProcessEnv): string | undefined {
+  const names = process.platform === 'win32' ? [`${name}.exe`] : [name];
+  for (const dir of (env.PATH ?? '').split(delimiter).filter(Boolean)) {
+    for (const candidate of names.map((n) => join(dir, n))) {
+      try {
+        accessSync(candidate, constants.X_OK);
+        return candidate;
+      } catch {}
+    }
+  }
+  return undefined;
+}
+
+const minor = (version: string): string => version.split('.').slice(0, 2).join('.');

@@ -1,0 +1,31 @@
+// Reason codes the connector gives itself, when no policy decision stands behind a refusal. Policy
+// reason codes live in the METADATA of the policies; the two sets do not overlap.
+
+export const REFUSALS = {
+  'decision.undefined': 'The policy gave no result.',
+  'decision.error': 'The policy could not be evaluated.',
+  'decision.malformed': 'The policy result does not have the shape of the contract.',
+  'decision.unknown_obligation': 'The decision orders something this connector does not know.',
+  'decision.over_budget': 'The policy took longer than its budget.',
+  'obligation.failed': 'What the decision ordered could not be done.',
+  'facts.unavailable': 'What is known about the client could not be read.',
+  'audit.unavailable': 'The decision could not be recorded.',
+  'call.unknown_tool': 'No tool has this name.',
+  'call.invalid_arguments': 'The arguments do not match the schema of the tool.',
+  'call.cancelled': 'The client cancelled the call.',
+  'session.login_failed': 'The backend did not accept the login.',
+  'session.unavailable': 'The backend session could not be read or stored.',
+  'session.revoked': 'The backend session was revoked while the call was on its way.',
+  'session.expired': 'The backend ended the session; a write is not repeated.',
+  'backend.request_unbuildable': 'The arguments cannot be put into the request safely.',
+  'backend.rejected': 'The backend refused the request.',
+  'backend.unavailable': 'The backend did not answer.',
+  'backend.deadline': 'The backend did not answer in time.',
+  'backend.overloaded': 'Too many calls are waiting for this backend.',
+  'backend.response_too_large': 'The answer of the backend is larger than the limit.',
+  'backend.response_unusable': 'The answer of the backend does not have the configured form.',
+  'backend.redirected': 'The backend redirected the request; redirects are not followed.',
+  'internal.error': 'The connector failed.',
+} as const;
+
+export type RefusalCode = keyof typeof REFUSALS;

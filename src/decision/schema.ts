@@ -1,0 +1,107 @@
+// The decision contract, version 1: what goes into the policy and what comes out. These schemas are
+// the single source; the TypeScript types are inferred from them and policies/schemas/*.json are
+// generated from them (`npm run check` compares). Snake case and aggregates only, no secret (R-36).
+import { z } from 'zod';
+
+const count = z.int().nonnegative();
+const seconds = z.int().nonnegative();
+
+/** The places and identities a backend session was opened from (C02, R-04). */
+export const boundSchema = z.strictObject({
+  client_id: z.string(),
+  subject: z.string(),
+  ip: z.string(),
+  network: z.string(),
+  key: z.string().min(1).nullable(),
+});
+
+/** One tool call as the policy sees it. */
+export const inputSchema = z.strictObject({
+  version: z.literal(1),
+  time: z.strictObject({
+    rfc3339: z.string(),
+    unix_ms: z.int(),
+    weekday: z.enum(['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']),
+    hour: z.int().min(0).max(23),
+  }),
+  client: z.strictObject({
+    id: z.string(),
+    subject: z.string(),
+    issuer: z.string(),
+    roles: z.array(z.string()),
+    scopes: z.array(z.string()),
+    ip: z.string(),
+    network: z.string(),
+    user_agent: z.string(),
+    auth: z.strictObject({
+      method: z.enum(['key', 'jwt', 'dpop', 'mtls']),
+      age_seconds: seconds.nullable(),
+      expires_in_seconds: z.int().nullable(),
+      key: z.string().min(1).nullable(),
+    }),
+  }),
+  tool: z.strictObject({
+    name: z.string(),
+    backend: z.string(),
+    effect: z.enum(['read', 'write', 'destructive']),
+    arguments: z.record(z.string(), z.unknown()),
+  }),
+  session: z
+    .strictObject({
+      id: z.string(),
+      generation: z.int().positive(),
+      token_age_seconds: seconds,
+      age_seconds: seconds,
+      idle_seconds: seconds,
+      token_uses: count,
+      bound: boundSchema,
+    })
+    .nullable(),
+  usage: z.strictObject({
+    calls_1m: count,
+    calls_1h: count,
+    denials_1h: count,
+    in_flight: count,
+    seconds_since_last_call: seconds.nullable(),
+    networks: z.array(z.strictObject({ network: z.string(), calls: count, last_seen_seconds: seconds })),
+  }),
+  replay: z.strictObject({
+    source: z.enum(['dpop_jti', 'rpc_id']).nullable(),
+    seen: z.boolean(),
+    first_seen_seconds: seconds.nullable(),
+    same_network: z.boolean().nullable(),
+  }),
+});
+
+/** RFC 6901 pointer; the token "*" stands for every item of a list. */
+const pointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/);
+
+/** What a decision orders besides its outcome. Anything else refuses the call (R-35). */
+export const obligationSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('alert'), severity: z.enum(['low', 'medium', 'high']) }),
+  z.strictObject({ type: z.literal('revoke_session') }),
+  z.strictObject({ type: z.literal('require_scope'), scope: z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/) }),
+  z.strictObject({ type: z.literal('mask'), pointers: z.array(pointer).min(1) }),
+]);
+
+export const reasonSchema = z.strictObject({
+  code: z.string().regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/),
+  params: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+});
+
+/** What the policy answers. At least one reason, always. */
+export const decisionSchema = z.strictObject({
+  outcome: z.enum(['allow', 'rotate', 'deny']),
+  reasons: z.array(reasonSchema).min(1),
+  obligations: z.array(obligationSchema),
+});
+
+export type DecisionInput = z.infer<typeof inputSchema>;
+export type SessionFacts = NonNullable<DecisionInput['session']>;
+export type UsageFacts = DecisionInput['usage'];
+export type ReplayFacts = DecisionInput['replay'];
+export type Bound = z.infer<typeof boundSchema>;
+export type Obligation = z.infer<typeof obligationSchema>;
+export type Reason = z.infer<typeof reasonSchema>;
+export type PolicyDecision = z.infer<typeof decisionSchema>;
+export type Effect = DecisionInput['tool']['effect'];

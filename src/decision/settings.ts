@@ -1,0 +1,66 @@
+// The schema of policies/data.yaml: every number and table a security team tunes. Strict, so that
+// a misspelt key is an error with its path and not a limit that silently does not hold.
+import { z } from 'zod';
+
+const grade = z.enum(['allow', 'rotate', 'deny']);
+const positive = z.int().positive();
+
+const ageLimit = z.strictObject({ limit_seconds: positive, grade });
+const useLimit = z.strictObject({ limit: positive, grade });
+
+const binding = z.strictObject({
+  client: grade,
+  key: grade,
+  ip: grade,
+  network: grade,
+  concurrent_networks: grade,
+  overlap_seconds: z.int().nonnegative(),
+});
+
+const lifetime = z.strictObject({ token_age: ageLimit, token_uses: useLimit, idle: ageLimit, absolute: ageLimit });
+
+const replay = z.strictObject({
+  seen: z.enum(['allow', 'deny']),
+  revoke_on_other_network: z.boolean(),
+  require_source_for: z.array(z.enum(['read', 'write', 'destructive'])),
+});
+
+const usage = z.strictObject({
+  calls_per_minute: positive,
+  calls_per_hour: positive,
+  in_flight: positive,
+  denials_per_hour: positive,
+});
+
+const overrides = z.strictObject({
+  binding: binding.partial().optional(),
+  lifetime: z
+    .strictObject({
+      token_age: ageLimit.partial().optional(),
+      token_uses: useLimit.partial().optional(),
+      idle: ageLimit.partial().optional(),
+      absolute: ageLimit.partial().optional(),
+    })
+    .optional(),
+  replay: replay.partial().optional(),
+  usage: usage.partial().optional(),
+});
+
+export const settingsSchema = z.strictObject({
+  access: z.strictObject({
+    roles: z.record(z.string(), z.strictObject({ tools: z.array(z.string()) })),
+    scopes: z.record(z.string(), z.array(z.string())),
+    masks: z.record(
+      z.string(),
+      z.strictObject({ pointers: z.array(z.string().startsWith('/')).min(1), except_roles: z.array(z.string()) }),
+    ),
+  }),
+  binding,
+  lifetime,
+  replay,
+  usage,
+  backends: z.record(z.string(), overrides),
+  tools: z.record(z.string(), overrides),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;

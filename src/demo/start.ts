@@ -1,0 +1,60 @@
+// What `npm start` runs without a configuration: the embedded legacy application, a connector in
+// front of it, and one client whose key lies in the state folder.
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Config, parseConfig } from '../config/load.ts';
+import { OperatorError } from '../core/errors.ts';
+import { writePrivateFile } from '../core/private-file.ts';
+import { formatProblem } from '../core/yaml.ts';
+import { addClient, type ClientRecord, hashKey, readClientFile } from '../identity/client-file.ts';
+import { type LegacyInventory, startLegacyInventory } from './legacy-inventory/app.ts';
+
+export const DEMO_CLIENT = 'demo-agent';
+const DEMO_CONFIG = fileURLToPath(new URL('./connector.yaml', import.meta.url));
+
+export interface Demo {
+  config: Config;
+  env: NodeJS.ProcessEnv;
+  legacy: LegacyInventory;
+  /** File with the key of the demo client, mode 0600. */
+  keyFile: string;
+}
+
+export interface DemoOptions {
+  stateDir: string;
+  env?: NodeJS.ProcessEnv;
+  /** Roles and scopes of the demo client. */
+  roles?: string[];
+  scopes?: string[];
+  now?: () => number;
+  /** Changes to the text of the demo configuration, for tests and the tour. */
+  edit?: (yaml: string) => string;
+}
+
+export async function prepareDemo({ stateDir, env = process.env, roles = ['clerk'], scopes = ['stock:write'], now = Date.now, edit = (yaml) => yaml }: DemoOptions): Promise<Demo> {
+  const dir = resolve(stateDir);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const keyFile = join(dir, `${DEMO_CLIENT}.key`);
+  ensureClient(join(dir, 'clients.json'), keyFile, { id: DEMO_CLIENT, roles, scopes, now: new Date(now()) });
+  const password = randomBytes(18).toString('base64url');
+  writePrivateFile(join(dir, 'demo-backend.password'), `${password}\n`);
+
+  const legacy = await startLegacyInventory({ users: { clerk: { password, role: 'clerk' }, manager: { password: randomBytes(18).toString('base64url'), role: 'manager' } }, now });
+  const demoEnv = { ...env, SALLYPORT_STATE_DIR: dir, LEGACY_INVENTORY_URL: legacy.url, LEGACY_INVENTORY_USER: 'clerk' };
+  const parsed = parseConfig({ text: edit(readFileSync(DEMO_CONFIG, 'utf8')), file: DEMO_CONFIG, baseDir: dir, env: demoEnv });
+  if (!parsed.ok) {
+    await legacy.close();
+    throw new OperatorError(parsed.problems.map(formatProblem).join('\n'));
+  }
+  return { config: parsed.config, env: demoEnv, legacy, keyFile };
+}
+
+/** The key survives restarts, so that a client that was set up once goes on working. */
+function ensureClient(clientsFile: string, keyFile: string, client: Parameters<typeof addClient>[2]): void {
+  const existing: ClientRecord[] = existsSync(clientsFile) ? readClientFile(clientsFile) : [];
+  const known = existing.find((record) => record.id === client.id);
+  if (known && existsSync(keyFile) && hashKey(readFileSync(keyFile, 'utf8').trim()) === known.key_sha256) return;
+  writePrivateFile(keyFile, `${addClient(clientsFile, existing, client, true).reveal()}\n`);
+}

@@ -1,0 +1,48 @@
+// One tool call on its way, and what comes of it. The types between MCP and the pipeline.
+import type { Effect, Reason } from '../decision/schema.ts';
+import type { Json, JsonObject } from '../core/json.ts';
+import type { RpcId } from '../facts/port.ts';
+import type { Client } from '../identity/client.ts';
+
+/** Who called, from where: what HTTP and identity have found out about one request. */
+export interface RequestScope {
+  readonly requestId: string;
+  readonly client: Client;
+  readonly ip: string;
+  readonly network: string;
+  readonly userAgent: string;
+  /** Id of the handle the request came with; already known to belong to the client. */
+  readonly handle: string | null;
+}
+
+export interface ToolCall {
+  readonly scope: RequestScope;
+  readonly rpcId: RpcId;
+  readonly name: string;
+  readonly arguments: JsonObject;
+  readonly signal: AbortSignal;
+  /** Tells the client how far its call is, when it asked to be told. */
+  readonly progress: (step: number, total: number, message: string) => void;
+}
+
+/** What the pipeline needs to know of a tool. */
+export interface Tool {
+  readonly name: string;
+  readonly backend: string;
+  readonly effect: Effect;
+  readonly audit: readonly string[];
+  /** What does not match, or undefined. */
+  readonly validate: (args: unknown) => string | undefined;
+}
+
+export type Reply =
+  | { kind: 'result'; value: Json; decisionId: string }
+  /** The policy said no. */
+  | { kind: 'denied'; reasons: readonly string[]; decisionId: string; requiredScopes: readonly string[] }
+  /** Something on the way failed, and the call was refused for it. */
+  | { kind: 'refused'; reasons: readonly string[]; decisionId: string; status: number | null }
+  | { kind: 'invalid_arguments'; problem: string; decisionId: string }
+  | { kind: 'unknown_tool'; decisionId: string }
+  | { kind: 'cancelled'; decisionId: string };
+
+export const codesOf = (reasons: readonly Reason[]): string[] => [...new Set(reasons.map((reason) => reason.code))];

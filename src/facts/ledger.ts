@@ -1,0 +1,123 @@
+// What is remembered about one client, and how a call changes it. Pure apart from the ledger itself;
+// bounded in every direction, whatever the client sends.
+import { wholeSeconds } from '../core/clock.ts';
+import { type Claim, claim, createReplayWindow, exhausted, type ReplayWindow } from './replay-window.ts';
+import type { Facts, HandleState, Observation } from './port.ts';
+import { count, createWindow, type Window } from './window.ts';
+
+const MAX_NETWORKS = 8;
+const MAX_HANDLES = 32;
+const MAX_SESSIONS = 64;
+const HOUR_MS = 3_600_000;
+
+export interface Ledger {
+  readonly minute: Window;
+  readonly hour: Window;
+  readonly denials: Window;
+  inFlight: number;
+  lastCall: number | null;
+  /** Newest last, so that the oldest is the first key. */
+  readonly networks: Map<string, { calls: Window; lastSeen: number }>;
+  readonly handles: Map<string, ReplayWindow>;
+  readonly sessions: Map<string, { generation: number; uses: number; lastUsed: number }>;
+}
+
+export function createLedger(): Ledger {
+  return {
+    minute: createWindow(60, 1000),
+    hour: createWindow(60, 60_000),
+    denials: createWindow(60, 60_000),
+    inFlight: 0,
+    lastCall: null,
+    networks: new Map(),
+    handles: new Map(),
+    sessions: new Map(),
+  };
+}
+
+/** Counts one call and returns the facts with it included. */
+export function observe(ledger: Ledger, observation: Observation, now: number): Facts {
+  ledger.inFlight += 1;
+  const sinceLastCall = ledger.lastCall === null ? null : wholeSeconds(now - ledger.lastCall);
+  ledger.lastCall = now;
+  return {
+    usage: {
+      calls_1m: count(ledger.minute, now, 1),
+      calls_1h: count(ledger.hour, now, 1),
+      denials_1h: count(ledger.denials, now, 0),
+      in_flight: ledger.inFlight,
+      seconds_since_last_call: sinceLastCall,
+      networks: seeNetwork(ledger, observation.network, now),
+    },
+    replay: replayFacts(ledger, observation, now),
+    session: observation.session && useSession(ledger, observation.session, now),
+  };
+}
+
+export function finish(ledger: Ledger, denied: boolean, now: number): void {
+  ledger.inFlight = Math.max(0, ledger.inFlight - 1);
+  if (denied) count(ledger.denials, now, 1);
+}
+
+export function openHandle(ledger: Ledger, handle: string): void {
+  keepNewest(ledger.handles, MAX_HANDLES - 1);
+  ledger.handles.set(handle, createReplayWindow());
+}
+
+export function handleState(ledger: Ledger, handle: string): HandleState {
+  const window = ledger.handles.get(handle);
+  if (!window || exhausted(window)) return 'unknown';
+  // Used last: an idle handle gives way to new ones first.
+  ledger.handles.delete(handle);
+  ledger.handles.set(handle, window);
+  return 'known';
+}
+
+function seeNetwork(ledger: Ledger, network: string, now: number): Facts['usage']['networks'] {
+  const seen = ledger.networks.get(network) ?? { calls: createWindow(60, 60_000), lastSeen: now };
+  const before = seen.lastSeen;
+  count(seen.calls, now, 1);
+  seen.lastSeen = now;
+  ledger.networks.delete(network);
+  ledger.networks.set(network, seen);
+  for (const [name, { lastSeen }] of ledger.networks) if (now - lastSeen > HOUR_MS) ledger.networks.delete(name);
+  keepNewest(ledger.networks, MAX_NETWORKS);
+  return [...ledger.networks]
+    .reverse()
+    .map(([name, { calls, lastSeen }]) => ({
+      network: name,
+      calls: count(calls, now, 0),
+      last_seen_seconds: wholeSeconds(now - (name === network ? before : lastSeen)),
+    }));
+}
+
+function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number): Facts['replay'] {
+  if (rpc === null) return { source: null, seen: false, first_seen_seconds: null, same_network: null };
+  const window = ledger.handles.get(rpc.handle);
+  // A handle that went away since it was looked up can no longer prove that an id is new.
+  const result: Claim = window ? claim(window, rpc.id, { at: now, network }) : { seen: true, first: null };
+  const first = result.seen ? result.first : null;
+  return {
+    source: 'rpc_id',
+    seen: result.seen,
+    first_seen_seconds: first && wholeSeconds(now - first.at),
+    same_network: first && first.network === network,
+  };
+}
+
+function useSession(ledger: Ledger, { id, generation }: { id: string; generation: number }, now: number): Facts['session'] {
+  const known = ledger.sessions.get(id);
+  const current = known?.generation === generation ? known : { generation, uses: 0, lastUsed: known?.lastUsed ?? now };
+  const facts = { idle_seconds: wholeSeconds(now - current.lastUsed), token_uses: current.uses };
+  ledger.sessions.delete(id);
+  ledger.sessions.set(id, { generation, uses: current.uses + 1, lastUsed: now });
+  keepNewest(ledger.sessions, MAX_SESSIONS);
+  return facts;
+}
+
+function keepNewest(map: Map<string, unknown>, most: number): void {
+  for (const key of map.keys()) {
+    if (map.size <= most) return;
+    map.delete(key);
+  }
+}

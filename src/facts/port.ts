@@ -1,0 +1,36 @@
+// The policy information point: counts a call and tells what is known about its client, in one
+// atomic step, so that there is no gap between check and record.
+import type { ReplayFacts, UsageFacts } from '../decision/schema.ts';
+
+export type RpcId = string | number;
+
+/** What a call brings with it. All of it is counted, whatever is decided afterwards. */
+export interface Observation {
+  /** Client.ref. Everything is kept under this key, and bounded for it. */
+  client: string;
+  network: string;
+  /** Handle and JSON-RPC id, when the call came with a handle. */
+  rpc: { handle: string; id: RpcId } | null;
+  /** The session record the call would use, if there is one. */
+  session: { id: string; generation: number } | null;
+}
+
+export interface Facts {
+  usage: UsageFacts;
+  replay: ReplayFacts;
+  /** Null exactly when the observation had no session. */
+  session: { idle_seconds: number; token_uses: number } | null;
+}
+
+export type HandleState = 'known' | 'unknown';
+
+/** Every method rejects when the store cannot answer; the caller refuses the call. */
+export interface FactsPort {
+  observe(observation: Observation): Promise<Facts>;
+  /** The call that was observed has ended. */
+  finished(client: string, ending: { denied: boolean }): Promise<void>;
+  /** Remembers a handle that was just minted. */
+  openHandle(client: string, handle: string): Promise<void>;
+  /** Whether this client has this handle and it can still tell a replay. */
+  handleState(client: string, handle: string): Promise<HandleState>;
+}

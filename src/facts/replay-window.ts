@@ -1,0 +1,55 @@
+// R-17: inside one handle a JSON-RPC id is used once. Integers live in a sliding window like the
+// one of RFC 6479 (anything left of the window counts as seen); strings in a bounded set that, once
+// full, retires the handle. Both ways nothing is ever allowed because it was forgotten.
+import { createHash } from 'node:crypto';
+import type { RpcId } from './port.ts';
+
+const INTEGERS = 512;
+const STRINGS = 1024;
+const LONGEST_STRING = 64;
+
+interface Use {
+  at: number;
+  network: string;
+}
+
+export interface ReplayWindow {
+  /** Slot i holds the newest integer n with n mod INTEGERS = i. */
+  readonly integers: ({ id: number } & Use)[];
+  highest: number;
+  readonly strings: Map<string, Use>;
+}
+
+export type Claim = { seen: false } | { seen: true; first: Use | null };
+
+export function createReplayWindow(): ReplayWindow {
+  return { integers: [], highest: -1, strings: new Map() };
+}
+
+/** Claims an id. `first` is null when the id is too old for its first use to be remembered. */
+export function claim(window: ReplayWindow, id: RpcId, use: Use): Claim {
+  return typeof id === 'number' && Number.isSafeInteger(id) && id >= 0 ? claimInteger(window, id, use) : claimString(window, `${typeof id}:${id}`, use);
+}
+
+/** A window that can take no further string cannot tell a replay any more. */
+export function exhausted(window: ReplayWindow): boolean {
+  return window.strings.size >= STRINGS;
+}
+
+function claimInteger(window: ReplayWindow, id: number, use: Use): Claim {
+  if (id <= window.highest - INTEGERS) return { seen: true, first: null };
+  const held = window.integers[id % INTEGERS];
+  if (held?.id === id) return { seen: true, first: held };
+  window.integers[id % INTEGERS] = { id, ...use };
+  window.highest = Math.max(window.highest, id);
+  return { seen: false };
+}
+
+function claimString(window: ReplayWindow, id: string, use: Use): Claim {
+  const key = id.length <= LONGEST_STRING ? id : createHash('sha256').update(id).digest('base64');
+  const first = window.strings.get(key);
+  if (first) return { seen: true, first };
+  if (exhausted(window)) return { seen: true, first: null };
+  window.strings.set(key, use);
+  return { seen: false };
+}

@@ -1,0 +1,50 @@
+// The Koa application: every middleware and its order. What stands higher knows less about the caller.
+import Koa from 'koa';
+import type { OpsLog } from '../audit/ops.ts';
+import type { Prefixes } from '../identity/address.ts';
+import type { McpEndpoint } from '../mcp/endpoint.ts';
+import { authenticate, type AuthenticateOptions } from './authenticate.ts';
+import { type BodyLimits, readBody } from './body.ts';
+import { clientAddress } from './client-address.ts';
+import { faults } from './faults.ts';
+import { health, type Readiness } from './health.ts';
+import { hostAndOrigin, type HostOriginOptions } from './host-origin.ts';
+import { mcpRoute, onlyMcp } from './mcp-route.ts';
+import { metadata, type MetadataOptions } from './metadata.ts';
+import { requestScope } from './request-scope.ts';
+import type { Middleware, State } from './state.ts';
+import { strictHeaders } from './strict-headers.ts';
+
+export interface AppOptions {
+  ops: OpsLog;
+  readiness: Readiness;
+  hosts: HostOriginOptions;
+  metadata: MetadataOptions;
+  proxyHops: number;
+  prefixes: Prefixes;
+  authenticate: AuthenticateOptions;
+  body: BodyLimits;
+  endpoint: McpEndpoint;
+}
+
+export function createApp(options: AppOptions): Koa<State> {
+  const order: Middleware[] = [
+    requestScope(),
+    faults(options.ops),
+    health(options.readiness),
+    strictHeaders(),
+    hostAndOrigin(options.hosts),
+    metadata(options.metadata),
+    onlyMcp(),
+    clientAddress(options.proxyHops, options.prefixes),
+    authenticate(options.authenticate),
+    readBody(options.body),
+    mcpRoute(options.endpoint, options.authenticate.metadataUrl),
+  ];
+  const app = new Koa<State>();
+  for (const middleware of order) app.use(middleware as Koa.Middleware<State>);
+  // Koa's default prints whole errors, which may quote a request.
+  app.silent = true;
+  app.on('error', (error: unknown) => options.ops.warn('connection failed', { error: error instanceof Error ? error.name : typeof error }));
+  return app;
+}

@@ -1,0 +1,63 @@
+// POST /mcp: one JSON-RPC message, answered as JSON, or as an event stream once there is progress to
+// tell. GET (server stream) and DELETE (end of session) are optional in MCP and not offered.
+import type { JSONRPCMessage, McpEndpoint } from '../mcp/endpoint.ts';
+import { refuse } from './refuse.ts';
+import type { Context, Middleware } from './state.ts';
+
+export const MCP_PATH = '/mcp';
+
+export function onlyMcp(): Middleware {
+  return (ctx, next) => {
+    if (ctx.path !== MCP_PATH) return refuse(ctx, 'not_found');
+    if (ctx.method === 'POST') return next();
+    ctx.set('Allow', 'POST');
+    refuse(ctx, 'method_not_allowed');
+  };
+}
+
+export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware {
+  return async (ctx) => {
+    const accepts = (type: string) => ctx.req.headers.accept === undefined || ctx.accepts(type) !== false;
+    if (!accepts('application/json') && !accepts('text/event-stream')) return refuse(ctx, 'not_acceptable', 'accept application/json and text/event-stream');
+    const { client, address, requestId, body } = ctx.state;
+    const answer = await endpoint.answer({
+      body,
+      handle: header(ctx, 'mcp-session-id'),
+      protocolVersion: header(ctx, 'mcp-protocol-version'),
+      scope: { requestId, client, ...address, userAgent: (header(ctx, 'user-agent') ?? '').slice(0, 200) },
+      notify: (message) => {
+        if (!ctx.headerSent && accepts('text/event-stream')) openStream(ctx);
+        if (ctx.headerSent) sendEvent(ctx, message);
+      },
+    });
+    if (ctx.headerSent) {
+      if (answer.message) sendEvent(ctx, answer.message);
+      ctx.res.end();
+      return;
+    }
+    if (answer.handle !== undefined) ctx.set('Mcp-Session-Id', answer.handle);
+    if (answer.requiredScopes) {
+      // RFC 6750 §3.1: what was missing, so that the client can ask its authorization server for it.
+      ctx.set('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${answer.requiredScopes.join(' ')}", resource_metadata="${metadataUrl}"`);
+    }
+    ctx.status = answer.status;
+    ctx.type = 'application/json';
+    ctx.body = answer.message ? JSON.stringify(answer.message) : null;
+    // Koa turns an empty body into 204; MCP wants 202.
+    ctx.status = answer.status;
+  };
+}
+
+function header(ctx: Context, name: string): string | undefined {
+  const value = ctx.req.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function openStream(ctx: Context): void {
+  ctx.respond = false;
+  ctx.res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-request-id': ctx.state.requestId });
+}
+
+function sendEvent(ctx: Context, message: JSONRPCMessage): void {
+  ctx.res.write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
+}

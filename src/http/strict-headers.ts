@@ -1,0 +1,19 @@
+// R-66: a header that two parsers could read as two different requests is refused, not guessed at.
+import { refuse } from './refuse.ts';
+import type { Middleware } from './state.ts';
+
+const ONCE = new Set(['authorization', 'host', 'origin', 'content-type', 'content-length', 'content-encoding', 'accept-encoding', 'mcp-session-id', 'mcp-protocol-version', 'dpop']);
+
+export function strictHeaders(): Middleware {
+  return (ctx, next) => {
+    const { rawHeaders } = ctx.req;
+    const seen = new Set<string>();
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = (rawHeaders[i] as string).toLowerCase();
+      if (!ONCE.has(name)) continue;
+      if (seen.has(name)) return refuse(ctx, 'bad_request', `the header ${name} appears twice`);
+      seen.add(name);
+    }
+    return next();
+  };
+}

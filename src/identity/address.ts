@@ -1,0 +1,46 @@
+// Client addresses: one spelling for each, and the network they belong to. Home of ipaddr.js.
+import ipaddr from 'ipaddr.js';
+
+export interface Address {
+  /** Canonical text: dotted IPv4, or RFC 5952 IPv6. */
+  ip: string;
+  /** CIDR of the network that counts as "the same place" (R-12). */
+  network: string;
+}
+
+export interface Prefixes {
+  ipv4: number;
+  ipv6: number;
+}
+
+/**
+ * Normalises one address: IPv4-mapped IPv6 becomes IPv4, zones are dropped, case is folded (R-11).
+ * Octal, hex, dword and short forms are refused, since two parsers read them as two hosts.
+ */
+export function parseAddress(text: string, prefixes: Prefixes): Address | undefined {
+  const bare = text.trim().replace(/%[\w.-]+$/, '');
+  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return describe(ipaddr.IPv4.parse(bare), prefixes);
+  if (!bare.includes(':') || !ipaddr.IPv6.isValid(bare)) return undefined;
+  const v6 = ipaddr.IPv6.parse(bare);
+  return describe(v6.isIPv4MappedAddress() ? v6.toIPv4Address() : v6, prefixes);
+}
+
+/**
+ * The socket peer, or the N-th hop from the right of X-Forwarded-For when N proxies are trusted
+ * (R-10). Entries further left are written by whoever calls and are never read. Undefined when the
+ * list is shorter than configured or the entry is not an address: the caller refuses.
+ */
+export function clientAddress(peer: string | undefined, forwardedFor: string | undefined, hops: number, prefixes: Prefixes): Address | undefined {
+  if (hops === 0) return peer === undefined ? undefined : parseAddress(peer, prefixes);
+  const entry = forwardedFor?.split(',').at(-hops);
+  return entry === undefined ? undefined : parseAddress(entry, prefixes);
+}
+
+function describe(address: ipaddr.IPv4 | ipaddr.IPv6, prefixes: Prefixes): Address {
+  const isV4 = address.kind() === 'ipv4';
+  const prefix = isV4 ? prefixes.ipv4 : prefixes.ipv6;
+  const bytes = address.toByteArray().map((byte, i) => byte & (0xff << Math.max(0, Math.min(8, 8 - (prefix - i * 8)))) & 0xff);
+  return { ip: text(address), network: `${text(ipaddr.fromByteArray(bytes))}/${prefix}` };
+}
+
+const text = (address: ipaddr.IPv4 | ipaddr.IPv6): string => ('toRFC5952String' in address ? address.toRFC5952String() : address.toString());

@@ -1,0 +1,73 @@
+// The secrets file of the `keys` verifier: client records with hashed API keys. A key is 256 random
+// bits, so a plain SHA-256 is enough; the file never holds a key that works.
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { OperatorError } from '../core/errors.ts';
+import { refuseReadableByOthers, writePrivateFile } from '../core/private-file.ts';
+import { Secret } from '../core/secret.ts';
+
+const name = z.string().min(1).max(200);
+
+const recordSchema = z.strictObject({
+  id: name,
+  subject: name,
+  roles: z.array(name).max(64),
+  scopes: z.array(name).max(64),
+  created_at: z.iso.datetime(),
+  expires_at: z.iso.datetime().nullable(),
+  key_sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const fileSchema = z.strictObject({ version: z.literal(1), clients: z.array(recordSchema) });
+
+export type ClientRecord = z.infer<typeof recordSchema>;
+
+export const hashKey = (key: string): string => createHash('sha256').update(key).digest('hex');
+
+/** Throws an OperatorError when the file is missing, readable by others, or malformed. */
+export function readClientFile(path: string): ClientRecord[] {
+  refuseReadableByOthers(path);
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    throw new OperatorError(`${path} is not JSON`);
+  }
+  const parsed = fileSchema.safeParse(raw);
+  if (!parsed.success) {
+    throw new OperatorError(parsed.error.issues.map((i) => `${path} ${i.path.map(String).join('.')}: ${i.message}`).join('\n'));
+  }
+  return parsed.data.clients;
+}
+
+export interface NewClient {
+  id: string;
+  subject?: string;
+  roles: string[];
+  scopes: string[];
+  expiresAt?: Date;
+  now: Date;
+}
+
+/** Adds a client and returns its key, which is stored nowhere. An existing id is an error unless `replace`. */
+export function addClient(path: string, existing: ClientRecord[], client: NewClient, replace = false): Secret {
+  if (!replace && existing.some((c) => c.id === client.id)) {
+    throw new OperatorError(`${path} already has a client "${client.id}"; use --replace to give it a new key`);
+  }
+  const key = new Secret(`sp_${randomBytes(32).toString('base64url')}`);
+  const record: ClientRecord = {
+    id: client.id,
+    subject: client.subject ?? client.id,
+    roles: client.roles,
+    scopes: client.scopes,
+    created_at: client.now.toISOString(),
+    expires_at: client.expiresAt?.toISOString() ?? null,
+    key_sha256: hashKey(key.reveal()),
+  };
+  const checked = recordSchema.safeParse(record);
+  if (!checked.success) throw new OperatorError(checked.error.issues.map((i) => `client ${i.path.map(String).join('.')}: ${i.message}`).join('\n'));
+  const clients = [...existing.filter((c) => c.id !== client.id), record].sort((a, b) => (a.id < b.id ? -1 : 1));
+  writePrivateFile(path, `${JSON.stringify({ version: 1, clients }, null, 2)}\n`);
+  return key;
+}

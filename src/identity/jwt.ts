@@ -1,0 +1,122 @@
+// Verifier for JWT access tokens (RFC 9068 where the issuer follows it). Home of jose. Signature,
+// issuer, audience, type and algorithm are all checked before anything is looked up (R-01).
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import type { Clock } from '../core/clock.ts';
+import { OperatorError } from '../core/errors.ts';
+import { atPointer } from '../core/json.ts';
+import { type Client, createClient } from './client.ts';
+import type { AuthFailure, Verification, Verifier } from './verifier.ts';
+
+export interface JwtOptions {
+  issuer: string;
+  audience: string;
+  jwks: { url: string } | { file: string };
+  algorithms: string[];
+  types: string[];
+  clockSkewSeconds: number;
+  /** Claim names, or JSON pointers into the claims when they start with "/". */
+  claims: { client_id: string; roles: string; scopes: string };
+  clock: Clock;
+}
+
+/** A verified token is answered from here: jwtVerify costs 130 to 200 µs. Bounded in number and time. */
+const CACHE_ENTRIES = 10_000;
+const CACHE_MS = 300_000;
+const MAX_NAMES = 64;
+
+export function createJwtVerifier(options: JwtOptions): Verifier {
+  const keys = keySource(options.jwks);
+  const cache = new Map<string, { client: Client; until: number }>();
+
+  async function check(token: string): Promise<Verification> {
+    try {
+      const { payload, protectedHeader } = await jwtVerify(token, keys, {
+        issuer: options.issuer,
+        audience: options.audience,
+        algorithms: options.algorithms,
+        clockTolerance: options.clockSkewSeconds,
+        currentDate: new Date(options.clock.now()),
+        requiredClaims: ['sub', 'exp'],
+      });
+      const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '');
+      if (!type || !options.types.some((t) => t.toLowerCase() === type)) return { ok: false, failure: 'claims_invalid' };
+      // R-06: a token bound to a key proves nothing without the proof.
+      if (payload.cnf !== undefined) return { ok: false, failure: 'bound_token_as_bearer' };
+      const client = toClient(payload, options);
+      return client ? { ok: true, client } : { ok: false, failure: 'claims_invalid' };
+    } catch (thrown) {
+      return { ok: false, failure: failureOf(thrown) };
+    }
+  }
+
+  return {
+    async verify(token) {
+      const raw = token.reveal();
+      const hash = createHash('sha256').update(raw).digest('base64');
+      const now = options.clock.now();
+      const hit = cache.get(hash);
+      if (hit && hit.until > now) return { ok: true, client: hit.client };
+      cache.delete(hash);
+      const result = await check(raw);
+      if (result.ok) {
+        // The oldest entry goes: Map keeps insertion order.
+        if (cache.size >= CACHE_ENTRIES) cache.delete(cache.keys().next().value as string);
+        cache.set(hash, { client: result.client, until: Math.min(now + CACHE_MS, result.client.auth.expiresAt ?? now) });
+      }
+      return result;
+    },
+  };
+}
+
+function keySource(jwks: JwtOptions['jwks']): JWTVerifyGetKey {
+  if ('url' in jwks) return createRemoteJWKSet(new URL(jwks.url), { timeoutDuration: 3000, cooldownDuration: 10_000 });
+  try {
+    return createLocalJWKSet(JSON.parse(readFileSync(jwks.file, 'utf8')) as JSONWebKeySet);
+  } catch {
+    throw new OperatorError(`${jwks.file} cannot be read as a JWK set (RFC 7517)`);
+  }
+}
+
+function failureOf(thrown: unknown): AuthFailure {
+  if (thrown instanceof errors.JWTExpired) return 'token_expired';
+  if (thrown instanceof errors.JWTClaimValidationFailed) return 'claims_invalid';
+  if (thrown instanceof errors.JWKSTimeout) return 'unavailable';
+  if (thrown instanceof errors.JOSEError && thrown.code !== 'ERR_JOSE_GENERIC') return 'signature_invalid';
+  return 'unavailable';
+}
+
+function toClient(payload: JWTPayload, { claims, issuer }: JwtOptions): Client | undefined {
+  const id = claim(payload, claims.client_id) ?? (claims.client_id === 'client_id' ? payload.azp : undefined);
+  if (typeof id !== 'string' || !fits(id) || !payload.sub || !fits(payload.sub)) return undefined;
+  const roles = names(claim(payload, claims.roles));
+  const scopes = names(claim(payload, claims.scopes));
+  if (!roles || !scopes) return undefined;
+  return createClient({
+    id,
+    subject: payload.sub,
+    issuer,
+    roles,
+    scopes,
+    auth: {
+      method: 'jwt',
+      issuedAt: payload.iat === undefined ? null : payload.iat * 1000,
+      expiresAt: payload.exp === undefined ? null : payload.exp * 1000,
+      key: null,
+    },
+  });
+}
+
+const claim = (payload: JWTPayload, name: string): unknown =>
+  name.startsWith('/') ? atPointer(payload, name) : Object.hasOwn(payload, name) ? payload[name] : undefined;
+
+const fits = (text: string): boolean => text.length > 0 && text.length <= 200;
+
+/** A list of names, or the space-separated string OAuth uses for scopes. Undefined when it is neither. */
+function names(value: unknown): string[] | undefined {
+  if (value === undefined) return [];
+  const list = typeof value === 'string' ? value.split(' ').filter(Boolean) : value;
+  if (!Array.isArray(list) || list.length > MAX_NAMES || !list.every((n) => typeof n === 'string' && fits(n))) return undefined;
+  return list;
+}

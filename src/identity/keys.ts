@@ -1,0 +1,74 @@
+// Verifier for API keys. Looks a key up by its SHA-256, so timing says nothing about stored keys.
+// The file is read again when it changes: removing a client takes effect without a restart.
+import { statSync } from 'node:fs';
+import type { Clock } from '../core/clock.ts';
+import { messageOf } from '../core/errors.ts';
+import { type Client, createClient } from './client.ts';
+import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
+import type { Verifier } from './verifier.ts';
+
+/** Issuer of all clients of this verifier: they come from the connector's own file. */
+export const KEYS_ISSUER = 'urn:sallyport:keys';
+const RELOAD_MS = 1000;
+
+export interface KeysVerifier extends Verifier {
+  close(): void;
+}
+
+export interface KeysOptions {
+  file: string;
+  clock: Clock;
+  /** Told when the file changed and cannot be used; the last good list stays in force. */
+  onProblem: (message: string) => void;
+}
+
+/** Reads the file at once, and throws an OperatorError if it cannot be used at start. */
+export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): KeysVerifier {
+  let clients = index(readClientFile(file));
+  let stamp = stampOf(file);
+  const timer = setInterval(() => {
+    const current = stampOf(file);
+    if (current === stamp) return;
+    stamp = current;
+    try {
+      clients = index(readClientFile(file));
+    } catch (thrown) {
+      onProblem(messageOf(thrown));
+    }
+  }, RELOAD_MS).unref();
+
+  return {
+    async verify(token) {
+      const client = clients.get(hashKey(token.reveal()));
+      if (!client) return { ok: false, failure: 'unknown_key' };
+      if (client.auth.expiresAt !== null && client.auth.expiresAt <= clock.now()) return { ok: false, failure: 'key_expired' };
+      return { ok: true, client };
+    },
+    close: () => clearInterval(timer),
+  };
+}
+
+function index(records: ClientRecord[]): Map<string, Client> {
+  return new Map(records.map((r) => [r.key_sha256, toClient(r)]));
+}
+
+function toClient(record: ClientRecord): Client {
+  return createClient({
+    id: record.id,
+    subject: record.subject,
+    issuer: KEYS_ISSUER,
+    roles: record.roles,
+    scopes: record.scopes,
+    auth: {
+      method: 'key',
+      issuedAt: Date.parse(record.created_at),
+      expiresAt: record.expires_at === null ? null : Date.parse(record.expires_at),
+      key: null,
+    },
+  });
+}
+
+function stampOf(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}:${stat.mode}` : 'missing';
+}

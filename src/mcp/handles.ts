@@ -1,0 +1,45 @@
+// Mcp-Session-Id: a sealed handle, bound to the client it was given to. It authenticates
+// nobody; it only tells a replay within one conversation. 128 random bits and a time, sealed.
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../core/clock.ts';
+import type { FactsPort } from '../facts/port.ts';
+import type { Client } from '../identity/client.ts';
+import type { Sealer } from '../session/sealing.ts';
+
+export interface Handles {
+  /** Mints a handle for the client and remembers it. */
+  mint(client: Client): Promise<string>;
+  /** The id inside, or undefined alike for unknown, expired, foreign and used-up handles. */
+  open(handle: string, client: Client): Promise<string | undefined>;
+}
+
+export interface HandlesOptions {
+  sealer: Sealer;
+  facts: FactsPort;
+  clock: Clock;
+  lifetimeMs: number;
+}
+
+const ID_BYTES = 16;
+
+export function createHandles({ sealer, facts, clock, lifetimeMs }: HandlesOptions): Handles {
+  return {
+    async mint(client) {
+      const payload = Buffer.alloc(ID_BYTES + 8);
+      randomBytes(ID_BYTES).copy(payload);
+      payload.writeBigUInt64BE(BigInt(Math.floor(clock.now())), ID_BYTES);
+      await facts.openHandle(client.ref, idOf(payload));
+      return sealer.seal(payload, client.ref);
+    },
+    async open(handle, client) {
+      if (handle.length > 200) return undefined;
+      const payload = sealer.open(handle, client.ref);
+      if (payload?.length !== ID_BYTES + 8) return undefined;
+      if (clock.now() - Number(payload.readBigUInt64BE(ID_BYTES)) >= lifetimeMs) return undefined;
+      const id = idOf(payload);
+      return (await facts.handleState(client.ref, id)) === 'known' ? id : undefined;
+    },
+  };
+}
+
+const idOf = (payload: Buffer): string => payload.toString('base64url', 0, ID_BYTES);

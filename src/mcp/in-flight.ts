@@ -1,0 +1,25 @@
+// Requests that are being answered, so that a notifications/cancelled in another HTTP request finds
+// its call. Keyed by client and handle: an equal id of somebody else is somebody else's.
+import type { RpcId } from '../facts/port.ts';
+import type { Exchange } from './exchange.ts';
+
+export interface InFlight {
+  /** Answers a function that forgets the exchange again. */
+  add(client: string, handle: string, id: RpcId, exchange: Exchange): () => void;
+  find(client: string, handle: string, id: RpcId): Exchange | undefined;
+}
+
+export function createInFlight(): InFlight {
+  const exchanges = new Map<string, Exchange>();
+  const key = (client: string, handle: string, id: RpcId) => JSON.stringify([client, handle, id]);
+  return {
+    add(client, handle, id, exchange) {
+      const name = key(client, handle, id);
+      // The first keeps the name: a copy of a call in flight must not be cancelled in its place.
+      if (exchanges.has(name)) return () => {};
+      exchanges.set(name, exchange);
+      return () => void exchanges.delete(name);
+    },
+    find: (client, handle, id) => exchanges.get(key(client, handle, id)),
+  };
+}

@@ -1,0 +1,36 @@
+// What a client gets to read. Fixed sentences, reason codes and the decision id; nothing from inside.
+import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import { isObject } from '../core/json.ts';
+import type { Reply } from '../enforcement/call.ts';
+
+type Answered = Exclude<Reply, { kind: 'unknown_tool' }>;
+
+export function toolResult(reply: Answered): CallToolResult {
+  switch (reply.kind) {
+    case 'result':
+      return {
+        content: [{ type: 'text', text: typeof reply.value === 'string' ? reply.value : JSON.stringify(reply.value) }],
+        ...(isObject(reply.value) && { structuredContent: reply.value }),
+        _meta: meta(reply.decisionId),
+      };
+    case 'denied':
+      return failure('The call was denied by policy.', reply.reasons, reply.decisionId);
+    case 'refused':
+      return failure(reply.status === null ? 'The call was refused.' : `The call failed: the backend answered ${reply.status}.`, reply.reasons, reply.decisionId);
+    case 'invalid_arguments':
+      // A tool error, not a protocol error, so that a model can correct itself (SEP-1303).
+      return failure(`The arguments do not match the schema of the tool: ${reply.problem}.`, ['call.invalid_arguments'], reply.decisionId);
+    case 'cancelled':
+      return failure('The call was cancelled.', ['call.cancelled'], reply.decisionId);
+  }
+}
+
+function failure(sentence: string, reasons: readonly string[], decisionId: string): CallToolResult {
+  return {
+    isError: true,
+    content: [{ type: 'text', text: `${sentence} Reasons: ${reasons.join(', ')}. Decision: ${decisionId}` }],
+    _meta: { ...meta(decisionId), 'sallyport/reasons': [...reasons] },
+  };
+}
+
+const meta = (decisionId: string) => ({ 'sallyport/decision-id': decisionId });

@@ -1,0 +1,83 @@
+// A fresh MCP server for each message, with the tools of the connector. Cheap because the JSON Schema
+// validator is shared; safe because nothing else is.
+import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import {
+  CallToolRequestSchema,
+  ErrorCode,
+  InitializeRequestSchema,
+  LATEST_PROTOCOL_VERSION,
+  ListToolsRequestSchema,
+  McpError,
+  type Tool,
+} from '@modelcontextprotocol/sdk/types.js';
+import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
+import type { JsonObject } from '../core/json.ts';
+import type { RequestScope } from '../enforcement/call.ts';
+import type { Pipeline } from '../enforcement/pipeline.ts';
+import { toolResult } from './replies.ts';
+
+/** Revisions of the protocol that are spoken, newest first. */
+export const PROTOCOL_VERSIONS: readonly string[] = [LATEST_PROTOCOL_VERSION, '2025-06-18', '2025-03-26', '2024-11-05'];
+
+/** What the HTTP answer must say besides the message. */
+export interface Verdict {
+  /** Scopes that were missing: the answer is 403 insufficient_scope (RFC 6750 §3.1). */
+  requiredScopes: readonly string[];
+  /** An error meant for the client. Any other error text stays inside. */
+  error: string | undefined;
+  /** Whether a handler of ours was reached; before that an error means malformed parameters. */
+  reached: boolean;
+}
+
+export interface ServerOptions {
+  version: string;
+  tools: readonly Tool[];
+  pipeline: Pipeline;
+}
+
+export type ServerFactory = (scope: RequestScope, verdict: Verdict) => Server;
+
+export function createServerFactory({ version, tools, pipeline }: ServerOptions): ServerFactory {
+  const jsonSchemaValidator = new AjvJsonSchemaValidator();
+  const serverInfo = { name: 'sallyport', title: 'Sallyport', version };
+  const capabilities = { tools: {} };
+  const listed = { tools: [...tools] };
+
+  return (scope, verdict) => {
+    const server = new Server(serverInfo, { capabilities, jsonSchemaValidator });
+
+    server.setRequestHandler(InitializeRequestSchema, ({ params }) => {
+      verdict.reached = true;
+      const known = PROTOCOL_VERSIONS.includes(params.protocolVersion);
+      return { protocolVersion: known ? params.protocolVersion : LATEST_PROTOCOL_VERSION, capabilities, serverInfo };
+    });
+
+    server.setRequestHandler(ListToolsRequestSchema, () => {
+      verdict.reached = true;
+      return listed;
+    });
+
+    server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
+      verdict.reached = true;
+      const token = params._meta?.progressToken;
+      const reply = await pipeline({
+        scope,
+        rpcId: extra.requestId,
+        name: params.name,
+        arguments: (params.arguments ?? {}) as JsonObject,
+        signal: extra.signal,
+        progress(step, total, message) {
+          if (token === undefined) return;
+          void extra.sendNotification({ method: 'notifications/progress', params: { progressToken: token, progress: step, total, message } });
+        },
+      });
+      if (reply.kind === 'unknown_tool') {
+        verdict.error = 'Unknown tool';
+        throw new McpError(ErrorCode.InvalidParams, verdict.error);
+      }
+      if (reply.kind === 'denied') verdict.requiredScopes = reply.requiredScopes;
+      return toolResult(reply);
+    });
+    return server;
+  };
+}

@@ -1,0 +1,39 @@
+// Counts the calls that are using a token, so that it is not logged out under them.
+
+export interface Leases {
+  /** Takes one lease; the function returned gives it back, once. */
+  take(key: string): () => void;
+  /** Resolves true when no lease is left, or false after `limitMs`. */
+  drained(key: string, limitMs: number): Promise<boolean>;
+}
+
+export function createLeases(): Leases {
+  const held = new Map<string, { count: number; waiting: (() => void)[] }>();
+  return {
+    take(key) {
+      const entry = held.get(key) ?? { count: 0, waiting: [] };
+      entry.count += 1;
+      held.set(key, entry);
+      let given = false;
+      return () => {
+        if (given) return;
+        given = true;
+        entry.count -= 1;
+        if (entry.count > 0) return;
+        if (held.get(key) === entry) held.delete(key);
+        for (const wake of entry.waiting) wake();
+      };
+    },
+    drained(key, limitMs) {
+      const entry = held.get(key);
+      if (!entry) return Promise.resolve(true);
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => resolve(false), limitMs);
+        entry.waiting.push(() => {
+          clearTimeout(timer);
+          resolve(true);
+        });
+      });
+    },
+  };
+}

@@ -1,0 +1,35 @@
+// What is kept about one backend session. One per backend and client.
+import type { Secret } from '../core/secret.ts';
+import type { Bound } from '../decision/schema.ts';
+
+/** What the backend gave us at login: the asset (A01). Only ever held in a Secret, or sealed. */
+export interface BackendToken {
+  /** Cookies as tough-cookie serialises them. */
+  cookies: object[];
+  /** Other values the login extracted and the session keeps, such as a CSRF token. */
+  values: Record<string, string>;
+}
+
+export type TokenSecret = Secret<BackendToken>;
+
+/** Stored form. Times are milliseconds since the epoch. */
+export interface SessionRecord {
+  /** 128 random bits, base64url. Names the session over all its generations; never leaves the process. */
+  readonly id: string;
+  readonly backend: string;
+  /** Client.ref of the owner. */
+  readonly owner: string;
+  /** Counts rotations from 1. The fencing token for every write (R-24). */
+  readonly generation: number;
+  readonly createdAt: number;
+  /** When the login that gave the present token happened. */
+  readonly issuedAt: number;
+  readonly bound: Bound;
+  /** Keyed fingerprints, for policy and logs (R-43). */
+  readonly fingerprint: string;
+  readonly tokenFingerprint: string;
+  /** The token, AES-256-GCM sealed to owner, session and generation (R-41). */
+  readonly sealed: string;
+}
+
+export const sessionKey = (backend: string, owner: string): string => `${backend}:${owner}`;

@@ -1,0 +1,10 @@
+// What every check answers: nothing, or problems with a file and a line.
+export type { Problem } from '../src/core/yaml.ts';
+export { formatProblem } from '../src/core/yaml.ts';
+
+/** 1-based line of the first difference between two texts. */
+export function firstDifference(a: string, b: string): number {
+  const [left, right] = [a.split('\n'), b.split('\n')];
+  const at = left.findIndex((line, i) => line !== right[i]);
+  return (at < 0 ? left.length : at) + 1;
+}

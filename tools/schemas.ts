@@ -1,0 +1,71 @@
+// Generates the published JSON Schemas from their one source in src/. `--check` only compares.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
+import { connectorSchema } from '../src/config/schema.ts';
+import { PACKAGE_ROOT } from '../src/core/paths.ts';
+import { decisionSchema, inputSchema } from '../src/decision/schema.ts';
+import { settingsSchema } from '../src/decision/settings.ts';
+import { firstDifference, type Problem } from './problems.ts';
+
+const PUBLISHED = [
+  { file: 'policies/schemas/input.json', title: 'Sallyport decision input, version 1', schema: inputSchema, io: 'output' },
+  { file: 'policies/schemas/decision.json', title: 'Sallyport decision, version 1', schema: decisionSchema, io: 'output' },
+  { file: 'policies/schemas/settings.json', title: 'Sallyport policy settings (data.yaml)', schema: settingsSchema, io: 'output' },
+  { file: 'docs/connector.schema.json', title: 'Sallyport connector.yaml', schema: connectorSchema, io: 'input' },
+] as const;
+
+/** The text of each published schema, by its path. OPA reads draft 7. */
+function generate(): Map<string, string> {
+  return new Map(
+    PUBLISHED.map(({ file, title, schema, io }) => {
+      const { $schema, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io, override: adjust });
+      return [file, `${JSON.stringify({ $schema, title, ...rest }, null, 2)}\n`];
+    }),
+  );
+}
+
+interface Generated {
+  type?: unknown;
+  anyOf?: { type?: string }[];
+  [key: string]: unknown;
+}
+
+/**
+ * zod bounds every integer by what a double can hold, which tells a reader nothing. And OPA's type
+ * checker takes `anyOf: [object, null]` for "anything", which hides a typo behind it, and
+ * `anyOf: [boolean, null]` for "boolean", which refuses a comparison with null. The forms here mean
+ * the same to a validator and the right thing to OPA.
+ */
+function adjust({ jsonSchema }: { jsonSchema: object }): void {
+  const schema = jsonSchema as Generated;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  const [value, nothing] = schema.anyOf ?? [];
+  if (nothing?.type !== 'null' || schema.anyOf?.length !== 2) return;
+  if (value?.type === 'object') {
+    delete schema.anyOf;
+    Object.assign(schema, value, { type: ['object', 'null'] });
+  } else if (value?.type === 'boolean') {
+    delete schema.anyOf;
+    schema.enum = [true, false, null];
+  }
+}
+
+export function checkSchemas(root = PACKAGE_ROOT): Problem[] {
+  return [...generate()].flatMap(([file, text]) => {
+    const path = join(root, file);
+    const committed = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    return committed === text ? [] : [{ file, line: firstDifference(committed, text), path: '', message: 'differs from its source in src/; run: npx tsx tools/schemas.ts' }];
+  });
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  for (const [file, text] of generate()) {
+    const path = join(PACKAGE_ROOT, file);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    console.log(relative('', path));
+  }
+}
