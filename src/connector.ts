@@ -11,9 +11,9 @@ import type { BackendPort } from './backend/port.ts';
 import type { Config } from './config/load.ts';
 import { resolveCredentials } from './config/secrets.ts';
 import { type Clock, createSystemClock } from './core/clock.ts';
+import { OperatorError } from './core/errors.ts';
 import type { JsonObject } from './core/json.ts';
 import { closedSchema, compileSchema } from './core/json-schema.ts';
-import { OperatorError } from './core/errors.ts';
 import { PACKAGE_ROOT } from './core/paths.ts';
 import { type Bundle, loadBundle } from './decision/bundle.ts';
 import { createEvaluator } from './decision/evaluator.ts';
@@ -56,30 +56,64 @@ export interface Connector {
   close(): Promise<void>;
 }
 
-export const VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+export const VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string })
+  .version;
 
 /** Starts a connector. Rejects with an OperatorError when something must be fixed first. */
-export async function startConnector({ config, env = process.env, clock = createSystemClock(), ops = createOpsLog(), progress }: ConnectorOptions): Promise<Connector> {
+export async function startConnector({
+  config,
+  env = process.env,
+  clock = createSystemClock(),
+  ops = createOpsLog(),
+  progress,
+}: ConnectorOptions): Promise<Connector> {
   preparePrivateFolder(config.state_dir);
   const bundle = await loadBundle(config.policy.dir, { env, ...(progress && { progress }) });
-  const evaluator = createEvaluator({ module: bundle.module, data: { settings: bundle.settings }, entrypoint: ENTRYPOINT, budgetMs: config.policy.budget_ms });
+  const evaluator = createEvaluator({
+    module: bundle.module,
+    data: { settings: bundle.settings },
+    entrypoint: ENTRYPOINT,
+    budgetMs: config.policy.budget_ms,
+  });
   const keyring = loadKeyring(join(config.state_dir, 'keyring.json'), new Date(clock.now()));
   const fingerprint = createFingerprint(keyring.fingerprint);
 
-  const credentials = new Map(Object.entries(config.backends).map(([name, backend]) => [name, resolveCredentials(backend.credentials, name, env)]));
+  const credentials = new Map(
+    Object.entries(config.backends).map(([name, backend]) => [
+      name,
+      resolveCredentials(backend.credentials, name, env),
+    ]),
+  );
   const backends = new Map<string, BackendPort>(
-    Object.entries(config.backends).map(([name, backend]) => [name, createBackendAdapter({ name, config: backend, tools: config.tools, credentials: credentials.get(name) ?? {} })]),
+    Object.entries(config.backends).map(([name, backend]) => [
+      name,
+      createBackendAdapter({ name, config: backend, tools: config.tools, credentials: credentials.get(name) ?? {} }),
+    ]),
   );
   const tools = new Map<string, Tool>(
     Object.entries(config.tools).map(([name, tool]) => [
       name,
-      { name, backend: tool.backend, effect: tool.effect, audit: tool.audit, validate: compileSchema(closedSchema(tool.arguments as JsonObject)) },
+      {
+        name,
+        backend: tool.backend,
+        effect: tool.effect,
+        audit: tool.audit,
+        validate: compileSchema(closedSchema(tool.arguments as JsonObject)),
+      },
     ]),
   );
 
-  const audit = createAuditLog({ file: config.audit.file, durability: config.audit.durability, labels: { id: hostname(), version: VERSION } });
+  const audit = createAuditLog({
+    file: config.audit.file,
+    durability: config.audit.durability,
+    labels: { id: hostname(), version: VERSION },
+  });
   const events = createAuditEvents(audit, clock);
-  const facts = createMemoryFacts({ clock, clients: config.limits.clients, ttlMs: Math.max(2 * 3_600_000, config.limits.handle_seconds * 1000) });
+  const facts = createMemoryFacts({
+    clock,
+    clients: config.limits.clients,
+    ttlMs: Math.max(2 * 3_600_000, config.limits.handle_seconds * 1000),
+  });
   const sessions = createSessionManager({
     store: createMemorySessions({ sessions: config.limits.clients }),
     backends,
@@ -90,14 +124,24 @@ export async function startConnector({ config, env = process.env, clock = create
   });
 
   const { keys, jwt } = config.identity;
-  const keysVerifier = keys && createKeysVerifier({ file: keys.file, clock, onProblem: (problem) => ops.error('the client file cannot be used; the last good one stays in force', { problem }) });
+  const keysVerifier =
+    keys &&
+    createKeysVerifier({
+      file: keys.file,
+      clock,
+      onProblem: (problem) =>
+        ops.error('the client file cannot be used; the last good one stays in force', { problem }),
+    });
   const verifier = createVerifier({
     ...(keysVerifier && { keys: keysVerifier }),
     ...(jwt && { jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, clock }) }),
   });
 
   let stopping = false;
-  const publicUrl = new URL(config.public_url ?? `http://${config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host}:${config.listen.port}${MCP_PATH}`);
+  const publicUrl = new URL(
+    config.public_url ??
+      `http://${config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host}:${config.listen.port}${MCP_PATH}`,
+  );
   const app = createApp({
     ops,
     readiness: () => [stopping && 'stopping', audit.failure && 'audit'].filter((part) => typeof part === 'string'),
@@ -116,7 +160,12 @@ export async function startConnector({ config, env = process.env, clock = create
     },
     body: { bytes: config.limits.body_bytes, nesting: config.limits.nesting },
     endpoint: createEndpoint({
-      handles: createHandles({ sealer: createSealer(keyring.sealing, 'handle'), facts, clock, lifetimeMs: config.limits.handle_seconds * 1000 }),
+      handles: createHandles({
+        sealer: createSealer(keyring.sealing, 'handle'),
+        facts,
+        clock,
+        lifetimeMs: config.limits.handle_seconds * 1000,
+      }),
       createServer: createServerFactory({
         version: VERSION,
         tools: listedTools(config.tools),
@@ -137,7 +186,11 @@ export async function startConnector({ config, env = process.env, clock = create
     await closeParts();
     throw thrown;
   }
-  await events.lifecycle('sys_startup', { revision: bundle.revision, wasm_sha256: bundle.wasmSha256, url: listener.url });
+  await events.lifecycle('sys_startup', {
+    revision: bundle.revision,
+    wasm_sha256: bundle.wasmSha256,
+    url: listener.url,
+  });
 
   return {
     url: `${listener.url}${MCP_PATH}`,

@@ -6,7 +6,11 @@ import { PACKAGE_ROOT } from '../src/core/paths.ts';
 
 rmSync(join(PACKAGE_ROOT, 'dist'), { recursive: true, force: true });
 try {
-  execFileSync(join(PACKAGE_ROOT, 'node_modules', '.bin', 'tsc'), ['-p', join(PACKAGE_ROOT, 'tools', 'tsconfig.build.json')], { stdio: 'inherit' });
+  execFileSync(
+    join(PACKAGE_ROOT, 'node_modules', '.bin', 'tsc'),
+    ['-p', join(PACKAGE_ROOT, 'tools', 'tsconfig.build.json')],
+    { stdio: 'inherit' },
+  );
 } catch {
   process.exit(1);
 }

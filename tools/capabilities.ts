@@ -27,8 +27,16 @@ interface Builtin {
 }
 
 async function generate(opa: Opa): Promise<string> {
-  const { builtins } = JSON.parse(await opaRun(opa, PACKAGE_ROOT, ['capabilities', '--current'])) as { builtins: Builtin[] };
-  const provided = new Set(Object.keys(createRequire(import.meta.url)(join(PACKAGE_ROOT, 'node_modules/@open-policy-agent/opa-wasm/src/builtins/index.js')) as object));
+  const { builtins } = JSON.parse(await opaRun(opa, PACKAGE_ROOT, ['capabilities', '--current'])) as {
+    builtins: Builtin[];
+  };
+  const provided = new Set(
+    Object.keys(
+      createRequire(import.meta.url)(
+        join(PACKAGE_ROOT, 'node_modules/@open-policy-agent/opa-wasm/src/builtins/index.js'),
+      ) as object,
+    ),
+  );
   const queue = [...builtins];
   const usable = new Set<string>();
   const work = mkdtempSync(join(tmpdir(), 'sallyport-capabilities-'));
@@ -72,11 +80,23 @@ function policyFor({ name, infix, relation, decl }: Builtin): string {
 /** Instantiates the module with a host that does nothing and reads its `builtins()` export. */
 function requiredBuiltins(wasm: Buffer): object {
   const nothing = () => 0;
-  const { WebAssembly } = globalThis as unknown as { WebAssembly: typeof import('node:vm') & Record<string, new (...args: unknown[]) => unknown> };
+  const { WebAssembly } = globalThis as unknown as {
+    WebAssembly: typeof import('node:vm') & Record<string, new (...args: unknown[]) => unknown>;
+  };
   const memory = new (WebAssembly.Memory as new (d: object) => { buffer: ArrayBuffer })({ initial: 8 });
-  const env = { memory, opa_abort: nothing, opa_println: nothing, ...Object.fromEntries([0, 1, 2, 3, 4].map((n) => [`opa_builtin${n}`, nothing])) };
+  const env = {
+    memory,
+    opa_abort: nothing,
+    opa_println: nothing,
+    ...Object.fromEntries([0, 1, 2, 3, 4].map((n) => [`opa_builtin${n}`, nothing])),
+  };
   const module = new (WebAssembly.Module as new (bytes: Uint8Array) => object)(new Uint8Array(wasm));
-  const { exports } = new (WebAssembly.Instance as new (module: object, imports: object) => { exports: { builtins(): number; opa_json_dump(at: number): number } })(module, { env });
+  const { exports } = new (
+    WebAssembly.Instance as new (
+      module: object,
+      imports: object,
+    ) => { exports: { builtins(): number; opa_json_dump(at: number): number } }
+  )(module, { env });
   const at = exports.opa_json_dump(exports.builtins());
   const bytes = new Uint8Array(memory.buffer);
   return JSON.parse(Buffer.from(bytes.subarray(at, bytes.indexOf(0, at))).toString('utf8')) as object;
@@ -85,7 +105,16 @@ function requiredBuiltins(wasm: Buffer): object {
 export async function checkCapabilities(opa: Opa, root = PACKAGE_ROOT): Promise<Problem[]> {
   const text = await generate(opa);
   const committed = readFileSync(join(root, FILE), 'utf8');
-  return committed === text ? [] : [{ file: FILE, line: firstDifference(committed, text), path: '', message: 'differs from what OPA and opa-wasm provide; run: npx tsx tools/capabilities.ts' }];
+  return committed === text
+    ? []
+    : [
+        {
+          file: FILE,
+          line: firstDifference(committed, text),
+          path: '',
+          message: 'differs from what OPA and opa-wasm provide; run: npx tsx tools/capabilities.ts',
+        },
+      ];
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
@@ -93,5 +122,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   if (!opa) throw noCompilerError('capabilities cannot be generated');
   const text = await generate(opa);
   writeFileSync(join(PACKAGE_ROOT, FILE), text);
-  console.log(`${FILE}: ${(JSON.parse(text) as { builtins: unknown[] }).builtins.length} builtins with OPA ${opa.version}`);
+  console.log(
+    `${FILE}: ${(JSON.parse(text) as { builtins: unknown[] }).builtins.length} builtins with OPA ${opa.version}`,
+  );
 }

@@ -10,9 +10,24 @@ import { settingsSchema } from '../src/decision/settings.ts';
 import { firstDifference, type Problem } from './problems.ts';
 
 const PUBLISHED = [
-  { file: 'policies/schemas/input.json', title: 'Sallyport decision input, version 1', schema: inputSchema, io: 'output' },
-  { file: 'policies/schemas/decision.json', title: 'Sallyport decision, version 1', schema: decisionSchema, io: 'output' },
-  { file: 'policies/schemas/settings.json', title: 'Sallyport policy settings (data.yaml)', schema: settingsSchema, io: 'output' },
+  {
+    file: 'policies/schemas/input.json',
+    title: 'Sallyport decision input, version 1',
+    schema: inputSchema,
+    io: 'output',
+  },
+  {
+    file: 'policies/schemas/decision.json',
+    title: 'Sallyport decision, version 1',
+    schema: decisionSchema,
+    io: 'output',
+  },
+  {
+    file: 'policies/schemas/settings.json',
+    title: 'Sallyport policy settings (data.yaml)',
+    schema: settingsSchema,
+    io: 'output',
+  },
   { file: 'docs/connector.schema.json', title: 'Sallyport connector.yaml', schema: connectorSchema, io: 'input' },
 ] as const;
 
@@ -57,7 +72,16 @@ export function checkSchemas(root = PACKAGE_ROOT): Problem[] {
   return [...generate()].flatMap(([file, text]) => {
     const path = join(root, file);
     const committed = existsSync(path) ? readFileSync(path, 'utf8') : '';
-    return committed === text ? [] : [{ file, line: firstDifference(committed, text), path: '', message: 'differs from its source in src/; run: npx tsx tools/schemas.ts' }];
+    return committed === text
+      ? []
+      : [
+          {
+            file,
+            line: firstDifference(committed, text),
+            path: '',
+            message: 'differs from its source in src/; run: npx tsx tools/schemas.ts',
+          },
+        ];
   });
 }
 

@@ -26,15 +26,29 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
 
   return {
     session(event) {
-      if (event.type === 'login_failed') return void write('backend_login_fail', { backend: event.backend, detail: event.detail });
+      if (event.type === 'login_failed')
+        return void write('backend_login_fail', { backend: event.backend, detail: event.detail });
       const { record, cause } = event;
-      const fields = { backend: record.backend, session: record.fingerprint, generation: record.generation, token: record.tokenFingerprint, cause };
+      const fields = {
+        backend: record.backend,
+        session: record.fingerprint,
+        generation: record.generation,
+        token: record.tokenFingerprint,
+        cause,
+      };
       if (event.type !== 'session_ended') return void write(event.type, fields);
       // a session that is not proven dead is a risk somebody must know of.
-      void write(event.type, { ...fields, proof: event.proof, residual: event.proof === 'residual', drained: event.drained });
+      void write(event.type, {
+        ...fields,
+        proof: event.proof,
+        residual: event.proof === 'residual',
+        drained: event.drained,
+      });
     },
-    authenticationFailed: (req_id, requested_by, failure) => writeBounded('authn_login_fail', { req_id, requested_by, failure }),
-    unknownHandle: (req_id, requested_by, client) => writeBounded('session_use_fail', { req_id, requested_by, client, failure: 'unknown_handle' }),
+    authenticationFailed: (req_id, requested_by, failure) =>
+      writeBounded('authn_login_fail', { req_id, requested_by, failure }),
+    unknownHandle: (req_id, requested_by, client) =>
+      writeBounded('session_use_fail', { req_id, requested_by, client, failure: 'unknown_handle' }),
     lifecycle: (event, fields) => write(event, fields),
   };
 }

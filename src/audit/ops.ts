@@ -19,7 +19,10 @@ export function createOpsLog(level = 'info'): OpsLog {
   const logger = winston.createLogger({
     level,
     format: terminal
-      ? format.combine(format.colorize(), format.printf((entry) => `${entry.level}: ${String(entry.message)}${fields(entry)}`))
+      ? format.combine(
+          format.colorize(),
+          format.printf((entry) => `${entry.level}: ${String(entry.message)}${fields(entry)}`),
+        )
       : format.combine(format.timestamp(), format.json()),
     transports: [new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] })],
   });

@@ -87,12 +87,16 @@ export function loggedInput(input: DecisionInput, arguments_: readonly string[])
         name: tool.name,
         backend: tool.backend,
         effect: tool.effect,
-        arguments: Object.fromEntries(names.filter((name) => arguments_.includes(name)).map((name) => [name, tool.arguments[name]])),
+        arguments: Object.fromEntries(
+          names.filter((name) => arguments_.includes(name)).map((name) => [name, tool.arguments[name]]),
+        ),
       },
       session,
       usage,
       replay,
     },
-    erased: names.filter((name) => !arguments_.includes(name)).map((name) => `/tool/arguments/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
+    erased: names
+      .filter((name) => !arguments_.includes(name))
+      .map((name) => `/tool/arguments/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
   };
 }

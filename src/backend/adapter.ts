@@ -3,12 +3,11 @@ import type { BackendConfig } from '../config/backend-schema.ts';
 import type { ToolConfig } from '../config/tool-schema.ts';
 import { atPointer, type Json, nestsDeeperThan } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
-import type { BackendToken, TokenSecret } from '../session/record.ts';
 import { classify } from './expiry.ts';
 import { type BackendHttp, type BackendResponse, createBackendHttp, type Exchange } from './http.ts';
 import { createJar, type Jar } from './jar.ts';
 import { login } from './login.ts';
-import type { BackendPort, CallResult } from './port.ts';
+import type { BackendPort, BackendToken, CallResult, TokenSecret } from './port.ts';
 import { buildRequest, fillHeaders, UnbuildableError, type Values } from './request.ts';
 import { scrub, spellings } from './scrub.ts';
 
@@ -49,11 +48,19 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
   }
 
   /** The one place where a session is attached to a request. */
-  async function send(template: ToolConfig['request'], values: Values, session: Opened, signal?: AbortSignal): Promise<{ url: string; exchange: Exchange }> {
+  async function send(
+    template: ToolConfig['request'],
+    values: Values,
+    session: Opened,
+    signal?: AbortSignal,
+  ): Promise<{ url: string; exchange: Exchange }> {
     const request = buildRequest(template, values, basePath);
     const url = new URL(request.path, http.url.origin).href;
     const cookie = session.jar.header(url);
-    return { url, exchange: await http.send(request, { ...session.headers, ...(cookie !== undefined && { cookie }) }, signal) };
+    return {
+      url,
+      exchange: await http.send(request, { ...session.headers, ...(cookie !== undefined && { cookie }) }, signal),
+    };
   }
 
   return {
@@ -80,8 +87,14 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
       const { response } = exchange;
       const kind = classify(response, config, http.url);
       if (kind === 'expired') return { kind: 'expired', status: response.status };
-      if (kind !== 'data') return failed('backend.redirected', kind === 'redirect' ? 'to another page' : 'to another origin', response.status);
-      if (response.status < 200 || response.status >= 300) return failed('backend.rejected', `status ${response.status}`, response.status);
+      if (kind !== 'data')
+        return failed(
+          'backend.redirected',
+          kind === 'redirect' ? 'to another page' : 'to another origin',
+          response.status,
+        );
+      if (response.status < 200 || response.status >= 300)
+        return failed('backend.rejected', `status ${response.status}`, response.status);
       return read(response, tool, session, url);
     },
 
@@ -100,16 +113,19 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
   function read(response: BackendResponse, tool: ToolConfig, session: Opened, url: string): CallResult {
     const renewed = renewedToken(response, session, url);
     const secrets = renewed ? [...session.secrets, ...spellings(renewed.reveal())] : session.secrets;
-    if (tool.result.as === 'text') return { kind: 'ok', status: response.status, value: scrub(response.body, secrets), renewed };
+    if (tool.result.as === 'text')
+      return { kind: 'ok', status: response.status, value: scrub(response.body, secrets), renewed };
     let document: Json;
     try {
       document = JSON.parse(response.body) as Json;
     } catch {
       return failed('backend.response_unusable', 'not JSON', response.status);
     }
-    if (nestsDeeperThan(document, MAX_NESTING)) return failed('backend.response_unusable', `nests deeper than ${MAX_NESTING}`, response.status);
+    if (nestsDeeperThan(document, MAX_NESTING))
+      return failed('backend.response_unusable', `nests deeper than ${MAX_NESTING}`, response.status);
     const value = atPointer(document, tool.result.pointer) as Json | undefined;
-    if (value === undefined) return failed('backend.response_unusable', `nothing at ${tool.result.pointer}`, response.status);
+    if (value === undefined)
+      return failed('backend.response_unusable', `nothing at ${tool.result.pointer}`, response.status);
     return { kind: 'ok', status: response.status, value: scrub(value, secrets), renewed };
   }
 
@@ -126,6 +142,13 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
   }
 }
 
-const failed = (code: Extract<CallResult, { kind: 'failed' }>['code'], detail: string, status: number | null): CallResult => ({ kind: 'failed', code, detail, status });
+const failed = (
+  code: Extract<CallResult, { kind: 'failed' }>['code'],
+  detail: string,
+  status: number | null,
+): CallResult => ({ kind: 'failed', code, detail, status });
 
-const sessionValues = (token: BackendToken): Values => (name) => (name.startsWith('session.') ? token.values[name.slice('session.'.length)] : undefined);
+const sessionValues =
+  (token: BackendToken): Values =>
+  (name) =>
+    name.startsWith('session.') ? token.values[name.slice('session.'.length)] : undefined;

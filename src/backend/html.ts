@@ -7,7 +7,8 @@ export function formFields(html: string): Map<string, string> {
   const fields = new Map<string, string>();
   const parser = new Parser({
     onopentag(tag, attributes) {
-      if (tag === 'input' && attributes.name !== undefined && !fields.has(attributes.name)) fields.set(attributes.name, attributes.value ?? '');
+      if (tag === 'input' && attributes.name !== undefined && !fields.has(attributes.name))
+        fields.set(attributes.name, attributes.value ?? '');
     },
   });
   parser.write(html);

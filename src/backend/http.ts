@@ -1,7 +1,17 @@
 // The only home of undici and cockatiel: one pool to one origin, no redirects, and a
 // deadline, a size limit, a queue and a circuit breaker around every exchange.
-import { BrokenCircuitError, BulkheadRejectedError, bulkhead, CircuitState, circuitBreaker, ConsecutiveBreaker, handleWhen, wrap } from 'cockatiel';
+
 import { readFileSync } from 'node:fs';
+import {
+  BrokenCircuitError,
+  BulkheadRejectedError,
+  bulkhead,
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleWhen,
+  wrap,
+} from 'cockatiel';
 import { type Dispatcher, errors, Pool } from 'undici';
 import type { BackendConfig } from '../config/backend-schema.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
@@ -33,7 +43,10 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
     pipelining: 1,
     keepAliveTimeout: 10_000,
     maxResponseSize: config.max_response_bytes,
-    connect: { timeout: config.timeout_ms, ...(config.ca_file !== undefined && { ca: readFileSync(config.ca_file, 'utf8') }) },
+    connect: {
+      timeout: config.timeout_ms,
+      ...(config.ca_file !== undefined && { ca: readFileSync(config.ca_file, 'utf8') }),
+    },
   });
   const breaker = circuitBreaker(
     handleWhen((error) => !isCancelled(error)),
@@ -41,7 +54,11 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
   );
   const guard = wrap(bulkhead(config.max_concurrent, config.max_queued), breaker);
 
-  async function exchange(request: BuiltRequest, headers: Record<string, string>, signal: AbortSignal): Promise<BackendResponse> {
+  async function exchange(
+    request: BuiltRequest,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<BackendResponse> {
     const answer = await pool.request({
       method: request.method as Dispatcher.HttpMethod,
       path: request.path,
@@ -88,7 +105,8 @@ function classify(error: unknown): { code: RefusalCode; detail: string } {
   if (error instanceof CancelledError) return { code: 'call.cancelled', detail: 'cancelled' };
   if (error instanceof BulkheadRejectedError) return { code: 'backend.overloaded', detail: 'queue full' };
   if (error instanceof BrokenCircuitError) return { code: 'backend.unavailable', detail: 'circuit open' };
-  if (error instanceof errors.ResponseExceededMaxSizeError) return { code: 'backend.response_too_large', detail: error.code };
+  if (error instanceof errors.ResponseExceededMaxSizeError)
+    return { code: 'backend.response_too_large', detail: error.code };
   return { code: 'backend.unavailable', detail: codeOf(error) };
 }
 

@@ -2,22 +2,34 @@
 import type { BackendConfig, Extraction, LoginStep } from '../config/backend-schema.ts';
 import { atPointer, type Json } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
-import type { BackendHttp, BackendResponse } from './http.ts';
-import { formFields } from './html.ts';
 import { leadsTo } from './expiry.ts';
+import { formFields } from './html.ts';
+import type { BackendHttp, BackendResponse } from './http.ts';
 import { createJar, type Jar } from './jar.ts';
 import type { LoginResult } from './port.ts';
 import { buildRequest, UnbuildableError } from './request.ts';
 
-export async function login(http: BackendHttp, config: BackendConfig, credentials: Record<string, Secret>): Promise<LoginResult> {
+export async function login(
+  http: BackendHttp,
+  config: BackendConfig,
+  credentials: Record<string, Secret>,
+): Promise<LoginResult> {
   const jar = createJar();
-  const values = new Map<string, string>(Object.entries(credentials).map(([name, secret]) => [`credentials.${name}`, secret.reveal()]));
+  const values = new Map<string, string>(
+    Object.entries(credentials).map(([name, secret]) => [`credentials.${name}`, secret.reveal()]),
+  );
   for (const [i, step] of config.login.entries()) {
     const failure = await walk(step, http, jar, values);
-    if (failure) return { ok: false, code: failure.code, detail: `login step ${i + 1} (${step.request.method} ${step.request.path}): ${failure.detail}` };
+    if (failure)
+      return {
+        ok: false,
+        code: failure.code,
+        detail: `login step ${i + 1} (${step.request.method} ${step.request.path}): ${failure.detail}`,
+      };
   }
   const missing = config.session.cookies.find((name) => jar.value(name) === undefined);
-  if (missing !== undefined) return { ok: false, code: 'session.login_failed', detail: `no cookie ${missing} after the login` };
+  if (missing !== undefined)
+    return { ok: false, code: 'session.login_failed', detail: `no cookie ${missing} after the login` };
   return {
     ok: true,
     token: new Secret({
@@ -29,10 +41,19 @@ export async function login(http: BackendHttp, config: BackendConfig, credential
 
 type Failure = Omit<Extract<LoginResult, { ok: false }>, 'ok'>;
 
-async function walk(step: LoginStep, http: BackendHttp, jar: Jar, values: Map<string, string>): Promise<Failure | undefined> {
+async function walk(
+  step: LoginStep,
+  http: BackendHttp,
+  jar: Jar,
+  values: Map<string, string>,
+): Promise<Failure | undefined> {
   let request: ReturnType<typeof buildRequest>;
   try {
-    request = buildRequest(step.request, (name): Json | undefined => values.get(name), http.url.pathname.replace(/\/$/, ''));
+    request = buildRequest(
+      step.request,
+      (name): Json | undefined => values.get(name),
+      http.url.pathname.replace(/\/$/, ''),
+    );
   } catch (thrown) {
     if (thrown instanceof UnbuildableError) return { code: 'session.login_failed', detail: thrown.message };
     throw thrown;
@@ -55,9 +76,12 @@ async function walk(step: LoginStep, http: BackendHttp, jar: Jar, values: Map<st
 
 function check({ expect }: LoginStep, response: BackendResponse, base: URL): string | undefined {
   const { status } = response;
-  const accepted = expect?.status?.includes(status) ?? (expect?.redirect_to === undefined ? status >= 200 && status < 300 : status >= 300 && status < 400);
+  const accepted =
+    expect?.status?.includes(status) ??
+    (expect?.redirect_to === undefined ? status >= 200 && status < 300 : status >= 300 && status < 400);
   if (!accepted) return `status ${status} was not expected`;
-  if (expect?.redirect_to !== undefined && !leadsTo(response.location, expect.redirect_to, base)) return `the redirect does not lead to ${expect.redirect_to}`;
+  if (expect?.redirect_to !== undefined && !leadsTo(response.location, expect.redirect_to, base))
+    return `the redirect does not lead to ${expect.redirect_to}`;
   return undefined;
 }
 

@@ -1,7 +1,17 @@
 // What the rest of the connector knows of a legacy application server.
 import type { Json, JsonObject } from '../core/json.ts';
+import type { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { TokenSecret } from '../session/record.ts';
+
+/** What the backend gave us at login: the asset (A01). Only ever held in a Secret, or sealed. */
+export interface BackendToken {
+  /** Cookies as tough-cookie serialises them. */
+  cookies: object[];
+  /** Other values the login extracted and the session keeps, such as a CSRF token. */
+  values: Record<string, string>;
+}
+
+export type TokenSecret = Secret<BackendToken>;
 
 export type LoginResult = { ok: true; token: TokenSecret } | { ok: false; code: RefusalCode; detail: string };
 

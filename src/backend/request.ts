@@ -35,26 +35,35 @@ export function buildRequest(template: RequestTemplate, values: Values, basePath
     body = JSON.stringify(fillJson(template.json, values) ?? null);
     headers['content-type'] = 'application/json';
   }
-  return { method: template.method, path: `${basePath}${fillPath(template.path, values)}${query && `?${query}`}`, headers, body };
+  return {
+    method: template.method,
+    path: `${basePath}${fillPath(template.path, values)}${query && `?${query}`}`,
+    headers,
+    body,
+  };
 }
 
 /** Header values of a session: the same rules, without a body. */
 export function fillHeaders(templates: Record<string, string>, values: Values): Record<string, string> {
-  return Object.fromEntries(Object.entries(templates).map(([name, text]) => [name, headerValue(fill(text, values, name), name)]));
+  return Object.fromEntries(
+    Object.entries(templates).map(([name, text]) => [name, headerValue(fill(text, values, name), name)]),
+  );
 }
 
 function fillPath(template: string, values: Values): string {
   const path = replacePlaceholders(template, (name) => {
     const value = text(values(name), name);
     // A server that decodes before it splits would see another path.
-    if (value === '' || /[/\\\p{Cc}]/u.test(value)) throw new UnbuildableError(`path: {${name}} is empty or has a character that a path segment must not have`);
+    if (value === '' || /[/\\\p{Cc}]/u.test(value))
+      throw new UnbuildableError(`path: {${name}} is empty or has a character that a path segment must not have`);
     try {
       return encodeURIComponent(value);
     } catch {
       throw new UnbuildableError(`path: {${name}} is not well-formed Unicode`);
     }
   });
-  if (path.split('/').some((segment) => /^(\.|%2e){1,2}$/i.test(segment))) throw new UnbuildableError('path: a segment would be "." or ".."');
+  if (path.split('/').some((segment) => /^(\.|%2e){1,2}$/i.test(segment)))
+    throw new UnbuildableError('path: a segment would be "." or ".."');
   return path;
 }
 
@@ -74,7 +83,8 @@ function fillJson(template: Json, values: Values): Json | undefined {
     const sole = solePlaceholder(template);
     return sole === undefined ? fill(template, values, 'json') : values(sole);
   }
-  if (Array.isArray(template)) return template.map((item) => fillJson(item, values)).filter((item) => item !== undefined);
+  if (Array.isArray(template))
+    return template.map((item) => fillJson(item, values)).filter((item) => item !== undefined);
   if (typeof template !== 'object' || template === null) return template;
   const filled: [string, Json][] = [];
   for (const [key, item] of Object.entries(template)) {
@@ -86,7 +96,9 @@ function fillJson(template: Json, values: Values): Json | undefined {
 
 function fillOptional(template: string, values: Values, place: string): string | undefined {
   const names = placeholders(template);
-  return names.length > 0 && names.every((name) => values(name) === undefined) ? undefined : fill(template, values, place);
+  return names.length > 0 && names.every((name) => values(name) === undefined)
+    ? undefined
+    : fill(template, values, place);
 }
 
 function fill(template: string, values: Values, place: string): string {
@@ -100,6 +112,7 @@ function text(value: Json | undefined, place: string): string {
 }
 
 function headerValue(value: string, name: string): string {
-  if (!/^[\x20-\x7e]*$/.test(value) || value !== value.trim()) throw new UnbuildableError(`header ${name}: only printable ASCII can stand here`);
+  if (!/^[\x20-\x7e]*$/.test(value) || value !== value.trim())
+    throw new UnbuildableError(`header ${name}: only printable ASCII can stand here`);
   return value;
 }

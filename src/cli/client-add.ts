@@ -16,7 +16,8 @@ export interface ClientAddOptions {
 
 export function clientAdd(id: string, options: ClientAddOptions): void {
   const days = options.expiresDays === undefined ? undefined : Number(options.expiresDays);
-  if (days !== undefined && !(Number.isFinite(days) && days > 0)) throw new OperatorError('--expires-days takes a number of days above 0');
+  if (days !== undefined && !(Number.isFinite(days) && days > 0))
+    throw new OperatorError('--expires-days takes a number of days above 0');
   const now = new Date();
   const key = addClient(
     options.file,

@@ -10,7 +10,12 @@ import { print, printJson } from './output.ts';
 
 export function configCheck(file: string, { json = false }: { json?: boolean }): void {
   if (!existsSync(file)) throw new OperatorError(`${file} does not exist`);
-  const result = parseConfig({ text: readFileSync(file, 'utf8'), file, baseDir: dirname(resolve(file)), env: process.env });
+  const result = parseConfig({
+    text: readFileSync(file, 'utf8'),
+    file,
+    baseDir: dirname(resolve(file)),
+    env: process.env,
+  });
   const problems: Problem[] = result.ok ? secretProblems(file, result.config) : result.problems;
   if (json) printJson({ ok: problems.length === 0, problems });
   else if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
@@ -18,8 +23,14 @@ export function configCheck(file: string, { json = false }: { json?: boolean }):
   if (problems.length > 0) process.exitCode = 1;
 }
 
-function secretProblems(file: string, config: Extract<ReturnType<typeof parseConfig>, { ok: true }>['config']): Problem[] {
-  const checks: [string, () => unknown][] = Object.entries(config.backends).map(([name, backend]) => [`backends.${name}.credentials`, () => resolveCredentials(backend.credentials, name)]);
+function secretProblems(
+  file: string,
+  config: Extract<ReturnType<typeof parseConfig>, { ok: true }>['config'],
+): Problem[] {
+  const checks: [string, () => unknown][] = Object.entries(config.backends).map(([name, backend]) => [
+    `backends.${name}.credentials`,
+    () => resolveCredentials(backend.credentials, name),
+  ]);
   const { keys } = config.identity;
   if (keys) checks.push(['identity.keys.file', () => readClientFile(keys.file)]);
   return checks.flatMap(([path, check]) => {

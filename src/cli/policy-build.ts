@@ -13,5 +13,8 @@ export async function policyBuild({ dir, json = false }: { dir: string; json?: b
   writeCompiled(resolve(dir), compiled);
   const { wasm_sha256, sources } = compiled.manifest;
   if (json) printJson({ wasm_sha256, bytes: compiled.wasm.length, opa: opa.version });
-  else print(`${dir}/compiled/policy.wasm: ${compiled.wasm.length} bytes from ${Object.keys(sources).length} sources with OPA ${opa.version}, sha256 ${wasm_sha256}`);
+  else
+    print(
+      `${dir}/compiled/policy.wasm: ${compiled.wasm.length} bytes from ${Object.keys(sources).length} sources with OPA ${opa.version}, sha256 ${wasm_sha256}`,
+    );
 }

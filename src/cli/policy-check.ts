@@ -9,7 +9,10 @@ import { print, printJson, progress } from './output.ts';
 export async function policyCheck({ dir, json = false }: { dir: string; json?: boolean }): Promise<void> {
   const opa = await findOpa({ progress });
   if (!opa) throw noCompilerError('policies cannot be checked');
-  const problems = (await checkPolicies(resolve(dir), opa)).map((p) => ({ ...p, file: relative('', p.file) || p.file }));
+  const problems = (await checkPolicies(resolve(dir), opa)).map((p) => ({
+    ...p,
+    file: relative('', p.file) || p.file,
+  }));
   if (json) printJson({ ok: problems.length === 0, problems });
   else if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
   else print(`${dir}: ok`);

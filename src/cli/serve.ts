@@ -1,8 +1,8 @@
 // `sallyport serve`: runs until it is told to stop, then stops gracefully.
 import { relative, resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/load.ts';
-import { OperatorError } from '../core/errors.ts';
 import { type Connector, startConnector, VERSION } from '../connector.ts';
+import { OperatorError } from '../core/errors.ts';
 import { type Demo, prepareDemo } from '../demo/start.ts';
 import { paint, print, printJson, progress } from './output.ts';
 
@@ -38,16 +38,24 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 function portOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535) throw new OperatorError(`the port is "${text.slice(0, 20)}"; give a number from 0 to 65535`);
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535)
+    throw new OperatorError(`the port is "${text.slice(0, 20)}"; give a number from 0 to 65535`);
   return Number(text);
 }
 
-const withPort = (config: Config, port: number | undefined): Config => (port === undefined ? config : { ...config, listen: { ...config.listen, port } });
+const withPort = (config: Config, port: number | undefined): Config =>
+  port === undefined ? config : { ...config, listen: { ...config.listen, port } };
 
 function announce(connector: Connector, config: Config, demo: Demo | undefined, json: boolean): void {
   const show = (path: string) => relative('', path) || '.';
   if (json) {
-    printJson({ url: connector.url, policy_revision: connector.policy.revision, wasm_sha256: connector.policy.wasmSha256, decision_log: config.audit.file, ...(demo && { key_file: demo.keyFile, legacy_url: demo.legacy.url }) });
+    printJson({
+      url: connector.url,
+      policy_revision: connector.policy.revision,
+      wasm_sha256: connector.policy.wasmSha256,
+      decision_log: config.audit.file,
+      ...(demo && { key_file: demo.keyFile, legacy_url: demo.legacy.url }),
+    });
     return;
   }
   const row = (label: string, text: string) => print(`  ${paint('dim', label.padEnd(14))}${text}`);
@@ -62,7 +70,7 @@ function announce(connector: Connector, config: Config, demo: Demo | undefined, 
   print();
   print('Call a tool from another terminal:');
   print();
-  const call = `npx mcp-inspector-cli --cli ${connector.url} --transport http --header "Authorization: Bearer $(cat ${show(demo.keyFile)})"`;
+  const call = `npx -y @modelcontextprotocol/inspector@0.21.2 --cli ${connector.url} --transport http --header "Authorization: Bearer $(cat ${show(demo.keyFile)})"`;
   print(`  ${call} --method tools/list`);
   print(`  ${call} --method tools/call --tool-name stock_get --tool-arg sku=A-1`);
 }

@@ -8,7 +8,9 @@ const status = z.int().min(100).max(599);
 
 /** A credential by reference. Its value never stands in connector.yaml. */
 export const secretRefSchema = z.union([
-  z.strictObject({ file: z.string().describe('Path of a file only its owner can read; one trailing newline is dropped') }),
+  z.strictObject({
+    file: z.string().describe('Path of a file only its owner can read; one trailing newline is dropped'),
+  }),
   z.strictObject({ env: z.string().describe('Name of an environment variable') }),
 ]);
 
@@ -39,9 +41,7 @@ const expiredSchema = z.strictObject({
 });
 
 export const backendSchema = z.strictObject({
-  url: z
-    .url({ protocol: /^https?$/ })
-    .describe('Origin and optional base path; nothing else is ever contacted'),
+  url: z.url({ protocol: /^https?$/ }).describe('Origin and optional base path; nothing else is ever contacted'),
   ca_file: z.string().optional().describe('CA certificates (PEM) when the backend has a private one'),
   credentials: z.record(name, secretRefSchema).default({}),
   timeout_ms: z.int().min(10).max(600_000).default(10_000),
@@ -56,14 +56,28 @@ export const backendSchema = z.strictObject({
     .prefault({}),
   login: z.array(stepSchema).min(1),
   session: z.strictObject({
-    cookies: z.array(z.string()).default([]).describe('Cookies that make the session; all others are dropped after login'),
-    values: z.array(name).default([]).describe('Extracted values kept with the session; templates name them "{session.NAME}"'),
+    cookies: z
+      .array(z.string())
+      .default([])
+      .describe('Cookies that make the session; all others are dropped after login'),
+    values: z
+      .array(name)
+      .default([])
+      .describe('Extracted values kept with the session; templates name them "{session.NAME}"'),
     headers: z.record(z.string(), z.string()).default({}).describe('Headers that go with every call of the session'),
   }),
   expired: expiredSchema.describe('How the end of a session looks: any of these'),
   logout: z.strictObject({ request: requestSchema }).optional(),
-  probe: z.strictObject({ request: requestSchema }).optional().describe('A harmless call that shows whether a session still lives'),
-  drain_ms: z.int().min(0).max(60_000).default(5000).describe('How long calls in flight may finish before the old session is logged out'),
+  probe: z
+    .strictObject({ request: requestSchema })
+    .optional()
+    .describe('A harmless call that shows whether a session still lives'),
+  drain_ms: z
+    .int()
+    .min(0)
+    .max(60_000)
+    .default(5000)
+    .describe('How long calls in flight may finish before the old session is logged out'),
 });
 
 export type BackendConfig = z.infer<typeof backendSchema>;

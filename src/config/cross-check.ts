@@ -2,8 +2,8 @@
 // fills, argument schemas that do not compile. Found when the file is read, not at the first call.
 import { schemaProblem } from '../core/json-schema.ts';
 import { placeholders, type TemplatePart, templateParts } from '../core/template.ts';
-import type { ConnectorFile } from './schema.ts';
 import type { RequestTemplate } from './request-schema.ts';
+import type { ConnectorFile } from './schema.ts';
 
 export interface PathProblem {
   path: (string | number)[];
@@ -21,8 +21,10 @@ function checkBackend(name: string, backend: ConnectorFile['backends'][string]):
   const at = ['backends', name];
   const problems: PathProblem[] = [];
   const url = new URL(backend.url);
-  if (url.username || url.password) problems.push({ path: [...at, 'url'], message: 'credentials do not belong into the URL; use "credentials"' });
-  if (url.search || url.hash) problems.push({ path: [...at, 'url'], message: 'a backend URL has no query string and no fragment' });
+  if (url.username || url.password)
+    problems.push({ path: [...at, 'url'], message: 'credentials do not belong into the URL; use "credentials"' });
+  if (url.search || url.hash)
+    problems.push({ path: [...at, 'url'], message: 'a backend URL has no query string and no fragment' });
 
   const credentials = Object.keys(backend.credentials).map((c) => `credentials.${c}`);
   const known = new Set(credentials);
@@ -31,7 +33,8 @@ function checkBackend(name: string, backend: ConnectorFile['backends'][string]):
     for (const extracted of Object.keys(step.extract ?? {})) known.add(extracted);
   });
   backend.session.values.forEach((value, i) => {
-    if (!known.has(value)) problems.push({ path: [...at, 'session', 'values', i], message: `no login step extracts "${value}"` });
+    if (!known.has(value))
+      problems.push({ path: [...at, 'session', 'values', i], message: `no login step extracts "${value}"` });
   });
   const ofSession = sessionNames(backend);
   for (const [header, template] of Object.entries(backend.session.headers)) {
@@ -45,7 +48,10 @@ function checkBackend(name: string, backend: ConnectorFile['backends'][string]):
     problems.push({ path: [...at, 'session'], message: 'a session needs at least one cookie or header' });
   }
   if (Object.values(backend.expired).every((list) => list === undefined || list.length === 0)) {
-    problems.push({ path: [...at, 'expired'], message: 'say how the end of a session looks: status, redirect_to, form_field or body_contains' });
+    problems.push({
+      path: [...at, 'expired'],
+      message: 'say how the end of a session looks: status, redirect_to, form_field or body_contains',
+    });
   }
   return problems;
 }
@@ -54,7 +60,10 @@ function checkTool(name: string, tool: ConnectorFile['tools'][string], config: C
   const at = ['tools', name];
   const backend = config.backends[tool.backend];
   if (!backend) return [{ path: [...at, 'backend'], message: `no backend "${tool.backend}" under "backends"` }];
-  const problem = tool.arguments.type === 'object' ? schemaProblem(tool.arguments) : 'the schema of the arguments must have "type": "object"';
+  const problem =
+    tool.arguments.type === 'object'
+      ? schemaProblem(tool.arguments)
+      : 'the schema of the arguments must have "type": "object"';
   if (problem !== undefined) return [{ path: [...at, 'arguments'], message: problem }];
 
   const names = Object.keys((tool.arguments.properties as object | undefined) ?? {});
@@ -63,23 +72,33 @@ function checkTool(name: string, tool: ConnectorFile['tools'][string], config: C
   const problems = checkRequest(tool.request, [...at, 'request'], known);
   for (const argument of placeholders(tool.request.path)) {
     if (names.includes(argument) && !required.has(argument)) {
-      problems.push({ path: [...at, 'request', 'path'], message: `"${argument}" stands in the path, so it must be a required argument` });
+      problems.push({
+        path: [...at, 'request', 'path'],
+        message: `"${argument}" stands in the path, so it must be a required argument`,
+      });
     }
   }
   tool.audit.forEach((argument, i) => {
-    if (!names.includes(argument)) problems.push({ path: [...at, 'audit', i], message: `the tool has no argument "${argument}"` });
+    if (!names.includes(argument))
+      problems.push({ path: [...at, 'audit', i], message: `the tool has no argument "${argument}"` });
   });
   return problems;
 }
 
-const sessionNames = (backend: ConnectorFile['backends'][string]): Set<string> => new Set(backend.session.values.map((v) => `session.${v}`));
+const sessionNames = (backend: ConnectorFile['backends'][string]): Set<string> =>
+  new Set(backend.session.values.map((v) => `session.${v}`));
 
 function checkRequest(request: RequestTemplate, at: (string | number)[], known: Set<string>): PathProblem[] {
-  return templateParts(request).flatMap(({ path, template }: TemplatePart) => unknownNames(template, [...at, ...path], known));
+  return templateParts(request).flatMap(({ path, template }: TemplatePart) =>
+    unknownNames(template, [...at, ...path], known),
+  );
 }
 
 function unknownNames(template: string, path: (string | number)[], known: Set<string>): PathProblem[] {
   return placeholders(template)
     .filter((name) => !known.has(name))
-    .map((name) => ({ path, message: `nothing fills the placeholder {${name}}; known here: ${[...known].join(', ') || 'none'}` }));
+    .map((name) => ({
+      path,
+      message: `nothing fills the placeholder {${name}}; known here: ${[...known].join(', ') || 'none'}`,
+    }));
 }

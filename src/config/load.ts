@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { OperatorError } from '../core/errors.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
-import { formatProblem, parseYaml, type Problem } from '../core/yaml.ts';
+import { formatProblem, type Problem, parseYaml } from '../core/yaml.ts';
 import { crossCheck } from './cross-check.ts';
 import { type ConnectorFile, connectorSchema } from './schema.ts';
 
@@ -23,14 +23,20 @@ export interface ConfigSource {
 export function parseConfig({ text, file, baseDir, env }: ConfigSource): ConfigResult {
   const parsed = parseYaml<ConnectorFile>(text, connectorSchema, { file, env });
   if (!parsed.ok) return parsed;
-  const problems = crossCheck(parsed.value).map(({ path, message }) => ({ file, line: parsed.at(path), path: path.join('.'), message }));
+  const problems = crossCheck(parsed.value).map(({ path, message }) => ({
+    file,
+    line: parsed.at(path),
+    path: path.join('.'),
+    message,
+  }));
   if (problems.length > 0) return { ok: false, problems: problems.sort((a, b) => a.line - b.line) };
   return { ok: true, config: freeze(withAbsolutePaths(parsed.value, baseDir)) };
 }
 
 /** Reads and checks a file; throws one OperatorError with all problems. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): Config {
-  if (!existsSync(file)) throw new OperatorError(`${file} does not exist; give the path of a connector.yaml with --config`);
+  if (!existsSync(file))
+    throw new OperatorError(`${file} does not exist; give the path of a connector.yaml with --config`);
   const result = parseConfig({ text: readFileSync(file, 'utf8'), file, baseDir: dirname(resolve(file)), env });
   if (!result.ok) throw new OperatorError(result.problems.map(formatProblem).join('\n'));
   return result.config;
@@ -43,8 +49,14 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
   return {
     ...config,
     state_dir: stateDir,
-    policy: { ...config.policy, dir: config.policy.dir === undefined ? join(PACKAGE_ROOT, 'policies') : at(config.policy.dir) },
-    audit: { ...config.audit, file: config.audit.file === undefined ? join(stateDir, 'decisions.jsonl') : at(config.audit.file) },
+    policy: {
+      ...config.policy,
+      dir: config.policy.dir === undefined ? join(PACKAGE_ROOT, 'policies') : at(config.policy.dir),
+    },
+    audit: {
+      ...config.audit,
+      file: config.audit.file === undefined ? join(stateDir, 'decisions.jsonl') : at(config.audit.file),
+    },
     identity: {
       ...(keys && { keys: { file: at(keys.file) } }),
       ...(jwt && { jwt: { ...jwt, jwks: 'file' in jwt.jwks ? { file: at(jwt.jwks.file) } : jwt.jwks } }),
@@ -55,7 +67,12 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
         {
           ...backend,
           ...(backend.ca_file !== undefined && { ca_file: at(backend.ca_file) }),
-          credentials: Object.fromEntries(Object.entries(backend.credentials).map(([key, ref]) => [key, 'file' in ref ? { file: at(ref.file) } : ref])),
+          credentials: Object.fromEntries(
+            Object.entries(backend.credentials).map(([key, ref]) => [
+              key,
+              'file' in ref ? { file: at(ref.file) } : ref,
+            ]),
+          ),
         },
       ]),
     ),

@@ -9,7 +9,19 @@ const bits = (max: number) => z.int().min(1).max(max);
 const url = z.url({ protocol: /^https?$/ });
 
 /** Symmetric algorithms and "none" are not in the list: a leaked public key must not sign. */
-const algorithm = z.enum(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512']);
+const algorithm = z.enum([
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+  'PS256',
+  'PS384',
+  'PS512',
+  'RS256',
+  'RS384',
+  'RS512',
+]);
 
 const keys = z.strictObject({
   file: z.string().describe('Client records with hashed API keys; written by "sallyport client add"'),
@@ -38,9 +50,20 @@ export const connectorSchema = z.strictObject({
     .strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65535).default(8787) })
     .prefault({}),
   public_url: url.optional().describe('URL of /mcp as clients see it; default: the listening address'),
-  allowed_hosts: z.array(z.string()).default([]).describe('Host header values to accept besides loopback names and the host of public_url'),
-  allowed_origins: z.array(z.string()).default([]).describe('Origin header values to accept; browsers send one, MCP clients do not'),
-  proxy_hops: z.int().min(0).max(10).default(0).describe('How many trusted proxies stand before the connector and append to X-Forwarded-For'),
+  allowed_hosts: z
+    .array(z.string())
+    .default([])
+    .describe('Host header values to accept besides loopback names and the host of public_url'),
+  allowed_origins: z
+    .array(z.string())
+    .default([])
+    .describe('Origin header values to accept; browsers send one, MCP clients do not'),
+  proxy_hops: z
+    .int()
+    .min(0)
+    .max(10)
+    .default(0)
+    .describe('How many trusted proxies stand before the connector and append to X-Forwarded-For'),
   network_prefix: z.strictObject({ ipv4: bits(32).default(24), ipv6: bits(128).default(64) }).prefault({}),
   limits: z
     .strictObject({
@@ -55,7 +78,9 @@ export const connectorSchema = z.strictObject({
   state_dir: z.string().default('.sallyport').describe('Keys and the decision log; created with mode 0700'),
   identity: z
     .strictObject({ keys: keys.optional(), jwt: jwt.optional() })
-    .refine((i) => i.keys !== undefined || i.jwt !== undefined, { message: 'configure identity.keys, identity.jwt or both' }),
+    .refine((i) => i.keys !== undefined || i.jwt !== undefined, {
+      message: 'configure identity.keys, identity.jwt or both',
+    }),
   policy: z
     .strictObject({
       dir: z.string().optional().describe('Policy folder; default: the one that comes with Sallyport'),
@@ -68,7 +93,9 @@ export const connectorSchema = z.strictObject({
       durability: z
         .enum(['disk', 'os'])
         .default('disk')
-        .describe('disk: a decision is on disk before the call is made (fdatasync, many records at once); os: it has left the process'),
+        .describe(
+          'disk: a decision is on disk before the call is made (fdatasync, many records at once); os: it has left the process',
+        ),
     })
     .prefault({}),
   backends: z.record(z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/), backendSchema),

@@ -1,7 +1,7 @@
 // Resolves credential references. Secrets come from files or the environment only, so a
 // connector.yaml copied to another host opens no session there.
 import { readFileSync } from 'node:fs';
-import { OperatorError, messageOf } from '../core/errors.ts';
+import { messageOf, OperatorError } from '../core/errors.ts';
 import { refuseReadableByOthers } from '../core/private-file.ts';
 import { Secret } from '../core/secret.ts';
 import type { SecretRef } from './backend-schema.ts';
@@ -26,7 +26,11 @@ export function resolveSecret(ref: SecretRef, label: string, env: NodeJS.Process
 }
 
 /** All credentials of one backend; every problem in one error. */
-export function resolveCredentials(refs: Record<string, SecretRef>, backend: string, env?: NodeJS.ProcessEnv): Record<string, Secret> {
+export function resolveCredentials(
+  refs: Record<string, SecretRef>,
+  backend: string,
+  env?: NodeJS.ProcessEnv,
+): Record<string, Secret> {
   const problems: string[] = [];
   const values: Record<string, Secret> = {};
   for (const [name, ref] of Object.entries(refs)) {

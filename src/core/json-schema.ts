@@ -1,18 +1,26 @@
 // The only home of ajv: argument schemas of tools, compiled once.
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import type { JsonObject } from './json.ts';
 import { messageOf } from './errors.ts';
+import type { JsonObject } from './json.ts';
 
 const create = () => {
-  const ajv = new Ajv2020({ allErrors: false, strict: true, strictTypes: false, strictRequired: false, validateFormats: true });
+  const ajv = new Ajv2020({
+    allErrors: false,
+    strict: true,
+    strictTypes: false,
+    strictRequired: false,
+    validateFormats: true,
+  });
   formats.default(ajv);
   return ajv;
 };
 
 /** A schema whose properties are a closed list unless it says otherwise: what is not named is refused. */
 export function closedSchema(schema: JsonObject): JsonObject {
-  return 'additionalProperties' in schema || 'unevaluatedProperties' in schema ? schema : { ...schema, additionalProperties: false };
+  return 'additionalProperties' in schema || 'unevaluatedProperties' in schema
+    ? schema
+    : { ...schema, additionalProperties: false };
 }
 
 /** What is wrong with a JSON Schema, or undefined. */
@@ -37,6 +45,9 @@ function describe(error: ErrorObject | undefined): string {
   if (!error) return 'does not match';
   const where = error.instancePath || 'arguments';
   // Only names that the schema itself holds: an unknown property name is the caller's text.
-  const detail = error.keyword === 'additionalProperties' ? 'has a property that is not defined' : (error.message ?? 'does not match');
+  const detail =
+    error.keyword === 'additionalProperties'
+      ? 'has a property that is not defined'
+      : (error.message ?? 'does not match');
   return `${where}: ${detail}`;
 }

@@ -12,7 +12,9 @@ export function refuseReadableByOthers(path: string): void {
     throw new OperatorError(`${path} cannot be read: ${messageOf(thrown)}`);
   }
   if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-    throw new OperatorError(`${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`);
+    throw new OperatorError(
+      `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
+    );
   }
 }
 

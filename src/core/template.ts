@@ -30,17 +30,27 @@ export function solePlaceholder(template: string): string | undefined {
 }
 
 export function replacePlaceholders(template: string, value: (name: string) => string): string {
-  return template.replaceAll(PLACEHOLDER, (whole, name: string | undefined) => (name === undefined ? whole.slice(1) : value(name)));
+  return template.replaceAll(PLACEHOLDER, (whole, name: string | undefined) =>
+    name === undefined ? whole.slice(1) : value(name),
+  );
 }
 
 export function templateParts(request: Request): TemplatePart[] {
-  const table = (key: 'query' | 'headers' | 'form') => Object.entries(request[key] ?? {}).map(([name, template]) => ({ path: [key, name], template }));
-  return [{ path: ['path'], template: request.path }, ...table('query'), ...table('headers'), ...table('form'), ...jsonParts(request.json, ['json'])];
+  const table = (key: 'query' | 'headers' | 'form') =>
+    Object.entries(request[key] ?? {}).map(([name, template]) => ({ path: [key, name], template }));
+  return [
+    { path: ['path'], template: request.path },
+    ...table('query'),
+    ...table('headers'),
+    ...table('form'),
+    ...jsonParts(request.json, ['json']),
+  ];
 }
 
 function jsonParts(value: Json | undefined, path: (string | number)[]): TemplatePart[] {
   if (typeof value === 'string') return [{ path, template: value }];
   if (Array.isArray(value)) return value.flatMap((item, i) => jsonParts(item, [...path, i]));
-  if (typeof value === 'object' && value !== null) return Object.entries(value).flatMap(([key, item]) => jsonParts(item, [...path, key]));
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).flatMap(([key, item]) => jsonParts(item, [...path, key]));
   return [];
 }

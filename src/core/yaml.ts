@@ -11,7 +11,9 @@ export interface Problem {
   message: string;
 }
 
-export type YamlResult<T> = { ok: true; value: T; at: (path: PropertyKey[]) => number } | { ok: false; problems: Problem[] };
+export type YamlResult<T> =
+  | { ok: true; value: T; at: (path: PropertyKey[]) => number }
+  | { ok: false; problems: Problem[] };
 
 export interface YamlOptions {
   /** Name used in problems. */
@@ -31,7 +33,9 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
     path: path.map(String).join('.'),
     message,
   });
-  const syntax = [...document.errors, ...document.warnings].map((e) => problem(lines.linePos(e.pos[0]).line, [], e.message));
+  const syntax = [...document.errors, ...document.warnings].map((e) =>
+    problem(lines.linePos(e.pos[0]).line, [], e.message),
+  );
   if (syntax.length > 0) return { ok: false, problems: syntax };
 
   const lineOf = (path: PropertyKey[]): number => {
@@ -54,7 +58,13 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
           const value = env[name];
           if (value !== undefined) return value;
           const line = node.range ? lines.linePos(node.range[0]).line : 1;
-          expansion.push(problem(line, [], `the environment variable ${name} is not set; set it or write $\${${name}} for the text itself`));
+          expansion.push(
+            problem(
+              line,
+              [],
+              `the environment variable ${name} is not set; set it or write $\${${name}} for the text itself`,
+            ),
+          );
           return '';
         });
       },
@@ -68,7 +78,8 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
   }
   const checked = schema.safeParse(raw);
   const problems = [...expansion];
-  if (!checked.success) problems.push(...flatten(checked.error.issues).map((i) => problem(lineOf(i.path), i.path, i.message)));
+  if (!checked.success)
+    problems.push(...flatten(checked.error.issues).map((i) => problem(lineOf(i.path), i.path, i.message)));
   if (problems.length > 0) return { ok: false, problems: problems.sort((a, b) => a.line - b.line) };
   return { ok: true, value: checked.data as T, at: lineOf };
 }
@@ -84,7 +95,9 @@ function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []
     }
     if (issue.code === 'invalid_union' && issue.errors.length > 0) {
       const branches = issue.errors.map((errors) => flatten(errors, path));
-      const closest = branches.filter((b) => !b.some((i) => i.path.length === path.length && i.message.startsWith('Invalid input: expected')));
+      const closest = branches.filter(
+        (b) => !b.some((i) => i.path.length === path.length && i.message.startsWith('Invalid input: expected')),
+      );
       return closest[0] ?? branches.sort((a, b) => a.length - b.length)[0] ?? [];
     }
     return [{ path, message: issue.message }];

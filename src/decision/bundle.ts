@@ -2,11 +2,11 @@
 // compilation, else one clear error. Nothing is ever served on a stale policy.
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
 import { canonicalJson } from '../core/json.ts';
 import { formatProblem, parseYaml } from '../core/yaml.ts';
-import { z } from 'zod';
-import { compile, type Compiled } from './compiler.ts';
+import { type Compiled, compile } from './compiler.ts';
 import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
 import { findOpa, noCompilerError } from './opa.ts';
 import { type Settings, settingsSchema } from './settings.ts';
@@ -33,10 +33,18 @@ export async function loadBundle(dir: string, options: LoadOptions = {}): Promis
   try {
     module = new WebAssembly.Module(new Uint8Array(wasm));
   } catch {
-    throw new OperatorError(`${join(dir, 'compiled', 'policy.wasm')} is not a WebAssembly module; run "sallyport policy build"`);
+    throw new OperatorError(
+      `${join(dir, 'compiled', 'policy.wasm')} is not a WebAssembly module; run "sallyport policy build"`,
+    );
   }
   const wasmSha256 = sha256(wasm);
-  return { module, settings, manifest, wasmSha256, revision: sha256(`${wasmSha256}\n${canonicalJson(settings)}`).slice(0, 16) };
+  return {
+    module,
+    settings,
+    manifest,
+    wasmSha256,
+    revision: sha256(`${wasmSha256}\n${canonicalJson(settings)}`).slice(0, 16),
+  };
 }
 
 /** The compiled policy when manifest, WASM and sources agree; undefined when any of them does not. */
@@ -52,8 +60,11 @@ export function readCompiled(dir: string): Compiled | undefined {
 /** Reads and checks data.yaml. Every problem at once, with file and line. */
 export function loadSettings(dir: string): Settings {
   const file = join(dir, 'data.yaml');
-  if (!existsSync(file)) throw new OperatorError(`${file} is missing: a policy folder holds sallyport/*.rego and data.yaml`);
-  const parsed = parseYaml(readFileSync(file, 'utf8'), z.strictObject({ settings: settingsSchema }), { file: relative('', file) || file });
+  if (!existsSync(file))
+    throw new OperatorError(`${file} is missing: a policy folder holds sallyport/*.rego and data.yaml`);
+  const parsed = parseYaml(readFileSync(file, 'utf8'), z.strictObject({ settings: settingsSchema }), {
+    file: relative('', file) || file,
+  });
   if (!parsed.ok) throw new OperatorError(parsed.problems.map(formatProblem).join('\n'));
   return parsed.value.settings;
 }

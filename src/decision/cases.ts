@@ -71,5 +71,8 @@ function read<T>(file: string, schema: z.ZodType<T>) {
 
 function merge(base: unknown, changes: unknown): unknown {
   if (!isObject(base) || !isObject(changes)) return changes;
-  return { ...base, ...Object.fromEntries(Object.entries(changes).map(([key, value]) => [key, merge(base[key], value)])) };
+  return {
+    ...base,
+    ...Object.fromEntries(Object.entries(changes).map(([key, value]) => [key, merge(base[key], value)])),
+  };
 }

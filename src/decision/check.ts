@@ -20,11 +20,20 @@ export async function checkPolicies(dir: string, opa: Opa): Promise<Problem[]> {
   };
   await attempt(() => loadSettings(dir));
   // Strict, against the schemas (a typo in an `input.` path) and our capabilities (a builtin WASM lacks).
-  await attempt(() => opaRun(opa, dir, ['check', '--strict', '--capabilities', 'capabilities.json', '-s', 'schemas', 'sallyport']));
+  await attempt(() =>
+    opaRun(opa, dir, ['check', '--strict', '--capabilities', 'capabilities.json', '-s', 'schemas', 'sallyport']),
+  );
   if (problems.length > 0) return problems;
 
   const unformatted = (await opaRun(opa, dir, ['fmt', '--list', 'sallyport'])).split('\n').filter(Boolean);
-  problems.push(...unformatted.map((file) => ({ file: join(dir, file), line: 1, path: '', message: 'is not formatted; run: opa fmt --write' })));
+  problems.push(
+    ...unformatted.map((file) => ({
+      file: join(dir, file),
+      line: 1,
+      path: '',
+      message: 'is not formatted; run: opa fmt --write',
+    })),
+  );
   problems.push(...checkMetadata(dir));
   problems.push(...(await checkCompiled(dir, opa)));
   return problems;
@@ -41,12 +50,17 @@ function checkMetadata(dir: string): Problem[] {
     lines.forEach((line, i) => {
       const reason = /^#\s+reason: (\S+)$/.exec(line)?.[1];
       if (reason) described.set(reason, i + 1);
-      for (const [, code] of line.replace(/#.*$/, '').matchAll(/"([a-z]\w*\.[a-z]\w*)"/g)) if (code?.startsWith(`${area}.`)) used.set(code, i + 1);
+      for (const [, code] of line.replace(/#.*$/, '').matchAll(/"([a-z]\w*\.[a-z]\w*)"/g))
+        if (code?.startsWith(`${area}.`)) used.set(code, i + 1);
     });
     const problem = (line: number, message: string): Problem => ({ file, line, path: '', message });
     return [
-      ...[...used].filter(([code]) => !described.has(code)).map(([code, line]) => problem(line, `reason "${code}" has no METADATA with custom.reason`)),
-      ...[...described].filter(([code]) => !used.has(code)).map(([code, line]) => problem(line, `METADATA describes reason "${code}", which no rule gives`)),
+      ...[...used]
+        .filter(([code]) => !described.has(code))
+        .map(([code, line]) => problem(line, `reason "${code}" has no METADATA with custom.reason`)),
+      ...[...described]
+        .filter(([code]) => !used.has(code))
+        .map(([code, line]) => problem(line, `METADATA describes reason "${code}", which no rule gives`)),
       ...blocksWithout(lines, file),
     ];
   });
@@ -62,7 +76,8 @@ function blocksWithout(lines: string[], file: string): Problem[] {
     const block = lines.slice(i, end).join('\n');
     if (!/^#\s+reason:/m.test(block)) return;
     for (const key of ['title', 'description', 'controls']) {
-      if (!new RegExp(`^#\\s+${key}:`, 'm').test(block)) problems.push({ file, line: i + 1, path: '', message: `METADATA has a reason but no ${key}` });
+      if (!new RegExp(`^#\\s+${key}:`, 'm').test(block))
+        problems.push({ file, line: i + 1, path: '', message: `METADATA has a reason but no ${key}` });
     }
   });
   return problems;
@@ -70,21 +85,34 @@ function blocksWithout(lines: string[], file: string): Problem[] {
 
 /** The committed WASM must be what the sources compile to, byte for byte. */
 async function checkCompiled(dir: string, opa: Opa): Promise<Problem[]> {
-  const stale = (message: string): Problem[] => [{ file: join(dir, 'compiled', 'policy.wasm'), line: 0, path: '', message: `${message}; run: sallyport policy build` }];
+  const stale = (message: string): Problem[] => [
+    {
+      file: join(dir, 'compiled', 'policy.wasm'),
+      line: 0,
+      path: '',
+      message: `${message}; run: sallyport policy build`,
+    },
+  ];
   const committed = readCompiled(dir);
   if (!committed) return stale('does not belong to the sources');
   const fresh = await compile(dir, opa);
   if (!fresh.wasm.equals(committed.wasm)) return stale('differs from what the sources compile to');
-  return JSON.stringify(fresh.manifest) === JSON.stringify(committed.manifest) ? [] : stale('manifest.json differs from what the sources say');
+  return JSON.stringify(fresh.manifest) === JSON.stringify(committed.manifest)
+    ? []
+    : stale('manifest.json differs from what the sources say');
 }
 
 /** OPA's `file:line: message`, or one of our own problem lines. */
 function parse(message: string, dir: string): Problem[] {
   const problems = message.split('\n').flatMap((line): Problem[] => {
-    const match = /^(?:\d+ errors? occurred(?: during loading)?: )?(\S+\.(?:rego|ya?ml|json)):(\d+):? (.*)$/.exec(line.trim());
+    const match = /^(?:\d+ errors? occurred(?: during loading)?: )?(\S+\.(?:rego|ya?ml|json)):(\d+):? (.*)$/.exec(
+      line.trim(),
+    );
     if (!match) return [];
     const [, file = '', number = '0', text = ''] = match;
-    return [{ file: file.startsWith('sallyport/') ? join(dir, file) : file, line: Number(number), path: '', message: text }];
+    return [
+      { file: file.startsWith('sallyport/') ? join(dir, file) : file, line: Number(number), path: '', message: text },
+    ];
   });
   return problems.length > 0 ? problems : [{ file: dir, line: 0, path: '', message }];
 }

@@ -26,12 +26,34 @@ export async function compile(dir: string, opa: Opa): Promise<Compiled> {
     const bundle = join(work, 'bundle.tar.gz');
     const before = hashSources(dir);
     const capabilities = resolve(dir, 'capabilities.json');
-    await opaRun(opa, dir, ['build', '-t', 'wasm', '-e', ENTRYPOINT, '--capabilities', capabilities, '-o', bundle, 'sallyport']);
+    await opaRun(opa, dir, [
+      'build',
+      '-t',
+      'wasm',
+      '-e',
+      ENTRYPOINT,
+      '--capabilities',
+      capabilities,
+      '-o',
+      bundle,
+      'sallyport',
+    ]);
     const wasm = fileInTar(gunzipSync(readFileSync(bundle)), '/policy.wasm');
     const reasons = await reasonsOf(dir, opa);
     const sources = hashSources(dir);
-    if (JSON.stringify(before) !== JSON.stringify(sources)) throw new OperatorError(`${dir}: the sources changed while they were compiled; try again`);
-    return { wasm, manifest: { version: 1, opa: opa.version, entrypoints: [ENTRYPOINT], wasm_sha256: sha256(wasm), sources, reasons } };
+    if (JSON.stringify(before) !== JSON.stringify(sources))
+      throw new OperatorError(`${dir}: the sources changed while they were compiled; try again`);
+    return {
+      wasm,
+      manifest: {
+        version: 1,
+        opa: opa.version,
+        entrypoints: [ENTRYPOINT],
+        wasm_sha256: sha256(wasm),
+        sources,
+        reasons,
+      },
+    };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -41,7 +63,10 @@ export async function compile(dir: string, opa: Opa): Promise<Compiled> {
 export function writeCompiled(dir: string, { wasm, manifest }: Compiled): void {
   const out = join(dir, 'compiled');
   mkdirSync(out, { recursive: true });
-  for (const [name, data] of [['policy.wasm', wasm], ['manifest.json', `${JSON.stringify(manifest, null, 2)}\n`]] as const) {
+  for (const [name, data] of [
+    ['policy.wasm', wasm],
+    ['manifest.json', `${JSON.stringify(manifest, null, 2)}\n`],
+  ] as const) {
     const partial = join(out, `.${name}.${process.pid}`);
     writeFileSync(partial, data);
     renameSync(partial, join(out, name));
@@ -64,7 +89,9 @@ interface Annotated {
 
 /** Reason codes from the METADATA of the rules, with the title a person reads. */
 async function reasonsOf(dir: string, opa: Opa): Promise<Manifest['reasons']> {
-  const inspected = JSON.parse(await opaRun(opa, dir, ['inspect', '-a', '--format', 'json', 'sallyport'])) as { annotations?: Annotated[] };
+  const inspected = JSON.parse(await opaRun(opa, dir, ['inspect', '-a', '--format', 'json', 'sallyport'])) as {
+    annotations?: Annotated[];
+  };
   const reasons: Manifest['reasons'] = {};
   for (const { annotations } of inspected.annotations ?? []) {
     const code = annotations.custom?.reason;
@@ -73,7 +100,11 @@ async function reasonsOf(dir: string, opa: Opa): Promise<Manifest['reasons']> {
     const known = reasons[code];
     reasons[code] = {
       title: known ? `${known.title}; ${title}` : title,
-      controls: [...new Set([...(known?.controls ?? []), ...(annotations.custom?.controls ?? [])])].sort() as ('C01' | 'C02' | 'C03')[],
+      controls: [...new Set([...(known?.controls ?? []), ...(annotations.custom?.controls ?? [])])].sort() as (
+        | 'C01'
+        | 'C02'
+        | 'C03'
+      )[],
     };
   }
   return Object.fromEntries(Object.entries(reasons).sort(([a], [b]) => (a < b ? -1 : 1)));

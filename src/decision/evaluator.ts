@@ -7,7 +7,9 @@ import type { RefusalCode } from './refusal-codes.ts';
 import { type DecisionInput, decisionSchema, type PolicyDecision } from './schema.ts';
 
 // The ES module build of 1.10.0 names loadPolicy only.
-const { loadPolicySync } = createRequire(import.meta.url)('@open-policy-agent/opa-wasm') as typeof import('@open-policy-agent/opa-wasm');
+const { loadPolicySync } = createRequire(import.meta.url)(
+  '@open-policy-agent/opa-wasm',
+) as typeof import('@open-policy-agent/opa-wasm');
 
 /** Without a maximum one bad rule can grow memory for minutes and block the event loop. 16 MiB. */
 const MEMORY = { initial: 8, maximum: 256 };
@@ -45,7 +47,12 @@ export function createEvaluator({ module, data, entrypoint, budgetMs }: Evaluato
     evaluate(input) {
       const started = process.hrtime.bigint();
       const elapsed = () => Number(process.hrtime.bigint() - started);
-      const refuse = (code: RefusalCode, detail: string): Evaluation => ({ ok: false, code, detail, nanoseconds: elapsed() });
+      const refuse = (code: RefusalCode, detail: string): Evaluation => ({
+        ok: false,
+        code,
+        detail,
+        nanoseconds: elapsed(),
+      });
       let results: unknown;
       try {
         policy ??= instantiate();
@@ -75,5 +82,8 @@ function unknownObligation(result: unknown): string | undefined {
 }
 
 function describe(issues: readonly { path: PropertyKey[]; message: string }[]): string {
-  return issues.map((i) => `${i.path.map(String).join('.') || 'result'}: ${i.message}`).join('; ').slice(0, 500);
+  return issues
+    .map((i) => `${i.path.map(String).join('.') || 'result'}: ${i.message}`)
+    .join('; ')
+    .slice(0, 500);
 }

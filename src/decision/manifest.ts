@@ -16,7 +16,10 @@ export const manifestSchema = z.strictObject({
   /** SHA-256 of each Rego source, by its path below the policy folder. */
   sources: z.record(z.string(), z.string()),
   /** Reason codes of the policies, from their METADATA: what an auditor reads beside a code. */
-  reasons: z.record(z.string(), z.strictObject({ title: z.string(), controls: z.array(z.enum(['C01', 'C02', 'C03'])) })),
+  reasons: z.record(
+    z.string(),
+    z.strictObject({ title: z.string(), controls: z.array(z.enum(['C01', 'C02', 'C03'])) }),
+  ),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;

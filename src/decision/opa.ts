@@ -34,11 +34,15 @@ export function pinnedVersion(): string | undefined {
  * `$OPA`, else an `opa` on PATH of the pinned minor version, else the Go tool, built once into a
  * cache. Undefined when none can be had. A `$OPA` that does not run is an error: it was asked for.
  */
-export async function findOpa({ env = process.env, progress = () => {} }: FindOpaOptions = {}): Promise<Opa | undefined> {
+export async function findOpa({
+  env = process.env,
+  progress = () => {},
+}: FindOpaOptions = {}): Promise<Opa | undefined> {
   const pinned = pinnedVersion();
   if (env.OPA) {
     const version = await versionOf(env.OPA);
-    if (version === undefined) throw new OperatorError(`$OPA is ${env.OPA}, which does not run as OPA. Point it at an opa binary or unset it.`);
+    if (version === undefined)
+      throw new OperatorError(`$OPA is ${env.OPA}, which does not run as OPA. Point it at an opa binary or unset it.`);
     return { path: env.OPA, version, source: '$OPA' };
   }
   const onPath = which('opa', env);
@@ -58,7 +62,11 @@ export function noCompilerError(why: string): OperatorError {
   );
 }
 
-async function buildGoTool(version: string, env: NodeJS.ProcessEnv, progress: (line: string) => void): Promise<Opa | undefined> {
+async function buildGoTool(
+  version: string,
+  env: NodeJS.ProcessEnv,
+  progress: (line: string) => void,
+): Promise<Opa | undefined> {
   const cache = join(TOOL_DIR, '.cache');
   const path = join(cache, `opa-${version}${process.platform === 'win32' ? '.exe' : ''}`);
   if (existsSync(path) && (await versionOf(path)) === version) return { path, version, source: 'go tool' };

@@ -41,18 +41,30 @@ interface UnitTest {
   error?: unknown;
 }
 
-async function runUnitTests(dir: string, tests: string, opa: Opa): Promise<{ passed: number; coverage: number; problems: Problem[] }> {
+async function runUnitTests(
+  dir: string,
+  tests: string,
+  opa: Opa,
+): Promise<{ passed: number; coverage: number; problems: Problem[] }> {
   const sources = [join(dir, 'sallyport'), join(dir, 'data.yaml'), join(tests, 'sallyport')];
-  const results = JSON.parse(await tolerate(opaRun(opa, dir, ['test', '--format', 'json', ...sources]))) as UnitTest[] | null;
+  const results = JSON.parse(await tolerate(opaRun(opa, dir, ['test', '--format', 'json', ...sources]))) as
+    | UnitTest[]
+    | null;
   if (!results || results.length === 0) throw new OperatorError(`${join(tests, 'sallyport')} holds no Rego test`);
   const failed = results.filter((test) => test.fail || test.error !== undefined);
-  const problems = failed.map(({ location, name }) => ({ file: location.file, line: location.row, path: '', message: `${name} failed` }));
+  const problems = failed.map(({ location, name }) => ({
+    file: location.file,
+    line: location.row,
+    path: '',
+    message: `${name} failed`,
+  }));
   if (problems.length > 0) return { passed: results.length - failed.length, coverage: 0, problems };
 
   const report = JSON.parse(await opaRun(opa, dir, ['test', '--coverage', '--format', 'json', ...sources])) as Coverage;
   const files = Object.entries(report.files).filter(([file]) => file.startsWith(dir));
   for (const [file, { not_covered = [] }] of files) {
-    for (const { start } of not_covered) problems.push({ file, line: start.row, path: '', message: 'is not covered by any test' });
+    for (const { start } of not_covered)
+      problems.push({ file, line: start.row, path: '', message: 'is not covered by any test' });
   }
   return { passed: results.length, coverage: problems.length === 0 ? 100 : report.coverage, problems };
 }
@@ -61,14 +73,32 @@ async function runCases(dir: string, cases: DecisionCase[], opa: Opa): Promise<P
   const module = new WebAssembly.Module(new Uint8Array((await compile(dir, opa)).wasm));
   const inGo = await evaluateInGo(dir, cases, opa);
   return cases.flatMap((entry, i) => {
-    const evaluation = createEvaluator({ module, data: { settings: entry.settings }, entrypoint: ENTRYPOINT, budgetMs: 10_000 }).evaluate(entry.input);
-    const problem = (message: string): Problem[] => [{ file: entry.file, line: entry.line, path: '', message: `${entry.name}: ${message}` }];
+    const evaluation = createEvaluator({
+      module,
+      data: { settings: entry.settings },
+      entrypoint: ENTRYPOINT,
+      budgetMs: 10_000,
+    }).evaluate(entry.input);
+    const problem = (message: string): Problem[] => [
+      { file: entry.file, line: entry.line, path: '', message: `${entry.name}: ${message}` },
+    ];
     if (!evaluation.ok) return problem(`WASM: ${evaluation.code} (${evaluation.detail})`);
     const [wasm, go] = [normal(evaluation.decision), normal(inGo[i])];
-    if (canonicalJson(wasm) !== canonicalJson(go)) return problem(`WASM says ${canonicalJson(wasm)}, the Go evaluator says ${canonicalJson(go)}`);
-    const got = { outcome: wasm?.outcome, reasons: codes(wasm), obligations: wasm?.obligations.map((o) => o.type).sort() };
-    const want = { outcome: entry.expect.outcome, reasons: [...entry.expect.reasons].sort(), obligations: entry.expect.obligations ? [...entry.expect.obligations].sort() : got.obligations };
-    return canonicalJson(got) === canonicalJson(want) ? [] : problem(`expected ${canonicalJson(want)}, got ${canonicalJson(got)}`);
+    if (canonicalJson(wasm) !== canonicalJson(go))
+      return problem(`WASM says ${canonicalJson(wasm)}, the Go evaluator says ${canonicalJson(go)}`);
+    const got = {
+      outcome: wasm?.outcome,
+      reasons: codes(wasm),
+      obligations: wasm?.obligations.map((o) => o.type).sort(),
+    };
+    const want = {
+      outcome: entry.expect.outcome,
+      reasons: [...entry.expect.reasons].sort(),
+      obligations: entry.expect.obligations ? [...entry.expect.obligations].sort() : got.obligations,
+    };
+    return canonicalJson(got) === canonicalJson(want)
+      ? []
+      : problem(`expected ${canonicalJson(want)}, got ${canonicalJson(got)}`);
   });
 }
 
@@ -78,9 +108,14 @@ async function evaluateInGo(dir: string, cases: DecisionCase[], opa: Opa): Promi
   try {
     const data = join(work, 'data.json');
     writeFileSync(data, JSON.stringify({ cases: cases.map(({ input, settings }) => ({ input, settings })) }));
-    const query = '[d | some c in data.cases; d := data.sallyport.decision with input as c.input with data.settings as c.settings]';
+    // Bound to names first: OPA 1.22.2 answers for an unbound `c` when `with` is given `c.input` itself.
+    const query =
+      '[d | some c in data.cases; i := c.input; s := c.settings; d := data.sallyport.decision with input as i with data.settings as s]';
     const output = await opaRun(opa, dir, ['eval', '--format', 'json', '-d', 'sallyport', '-d', data, query]);
-    return (JSON.parse(output) as { result: { expressions: { value: PolicyDecision[] }[] }[] }).result[0]?.expressions[0]?.value ?? [];
+    return (
+      (JSON.parse(output) as { result: { expressions: { value: PolicyDecision[] }[] }[] }).result[0]?.expressions[0]
+        ?.value ?? []
+    );
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -92,7 +127,8 @@ function normal(decision: PolicyDecision | undefined): PolicyDecision | undefine
   return decision && { ...decision, reasons: sort(decision.reasons), obligations: sort(decision.obligations) };
 }
 
-const codes = (decision: PolicyDecision | undefined): string[] => [...new Set(decision?.reasons.map((reason) => reason.code))].sort();
+const codes = (decision: PolicyDecision | undefined): string[] =>
+  [...new Set(decision?.reasons.map((reason) => reason.code))].sort();
 
 /** `opa test` exits with 2 when a test fails and still prints its report. */
 async function tolerate(run: Promise<string>): Promise<string> {

@@ -33,7 +33,14 @@ export interface DemoOptions {
   edit?: (yaml: string) => string;
 }
 
-export async function prepareDemo({ stateDir, env = process.env, roles = ['clerk'], scopes = ['stock:write'], now = Date.now, edit = (yaml) => yaml }: DemoOptions): Promise<Demo> {
+export async function prepareDemo({
+  stateDir,
+  env = process.env,
+  roles = ['clerk'],
+  scopes = ['stock:write'],
+  now = Date.now,
+  edit = (yaml) => yaml,
+}: DemoOptions): Promise<Demo> {
   const dir = resolve(stateDir);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const keyFile = join(dir, `${DEMO_CLIENT}.key`);
@@ -41,9 +48,25 @@ export async function prepareDemo({ stateDir, env = process.env, roles = ['clerk
   const password = randomBytes(18).toString('base64url');
   writePrivateFile(join(dir, 'demo-backend.password'), `${password}\n`);
 
-  const legacy = await startLegacyInventory({ users: { clerk: { password, role: 'clerk' }, manager: { password: randomBytes(18).toString('base64url'), role: 'manager' } }, now });
-  const demoEnv = { ...env, SALLYPORT_STATE_DIR: dir, LEGACY_INVENTORY_URL: legacy.url, LEGACY_INVENTORY_USER: 'clerk' };
-  const parsed = parseConfig({ text: edit(readFileSync(DEMO_CONFIG, 'utf8')), file: DEMO_CONFIG, baseDir: dir, env: demoEnv });
+  const legacy = await startLegacyInventory({
+    users: {
+      clerk: { password, role: 'clerk' },
+      manager: { password: randomBytes(18).toString('base64url'), role: 'manager' },
+    },
+    now,
+  });
+  const demoEnv = {
+    ...env,
+    SALLYPORT_STATE_DIR: dir,
+    LEGACY_INVENTORY_URL: legacy.url,
+    LEGACY_INVENTORY_USER: 'clerk',
+  };
+  const parsed = parseConfig({
+    text: edit(readFileSync(DEMO_CONFIG, 'utf8')),
+    file: DEMO_CONFIG,
+    baseDir: dir,
+    env: demoEnv,
+  });
   if (!parsed.ok) {
     await legacy.close();
     throw new OperatorError(parsed.problems.map(formatProblem).join('\n'));

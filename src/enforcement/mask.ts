@@ -10,7 +10,8 @@ export function mask(value: Json, pointers: readonly string[]): Json {
 
 function blank(value: Json, [token, ...rest]: string[]): Json {
   if (token === undefined) return MASKED;
-  if (Array.isArray(value)) return value.map((item, i) => (token === '*' || token === String(i) ? blank(item, rest) : item));
+  if (Array.isArray(value))
+    return value.map((item, i) => (token === '*' || token === String(i) ? blank(item, rest) : item));
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, token)) return value;
   return { ...value, [token]: blank(value[token] as Json, rest) };
 }

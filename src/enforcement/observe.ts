@@ -14,7 +14,13 @@ export interface Known {
 }
 
 /** Rejects when the store does not answer: nothing is decided on facts that are not there. */
-export async function observe(call: ToolCall, tool: Tool, facts: FactsPort, sessions: SessionManager, clock: Clock): Promise<Known> {
+export async function observe(
+  call: ToolCall,
+  tool: Tool,
+  facts: FactsPort,
+  sessions: SessionManager,
+  clock: Clock,
+): Promise<Known> {
   const { scope, rpcId } = call;
   const record = await sessions.peek(tool.backend, scope.client.ref);
   const observed = await facts.observe({

@@ -84,17 +84,27 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
   }
 
-  type Used = { ok: true; value: Extract<CallResult, { kind: 'ok' }>['value'] } | { ok: false; code: RefusalCode; detail: string; status: number | null };
+  type Used =
+    | { ok: true; value: Extract<CallResult, { kind: 'ok' }>['value'] }
+    | { ok: false; code: RefusalCode; detail: string; status: number | null };
 
   /** Calls the backend with a session. One new login when the backend has ended it, then stop. */
-  async function use(acquired: Acquired, call: ToolCall, tool: Tool, request: Parameters<SessionManager['rotate']>[0], trail: Trail, again = true): Promise<Used> {
+  async function use(
+    acquired: Acquired,
+    call: ToolCall,
+    tool: Tool,
+    request: Parameters<SessionManager['rotate']>[0],
+    trail: Trail,
+    again = true,
+  ): Promise<Used> {
     if (!acquired.ok) return { ...acquired, status: null };
     const { session } = acquired;
     let result: CallResult;
     try {
       trail.used(session.record);
       call.progress(2, STEPS, 'calling the backend');
-      if (call.signal.aborted) return { ok: false, code: 'call.cancelled', detail: 'before the backend was called', status: null };
+      if (call.signal.aborted)
+        return { ok: false, code: 'call.cancelled', detail: 'before the backend was called', status: null };
       result = await request.backend.call(tool.name, call.arguments, session.token, call.signal);
       trail.answered(result.status);
       if (result.kind === 'ok' && result.renewed) await sessions.renew(session, result.renewed);
@@ -123,7 +133,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const problem = tool.validate(call.arguments);
     if (problem !== undefined) {
       const refused = await refuseUndecided(trail, 'call.invalid_arguments', problem);
-      return refused.reasons.includes('audit.unavailable') ? refused : { kind: 'invalid_arguments', problem, decisionId: trail.decisionId };
+      return refused.reasons.includes('audit.unavailable')
+        ? refused
+        : { kind: 'invalid_arguments', problem, decisionId: trail.decisionId };
     }
     try {
       return await enforce(call, tool, backend, trail);
@@ -141,11 +153,17 @@ const refusal =
   (code: RefusalCode, detail?: string, status: number | null = null): Reply => {
     const cancelled = code === 'call.cancelled';
     trail.finished(cancelled ? 'cancelled' : 'refused', [code], detail);
-    return cancelled ? { kind: 'cancelled', decisionId: trail.decisionId } : { kind: 'refused', reasons: [code], decisionId: trail.decisionId, status };
+    return cancelled
+      ? { kind: 'cancelled', decisionId: trail.decisionId }
+      : { kind: 'refused', reasons: [code], decisionId: trail.decisionId, status };
   };
 
 /** Refuses a call that no policy was asked about. It has a decision record like any other. */
-async function refuseUndecided(trail: Trail, code: RefusalCode, detail: string): Promise<Extract<Refused, { kind: 'refused' }>> {
+async function refuseUndecided(
+  trail: Trail,
+  code: RefusalCode,
+  detail: string,
+): Promise<Extract<Refused, { kind: 'refused' }>> {
   const recorded = await trail.refused(code, detail).then(
     () => code,
     () => 'audit.unavailable' as const,

@@ -37,7 +37,11 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
   let backend: OutcomeRecord['backend'] = null;
   let backendName: string | undefined;
 
-  const common = () => ({ timestamp: new Date(clock.now()).toISOString(), decision_id: decisionId, req_id: scope.requestId });
+  const common = () => ({
+    timestamp: new Date(clock.now()).toISOString(),
+    decision_id: decisionId,
+    req_id: scope.requestId,
+  });
   const decision = () => ({
     type: 'decision' as const,
     ...common(),
@@ -47,7 +51,11 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
     requested_by: scope.ip,
     client,
   });
-  const refusal = (code: RefusalCode) => ({ outcome: 'deny' as const, reasons: [{ code, params: {} }], obligations: [] as [] });
+  const refusal = (code: RefusalCode) => ({
+    outcome: 'deny' as const,
+    reasons: [{ code, params: {} }],
+    obligations: [] as [],
+  });
 
   return {
     decisionId,
@@ -104,4 +112,3 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
     },
   };
 }
-

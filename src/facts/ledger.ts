@@ -1,8 +1,8 @@
 // What is remembered about one client, and how a call changes it. Pure apart from the ledger itself;
 // bounded in every direction, whatever the client sends.
 import { wholeSeconds } from '../core/clock.ts';
-import { type Claim, claim, createReplayWindow, exhausted, type ReplayWindow } from './replay-window.ts';
 import type { Facts, HandleState, Observation } from './port.ts';
+import { type Claim, claim, createReplayWindow, exhausted, type ReplayWindow } from './replay-window.ts';
 import { count, createWindow, type Window } from './window.ts';
 
 const MAX_NETWORKS = 8;
@@ -82,13 +82,11 @@ function seeNetwork(ledger: Ledger, network: string, now: number): Facts['usage'
   ledger.networks.set(network, seen);
   for (const [name, { lastSeen }] of ledger.networks) if (now - lastSeen > HOUR_MS) ledger.networks.delete(name);
   keepNewest(ledger.networks, MAX_NETWORKS);
-  return [...ledger.networks]
-    .reverse()
-    .map(([name, { calls, lastSeen }]) => ({
-      network: name,
-      calls: count(calls, now, 0),
-      last_seen_seconds: wholeSeconds(now - (name === network ? before : lastSeen)),
-    }));
+  return [...ledger.networks].reverse().map(([name, { calls, lastSeen }]) => ({
+    network: name,
+    calls: count(calls, now, 0),
+    last_seen_seconds: wholeSeconds(now - (name === network ? before : lastSeen)),
+  }));
 }
 
 function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number): Facts['replay'] {
@@ -105,7 +103,11 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
   };
 }
 
-function useSession(ledger: Ledger, { id, generation }: { id: string; generation: number }, now: number): Facts['session'] {
+function useSession(
+  ledger: Ledger,
+  { id, generation }: { id: string; generation: number },
+  now: number,
+): Facts['session'] {
   const known = ledger.sessions.get(id);
   const current = known?.generation === generation ? known : { generation, uses: 0, lastUsed: known?.lastUsed ?? now };
   const facts = { idle_seconds: wholeSeconds(now - current.lastUsed), token_uses: current.uses };

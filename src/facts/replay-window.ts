@@ -28,7 +28,9 @@ export function createReplayWindow(): ReplayWindow {
 
 /** Claims an id. `first` is null when the id is too old for its first use to be remembered. */
 export function claim(window: ReplayWindow, id: RpcId, use: Use): Claim {
-  return typeof id === 'number' && Number.isSafeInteger(id) && id >= 0 ? claimInteger(window, id, use) : claimString(window, `${typeof id}:${id}`, use);
+  return typeof id === 'number' && Number.isSafeInteger(id) && id >= 0
+    ? claimInteger(window, id, use)
+    : claimString(window, `${typeof id}:${id}`, use);
 }
 
 /** A window that can take no further string cannot tell a replay any more. */

@@ -3,14 +3,14 @@ import Koa from 'koa';
 import type { OpsLog } from '../audit/ops.ts';
 import type { Prefixes } from '../identity/address.ts';
 import type { McpEndpoint } from '../mcp/endpoint.ts';
-import { authenticate, type AuthenticateOptions } from './authenticate.ts';
+import { type AuthenticateOptions, authenticate } from './authenticate.ts';
 import { type BodyLimits, readBody } from './body.ts';
 import { clientAddress } from './client-address.ts';
 import { faults } from './faults.ts';
 import { health, type Readiness } from './health.ts';
-import { hostAndOrigin, type HostOriginOptions } from './host-origin.ts';
+import { type HostOriginOptions, hostAndOrigin } from './host-origin.ts';
 import { mcpRoute, onlyMcp } from './mcp-route.ts';
-import { metadata, type MetadataOptions } from './metadata.ts';
+import { type MetadataOptions, metadata } from './metadata.ts';
 import { requestScope } from './request-scope.ts';
 import type { Middleware, State } from './state.ts';
 import { strictHeaders } from './strict-headers.ts';
@@ -45,6 +45,8 @@ export function createApp(options: AppOptions): Koa<State> {
   for (const middleware of order) app.use(middleware as Koa.Middleware<State>);
   // Koa's default prints whole errors, which may quote a request.
   app.silent = true;
-  app.on('error', (error: unknown) => options.ops.warn('connection failed', { error: error instanceof Error ? error.name : typeof error }));
+  app.on('error', (error: unknown) =>
+    options.ops.warn('connection failed', { error: error instanceof Error ? error.name : typeof error }),
+  );
   return app;
 }

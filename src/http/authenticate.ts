@@ -17,7 +17,9 @@ const MAX_CREDENTIAL = 16_384;
 export function authenticate({ verifier, metadataUrl, onFailure }: AuthenticateOptions): Middleware {
   return async (ctx, next) => {
     const credential = bearer(ctx.req.headers.authorization);
-    const verified = credential ? await verifier.verify(credential) : ({ ok: false, failure: ctx.req.headers.authorization ? 'malformed' : 'missing' } as const);
+    const verified = credential
+      ? await verifier.verify(credential)
+      : ({ ok: false, failure: ctx.req.headers.authorization ? 'malformed' : 'missing' } as const);
     if (verified.ok) {
       ctx.state.client = verified.client;
       return next();

@@ -10,8 +10,10 @@ export interface BodyLimits {
 
 export function readBody({ bytes, nesting }: BodyLimits): Middleware {
   return async (ctx, next) => {
-    if (!/^application\/json\s*(;|$)/i.test(ctx.req.headers['content-type'] ?? '')) return refuse(ctx, 'unsupported_media_type', 'send application/json');
-    if (ctx.req.headers['content-encoding'] !== undefined) return refuse(ctx, 'unsupported_media_type', 'send the body without content-encoding');
+    if (!/^application\/json\s*(;|$)/i.test(ctx.req.headers['content-type'] ?? ''))
+      return refuse(ctx, 'unsupported_media_type', 'send application/json');
+    if (ctx.req.headers['content-encoding'] !== undefined)
+      return refuse(ctx, 'unsupported_media_type', 'send the body without content-encoding');
     const text = await read(ctx, bytes);
     if (text === undefined) return;
     try {

@@ -7,8 +7,14 @@ import type { Middleware } from './state.ts';
 export function clientAddress(hops: number, prefixes: Prefixes): Middleware {
   return (ctx, next) => {
     const forwarded = ctx.req.headers['x-forwarded-for'];
-    const address = addressOf(ctx.req.socket.remoteAddress, Array.isArray(forwarded) ? forwarded.join(',') : forwarded, hops, prefixes);
-    if (!address) return refuse(ctx, 'bad_request', 'the client address is not known; check proxy_hops and X-Forwarded-For');
+    const address = addressOf(
+      ctx.req.socket.remoteAddress,
+      Array.isArray(forwarded) ? forwarded.join(',') : forwarded,
+      hops,
+      prefixes,
+    );
+    if (!address)
+      return refuse(ctx, 'bad_request', 'the client address is not known; check proxy_hops and X-Forwarded-For');
     ctx.state.address = address;
     return next();
   };

@@ -9,7 +9,10 @@ export function faults(ops: OpsLog): Middleware {
     try {
       await next();
     } catch (thrown) {
-      ops.error('request failed', { request_id: ctx.state.requestId, error: thrown instanceof Error ? thrown.name : typeof thrown });
+      ops.error('request failed', {
+        request_id: ctx.state.requestId,
+        error: thrown instanceof Error ? thrown.name : typeof thrown,
+      });
       if (ctx.headerSent) ctx.res.destroy();
       else refuse(ctx, 'internal_error');
     }

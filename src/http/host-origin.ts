@@ -17,9 +17,11 @@ export function hostAndOrigin({ publicUrl, allowedHosts, allowedOrigins }: HostO
   return (ctx, next) => {
     const host = ctx.req.headers.host?.toLowerCase() ?? '';
     const name = host.replace(/:\d+$/, '');
-    if (!LOOPBACK.has(name) && !hosts.has(host) && !hosts.has(name)) return refuse(ctx, 'forbidden_host', 'add the name to allowed_hosts, or set public_url');
+    if (!LOOPBACK.has(name) && !hosts.has(host) && !hosts.has(name))
+      return refuse(ctx, 'forbidden_host', 'add the name to allowed_hosts, or set public_url');
     const { origin } = ctx.req.headers;
-    if (origin !== undefined && !origins.has(origin)) return refuse(ctx, 'forbidden_origin', 'add the origin to allowed_origins');
+    if (origin !== undefined && !origins.has(origin))
+      return refuse(ctx, 'forbidden_origin', 'add the origin to allowed_origins');
     return next();
   };
 }

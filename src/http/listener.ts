@@ -16,15 +16,30 @@ export interface ListenOptions {
   requestSeconds: number;
 }
 
-export async function listen(handler: RequestListener, { host, port, requestSeconds }: ListenOptions): Promise<Listener> {
-  const server = createServer({ maxHeaderSize: 32_768, requestTimeout: requestSeconds * 1000, headersTimeout: 15_000, keepAliveTimeout: 65_000, insecureHTTPParser: false }, handler);
+export async function listen(
+  handler: RequestListener,
+  { host, port, requestSeconds }: ListenOptions,
+): Promise<Listener> {
+  const server = createServer(
+    {
+      maxHeaderSize: 32_768,
+      requestTimeout: requestSeconds * 1000,
+      headersTimeout: 15_000,
+      keepAliveTimeout: 65_000,
+      insecureHTTPParser: false,
+    },
+    handler,
+  );
   server.maxHeadersCount = 100;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(new OperatorError(explain(error, host, port))));
     server.listen(port, host, () => resolve());
   });
   const bound = (server.address() as AddressInfo).port;
-  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, stop: (graceMs) => stop(server, graceMs) };
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    stop: (graceMs) => stop(server, graceMs),
+  };
 }
 
 function stop(server: Server, graceMs: number): Promise<void> {

@@ -18,7 +18,8 @@ export function onlyMcp(): Middleware {
 export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware {
   return async (ctx) => {
     const accepts = (type: string) => ctx.req.headers.accept === undefined || ctx.accepts(type) !== false;
-    if (!accepts('application/json') && !accepts('text/event-stream')) return refuse(ctx, 'not_acceptable', 'accept application/json and text/event-stream');
+    if (!accepts('application/json') && !accepts('text/event-stream'))
+      return refuse(ctx, 'not_acceptable', 'accept application/json and text/event-stream');
     const { client, address, requestId, body } = ctx.state;
     const answer = await endpoint.answer({
       body,
@@ -38,7 +39,10 @@ export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware
     if (answer.handle !== undefined) ctx.set('Mcp-Session-Id', answer.handle);
     if (answer.requiredScopes) {
       // RFC 6750 §3.1: what was missing, so that the client can ask its authorization server for it.
-      ctx.set('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${answer.requiredScopes.join(' ')}", resource_metadata="${metadataUrl}"`);
+      ctx.set(
+        'WWW-Authenticate',
+        `Bearer error="insufficient_scope", scope="${answer.requiredScopes.join(' ')}", resource_metadata="${metadataUrl}"`,
+      );
     }
     ctx.status = answer.status;
     ctx.type = 'application/json';
@@ -55,7 +59,11 @@ function header(ctx: Context, name: string): string | undefined {
 
 function openStream(ctx: Context): void {
   ctx.respond = false;
-  ctx.res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-request-id': ctx.state.requestId });
+  ctx.res.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-request-id': ctx.state.requestId,
+  });
 }
 
 function sendEvent(ctx: Context, message: JSONRPCMessage): void {

@@ -2,7 +2,18 @@
 import { refuse } from './refuse.ts';
 import type { Middleware } from './state.ts';
 
-const ONCE = new Set(['authorization', 'host', 'origin', 'content-type', 'content-length', 'content-encoding', 'accept-encoding', 'mcp-session-id', 'mcp-protocol-version', 'dpop']);
+const ONCE = new Set([
+  'authorization',
+  'host',
+  'origin',
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'accept-encoding',
+  'mcp-session-id',
+  'mcp-protocol-version',
+  'dpop',
+]);
 
 export function strictHeaders(): Middleware {
   return (ctx, next) => {

@@ -30,7 +30,12 @@ export function parseAddress(text: string, prefixes: Prefixes): Address | undefi
  * (R-10). Entries further left are written by whoever calls and are never read. Undefined when the
  * list is shorter than configured or the entry is not an address: the caller refuses.
  */
-export function clientAddress(peer: string | undefined, forwardedFor: string | undefined, hops: number, prefixes: Prefixes): Address | undefined {
+export function clientAddress(
+  peer: string | undefined,
+  forwardedFor: string | undefined,
+  hops: number,
+  prefixes: Prefixes,
+): Address | undefined {
   if (hops === 0) return peer === undefined ? undefined : parseAddress(peer, prefixes);
   const entry = forwardedFor?.split(',').at(-hops);
   return entry === undefined ? undefined : parseAddress(entry, prefixes);
@@ -39,8 +44,11 @@ export function clientAddress(peer: string | undefined, forwardedFor: string | u
 function describe(address: ipaddr.IPv4 | ipaddr.IPv6, prefixes: Prefixes): Address {
   const isV4 = address.kind() === 'ipv4';
   const prefix = isV4 ? prefixes.ipv4 : prefixes.ipv6;
-  const bytes = address.toByteArray().map((byte, i) => byte & (0xff << Math.max(0, Math.min(8, 8 - (prefix - i * 8)))) & 0xff);
+  const bytes = address
+    .toByteArray()
+    .map((byte, i) => byte & (0xff << Math.max(0, Math.min(8, 8 - (prefix - i * 8)))) & 0xff);
   return { ip: text(address), network: `${text(ipaddr.fromByteArray(bytes))}/${prefix}` };
 }
 
-const text = (address: ipaddr.IPv4 | ipaddr.IPv6): string => ('toRFC5952String' in address ? address.toRFC5952String() : address.toString());
+const text = (address: ipaddr.IPv4 | ipaddr.IPv6): string =>
+  'toRFC5952String' in address ? address.toRFC5952String() : address.toString();

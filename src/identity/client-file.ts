@@ -36,7 +36,9 @@ export function readClientFile(path: string): ClientRecord[] {
   }
   const parsed = fileSchema.safeParse(raw);
   if (!parsed.success) {
-    throw new OperatorError(parsed.error.issues.map((i) => `${path} ${i.path.map(String).join('.')}: ${i.message}`).join('\n'));
+    throw new OperatorError(
+      parsed.error.issues.map((i) => `${path} ${i.path.map(String).join('.')}: ${i.message}`).join('\n'),
+    );
   }
   return parsed.data.clients;
 }
@@ -66,7 +68,10 @@ export function addClient(path: string, existing: ClientRecord[], client: NewCli
     key_sha256: hashKey(key.reveal()),
   };
   const checked = recordSchema.safeParse(record);
-  if (!checked.success) throw new OperatorError(checked.error.issues.map((i) => `client ${i.path.map(String).join('.')}: ${i.message}`).join('\n'));
+  if (!checked.success)
+    throw new OperatorError(
+      checked.error.issues.map((i) => `client ${i.path.map(String).join('.')}: ${i.message}`).join('\n'),
+    );
   const clients = [...existing.filter((c) => c.id !== client.id), record].sort((a, b) => (a.id < b.id ? -1 : 1));
   writePrivateFile(path, `${JSON.stringify({ version: 1, clients }, null, 2)}\n`);
   return key;

@@ -25,6 +25,8 @@ export interface Client {
 
 export function createClient(parts: Omit<Client, 'ref'>): Client {
   // JSON keeps the three apart: "a" + "bc" and "ab" + "c" must not meet.
-  const ref = createHash('sha256').update(JSON.stringify([parts.issuer, parts.subject, parts.id])).digest('hex');
+  const ref = createHash('sha256')
+    .update(JSON.stringify([parts.issuer, parts.subject, parts.id]))
+    .digest('hex');
   return Object.freeze({ ...parts, auth: Object.freeze({ ...parts.auth }), ref });
 }

@@ -2,7 +2,15 @@
 // issuer, audience, type and algorithm are all checked before anything is looked up.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
 import { atPointer } from '../core/json.ts';
@@ -41,7 +49,8 @@ export function createJwtVerifier(options: JwtOptions): Verifier {
         requiredClaims: ['sub', 'exp'],
       });
       const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '');
-      if (!type || !options.types.some((t) => t.toLowerCase() === type)) return { ok: false, failure: 'claims_invalid' };
+      if (!type || !options.types.some((t) => t.toLowerCase() === type))
+        return { ok: false, failure: 'claims_invalid' };
       // a token bound to a key proves nothing without the proof.
       if (payload.cnf !== undefined) return { ok: false, failure: 'bound_token_as_bearer' };
       const client = toClient(payload, options);
@@ -63,7 +72,10 @@ export function createJwtVerifier(options: JwtOptions): Verifier {
       if (result.ok) {
         // The oldest entry goes: Map keeps insertion order.
         if (cache.size >= CACHE_ENTRIES) cache.delete(cache.keys().next().value as string);
-        cache.set(hash, { client: result.client, until: Math.min(now + CACHE_MS, result.client.auth.expiresAt ?? now) });
+        cache.set(hash, {
+          client: result.client,
+          until: Math.min(now + CACHE_MS, result.client.auth.expiresAt ?? now),
+        });
       }
       return result;
     },
@@ -117,6 +129,7 @@ const fits = (text: string): boolean => text.length > 0 && text.length <= 200;
 function names(value: unknown): string[] | undefined {
   if (value === undefined) return [];
   const list = typeof value === 'string' ? value.split(' ').filter(Boolean) : value;
-  if (!Array.isArray(list) || list.length > MAX_NAMES || !list.every((n) => typeof n === 'string' && fits(n))) return undefined;
+  if (!Array.isArray(list) || list.length > MAX_NAMES || !list.every((n) => typeof n === 'string' && fits(n)))
+    return undefined;
   return list;
 }

@@ -41,7 +41,8 @@ export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): Key
     async verify(token) {
       const client = clients.get(hashKey(token.reveal()));
       if (!client) return { ok: false, failure: 'unknown_key' };
-      if (client.auth.expiresAt !== null && client.auth.expiresAt <= clock.now()) return { ok: false, failure: 'key_expired' };
+      if (client.auth.expiresAt !== null && client.auth.expiresAt <= clock.now())
+        return { ok: false, failure: 'key_expired' };
       return { ok: true, client };
     },
     close: () => clearInterval(timer),

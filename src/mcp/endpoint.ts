@@ -61,7 +61,12 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
       if (!envelope) return failure(400, ErrorCode.InvalidRequest, 'Invalid request', null);
       const { message, method, id } = envelope;
       if (protocolVersion !== undefined && !PROTOCOL_VERSIONS.includes(protocolVersion)) {
-        return failure(400, ErrorCode.InvalidRequest, `Unsupported protocol version; supported: ${PROTOCOL_VERSIONS.join(', ')}`, id);
+        return failure(
+          400,
+          ErrorCode.InvalidRequest,
+          `Unsupported protocol version; supported: ${PROTOCOL_VERSIONS.join(', ')}`,
+          id,
+        );
       }
 
       let handleId: string | null = null;
@@ -87,8 +92,10 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
       try {
         exchange.deliver(message);
         const answer = await exchange.answer;
-        if (answer === undefined) return verdict.reached ? { status: 202 } : failure(400, ErrorCode.InvalidRequest, 'Invalid request', id);
-        if (verdict.requiredScopes.length > 0) return { status: 403, message: answer, requiredScopes: verdict.requiredScopes };
+        if (answer === undefined)
+          return verdict.reached ? { status: 202 } : failure(400, ErrorCode.InvalidRequest, 'Invalid request', id);
+        if (verdict.requiredScopes.length > 0)
+          return { status: 403, message: answer, requiredScopes: verdict.requiredScopes };
         if ('error' in answer) return { status: 200, message: fixedError(answer.error.code, id, verdict) };
         if (method === 'initialize') return { status: 200, message: answer, handle: await handles.mint(scope.client) };
         return { status: 200, message: answer };
@@ -109,10 +116,13 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
 }
 
 /** Enough to route a message; the SDK checks it in full. `id` is null for notifications and responses. */
-function readEnvelope(body: unknown): { message: JSONRPCMessage; method: string | undefined; id: RpcId | null } | undefined {
+function readEnvelope(
+  body: unknown,
+): { message: JSONRPCMessage; method: string | undefined; id: RpcId | null } | undefined {
   if (!isObject(body) || body.jsonrpc !== '2.0') return undefined;
   const message = body as unknown as JSONRPCMessage;
-  if (body.method === undefined) return 'result' in body || 'error' in body ? { message, method: undefined, id: null } : undefined;
+  if (body.method === undefined)
+    return 'result' in body || 'error' in body ? { message, method: undefined, id: null } : undefined;
   if (typeof body.method !== 'string') return undefined;
   if (!('id' in body)) return { message, method: body.method, id: null };
   return isRpcId(body.id) ? { message, method: body.method, id: body.id } : undefined;

@@ -16,10 +16,18 @@ export function toolResult(reply: Answered): CallToolResult {
     case 'denied':
       return failure('The call was denied by policy.', reply.reasons, reply.decisionId);
     case 'refused':
-      return failure(reply.status === null ? 'The call was refused.' : `The call failed: the backend answered ${reply.status}.`, reply.reasons, reply.decisionId);
+      return failure(
+        reply.status === null ? 'The call was refused.' : `The call failed: the backend answered ${reply.status}.`,
+        reply.reasons,
+        reply.decisionId,
+      );
     case 'invalid_arguments':
       // A tool error, not a protocol error, so that a model can correct itself (SEP-1303).
-      return failure(`The arguments do not match the schema of the tool: ${reply.problem}.`, ['call.invalid_arguments'], reply.decisionId);
+      return failure(
+        `The arguments do not match the schema of the tool: ${reply.problem}.`,
+        ['call.invalid_arguments'],
+        reply.decisionId,
+      );
     case 'cancelled':
       return failure('The call was cancelled.', ['call.cancelled'], reply.decisionId);
   }

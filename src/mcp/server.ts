@@ -68,7 +68,10 @@ export function createServerFactory({ version, tools, pipeline }: ServerOptions)
         signal: extra.signal,
         progress(step, total, message) {
           if (token === undefined) return;
-          void extra.sendNotification({ method: 'notifications/progress', params: { progressToken: token, progress: step, total, message } });
+          void extra.sendNotification({
+            method: 'notifications/progress',
+            params: { progressToken: token, progress: step, total, message },
+          });
         },
       });
       if (reply.kind === 'unknown_tool') {

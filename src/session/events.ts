@@ -3,7 +3,11 @@ import type { LogoutResult } from '../backend/port.ts';
 import type { SessionRecord } from './record.ts';
 
 export type SessionEvent =
-  | { type: 'session_opened' | 'session_rotated' | 'session_renewed' | 'session_revoked'; record: SessionRecord; cause: string }
+  | {
+      type: 'session_opened' | 'session_rotated' | 'session_renewed' | 'session_revoked';
+      record: SessionRecord;
+      cause: string;
+    }
   | { type: 'session_ended'; record: SessionRecord; cause: string; proof: LogoutResult; drained: boolean }
   | { type: 'login_failed'; backend: string; detail: string };
 

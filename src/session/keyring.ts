@@ -33,8 +33,13 @@ export function loadKeyring(path: string, now: Date): Keyring {
     parsed = keyringSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch {
     // The cause is left out on purpose: a parser quotes what it could not read.
-    throw new OperatorError(`${path} is not a keyring. Restore it, or remove it: sessions and handles then start afresh.`);
+    throw new OperatorError(
+      `${path} is not a keyring. Restore it, or remove it: sessions and handles then start afresh.`,
+    );
   }
   const secret = (text: string) => new Secret(Buffer.from(text, 'base64'));
-  return { sealing: parsed.sealing.map(({ id, key }) => ({ id, secret: secret(key) })), fingerprint: secret(parsed.fingerprint) };
+  return {
+    sealing: parsed.sealing.map(({ id, key }) => ({ id, secret: secret(key) })),
+    fingerprint: secret(parsed.fingerprint),
+  };
 }

@@ -1,15 +1,15 @@
 // Acquire, rotate, revoke. One login for any number of callers that need one (R-23), every write
 // guarded by the generation (R-24), and no session minted once it was revoked (R-26).
 import { randomBytes } from 'node:crypto';
-import type { BackendPort } from '../backend/port.ts';
+import type { BackendPort, BackendToken, TokenSecret } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import { createKeyedMutex } from '../core/mutex.ts';
 import { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Bound } from '../decision/schema.ts';
-import { createLeases } from './leases.ts';
 import type { SessionEvents } from './events.ts';
-import { type BackendToken, type SessionRecord, sessionKey, type TokenSecret } from './record.ts';
+import { createLeases } from './leases.ts';
+import { type SessionRecord, sessionKey } from './record.ts';
 import type { Fingerprint, Sealer } from './sealing.ts';
 import type { SessionStore } from './store.ts';
 
@@ -65,7 +65,14 @@ export interface SessionManagerOptions {
 const LOGIN_PAUSE_MS = 5000;
 const OPENED_TOKENS = 10_000;
 
-export function createSessionManager({ store, backends, sealer, fingerprint, clock, events }: SessionManagerOptions): SessionManager {
+export function createSessionManager({
+  store,
+  backends,
+  sealer,
+  fingerprint,
+  clock,
+  events,
+}: SessionManagerOptions): SessionManager {
   const mutex = createKeyedMutex();
   const flights = new Map<string, Promise<Acquired>>();
   const leases = createLeases();
@@ -77,7 +84,8 @@ export function createSessionManager({ store, backends, sealer, fingerprint, clo
 
   function lease(record: SessionRecord): Acquired {
     const token = open(record);
-    if (!token) return refuse('session.unavailable', 'the stored token does not open for this owner, session and generation');
+    if (!token)
+      return refuse('session.unavailable', 'the stored token does not open for this owner, session and generation');
     return { ok: true, session: { record, token, release: leases.take(leaseKey(record)) } };
   }
 
@@ -111,8 +119,13 @@ export function createSessionManager({ store, backends, sealer, fingerprint, clo
     return result.ok ? lease(result.session.record) : result;
   }
 
-  async function login({ backend, owner, bound }: SessionRequest, current: SessionRecord | undefined, cause: string): Promise<Acquired> {
-    if ((loginPause.get(backend.name) ?? 0) > clock.now()) return refuse('session.login_failed', 'a login was refused moments ago');
+  async function login(
+    { backend, owner, bound }: SessionRequest,
+    current: SessionRecord | undefined,
+    cause: string,
+  ): Promise<Acquired> {
+    if ((loginPause.get(backend.name) ?? 0) > clock.now())
+      return refuse('session.login_failed', 'a login was refused moments ago');
     const result = await backend.login();
     if (!result.ok) {
       if (result.code === 'session.login_failed') loginPause.set(backend.name, clock.now() + LOGIN_PAUSE_MS);
@@ -230,5 +243,10 @@ export function createSessionManager({ store, backends, sealer, fingerprint, clo
 const leaseKey = (record: SessionRecord): string => `${record.id}:${record.generation}`;
 
 /** AAD of the seal: owner, session, generation (R-41), and the backend the token is meant for. */
-const context = ({ owner, id, generation, backend }: Pick<SessionRecord, 'owner' | 'id' | 'generation' | 'backend'>): string =>
+const context = ({
+  owner,
+  id,
+  generation,
+  backend,
+}: Pick<SessionRecord, 'owner' | 'id' | 'generation' | 'backend'>): string =>
   JSON.stringify([owner, id, generation, backend]);

@@ -1,16 +1,5 @@
 // What is kept about one backend session. One per backend and client.
-import type { Secret } from '../core/secret.ts';
 import type { Bound } from '../decision/schema.ts';
-
-/** What the backend gave us at login: the asset (A01). Only ever held in a Secret, or sealed. */
-export interface BackendToken {
-  /** Cookies as tough-cookie serialises them. */
-  cookies: object[];
-  /** Other values the login extracted and the session keeps, such as a CSRF token. */
-  values: Record<string, string>;
-}
-
-export type TokenSecret = Secret<BackendToken>;
 
 /** Stored form. Times are milliseconds since the epoch. */
 export interface SessionRecord {

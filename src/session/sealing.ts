@@ -22,7 +22,12 @@ export interface Sealer {
 
 /** The first key seals, all of them open (R-42). Each purpose has keys of its own, derived by HKDF. */
 export function createSealer(keys: readonly SealingKey[], purpose: string): Sealer {
-  const derived = new Map(keys.map(({ id, secret }) => [id, Buffer.from(hkdfSync('sha256', secret.reveal(), '', `sallyport ${purpose}`, 32))]));
+  const derived = new Map(
+    keys.map(({ id, secret }) => [
+      id,
+      Buffer.from(hkdfSync('sha256', secret.reveal(), '', `sallyport ${purpose}`, 32)),
+    ]),
+  );
   const [active] = derived;
   if (!active) throw new Error('a sealer needs at least one key');
   const [activeId, activeKey] = active;

@@ -30,17 +30,22 @@ export interface LegacyStats {
   callsBySession: ReadonlyMap<string, number>;
 }
 
+export interface Switches {
+  /** Delays every answer by so many milliseconds. */
+  latencyMs: number;
+  /** How calls below /api fail: a status, a dropped connection, an oversized body, a redirect elsewhere, or not. */
+  failure: number | 'drop' | 'huge' | 'redirect' | null;
+  /** Refuses every login. */
+  refuseLogins: boolean;
+  /** Gives a session a new id with each answer, as some systems do. */
+  renewIds: boolean;
+}
+
 export interface LegacyInventory {
   readonly url: string;
   stats(): LegacyStats;
-  /** Delays every answer by so many milliseconds. */
-  injectLatency(ms: number): void;
-  /** Makes calls below /api fail: a status, a dropped connection, an oversized body, a redirect elsewhere, or none. */
-  injectFailure(failure: number | 'drop' | 'huge' | 'redirect' | null): void;
-  /** Refuses every login from now on, or no longer. */
-  refuseLogins(refuse: boolean): void;
-  /** Gives the session a new id with its next answer, as some systems do. */
-  renewIds(renew: boolean): void;
+  /** Turns on what real systems do on bad days. */
+  inject(switches: Partial<Switches>): void;
   /** Ends every session at once, as a restart would. */
   endAllSessions(): void;
   close(): Promise<void>;
@@ -55,17 +60,27 @@ interface Call {
   session: LegacySession | undefined;
 }
 
-export async function startLegacyInventory({ users, port = 0, now = Date.now, idleSeconds = 1800, absoluteSeconds = 36_000 }: LegacyOptions): Promise<LegacyInventory> {
+export async function startLegacyInventory({
+  users,
+  port = 0,
+  now = Date.now,
+  idleSeconds = 1800,
+  absoluteSeconds = 36_000,
+}: LegacyOptions): Promise<LegacyInventory> {
   const sessions = createLegacySessions(now, { idleSeconds, absoluteSeconds });
   const stock = createStock();
   const calls = new Map<string, number>();
   const counted = { logins: 0, failedLogins: 0, logouts: 0, writes: 0 };
-  const switches = { latencyMs: 0, failure: null as Parameters<LegacyInventory['injectFailure']>[0], refuseLogins: false, renewIds: false };
+  const switches: Switches = { latencyMs: 0, failure: null, refuseLogins: false, renewIds: false };
 
-  const html = (response: ServerResponse, body: string, status = 200): void => void response.writeHead(status, { 'content-type': 'text/html; charset=utf-8' }).end(body);
-  const json = (response: ServerResponse, body: unknown, status = 200): void => void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  const redirect = (response: ServerResponse, location: string): void => void response.writeHead(302, { location }).end();
-  const setCookie = (response: ServerResponse, id: string) => response.setHeader('set-cookie', `JSESSIONID=${id}; Path=/; HttpOnly`);
+  const html = (response: ServerResponse, body: string, status = 200): void =>
+    void response.writeHead(status, { 'content-type': 'text/html; charset=utf-8' }).end(body);
+  const json = (response: ServerResponse, body: unknown, status = 200): void =>
+    void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  const redirect = (response: ServerResponse, location: string): void =>
+    void response.writeHead(302, { location }).end();
+  const setCookie = (response: ServerResponse, id: string) =>
+    response.setHeader('set-cookie', `JSESSIONID=${id}; Path=/; HttpOnly`);
   const roleOf = (session: LegacySession) => users[session.user ?? '']?.role;
 
   /** The login page opens an anonymous session, as servlet containers do. */
@@ -82,7 +97,12 @@ export async function startLegacyInventory({ users, port = 0, now = Date.now, id
     const anonymous = sessions.use(cookie(call.request));
     const user = form.get('username') ?? '';
     const known = anonymous?.formTokens.delete(form.get('form_token') ?? '') === true;
-    if (!known || switches.refuseLogins || !Object.hasOwn(users, user) || users[user]?.password !== form.get('password')) {
+    if (
+      !known ||
+      switches.refuseLogins ||
+      !Object.hasOwn(users, user) ||
+      users[user]?.password !== form.get('password')
+    ) {
       counted.failedLogins += 1;
       return showLogin(call, 'User or password is wrong.');
     }
@@ -141,7 +161,8 @@ export async function startLegacyInventory({ users, port = 0, now = Date.now, id
     calls.set(session.id, session.calls);
     if (path === '/menu') return html(response, menuPage(session.user ?? '', session.csrf));
     if (path === '/logout' && request.method === 'POST') {
-      if (new URLSearchParams(call.body).get('csrf_token') !== session.csrf) return json(response, { error: 'csrf' }, 403);
+      if (new URLSearchParams(call.body).get('csrf_token') !== session.csrf)
+        return json(response, { error: 'csrf' }, 403);
       sessions.end(session.id);
       counted.logouts += 1;
       response.setHeader('set-cookie', 'JSESSIONID=; Path=/; Max-Age=0');
@@ -167,7 +188,14 @@ export async function startLegacyInventory({ users, port = 0, now = Date.now, id
       if (switches.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, switches.latencyMs));
       const used = sessions.use(cookie(request));
       const session = used?.user === null ? undefined : used;
-      route({ request, response, path: url.pathname, query: url.searchParams, body: Buffer.concat(chunks).toString('utf8'), session });
+      route({
+        request,
+        response,
+        path: url.pathname,
+        query: url.searchParams,
+        body: Buffer.concat(chunks).toString('utf8'),
+        session,
+      });
     } catch {
       if (!response.headersSent) html(response, 'internal error', 500);
     }
@@ -177,10 +205,9 @@ export async function startLegacyInventory({ users, port = 0, now = Date.now, id
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     stats: () => ({ ...counted, liveSessions: sessions.live().length, callsBySession: calls }),
-    injectLatency: (ms) => void (switches.latencyMs = ms),
-    injectFailure: (failure) => void (switches.failure = failure),
-    refuseLogins: (refuse) => void (switches.refuseLogins = refuse),
-    renewIds: (renew) => void (switches.renewIds = renew),
+    inject(changes) {
+      Object.assign(switches, changes);
+    },
     endAllSessions: () => sessions.endAll(),
     close: () =>
       new Promise((resolve) => {

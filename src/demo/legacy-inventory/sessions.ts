@@ -25,7 +25,15 @@ export function createLegacySessions(now: () => number, timeouts: Timeouts) {
   const sessions = new Map<string, LegacySession>();
   return {
     open(user: string | null): LegacySession {
-      const session = { id: token(), user, csrf: token(), formTokens: new Set<string>(), openedAt: now(), usedAt: now(), calls: 0 };
+      const session = {
+        id: token(),
+        user,
+        csrf: token(),
+        formTokens: new Set<string>(),
+        openedAt: now(),
+        usedAt: now(),
+        calls: 0,
+      };
       if (sessions.size >= MOST) sessions.delete(sessions.keys().next().value as string);
       sessions.set(session.id, session);
       return session;
@@ -35,7 +43,10 @@ export function createLegacySessions(now: () => number, timeouts: Timeouts) {
       const session = id === undefined ? undefined : sessions.get(id);
       if (!session) return undefined;
       const at = now();
-      if (at - session.usedAt >= timeouts.idleSeconds * 1000 || at - session.openedAt >= timeouts.absoluteSeconds * 1000) {
+      if (
+        at - session.usedAt >= timeouts.idleSeconds * 1000 ||
+        at - session.openedAt >= timeouts.absoluteSeconds * 1000
+      ) {
         sessions.delete(session.id);
         return undefined;
       }

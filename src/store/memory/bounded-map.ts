@@ -21,7 +21,8 @@ export class BoundedMap<V extends Entry> extends Map<string, V> {
 
   override set(key: string, value: V): this {
     if (this.size >= this.#most && !this.has(key)) this.#dropExpired();
-    if (this.size >= this.#most && !this.has(key)) throw new StoreFullError(`the store holds ${this.#most} live entries`);
+    if (this.size >= this.#most && !this.has(key))
+      throw new StoreFullError(`the store holds ${this.#most} live entries`);
     return super.set(key, value);
   }
 
