@@ -1,6 +1,7 @@
 // The composition root: the only file that knows every adapter. Builds the connector from a checked
 // configuration and takes it down again.
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createAuditEvents } from './audit/events.ts';
@@ -50,7 +51,7 @@ export interface Connector {
   /** URL of the MCP endpoint on this machine. */
   readonly url: string;
   readonly policy: Pick<Bundle, 'revision' | 'wasmSha256'>;
-  /** Waits until retired backend sessions are logged out. */
+  /** Waits until retired backend sessions are logged out and all records are written. */
   settled(): Promise<void>;
   /** Stops taking calls, lets those in flight finish, logs backend sessions out, closes the log. */
   close(): Promise<void>;
@@ -137,11 +138,26 @@ export async function startConnector({
     ...(jwt && { jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, clock }) }),
   });
 
+  const closeParts = async () => {
+    keysVerifier?.close();
+    await Promise.all([...backends.values()].map((backend) => backend.close()));
+    await audit.close();
+  };
+  // Listens before the application exists, which must know the port it is reached at.
+  let handle: RequestListener = (_request, response) => void response.writeHead(503).end();
+  let listener: Awaited<ReturnType<typeof listen>>;
+  try {
+    listener = await listen((request, response) => handle(request, response), {
+      ...config.listen,
+      requestSeconds: config.limits.request_seconds,
+    });
+  } catch (thrown) {
+    await closeParts();
+    throw thrown;
+  }
+
   let stopping = false;
-  const publicUrl = new URL(
-    config.public_url ??
-      `http://${config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host}:${config.listen.port}${MCP_PATH}`,
-  );
+  const publicUrl = new URL(config.public_url ?? `${listener.url}${MCP_PATH}`);
   const app = createApp({
     ops,
     readiness: () => [stopping && 'stopping', audit.failure && 'audit'].filter((part) => typeof part === 'string'),
@@ -174,18 +190,7 @@ export async function startConnector({
       onUnknownHandle: ({ requestId, ip, client }) => events.unknownHandle(requestId, ip, client.id),
     }),
   });
-  const closeParts = async () => {
-    keysVerifier?.close();
-    await Promise.all([...backends.values()].map((backend) => backend.close()));
-    await audit.close();
-  };
-  let listener: Awaited<ReturnType<typeof listen>>;
-  try {
-    listener = await listen(app.callback(), { ...config.listen, requestSeconds: config.limits.request_seconds });
-  } catch (thrown) {
-    await closeParts();
-    throw thrown;
-  }
+  handle = app.callback();
   await events.lifecycle('sys_startup', {
     revision: bundle.revision,
     wasm_sha256: bundle.wasmSha256,
@@ -195,7 +200,10 @@ export async function startConnector({
   return {
     url: `${listener.url}${MCP_PATH}`,
     policy: bundle,
-    settled: () => sessions.settled(),
+    async settled() {
+      await sessions.settled();
+      await audit.flushed();
+    },
     async close() {
       stopping = true;
       await listener.stop(config.limits.shutdown_seconds * 1000);

@@ -15,6 +15,8 @@ export interface AuditLog {
   event(record: EventRecord): Promise<void>;
   /** Why the log cannot be written at present, for /readyz. */
   readonly failure: string | undefined;
+  /** Resolves when every record given so far is written or has failed. */
+  flushed(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
     get failure() {
       return transport.failure && 'the decision log cannot be written';
     },
+    flushed: () => transport.flushed(),
     async close() {
       closed = true;
       await transport.flushed();

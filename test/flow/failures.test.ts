@@ -1,0 +1,272 @@
+// Everything that can be missing, late or malformed refuses the call and says so in the audit log.
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, inject, it } from 'vitest';
+import { type Harness, type HarnessOptions, reasons, startHarness } from '../support/harness.ts';
+import { type PolicyFolder, policyFolder } from '../support/policies.ts';
+
+const opa = inject('opa');
+let h: Harness;
+let folder: PolicyFolder | undefined;
+
+async function start(options?: HarnessOptions): Promise<Harness> {
+  h = await startHarness(options);
+  return h;
+}
+
+afterEach(async () => {
+  await h.close();
+  folder?.remove();
+  folder = undefined;
+});
+
+const METADATA = '# METADATA\n# schemas:\n#   - input: schema.input\n';
+
+describe.skipIf(opa === null)('attack 26: a policy that does not answer as it should (needs OPA)', () => {
+  /** Starts on a policy whose decision document is this one, compiled for real. */
+  async function decidedBy(rego: string): Promise<void> {
+    folder = policyFolder({ 'sallyport/decision.rego': `${METADATA}package sallyport\n\n${rego}\n` });
+    const all = execFileSync(opa?.path ?? '', ['capabilities', '--current']);
+    writeFileSync(join(folder.dir, 'capabilities.json'), all);
+    await start({ policyDir: folder.dir });
+  }
+  const refusedWith = async (code: string) => {
+    const answer = await h.call('stock_list');
+    expect(answer.status).toBe(200);
+    expect(reasons(answer)).toEqual([code]);
+    expect((await h.audit('decision')).at(-1)).toMatchObject({
+      decided_by: 'connector',
+      result: { outcome: 'deny', reasons: [{ code }] },
+    });
+    expect(h.legacy.stats().logins).toBe(0);
+  };
+  const allow = '"reasons": [{"code": "x.y", "params": {}}], "obligations": []';
+
+  it('R-35: undefined refuses', async () => {
+    await decidedBy('decision := {"outcome": "allow"} if input.version == 2');
+    await refusedWith('decision.undefined');
+  });
+
+  it('R-35: a throw refuses, and the evaluator goes on working afterwards', async () => {
+    await decidedBy(
+      `decision := {"outcome": "allow", ${allow}} if {\n\tinput.tool.name == "stock_get"\n}\n\ndecision := {"outcome": "allow", ${allow}} if {\n\tinput.tool.name == "stock_list"\n\ttime.now_ns() > 0\n}`,
+    );
+    await refusedWith('decision.error');
+    expect((await h.call('stock_get', { sku: 'A-1' })).body.result.isError).toBeUndefined();
+  });
+
+  it('R-35: a rule that eats memory refuses within the memory limit, and the evaluator recovers', async () => {
+    await decidedBy(
+      `decision := {"outcome": "allow", ${allow}} if input.tool.name == "stock_get"\n\ndecision := {"outcome": "allow", ${allow}} if {\n\tinput.tool.name == "stock_list"\n\tcount([x | some x in numbers.range(1, 5000000)]) > 0\n}`,
+    );
+    await refusedWith('decision.error');
+    expect((await h.call('stock_get', { sku: 'A-1' })).body.result.isError).toBeUndefined();
+  });
+
+  it.each([
+    ['"Allow" with a capital', `{"outcome": "Allow", ${allow}}`, 'decision.malformed'],
+    ['true', 'true', 'decision.malformed'],
+    ['no reason', '{"outcome": "allow", "reasons": [], "obligations": []}', 'decision.malformed'],
+    ['an extra field', `{"outcome": "allow", ${allow}, "override": true}`, 'decision.malformed'],
+    [
+      'an unknown obligation',
+      '{"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "log_to_moon"}]}',
+      'decision.unknown_obligation',
+    ],
+  ])('R-35: %s refuses', async (_name, document, code) => {
+    await decidedBy(`decision := ${document}`);
+    await refusedWith(code);
+  });
+
+  it('R-35: an obligation that contradicts the outcome refuses', async () => {
+    await decidedBy(
+      'decision := {"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "revoke_session"}]}',
+    );
+    expect(reasons(await h.call('stock_list'))).toEqual(['obligation.failed']);
+    expect(h.legacy.stats().logins).toBe(0);
+  });
+
+  it('R-35: a mask on a result without fields refuses instead of letting it through', async () => {
+    await decidedBy(
+      'decision := {"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "mask", "pointers": ["/a"]}]}',
+    );
+    expect(reasons(await h.call('order_list'))).toEqual(['obligation.failed']);
+  });
+});
+
+it('a lone surrogate in an argument refuses, whatever the evaluator makes of it', async () => {
+  await start();
+  const answer = await h.post(
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"stock_get","arguments":{"sku":"\\ud800"}}}',
+  );
+  expect(answer.body.result.isError).toBe(true);
+  expect(h.legacy.stats().callsBySession.size).toBeLessThanOrEqual(1);
+});
+
+it.skipIf(process.platform !== 'linux')(
+  'R-60, attack 25: with a full audit disk the call is refused and nothing is sent',
+  async () => {
+    await start({ edit: (yaml) => `${yaml}\naudit: { file: /dev/full }\n` });
+    const answer = await h.call('stock_list');
+    expect(reasons(answer)).toEqual(['audit.unavailable']);
+    expect(reasons(await h.call('no_such_tool'))).toEqual([]);
+    expect(h.legacy.stats()).toMatchObject({ logins: 0, callsBySession: new Map() });
+    const ready = await fetch(new URL('/readyz', h.url));
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toEqual({ status: 'unavailable', failing: ['audit'] });
+  },
+);
+
+describe('login', () => {
+  it('a refused login refuses the call, and is not tried again for a while', async () => {
+    await start();
+    h.legacy.inject({ refuseLogins: true });
+    expect(reasons(await h.call('stock_list'))).toEqual(['session.login_failed']);
+    for (let i = 0; i < 5; i++) expect(reasons(await h.call('stock_list'))).toEqual(['session.login_failed']);
+    expect(h.legacy.stats().failedLogins).toBe(1);
+    h.legacy.inject({ refuseLogins: false });
+    h.clock.advance(6);
+    expect((await h.call('stock_list')).body.result.isError).toBeUndefined();
+    expect((await h.audit('event')).find((e) => e.event === 'backend_login_fail')).toMatchObject({
+      backend: 'inventory',
+    });
+  });
+
+  it('a rotation whose login fails refuses the call and keeps the old session', async () => {
+    await start();
+    await h.call('stock_list');
+    h.clock.advance(301);
+    h.legacy.inject({ refuseLogins: true });
+    expect(reasons(await h.call('stock_list'))).toEqual(['session.login_failed']);
+    h.legacy.inject({ refuseLogins: false });
+    h.clock.advance(6);
+    expect((await h.call('stock_list')).body.result.isError).toBeUndefined();
+    await h.connector.settled();
+    expect(h.legacy.stats().liveSessions).toBe(1);
+  });
+});
+
+describe('expiry', () => {
+  it('R-53: a session that ended on the legacy side (302) is renewed once for a read', async () => {
+    await start();
+    await h.call('stock_list');
+    h.legacy.endAllSessions();
+    expect((await h.call('stock_list')).body.result.isError).toBeUndefined();
+    expect(h.legacy.stats().logins).toBe(2);
+    expect((await h.audit('outcome')).at(-1)).toMatchObject({
+      outcome: 'success',
+      backend: { attempts: 2 },
+      session: { generation: 2 },
+    });
+  });
+
+  it('R-53: a login page with status 200 is never data', async () => {
+    await start();
+    await h.call('stock_list');
+    h.legacy.endAllSessions();
+    const answer = await h.call('order_list');
+    expect(answer.body.result.content[0].text).toContain('Harbour Supplies');
+    expect(answer.text).not.toContain('Sign in');
+    expect(h.legacy.stats().logins).toBe(2);
+  });
+
+  it('R-53: a write is not repeated, and the next call finds a session', async () => {
+    await start();
+    await h.call('stock_list');
+    h.legacy.endAllSessions();
+    expect(reasons(await h.call('stock_adjust', { sku: 'A-1', delta: 1 }))).toEqual(['session.expired']);
+    expect(h.legacy.stats()).toMatchObject({ writes: 0, logins: 2 });
+    expect((await h.call('stock_adjust', { sku: 'A-1', delta: 1 })).body.result.isError).toBeUndefined();
+    expect(h.legacy.stats()).toMatchObject({ writes: 1, logins: 2 });
+  });
+
+  it('R-53: a session that ends again right after the new login stops there', async () => {
+    await start();
+    await h.call('stock_list');
+    h.legacy.inject({ failure: 401 });
+    expect(reasons(await h.call('stock_list'))).toEqual(['session.expired']);
+    expect(h.legacy.stats().logins).toBe(2);
+  });
+
+  it('R-53: 100 parallel calls on an ended session cause one new login', async () => {
+    await start();
+    await h.call('stock_list');
+    h.legacy.endAllSessions();
+    const answers = await Promise.all(Array.from({ length: 100 }, () => h.call('stock_list')));
+    expect(answers.every((a) => a.body.result.isError === undefined)).toBe(true);
+    await h.connector.settled();
+    expect(h.legacy.stats()).toMatchObject({ logins: 2, liveSessions: 1 });
+  });
+
+  it('R-54: an id that the backend changes with an answer becomes the next generation', async () => {
+    await start();
+    await h.call('stock_list');
+    h.legacy.inject({ renewIds: true });
+    await h.call('stock_list');
+    h.legacy.inject({ renewIds: false });
+    expect((await h.call('stock_list')).body.result.isError).toBeUndefined();
+    expect(h.legacy.stats().logins).toBe(1);
+    expect((await h.audit('outcome')).at(-1).session.generation).toBe(2);
+  });
+});
+
+describe('backend', () => {
+  it.each([
+    [500, 'backend.rejected'],
+    ['drop', 'backend.unavailable'],
+    ['huge', 'backend.response_too_large'],
+    ['redirect', 'backend.redirected'],
+  ] as const)('R-50, R-55: an answer that is %s refuses the call', async (failure, code) => {
+    await start();
+    await h.call('stock_list');
+    h.legacy.inject({ failure });
+    const answer = await h.call('stock_list');
+    expect(reasons(answer)).toEqual([code]);
+    expect(answer.text).not.toContain('injected');
+    h.legacy.inject({ failure: null });
+    expect((await h.call('stock_list')).body.result.isError).toBeUndefined();
+  });
+
+  it('R-55: a backend slower than its deadline refuses the call', async () => {
+    await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'timeout_ms: 150') });
+    await h.call('stock_list');
+    h.legacy.inject({ latencyMs: 1000 });
+    expect(reasons(await h.call('stock_list'))).toEqual(['backend.deadline']);
+    h.legacy.inject({ latencyMs: 0 });
+  });
+
+  it('R-55: failures in a row open the circuit: the backend is left alone', async () => {
+    await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'breaker: { failures: 3, open_seconds: 1 }') });
+    await h.call('stock_list');
+    const session = [...h.legacy.stats().callsBySession.keys()][0] ?? '';
+    h.legacy.inject({ failure: 'drop' });
+    for (let i = 0; i < 8; i++) expect(reasons(await h.call('stock_list'))).toEqual(['backend.unavailable']);
+    // The menu at login, one good call, three that failed.
+    expect(h.legacy.stats().callsBySession.get(session)).toBe(5);
+    expect((await h.audit('outcome')).at(-1).detail).toBe('circuit open');
+  });
+
+  it('R-55: more calls than the backend takes at once wait, more than may wait are refused', async () => {
+    await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'max_concurrent: 2\n    max_queued: 3') });
+    await h.call('stock_list');
+    h.legacy.inject({ latencyMs: 100 });
+    const answers = await Promise.all(Array.from({ length: 10 }, () => h.call('stock_list')));
+    const codes = answers.map((a) => reasons(a)[0] ?? 'ok').sort();
+    expect(codes).toEqual([...Array(5).fill('backend.overloaded'), ...Array(5).fill('ok')]);
+  });
+
+  it('a value that cannot stand in a path refuses before anything is sent', async () => {
+    await start();
+    await h.call('stock_list');
+    const before = [...h.legacy.stats().callsBySession.values()][0];
+    for (const sku of ['..', '.', 'a/b', 'a\\b', 'a\u0000b', 'a\r\nb'])
+      expect(reasons(await h.call('stock_get', { sku }))).toEqual(['backend.request_unbuildable']);
+    expect([...h.legacy.stats().callsBySession.values()][0]).toBe(before);
+    expect(reasons(await h.call('stock_get', { sku: 'A-1?x=1#y;z&../..%2f' }))).toContain(
+      'backend.request_unbuildable',
+    );
+    const odd = await h.call('stock_get', { sku: 'no such; ?#%25' });
+    expect(odd.body.result.content[0].text).toContain('The call failed: the backend answered 404.');
+  });
+});

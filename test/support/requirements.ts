@@ -1,0 +1,35 @@
+// What some tests need besides Node, found once for all of them. Under CI=true a missing part fails
+// the run; elsewhere its tests are left out, and the reporter says so at the end.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { findOpa, type Opa } from '../../src/decision/opa.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    opa: Opa | null;
+    inspector: string | null;
+  }
+}
+
+const HOW = {
+  OPA: 'install Go, or put opa on PATH, or set $OPA',
+  'MCP Inspector': 'run: npm ci --prefix tools/inspector',
+};
+
+export default async function setup({ provide }: TestProject): Promise<void> {
+  const opa = (await findOpa({ progress: (line) => console.error(line) })) ?? null;
+  const cli = join(PACKAGE_ROOT, 'tools/inspector/node_modules/@modelcontextprotocol/inspector/cli/build/cli.js');
+  const inspector = existsSync(cli) ? cli : null;
+  provide('opa', opa);
+  provide('inspector', inspector);
+
+  const missing: (keyof typeof HOW)[] = [];
+  if (opa === null) missing.push('OPA');
+  if (inspector === null) missing.push('MCP Inspector');
+  if (missing.length > 0 && process.env.CI === 'true') {
+    throw new Error(`CI must run every test; missing: ${missing.map((name) => `${name} (${HOW[name]})`).join('; ')}`);
+  }
+  process.env.SALLYPORT_TESTS_MISSING = missing.map((name) => `${name}: ${HOW[name]}`).join('\n');
+}
