@@ -44,10 +44,13 @@ export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware
         `Bearer error="insufficient_scope", scope="${answer.requiredScopes.join(' ')}", resource_metadata="${metadataUrl}"`,
       );
     }
-    ctx.status = answer.status;
-    ctx.type = 'application/json';
-    ctx.body = answer.message ? JSON.stringify(answer.message) : null;
-    // Koa turns an empty body into 204; MCP wants 202.
+    if (answer.message) {
+      ctx.body = JSON.stringify(answer.message);
+      ctx.type = 'application/json';
+    } else {
+      ctx.body = '';
+      ctx.remove('Content-Type');
+    }
     ctx.status = answer.status;
   };
 }

@@ -51,7 +51,9 @@ export interface Harness {
   initialize(options?: RpcOptions): Promise<string>;
   /** The SDK's own client. */
   sdkClient(options?: { key?: string; ip?: string; fetch?: typeof fetch }): Promise<Client>;
-  /** Adds a client and answers its key. It takes effect at once. */
+  /** Keys of the clients the harness was started with, by id. */
+  keys: ReadonlyMap<string, string>;
+  /** Adds a client to the file and answers its key. */
   addClient(id: string, roles?: string[], scopes?: string[]): string;
   /** Records of the decision log, once everything under way is written. */
   audit(type?: string): Promise<Loose[]>;
@@ -178,6 +180,7 @@ export async function startHarness({
       await client.connect(transport as Parameters<Client['connect']>[0]);
       return client;
     },
+    keys,
     addClient: add,
     async audit(type) {
       await connector.settled();
