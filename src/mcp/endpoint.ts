@@ -100,8 +100,8 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
         if (method === 'initialize') return { status: 200, message: answer, handle: await handles.mint(scope.client) };
         return { status: 200, message: answer };
       } finally {
+        // The server is dropped, not closed: closing builds two errors and aborts what has already ended.
         forget();
-        await server.close();
       }
     },
   };

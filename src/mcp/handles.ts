@@ -21,8 +21,23 @@ export interface HandlesOptions {
 }
 
 const ID_BYTES = 16;
+const OPENED_HANDLES = 10_000;
 
 export function createHandles({ sealer, facts, clock, lifetimeMs }: HandlesOptions): Handles {
+  /** Handles that were opened, under their owner: opening one again costs a decryption. */
+  const opened = new Map<string, Buffer>();
+
+  function unseal(handle: string, client: Client): Buffer | undefined {
+    const key = `${client.ref} ${handle}`;
+    const known = opened.get(key);
+    if (known) return known;
+    const payload = sealer.open(handle, client.ref);
+    if (payload?.length !== ID_BYTES + 8) return undefined;
+    if (opened.size >= OPENED_HANDLES) opened.delete(opened.keys().next().value as string);
+    opened.set(key, payload);
+    return payload;
+  }
+
   return {
     async mint(client) {
       const payload = Buffer.alloc(ID_BYTES + 8);
@@ -33,9 +48,8 @@ export function createHandles({ sealer, facts, clock, lifetimeMs }: HandlesOptio
     },
     async open(handle, client) {
       if (handle.length > 200) return undefined;
-      const payload = sealer.open(handle, client.ref);
-      if (payload?.length !== ID_BYTES + 8) return undefined;
-      if (clock.now() - Number(payload.readBigUInt64BE(ID_BYTES)) >= lifetimeMs) return undefined;
+      const payload = unseal(handle, client);
+      if (!payload || clock.now() - Number(payload.readBigUInt64BE(ID_BYTES)) >= lifetimeMs) return undefined;
       const id = idOf(payload);
       return (await facts.handleState(client.ref, id)) === 'known' ? id : undefined;
     },

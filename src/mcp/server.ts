@@ -57,7 +57,13 @@ export function createServerFactory({ version, tools, pipeline }: ServerOptions)
       return listed;
     });
 
-    server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
+    // The fallback and not setRequestHandler, which checks a tools/call three times over: twice its
+    // request and once a result that was built here.
+    server.fallbackRequestHandler = async (request, extra) => {
+      if (request.method !== 'tools/call') throw new McpError(ErrorCode.MethodNotFound, 'Method not found');
+      const parsed = CallToolRequestSchema.safeParse(request);
+      if (!parsed.success) throw new McpError(ErrorCode.InvalidParams, 'Invalid params');
+      const { params } = parsed.data;
       verdict.reached = true;
       const token = params._meta?.progressToken;
       const reply = await pipeline({
@@ -68,10 +74,8 @@ export function createServerFactory({ version, tools, pipeline }: ServerOptions)
         signal: extra.signal,
         progress(step, total, message) {
           if (token === undefined) return;
-          void extra.sendNotification({
-            method: 'notifications/progress',
-            params: { progressToken: token, progress: step, total, message },
-          });
+          const progress = { progressToken: token, progress: step, total, message };
+          void extra.sendNotification({ method: 'notifications/progress', params: progress });
         },
       });
       if (reply.kind === 'unknown_tool') {
@@ -80,7 +84,7 @@ export function createServerFactory({ version, tools, pipeline }: ServerOptions)
       }
       if (reply.kind === 'denied') verdict.requiredScopes = reply.requiredScopes;
       return toolResult(reply);
-    });
+    };
     return server;
   };
 }

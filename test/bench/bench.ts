@@ -1,0 +1,236 @@
+// `npm run bench`: what governing a call costs, as a ratio against the same call without Sallyport,
+// measured in the same run with the same load client. Every server has a process of its own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { EventEmitter } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import autocannon from 'autocannon';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { writePrivateFile } from '../../src/core/private-file.ts';
+import { loadBundle } from '../../src/decision/bundle.ts';
+import { loadCases } from '../../src/decision/cases.ts';
+import { createEvaluator } from '../../src/decision/evaluator.ts';
+import { ENTRYPOINT } from '../../src/decision/manifest.ts';
+import { addClient } from '../../src/identity/client-file.ts';
+
+export interface Row {
+  name: string;
+  concurrency: number;
+  p50_us: number;
+  p99_us: number;
+  per_second: number;
+  /** Calls per second divided by those of the pass-through at the same concurrency. */
+  ratio_to_passthrough: number | null;
+}
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    seconds: { type: 'string', default: '5' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+if (options.help) {
+  console.log('Usage: npm run bench -- [--seconds N] [--json FILE]');
+  process.exit(0);
+}
+const seconds = Number(options.seconds);
+const children: ChildProcess[] = [];
+const PASSWORD = 'bench-password';
+
+/** Starts a process and answers the line of JSON it begins with. */
+async function start(args: string[], env = process.env): Promise<{ url: string }> {
+  const child = spawn(process.execPath, args, { cwd: PACKAGE_ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line);
+  throw new Error(`${args.at(-1)} did not start`);
+}
+
+const server = (role: string, ...args: string[]) =>
+  start(['--import', 'tsx', join(PACKAGE_ROOT, 'test/bench/server.ts'), role, PASSWORD, ...args]);
+
+/** The built connector with the default policy and configuration; only the rates are out of the way. */
+async function governedServer(legacyUrl: string): Promise<{ url: string; key: string }> {
+  const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
+  cpSync(join(PACKAGE_ROOT, 'policies'), join(dir, 'policies'), { recursive: true });
+  const data = join(dir, 'policies', 'data.yaml');
+  writeFileSync(data, readFileSync(data, 'utf8').replace(/(calls_per_minute|calls_per_hour): \d+/g, '$1: 1000000000'));
+  writePrivateFile(join(dir, 'demo-backend.password'), PASSWORD);
+  const client = { id: 'bench', roles: ['clerk'], scopes: ['stock:write'], now: new Date() };
+  const key = addClient(join(dir, 'clients.json'), [], client).reveal();
+  const config = join(dir, 'connector.yaml');
+  const text = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8');
+  writeFileSync(config, `${text}\npolicy: { dir: ${join(dir, 'policies')} }\n`);
+  const env = {
+    ...process.env,
+    SALLYPORT_STATE_DIR: dir,
+    LEGACY_INVENTORY_URL: legacyUrl,
+    LEGACY_INVENTORY_USER: 'clerk',
+  };
+  return {
+    ...(await start([join(PACKAGE_ROOT, 'dist/main.js'), 'serve', '--config', config, '--port', '0', '--json'], env)),
+    key,
+  };
+}
+
+const quantile = (sorted: number[], q: number): number =>
+  Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0) * 10) / 10;
+
+/** The default policy with an input of about 1 KB, in this process. */
+async function evaluate(): Promise<Row> {
+  const dir = join(PACKAGE_ROOT, 'policies');
+  const bundle = await loadBundle(dir);
+  const evaluator = createEvaluator({
+    module: bundle.module,
+    data: { settings: bundle.settings },
+    entrypoint: ENTRYPOINT,
+    budgetMs: 1000,
+  });
+  const input = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), bundle.settings)[0]?.input;
+  if (!input) throw new Error('no case to evaluate');
+  const padded = {
+    ...input,
+    client: { ...input.client, user_agent: 'x'.repeat(Math.max(0, 1024 - JSON.stringify(input).length)) },
+  };
+  const times: number[] = [];
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
+    const began = process.hrtime.bigint();
+    const result = evaluator.evaluate(padded);
+    times.push(Number(process.hrtime.bigint() - began) / 1000);
+    if (!result.ok || result.decision.outcome !== 'allow') throw new Error('the benchmark call is not allowed');
+  }
+  const warm = times.slice(times.length / 5).sort((a, b) => a - b);
+  const total = warm.reduce((sum, t) => sum + t, 0);
+  return {
+    name: 'evaluate, default policy, 1 KB input',
+    concurrency: 1,
+    p50_us: quantile(warm, 0.5),
+    p99_us: quantile(warm, 0.99),
+    per_second: Math.round((warm.length / total) * 1e6),
+    ratio_to_passthrough: null,
+  };
+}
+
+let nextId = 1;
+
+async function load(
+  name: string,
+  url: string,
+  concurrency: number,
+  headers: Record<string, string>,
+  duration: number,
+): Promise<Row> {
+  const times: number[] = [];
+  let wrong = 0;
+  const instance = autocannon({
+    url,
+    connections: concurrency,
+    duration,
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
+    method: 'POST',
+    requests: [
+      {
+        // Every call has an id of its own: a copy would be a replay, and denied.
+        setupRequest: (request) => ({
+          ...request,
+          body: JSON.stringify({
+            jsonrpc: '2.0',
+            id: nextId++,
+            method: 'tools/call',
+            params: { name: 'stock_get', arguments: { sku: 'A-1' } },
+          }),
+        }),
+        onResponse: (status, body) => {
+          if (status !== 200 || !body.includes('A-1') || body.includes('isError')) wrong += 1;
+        },
+      },
+    ],
+  });
+  // An emitter and a promise at once, which the types do not say.
+  (instance as unknown as EventEmitter).on('response', (_client, _status, _bytes, ms: number) => times.push(ms * 1000));
+  const result = await instance;
+  if (wrong > 0 || result.errors > 0) throw new Error(`${name}: ${wrong} wrong answers, ${result.errors} errors`);
+  times.sort((a, b) => a - b);
+  return {
+    name,
+    concurrency,
+    p50_us: quantile(times, 0.5),
+    p99_us: quantile(times, 0.99),
+    per_second: Math.round(times.length / result.duration),
+    ratio_to_passthrough: null,
+  };
+}
+
+/** A conversation of its own for each run, since JSON-RPC ids must be new in it. */
+async function conversation(url: string, key: string): Promise<Record<string, string>> {
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', accept: 'application/json' };
+  const body = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 0,
+    method: 'initialize',
+    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } },
+  });
+  const answer = await fetch(url, { method: 'POST', headers, body });
+  await answer.text();
+  return { authorization: headers.authorization, 'mcp-session-id': answer.headers.get('mcp-session-id') ?? '' };
+}
+
+const rows: Row[] = [];
+const show = (row: Row): void => {
+  rows.push(row);
+  const ratio = row.ratio_to_passthrough === null ? '' : row.ratio_to_passthrough.toFixed(2);
+  console.log(
+    [
+      row.name.padEnd(42),
+      String(row.concurrency).padStart(4),
+      String(row.p50_us).padStart(10),
+      String(row.p99_us).padStart(10),
+      String(row.per_second).padStart(9),
+      ratio.padStart(8),
+    ].join(' '),
+  );
+};
+
+try {
+  console.log(`Node ${process.version}, ${cpus().length} cores, ${seconds} s a row\n`);
+  console.log(
+    [
+      'row'.padEnd(42),
+      'conc'.padStart(4),
+      'p50 µs'.padStart(10),
+      'p99 µs'.padStart(10),
+      'per s'.padStart(9),
+      '÷ (b)'.padStart(8),
+    ].join(' '),
+  );
+  show(await evaluate());
+  const legacy = await server('legacy');
+  const [bare, passthrough, governed] = await Promise.all([
+    server('bare'),
+    server('passthrough', legacy.url),
+    governedServer(legacy.url),
+  ]);
+  // Long enough that what follows runs on optimised code.
+  for (const { url } of [bare, passthrough]) await load('warm-up', url, 8, {}, Math.min(4, seconds));
+  await load('warm-up', governed.url, 8, await conversation(governed.url, governed.key), Math.min(4, seconds));
+  for (const concurrency of [1, 32]) {
+    show(await load('(a) bare Koa', bare.url, concurrency, {}, seconds));
+    const baseline = await load('(b) Koa -> undici, ungoverned', passthrough.url, concurrency, {}, seconds);
+    show({ ...baseline, ratio_to_passthrough: 1 });
+    const row = await load(
+      '(c) Sallyport, governed',
+      governed.url,
+      concurrency,
+      await conversation(governed.url, governed.key),
+      seconds,
+    );
+    show({ ...row, ratio_to_passthrough: Math.round((row.per_second / baseline.per_second) * 1000) / 1000 });
+  }
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
+} finally {
+  for (const child of children) child.kill();
+}
