@@ -1,13 +1,15 @@
 // A winston transport that tells each writer when its line is durable. Lines that arrive while the
 // disk is busy are written together, so the cost of a sync is shared by all calls waiting for it.
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import fs from 'node:fs';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { MESSAGE } from 'triple-beam';
 import Transport from 'winston-transport';
 
-/** Set on a log entry by a writer that waits for it. Called exactly once. */
+/** Set on a log entry by a writer that wants to know. Called exactly once. */
 export const WRITTEN = Symbol('written');
+/** Set to true when the writer waits for the disk. Other entries may wait a moment for company. */
+export const URGENT = Symbol('urgent');
 
 export interface FileTransportOptions {
   file: string;
@@ -16,31 +18,34 @@ export interface FileTransportOptions {
 
 /** Most bytes that may wait for the disk; beyond it entries fail, and their calls are refused. */
 const MAX_WAITING = 16 * 1024 * 1024;
+/** How long an entry nobody waits for may stay in memory. */
+const LAZY_MS = 20;
 
 type Written = (error?: Error) => void;
 type Entry = Record<symbol, unknown>;
 
+const write = promisify(fs.write) as (fd: number, data: Buffer, offset: number) => Promise<{ bytesWritten: number }>;
+const datasync = promisify(fs.fdatasync);
+
 export class FileTransport extends Transport {
   /** The last error while writing, until a write succeeds again. */
   failure: Error | undefined;
-  readonly #options: FileTransportOptions;
-  readonly #handle: Promise<FileHandle>;
+  readonly #fd: number;
+  readonly #durability: FileTransportOptions['durability'];
   #lines: string[] = [];
   #waiting: Written[] = [];
   #bytes = 0;
   #writing: Promise<void> | undefined;
+  #lazy: NodeJS.Timeout | undefined;
   #torn: boolean;
 
-  constructor(options: FileTransportOptions) {
+  /** Throws when the file cannot be opened. */
+  constructor({ file, durability }: FileTransportOptions) {
     super();
-    this.#options = options;
-    mkdirSync(dirname(options.file), { recursive: true, mode: 0o700 });
-    // Opened synchronously once, so that an unusable path is an error at start.
-    this.#torn = endsWithoutNewline(options.file);
-    this.#handle = open(options.file, 'a', 0o600);
-    this.#handle.catch((error: Error) => {
-      this.failure = error;
-    });
+    this.#durability = durability;
+    fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    this.#fd = fs.openSync(file, 'a+', 0o600);
+    this.#torn = endsWithoutNewline(this.#fd);
   }
 
   override log(entry: Entry, next: () => void): void {
@@ -51,39 +56,48 @@ export class FileTransport extends Transport {
       this.#lines.push(line);
       this.#bytes += line.length;
       if (written) this.#waiting.push(written);
-      this.#writing ??= this.#drain();
+      if (entry[URGENT]) this.#start();
+      else if (!this.#writing) this.#lazy ??= setTimeout(() => this.#start(), LAZY_MS);
     }
     next();
   }
 
   /** Resolves when everything logged so far has been written or has failed. */
   async flushed(): Promise<void> {
+    if (this.#lines.length > 0) this.#start();
     while (this.#writing) await this.#writing;
   }
 
   async shut(): Promise<void> {
     await this.flushed();
-    await this.#handle.then((handle) => handle.close()).catch(() => {});
+    fs.closeSync(this.#fd);
+  }
+
+  #start(): void {
+    clearTimeout(this.#lazy);
+    this.#lazy = undefined;
+    this.#writing ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
     while (this.#lines.length > 0) {
+      // What arrives in the same turn of the loop goes in the same write.
+      await new Promise(setImmediate);
       const [text, waiting] = [this.#lines.join(''), this.#waiting];
       [this.#lines, this.#waiting, this.#bytes] = [[], [], 0];
-      const error = await this.#write(text);
-      this.failure = error;
-      for (const written of waiting) written(error);
+      this.failure = await this.#write(text);
+      for (const written of waiting) written(this.failure);
     }
     this.#writing = undefined;
   }
 
   async #write(text: string): Promise<Error | undefined> {
     try {
-      const handle = await this.#handle;
       // After a write that failed half way the next record starts on a line of its own.
-      await handle.appendFile(this.#torn ? `\n${text}` : text);
+      const data = Buffer.from(this.#torn ? `\n${text}` : text);
+      for (let at = 0; at < data.length; ) at += (await write(this.#fd, data, at)).bytesWritten;
       this.#torn = false;
-      if (this.#options.durability === 'disk') await handle.datasync();
+      if (this.#durability === 'disk') await datasync(this.#fd);
       return undefined;
     } catch (thrown) {
       this.#torn = true;
@@ -92,15 +106,10 @@ export class FileTransport extends Transport {
   }
 }
 
-function endsWithoutNewline(file: string): boolean {
-  const descriptor = openSync(file, 'a+', 0o600);
-  try {
-    const { size } = fstatSync(descriptor);
-    if (size === 0) return false;
-    const last = Buffer.alloc(1);
-    readSync(descriptor, last, 0, 1, size - 1);
-    return last[0] !== 0x0a;
-  } finally {
-    closeSync(descriptor);
-  }
+function endsWithoutNewline(fd: number): boolean {
+  const { size } = fs.fstatSync(fd);
+  if (size === 0) return false;
+  const last = Buffer.alloc(1);
+  fs.readSync(fd, last, 0, 1, size - 1);
+  return last[0] !== 0x0a;
 }

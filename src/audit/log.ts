@@ -2,7 +2,7 @@
 // A decision is durable before any effect; what cannot be written refuses its call.
 import { LEVEL, MESSAGE } from 'triple-beam';
 import winston from 'winston';
-import { FileTransport, type FileTransportOptions, WRITTEN } from './file-transport.ts';
+import { FileTransport, type FileTransportOptions, URGENT, WRITTEN } from './file-transport.ts';
 import type { AlertRecord, AuditRecord, DecisionRecord, EventRecord, OutcomeRecord } from './records.ts';
 
 export interface AuditLog {
@@ -37,17 +37,25 @@ export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
   const logger = winston.createLogger({ level: 'info', format: line(), transports: [transport] });
   let closed = false;
 
-  const write = (level: 'info' | 'warn', record: AuditRecord): Promise<void> =>
+  const write = (level: 'info' | 'warn', record: AuditRecord, urgent = false): Promise<void> =>
     new Promise((resolve, reject) => {
       if (closed) return reject(new Error('the decision log is closed'));
       const written = (error?: Error) => (error ? reject(error) : resolve());
-      logger.write({ level, [LEVEL]: level, message: record.type, ...record, labels, [WRITTEN]: written });
+      logger.write({
+        level,
+        [LEVEL]: level,
+        message: record.type,
+        ...record,
+        labels,
+        [WRITTEN]: written,
+        [URGENT]: urgent,
+      });
     });
 
   return {
-    decided: (record) => write('info', record),
+    decided: (record) => write('info', record, true),
     finished: (record) => write('info', record).catch(() => {}),
-    alert: (record) => write('warn', record),
+    alert: (record) => write('warn', record, true),
     event: (record) => write('info', record).catch(() => {}),
     get failure() {
       return transport.failure && 'the decision log cannot be written';

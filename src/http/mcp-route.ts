@@ -17,7 +17,10 @@ export function onlyMcp(): Middleware {
 
 export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware {
   return async (ctx) => {
-    const accepts = (type: string) => ctx.req.headers.accept === undefined || ctx.accepts(type) !== false;
+    const accept = ctx.req.headers.accept;
+    // The header every MCP client sends; anything else is parsed as RFC 9110 has it.
+    const accepts = (type: string) =>
+      accept === undefined || accept === 'application/json, text/event-stream' || ctx.accepts(type) !== false;
     if (!accepts('application/json') && !accepts('text/event-stream'))
       return refuse(ctx, 'not_acceptable', 'accept application/json and text/event-stream');
     const { client, address, requestId, body } = ctx.state;

@@ -1,6 +1,6 @@
 // The secrets file of the `keys` verifier: client records with hashed API keys. A key is 256 random
 // bits, so a plain SHA-256 is enough; the file never holds a key that works.
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
@@ -23,7 +23,7 @@ const fileSchema = z.strictObject({ version: z.literal(1), clients: z.array(reco
 
 export type ClientRecord = z.infer<typeof recordSchema>;
 
-export const hashKey = (key: string): string => createHash('sha256').update(key).digest('hex');
+export const hashKey = (key: string): string => hash('sha256', key);
 
 /** Throws an OperatorError when the file is missing, readable by others, or malformed. */
 export function readClientFile(path: string): ClientRecord[] {

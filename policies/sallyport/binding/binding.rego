@@ -15,7 +15,7 @@ import data.sallyport.settings
 # custom:
 #   reason: binding.client_changed
 #   controls: [C02]
-findings contains finding(settings.binding.client, "binding.client_changed", {"part": "client_id"}) if {
+findings contains finding(settings.effective.binding.client, "binding.client_changed", {"part": "client_id"}) if {
 	input.session.bound.client_id != input.client.id
 }
 
@@ -25,7 +25,7 @@ findings contains finding(settings.binding.client, "binding.client_changed", {"p
 # custom:
 #   reason: binding.client_changed
 #   controls: [C02]
-findings contains finding(settings.binding.client, "binding.client_changed", {"part": "subject"}) if {
+findings contains finding(settings.effective.binding.client, "binding.client_changed", {"part": "subject"}) if {
 	input.session.bound.subject != input.client.subject
 }
 
@@ -35,7 +35,7 @@ findings contains finding(settings.binding.client, "binding.client_changed", {"p
 # custom:
 #   reason: binding.key_changed
 #   controls: [C02]
-findings contains finding(settings.binding.key, "binding.key_changed", {}) if {
+findings contains finding(settings.effective.binding.key, "binding.key_changed", {}) if {
 	input.session.bound.key != input.client.auth.key
 	input.session.bound.key != null
 }
@@ -46,7 +46,7 @@ findings contains finding(settings.binding.key, "binding.key_changed", {}) if {
 # custom:
 #   reason: binding.ip_changed
 #   controls: [C02]
-findings contains finding(settings.binding.ip, "binding.ip_changed", {}) if {
+findings contains finding(settings.effective.binding.ip, "binding.ip_changed", {}) if {
 	input.session.bound.ip != input.client.ip
 	input.session.bound.network == input.client.network
 }
@@ -57,7 +57,7 @@ findings contains finding(settings.binding.ip, "binding.ip_changed", {}) if {
 # custom:
 #   reason: binding.network_changed
 #   controls: [C02]
-findings contains finding(settings.binding.network, "binding.network_changed", {}) if {
+findings contains finding(settings.effective.binding.network, "binding.network_changed", {}) if {
 	input.session.bound.network != input.client.network
 	same_family(input.session.bound.network)
 	count(concurrent) == 0
@@ -71,11 +71,11 @@ findings contains finding(settings.binding.network, "binding.network_changed", {
 # custom:
 #   reason: binding.concurrent_networks
 #   controls: [C02, C03]
-findings contains finding(settings.binding.concurrent_networks, "binding.concurrent_networks", params) if {
+findings contains finding(settings.effective.binding.concurrent_networks, "binding.concurrent_networks", params) if {
 	count(input.usage.networks) > 1
 	params := {
 		"last_seen_seconds": min(concurrent),
-		"overlap_seconds": settings.binding.overlap_seconds,
+		"overlap_seconds": settings.effective.binding.overlap_seconds,
 	}
 }
 
@@ -83,7 +83,7 @@ concurrent contains other.last_seen_seconds if {
 	some other in input.usage.networks
 	other.network != input.client.network
 	same_family(other.network)
-	other.last_seen_seconds < settings.binding.overlap_seconds
+	other.last_seen_seconds < settings.effective.binding.overlap_seconds
 }
 
 # A dual-stack client uses one network of each family, and that is no sign of theft (R-12).

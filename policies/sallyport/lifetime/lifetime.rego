@@ -16,7 +16,7 @@ import data.sallyport.settings
 #   reason: lifetime.token_too_old
 #   controls: [C01]
 findings contains finding(limit.grade, "lifetime.token_too_old", params) if {
-	limit := settings.lifetime.token_age
+	limit := settings.effective.lifetime.token_age
 	age := input.session.token_age_seconds
 	age >= limit.limit_seconds
 	params := {"age_seconds": age, "limit_seconds": limit.limit_seconds}
@@ -29,7 +29,7 @@ findings contains finding(limit.grade, "lifetime.token_too_old", params) if {
 #   reason: lifetime.token_used_up
 #   controls: [C01]
 findings contains finding(limit.grade, "lifetime.token_used_up", params) if {
-	limit := settings.lifetime.token_uses
+	limit := settings.effective.lifetime.token_uses
 	uses := input.session.token_uses
 	uses >= limit.limit
 	params := {"uses": uses, "limit": limit.limit}
@@ -42,7 +42,7 @@ findings contains finding(limit.grade, "lifetime.token_used_up", params) if {
 #   reason: lifetime.idle_too_long
 #   controls: [C01]
 findings contains finding(limit.grade, "lifetime.idle_too_long", params) if {
-	limit := settings.lifetime.idle
+	limit := settings.effective.lifetime.idle
 	idle := input.session.idle_seconds
 	idle >= limit.limit_seconds
 	params := {"idle_seconds": idle, "limit_seconds": limit.limit_seconds}
@@ -55,7 +55,7 @@ findings contains finding(limit.grade, "lifetime.idle_too_long", params) if {
 #   reason: lifetime.session_too_old
 #   controls: [C01]
 findings contains finding(limit.grade, "lifetime.session_too_old", params) if {
-	limit := settings.lifetime.absolute
+	limit := settings.effective.lifetime.absolute
 	age := input.session.age_seconds
 	age >= limit.limit_seconds
 	params := {"age_seconds": age, "limit_seconds": limit.limit_seconds}

@@ -16,7 +16,7 @@ import data.sallyport.settings
 #   reason: replay.seen
 #   controls: [C03]
 findings contains {
-	"grade": settings.replay.seen,
+	"grade": settings.effective.replay.seen,
 	"reason": {"code": "replay.seen", "params": {"source": input.replay.source}},
 	"obligations": [{"type": "alert", "severity": "high"}],
 } if {
@@ -36,7 +36,7 @@ findings contains {
 } if {
 	input.replay.seen
 	input.replay.same_network == false
-	settings.replay.revoke_on_other_network
+	settings.effective.replay.revoke_on_other_network
 }
 
 # METADATA
@@ -51,5 +51,5 @@ findings contains {
 	"obligations": [],
 } if {
 	input.replay.source == null
-	input.tool.effect in settings.replay.require_source_for
+	input.tool.effect in settings.effective.replay.require_source_for
 }

@@ -1,36 +1,22 @@
 # METADATA
 # title: The settings that hold for this call
 # description: >-
-#   One group of settings after overrides. The tool wins over the backend, the backend over the
-#   general value.
+#   data.yaml after overrides. The tool wins over the backend, the backend over the general value;
+#   what an override does not name stays as it is.
 # schemas:
 #   - input: schema.input
 #   - data.settings: schema.settings
 package sallyport.settings
 
 # METADATA
-# title: Binding settings for this call
-binding := effective("binding")
-
-# METADATA
-# title: Lifetime settings for this call
-lifetime := effective("lifetime")
-
-# METADATA
-# title: Replay settings for this call
-replay := effective("replay")
-
-# METADATA
-# title: Usage settings for this call
-usage := effective("usage")
-
-# The usual case, no override at all, costs two look-ups; merging objects costs far more in WASM.
-effective(group) := data.settings[group] if not overridden
+# title: Settings after overrides
+# description: Without an override, the usual case, this is two look-ups; merging costs far more in WASM.
+effective := data.settings if not overridden
 
 else := object.union_n([
-	data.settings[group],
-	object.get(data.settings.backends, [input.tool.backend, group], {}),
-	object.get(data.settings.tools, [input.tool.name, group], {}),
+	data.settings,
+	object.get(data.settings.backends, input.tool.backend, {}),
+	object.get(data.settings.tools, input.tool.name, {}),
 ])
 
 overridden if data.settings.backends[input.tool.backend]

@@ -15,7 +15,7 @@ import data.sallyport.settings
 #   controls: [C03]
 findings contains finding("usage.minute_rate", calls, limit) if {
 	calls := input.usage.calls_1m
-	limit := settings.usage.calls_per_minute
+	limit := settings.effective.usage.calls_per_minute
 	calls > limit
 }
 
@@ -27,7 +27,7 @@ findings contains finding("usage.minute_rate", calls, limit) if {
 #   controls: [C03]
 findings contains finding("usage.hour_rate", calls, limit) if {
 	calls := input.usage.calls_1h
-	limit := settings.usage.calls_per_hour
+	limit := settings.effective.usage.calls_per_hour
 	calls > limit
 }
 
@@ -39,7 +39,7 @@ findings contains finding("usage.hour_rate", calls, limit) if {
 #   controls: [C03]
 findings contains finding("usage.in_flight", calls, limit) if {
 	calls := input.usage.in_flight
-	limit := settings.usage.in_flight
+	limit := settings.effective.usage.in_flight
 	calls > limit
 }
 
@@ -51,7 +51,7 @@ findings contains finding("usage.in_flight", calls, limit) if {
 #   controls: [C03]
 findings contains finding("usage.denials", denials, limit) if {
 	denials := input.usage.denials_1h
-	limit := settings.usage.denials_per_hour
+	limit := settings.effective.usage.denials_per_hour
 	denials > limit
 }
 

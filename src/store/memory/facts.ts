@@ -14,20 +14,31 @@ export interface MemoryFactsOptions {
   ttlMs: number;
 }
 
+/** An entry is kept by reference, so changing it needs no write; its time to live is renewed now and then. */
+interface Entry {
+  ledger: Ledger;
+  renewed: number;
+}
+
+const RENEW_MS = 60_000;
+
 export function createMemoryFacts({ clock, clients, ttlMs }: MemoryFactsOptions): FactsPort {
-  const ledgers = createMemoryKeyv<Ledger>('facts', clients);
+  const entries = createMemoryKeyv<Entry>('facts', clients);
   const mutex = createKeyedMutex();
-  const change = <T>(client: string, use: (ledger: Ledger) => T): Promise<T> =>
+  const change = <T>(client: string, use: (ledger: Ledger, now: number) => T): Promise<T> =>
     mutex.run(client, async () => {
-      const ledger = (await ledgers.get(client)) ?? createLedger();
-      const result = use(ledger);
-      await ledgers.set(client, ledger, ttlMs);
-      return result;
+      const now = clock.now();
+      const entry = (await entries.get(client)) ?? { ledger: createLedger(), renewed: Number.NEGATIVE_INFINITY };
+      if (now - entry.renewed >= RENEW_MS) {
+        entry.renewed = now;
+        await entries.set(client, entry, ttlMs + RENEW_MS);
+      }
+      return use(entry.ledger, now);
     });
 
   return {
-    observe: (observation) => change(observation.client, (ledger) => observe(ledger, observation, clock.now())),
-    finished: (client, { denied }) => change(client, (ledger) => finish(ledger, denied, clock.now())),
+    observe: (observation) => change(observation.client, (ledger, now) => observe(ledger, observation, now)),
+    finished: (client, { denied }) => change(client, (ledger, now) => finish(ledger, denied, now)),
     openHandle: (client, handle) => change(client, (ledger) => openHandle(ledger, handle)),
     handleState: (client, handle) => change(client, (ledger) => handleState(ledger, handle)),
   };
