@@ -1,6 +1,6 @@
 // The only home of the yaml package: reads a YAML file against a strict schema and reports every
 // problem at once, each with the file, the line and the path (STYLE habit 7).
-import { LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 
 /** One thing wrong with a file. `line` is 1-based; 0 when the file as a whole is meant. */
@@ -38,11 +38,16 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
   );
   if (syntax.length > 0) return { ok: false, problems: syntax };
 
+  /** Line of the key a path ends with, or of the nearest thing above it that is there. */
   const lineOf = (path: PropertyKey[]): number => {
-    for (let depth = path.length; depth >= 0; depth--) {
-      const node = document.getIn(path.slice(0, depth), true) as Node | undefined;
-      const start = node && typeof node === 'object' && 'range' in node ? node.range?.[0] : undefined;
-      if (start !== undefined) return lines.linePos(start).line;
+    for (let depth = path.length; depth > 0; depth--) {
+      const parent = document.getIn(path.slice(0, depth - 1), true);
+      const last = path[depth - 1];
+      const pair = isMap(parent)
+        ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === String(last))
+        : undefined;
+      const node = pair?.key ?? (isSeq(parent) && typeof last === 'number' ? parent.items[last] : undefined);
+      if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
     }
     return 1;
   };

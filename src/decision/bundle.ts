@@ -8,7 +8,7 @@ import { canonicalJson } from '../core/json.ts';
 import { formatProblem, parseYaml } from '../core/yaml.ts';
 import { type Compiled, compile } from './compiler.ts';
 import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
-import { findOpa, noCompilerError } from './opa.ts';
+import { type FindOpaOptions, findOpa, noCompilerError } from './opa.ts';
 import { type Settings, settingsSchema } from './settings.ts';
 
 /** A policy that may be evaluated, with the names an auditor knows it by. */
@@ -21,10 +21,8 @@ export interface Bundle {
   revision: string;
 }
 
-export interface LoadOptions {
-  progress?: (line: string) => void;
-  env?: NodeJS.ProcessEnv;
-}
+/** How a compiler is looked for when the compiled policy is stale. */
+export type LoadOptions = FindOpaOptions;
 
 export async function loadBundle(dir: string, options: LoadOptions = {}): Promise<Bundle> {
   const settings = loadSettings(dir);
@@ -69,13 +67,15 @@ export function loadSettings(dir: string): Settings {
   return parsed.value.settings;
 }
 
-async function recompile(dir: string, { progress = () => {}, env = process.env }: LoadOptions): Promise<Compiled> {
+async function recompile(dir: string, options: LoadOptions): Promise<Compiled> {
   const sources = hashSources(dir);
   if (Object.keys(sources).length === 0) throw new OperatorError(`${join(dir, 'sallyport')} holds no Rego source`);
   const why = `the compiled policy in ${join(dir, 'compiled')} does not belong to the Rego sources${staleNames(dir, sources)}`;
-  const opa = await findOpa({ env, progress });
+  const opa = await findOpa(options);
   if (!opa) throw noCompilerError(why);
-  progress(`${why}: compiling with OPA ${opa.version} (${opa.source}); "sallyport policy build" keeps the result`);
+  options.progress?.(
+    `${why}: compiling with OPA ${opa.version} (${opa.source}); "sallyport policy build" keeps the result`,
+  );
   return compile(dir, opa);
 }
 

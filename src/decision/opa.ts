@@ -21,11 +21,13 @@ export interface FindOpaOptions {
   env?: NodeJS.ProcessEnv;
   /** Told one line before something slow begins. */
   progress?: (line: string) => void;
+  /** Folder of the Go module that pins OPA. */
+  toolDir?: string;
 }
 
 /** The version pinned in tools/opa/go.mod, "1.22.2". Undefined in an installation without tools/. */
-export function pinnedVersion(): string | undefined {
-  const file = join(TOOL_DIR, 'go.mod');
+export function pinnedVersion(toolDir = TOOL_DIR): string | undefined {
+  const file = join(toolDir, 'go.mod');
   if (!existsSync(file)) return undefined;
   return /open-policy-agent\/opa v(\S+)/.exec(readFileSync(file, 'utf8'))?.[1];
 }
@@ -37,8 +39,9 @@ export function pinnedVersion(): string | undefined {
 export async function findOpa({
   env = process.env,
   progress = () => {},
+  toolDir = TOOL_DIR,
 }: FindOpaOptions = {}): Promise<Opa | undefined> {
-  const pinned = pinnedVersion();
+  const pinned = pinnedVersion(toolDir);
   if (env.OPA) {
     const version = await versionOf(env.OPA);
     if (version === undefined)
@@ -51,7 +54,7 @@ export async function findOpa({
     if (version && (!pinned || minor(version) === minor(pinned))) return { path: onPath, version, source: 'PATH' };
     progress(`the opa on PATH is ${version ?? 'unusable'}, not ${pinned}: not used`);
   }
-  return pinned ? buildGoTool(pinned, env, progress) : undefined;
+  return pinned ? buildGoTool(toolDir, pinned, env, progress) : undefined;
 }
 
 /** The single error for "the policy must be compiled and no compiler can be had". */
@@ -63,11 +66,12 @@ export function noCompilerError(why: string): OperatorError {
 }
 
 async function buildGoTool(
+  toolDir: string,
   version: string,
   env: NodeJS.ProcessEnv,
   progress: (line: string) => void,
 ): Promise<Opa | undefined> {
-  const cache = join(TOOL_DIR, '.cache');
+  const cache = join(toolDir, '.cache');
   const path = join(cache, `opa-${version}${process.platform === 'win32' ? '.exe' : ''}`);
   if (existsSync(path) && (await versionOf(path)) === version) return { path, version, source: 'go tool' };
   const go = which('go', env);
@@ -78,7 +82,7 @@ async function buildGoTool(
   const partial = `${path}.${process.pid}`;
   const failure = await new Promise<string | undefined>((resolve) => {
     const build = spawn(go, ['build', '-trimpath', '-o', partial, 'github.com/open-policy-agent/opa'], {
-      cwd: TOOL_DIR,
+      cwd: toolDir,
       env: { ...env, CGO_ENABLED: '0' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -89,7 +93,7 @@ async function buildGoTool(
     build.on('error', (error) => resolve(messageOf(error)));
     build.on('close', (code) => resolve(code === 0 ? undefined : errors));
   });
-  if (failure !== undefined) throw new OperatorError(`building OPA ${version} in ${TOOL_DIR} failed:\n${failure}`);
+  if (failure !== undefined) throw new OperatorError(`building OPA ${version} in ${toolDir} failed:\n${failure}`);
   renameSync(partial, path);
   progress(`OPA ${version} is ready`);
   return { path, version, source: 'go tool' };

@@ -1,0 +1,75 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createAuditLog } from '../../src/audit/log.ts';
+import { loggedInput } from '../../src/audit/records.ts';
+import { createThrottle } from '../../src/audit/throttle.ts';
+import type { DecisionInput } from '../../src/decision/schema.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'sallyport-audit-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const event = (n: number) => ({ type: 'event' as const, event: 'test', timestamp: 't', n });
+
+it('R-60: a record is in the file when its promise resolves, many at once in order', async () => {
+  const file = join(dir, 'a', 'log.jsonl');
+  const log = createAuditLog({ file, durability: 'disk', labels: { id: 'x' } });
+  await Promise.all(
+    Array.from({ length: 500 }, async (_, n) => {
+      await log.event(event(n));
+      expect(readFileSync(file, 'utf8')).toContain(`"n":${n},`);
+    }),
+  );
+  const lines = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(lines.map((line) => line.n)).toEqual(Array.from({ length: 500 }, (_, n) => n));
+  expect(lines[0]).toMatchObject({ level: 'info', message: 'event', labels: { id: 'x' } });
+  await log.close();
+  await expect(log.alert({ type: 'alert' } as never)).rejects.toThrow('closed');
+});
+
+it('a line torn by a crash does not swallow the next record', async () => {
+  const file = join(dir, 'log.jsonl');
+  writeFileSync(file, '{"type":"decision","torn":');
+  const log = createAuditLog({ file, durability: 'os', labels: {} });
+  await log.event(event(1));
+  await log.close();
+  expect(JSON.parse(readFileSync(file, 'utf8').split('\n')[1] ?? '')).toMatchObject({ n: 1 });
+});
+
+it('R-60: an unusable path is an error at start', () => {
+  writeFileSync(join(dir, 'file'), '');
+  expect(() => createAuditLog({ file: join(dir, 'file', 'log.jsonl'), durability: 'disk', labels: {} })).toThrow();
+});
+
+it('R-36: the logged input is built from named fields; arguments that are not listed are erased by pointer', () => {
+  const input = {
+    tool: { name: 't', backend: 'b', effect: 'read', arguments: { sku: 'A', 'a/b~c': 1, password: 'x' } },
+    client: { id: 'c', surprise: 'secret' },
+    surprise: 'secret',
+  } as unknown as DecisionInput;
+  const logged = loggedInput(input, ['sku']);
+  expect(JSON.stringify(logged.input)).not.toContain('secret');
+  expect(logged).toMatchObject({
+    input: { tool: { arguments: { sku: 'A' } } },
+    erased: ['/tool/arguments/a~1b~0c', '/tool/arguments/password'],
+  });
+});
+
+it('the throttle admits so many a second and counts the rest', () => {
+  const throttle = createThrottle(2);
+  expect([throttle.admit(0), throttle.admit(1), throttle.admit(2), throttle.admit(999)]).toEqual([
+    0,
+    0,
+    undefined,
+    undefined,
+  ]);
+  expect(throttle.admit(1000)).toBe(2);
+  expect(throttle.admit(1001)).toBe(0);
+});

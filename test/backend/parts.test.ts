@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { classify } from '../../src/backend/expiry.ts';
+import { formFields } from '../../src/backend/html.ts';
+import type { BackendResponse } from '../../src/backend/http.ts';
+import { createJar } from '../../src/backend/jar.ts';
+import { scrub, spellings } from '../../src/backend/scrub.ts';
+import type { BackendConfig } from '../../src/config/backend-schema.ts';
+
+describe('R-53: the end of a session', () => {
+  const config = {
+    expired: {
+      status: [401],
+      redirect_to: ['/login'],
+      form_field: ['j_password'],
+      body_contains: ['Session timed out'],
+    },
+  } as unknown as BackendConfig;
+  const base = new URL('http://legacy:8080/app');
+  const response = (changes: Partial<BackendResponse>): BackendResponse => ({
+    status: 200,
+    contentType: 'text/html',
+    location: undefined,
+    setCookies: [],
+    header: () => undefined,
+    body: '',
+    ...changes,
+  });
+  it.each([
+    ['401', { status: 401 }, 'expired'],
+    ['a redirect to the login page', { status: 302, location: '/app/login' }, 'expired'],
+    ['… with a session id in the path', { status: 302, location: '/app/login;jsessionid=AB?x=1' }, 'expired'],
+    ['… given whole', { status: 303, location: 'http://legacy:8080/app/login/form' }, 'expired'],
+    ['the login page with status 200', { body: '<form><INPUT type=password name="j_password"></form>' }, 'expired'],
+    ['a mark in the body', { contentType: 'application/json', body: '{"e":"Session timed out"}' }, 'expired'],
+    ['a page that only mentions the field', { body: '<p>name="j_password"</p>' }, 'data'],
+    ['JSON with the same text', { contentType: 'application/json', body: '<input name="j_password">' }, 'data'],
+    ['a redirect to a page that begins alike', { status: 302, location: '/app/loginhelp' }, 'redirect'],
+    ['a redirect to another host', { status: 302, location: 'http://evil.example/app/login' }, 'redirect_elsewhere'],
+    ['… without a scheme', { status: 302, location: '//evil.example/app/login' }, 'redirect_elsewhere'],
+    ['a redirect nobody can read', { status: 302, location: 'http://[' }, 'redirect_elsewhere'],
+    ['data', { contentType: 'application/json', body: '{}' }, 'data'],
+  ])('%s', (_name, changes, kind) => {
+    expect(classify(response(changes as Partial<BackendResponse>), config, base)).toBe(kind);
+  });
+});
+
+it('form fields are read as a browser reads them', () => {
+  const fields = formFields(
+    '<!-- <input name=a value=no> --><script>"<input name=a value=no>"</script><input name=a value="1&amp;2"><input name=a value=3><input name=empty>',
+  );
+  expect([...fields]).toEqual([
+    ['a', '1&2'],
+    ['empty', ''],
+  ]);
+});
+
+describe('R-51, R-52: cookies', () => {
+  const url = 'http://legacy.example/app/page';
+  it('obey Domain, Path, Secure and prefixes', () => {
+    const jar = createJar();
+    jar.store(
+      [
+        'JSESSIONID=1; Path=/app',
+        'other=1; Path=/else',
+        's=1; Secure',
+        'd=1; Domain=evil.example',
+        'c=1; Domain=com',
+        '__Host-x=1; Path=/',
+        '__Secure-y=1',
+      ],
+      url,
+    );
+    expect(jar.header(url)).toBe('JSESSIONID=1');
+    expect(jar.header('http://evil.example/app')).toBeUndefined();
+    expect(jar.header('http://legacy.example/')).toBeUndefined();
+  });
+  it('keep the named ones only', () => {
+    const jar = createJar();
+    jar.store(['JSESSIONID=1', 'REMEMBER_ME=2'], url);
+    expect(createJar(jar.keep(['JSESSIONID'])).header(url)).toBe('JSESSIONID=1');
+  });
+  it('can be removed by the server', () => {
+    const jar = createJar();
+    jar.store(['JSESSIONID=1'], url);
+    jar.store(['JSESSIONID=; Max-Age=0'], url);
+    expect(jar.value('JSESSIONID')).toBeUndefined();
+  });
+});
+
+it('R-40: a token is blanked in every spelling, in values and keys, and ordinary text is not', () => {
+  const token = 'A1B2/C3+D4==x';
+  const bytes = Buffer.from(token);
+  const secrets = spellings({ cookies: [{ key: 'S', value: token }], values: { short: 'abc' } });
+  const document = {
+    plain: `x${token}y`,
+    url: encodeURIComponent(token),
+    b64: bytes.toString('base64'),
+    hex: bytes.toString('hex'),
+    [token]: [token],
+    text: 'abc',
+    n: 1,
+    nothing: null,
+  };
+  const clean = JSON.stringify(scrub(document, secrets));
+  expect(clean).not.toContain(token);
+  for (const spelling of secrets) expect(clean).not.toContain(spelling);
+  expect(JSON.parse(clean)).toMatchObject({ text: 'abc', n: 1, nothing: null });
+});

@@ -1,0 +1,150 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
+import { resolveSecret } from '../../src/config/secrets.ts';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { formatProblem } from '../../src/core/yaml.ts';
+
+const demo = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8');
+const env = { SALLYPORT_STATE_DIR: '/state', LEGACY_INVENTORY_URL: 'http://127.0.0.1:9' };
+
+function problems(edit: (yaml: string) => string, environment: NodeJS.ProcessEnv = env): string[] {
+  const result = parseConfig({ text: edit(demo), file: 'connector.yaml', baseDir: '/base', env: environment });
+  return result.ok ? [] : result.problems.map(formatProblem);
+}
+
+/** 1-based line of the first line that holds a text. */
+const lineOf = (yaml: string, text: string): number => yaml.split('\n').findIndex((line) => line.includes(text)) + 1;
+
+it('the demo configuration is valid and frozen, with absolute paths', () => {
+  const result = parseConfig({
+    text: demo,
+    file: 'connector.yaml',
+    baseDir: '/base',
+    env: { ...env, SALLYPORT_STATE_DIR: 'state' },
+  });
+  if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'));
+  expect(result.config.state_dir).toBe('/base/state');
+  expect(result.config.identity.keys?.file).toBe('/base/state/clients.json');
+  expect(() => {
+    (result.config.tools as Record<string, unknown>).x = 1;
+  }).toThrow();
+});
+
+it('all problems are listed at once, each with path and line', () => {
+  const found = problems((yaml) =>
+    yaml
+      .replace('effect: write', 'effect: wirte')
+      .replace('timeout_ms: 5000', 'timeout_ms: soon')
+      .replace('listen:', 'listne:')
+      .replace('path: "/api/stock/{sku}" }', 'path: "/api/stock/{skew}" }'),
+  );
+  expect(found).toHaveLength(3);
+  expect(found[0]).toBe(`connector.yaml:${lineOf(demo, 'listen:')} listne: unknown key "listne"`);
+  expect(found[1]).toMatch(new RegExp(`^connector.yaml:${lineOf(demo, 'timeout_ms')} backends.inventory.timeout_ms: `));
+  expect(found[2]).toMatch(new RegExp(`^connector.yaml:${lineOf(demo, 'effect: write')} tools.stock_adjust.effect: `));
+});
+
+describe('what one schema cannot say', () => {
+  it.each([
+    [
+      'a placeholder nothing fills',
+      'path: "/api/stock/{sku}" }',
+      'path: "/api/stock/{skew}" }',
+      'nothing fills the placeholder {skew}',
+    ],
+    [
+      'a backend that is not there',
+      'backend: inventory\n    description: Show',
+      'backend: inventry\n    description: Show',
+      'no backend "inventry"',
+    ],
+    [
+      'an optional argument in a path',
+      'required: [sku]\n    request: { method: GET',
+      'required: []\n    request: { method: GET',
+      'must be a required argument',
+    ],
+    ['a session value nothing extracts', 'values: [csrf]', 'values: [csfr]', 'no login step extracts "csfr"'],
+    ['a schema that does not compile', 'type: string, maxLength: 100', 'type: strnig, maxLength: 100', 'type'],
+    [
+      'credentials in the URL',
+      'url: ${LEGACY_INVENTORY_URL}',
+      'url: http://user:pw@127.0.0.1',
+      'do not belong into the URL',
+    ],
+    [
+      'no way to tell the end of a session',
+      'status: [401]\n      redirect_to: [/login]\n      form_field: [form_token]',
+      'status: []',
+      'say how the end of a session looks',
+    ],
+    ['an audit argument the tool has not', 'audit: [sku, delta]', 'audit: [sku, detla]', 'no argument "detla"'],
+    [
+      'a body on a GET',
+      'request: { method: GET, path: /orders }',
+      'request: { method: GET, path: /orders, json: {} }',
+      'has no body',
+    ],
+    ['a query in the path', 'path: /orders', 'path: /orders?x=1', 'put the query string under "query"'],
+    ['no identity at all', 'keys:\n    file: ${SALLYPORT_STATE_DIR}/clients.json', '{}', 'configure identity.keys'],
+    ['a key twice', 'version: 1\n', 'version: 1\nversion: 1\n', 'unique'],
+    ['a version of the future', 'version: 1\n', 'version: 2\n', 'expected 1'],
+    ['not YAML', 'version: 1\n', 'version: [1\n', ''],
+  ])('%s', (_name, from, to, message) => {
+    expect(demo).toContain(from);
+    const found = problems((yaml) => yaml.replace(from, () => to));
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.join('\n')).toContain(message);
+    expect(found.every((line) => /^connector\.yaml:\d+ /.test(line))).toBe(true);
+  });
+
+  it('an environment variable that is not set, and $${ for the text itself', () => {
+    expect(problems((yaml) => yaml, {}).join('\n')).toContain(
+      'the environment variable LEGACY_INVENTORY_URL is not set',
+    );
+    const result = parseConfig({
+      text: demo.replace('List the items', () => 'Costs $${5}. List the items'),
+      file: 'c',
+      baseDir: '/',
+      env,
+    });
+    expect(result.ok && result.config.tools.stock_list?.description).toMatch(/^Costs \$\{5\}\./);
+  });
+});
+
+describe('R-48: secrets come from files or the environment', () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
+  });
+  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  it('a file others can read is refused, and the value is in no error', () => {
+    const file = join(dir, 'password');
+    writeFileSync(file, 'pa$$word "with" everything ü\n', { mode: 0o600 });
+    expect(resolveSecret({ file }, 'x').reveal()).toBe('pa$$word "with" everything ü');
+    chmodSync(file, 0o644);
+    expect(() => resolveSecret({ file }, 'x')).toThrow(`chmod 600 ${file}`);
+    chmodSync(file, 0o600);
+    writeFileSync(file, '\n');
+    expect(() => resolveSecret({ file }, 'x')).toThrow('is empty');
+  });
+
+  it('attack 27: a configuration copied to another host opens no session', () => {
+    expect(() => resolveSecret({ file: join(dir, 'not here') }, 'backends.b.credentials.password')).toThrow(
+      'cannot be read',
+    );
+    expect(() => resolveSecret({ env: 'NOT_SET' }, 'backends.b.credentials.password', {})).toThrow(
+      'backends.b.credentials.password: the environment variable NOT_SET is not set',
+    );
+  });
+
+  it('a value in connector.yaml itself is refused', () => {
+    expect(
+      problems((yaml) => yaml.replace('username: { env: LEGACY_INVENTORY_USER }', 'username: clerk')).length,
+    ).toBeGreaterThan(0);
+  });
+});

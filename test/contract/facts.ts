@@ -1,0 +1,157 @@
+// The contract of the facts port. Every adapter runs this one suite.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { FactsPort, Observation } from '../../src/facts/port.ts';
+import { createTestClock, type TestClock } from '../support/clock.ts';
+
+const at = (changes: Partial<Observation> = {}): Observation => ({
+  client: 'c',
+  network: '10.0.0.0/24',
+  rpc: null,
+  session: null,
+  ...changes,
+});
+
+export function factsContract(name: string, create: (clock: TestClock) => FactsPort): void {
+  const start = () => {
+    const clock = createTestClock();
+    return { clock, facts: create(clock) };
+  };
+
+  describe(`facts: ${name}`, () => {
+    it('R-37: 200 observations at once are counted one by one', async () => {
+      const { facts } = start();
+      const seen = await Promise.all(Array.from({ length: 200 }, () => facts.observe(at())));
+      expect(seen.map((f) => f.usage.calls_1m).sort((a, b) => a - b)).toEqual(
+        Array.from({ length: 200 }, (_, i) => i + 1),
+      );
+      expect(seen.at(-1)?.usage.in_flight).toBe(200);
+    });
+
+    it('counts calls of the last minute and hour, denials, and calls in flight', async () => {
+      const { clock, facts } = start();
+      await facts.observe(at());
+      await facts.finished('c', { denied: true });
+      clock.advance(59);
+      expect((await facts.observe(at())).usage).toMatchObject({
+        calls_1m: 2,
+        calls_1h: 2,
+        denials_1h: 1,
+        in_flight: 1,
+        seconds_since_last_call: 59,
+      });
+      clock.advance(2);
+      expect((await facts.observe(at())).usage).toMatchObject({ calls_1m: 2, calls_1h: 3, in_flight: 2 });
+      clock.advance(3600);
+      expect((await facts.observe(at())).usage).toMatchObject({ calls_1m: 1, calls_1h: 1, denials_1h: 0 });
+    });
+
+    it('a clock that steps back neither forgets nor counts twice', async () => {
+      const { clock, facts } = start();
+      await facts.observe(at());
+      clock.advance(-3600);
+      expect((await facts.observe(at())).usage).toMatchObject({ calls_1m: 2, seconds_since_last_call: 0 });
+      clock.advance(3600);
+      expect((await facts.observe(at())).usage.calls_1m).toBe(3);
+    });
+
+    it('lists the newest networks, the current one first, and no more than eight', async () => {
+      const { clock, facts } = start();
+      for (let i = 0; i < 12; i++) {
+        await facts.observe(at({ network: `10.0.${i}.0/24` }));
+        clock.advance(1);
+      }
+      const { networks } = (await facts.observe(at({ network: '10.0.11.0/24' }))).usage;
+      expect(networks).toHaveLength(8);
+      expect(networks[0]).toEqual({ network: '10.0.11.0/24', calls: 2, last_seen_seconds: 1 });
+      expect(networks[1]).toEqual({ network: '10.0.10.0/24', calls: 1, last_seen_seconds: 2 });
+    });
+
+    it('counts uses of a token by generation, and idle time by session', async () => {
+      const { clock, facts } = start();
+      const session = { id: 's', generation: 1 };
+      expect((await facts.observe(at({ session }))).session).toEqual({ idle_seconds: 0, token_uses: 0 });
+      clock.advance(30);
+      expect((await facts.observe(at({ session }))).session).toEqual({ idle_seconds: 30, token_uses: 1 });
+      clock.advance(5);
+      expect((await facts.observe(at({ session: { id: 's', generation: 2 } }))).session).toEqual({
+        idle_seconds: 5,
+        token_uses: 0,
+      });
+      expect((await facts.observe(at())).session).toBeNull();
+    });
+
+    it('R-17: of 50 claims of one id at once exactly one is new', async () => {
+      const { facts } = start();
+      await facts.openHandle('c', 'h');
+      const seen = await Promise.all(
+        Array.from({ length: 50 }, () => facts.observe(at({ rpc: { handle: 'h', id: 5 } }))),
+      );
+      expect(seen.filter((f) => !f.replay.seen)).toHaveLength(1);
+    });
+
+    it('R-17: any id, in any order, is new exactly once', async () => {
+      const id = fc.oneof(fc.integer(), fc.nat(2000), fc.maxSafeInteger(), fc.string({ maxLength: 100 }));
+      await fc.assert(
+        fc.asyncProperty(fc.array(id, { maxLength: 80 }), async (ids) => {
+          const { facts } = start();
+          await facts.openHandle('c', 'h');
+          const used = new Set<string>();
+          for (const each of ids) {
+            const { replay } = await facts.observe(at({ rpc: { handle: 'h', id: each } }));
+            const key = `${typeof each}:${each}`;
+            // Once used, always seen. Never used: may be refused when it is too old to tell, but that is all.
+            if (used.has(key)) expect(replay.seen).toBe(true);
+            else if (replay.seen) expect(replay.first_seen_seconds).toBeNull();
+            used.add(key);
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    it('R-17: says when and where an id was used first', async () => {
+      const { clock, facts } = start();
+      await facts.openHandle('c', 'h');
+      await facts.observe(at({ rpc: { handle: 'h', id: 1 } }));
+      clock.advance(7);
+      expect((await facts.observe(at({ rpc: { handle: 'h', id: 1 } }))).replay).toEqual({
+        source: 'rpc_id',
+        seen: true,
+        first_seen_seconds: 7,
+        same_network: true,
+      });
+      expect((await facts.observe(at({ network: 'x/24', rpc: { handle: 'h', id: 1 } }))).replay.same_network).toBe(
+        false,
+      );
+      expect((await facts.observe(at({ rpc: { handle: 'h', id: '1' } }))).replay.seen).toBe(false);
+    });
+
+    it('R-17: an id left of the window counts as seen', async () => {
+      const { facts } = start();
+      await facts.openHandle('c', 'h');
+      await facts.observe(at({ rpc: { handle: 'h', id: 10_000 } }));
+      expect((await facts.observe(at({ rpc: { handle: 'h', id: 9_999 } }))).replay.seen).toBe(false);
+      expect((await facts.observe(at({ rpc: { handle: 'h', id: 10_000 - 512 } }))).replay).toMatchObject({
+        seen: true,
+        first_seen_seconds: null,
+      });
+    });
+
+    it('R-17: a handle that can tell no further string id apart is retired, not trusted', async () => {
+      const { facts } = start();
+      await facts.openHandle('c', 'h');
+      for (let i = 0; i < 1024; i++) await facts.observe(at({ rpc: { handle: 'h', id: `id-${i}` } }));
+      expect((await facts.observe(at({ rpc: { handle: 'h', id: 'one more' } }))).replay.seen).toBe(true);
+      expect(await facts.handleState('c', 'h')).toBe('unknown');
+    });
+
+    it('R-03: knows a handle for its client only', async () => {
+      const { facts } = start();
+      await facts.openHandle('c', 'h');
+      expect(await facts.handleState('c', 'h')).toBe('known');
+      expect(await facts.handleState('d', 'h')).toBe('unknown');
+      expect((await facts.observe(at({ client: 'd', rpc: { handle: 'h', id: 1 } }))).replay.seen).toBe(true);
+    });
+  });
+}

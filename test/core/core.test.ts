@@ -1,0 +1,83 @@
+import { inspect } from 'node:util';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createSystemClock } from '../../src/core/clock.ts';
+import { atPointer, nestsDeeperThan } from '../../src/core/json.ts';
+import { createKeyedMutex } from '../../src/core/mutex.ts';
+import { Secret } from '../../src/core/secret.ts';
+
+describe('R-44: a secret', () => {
+  it('prints [redacted] wherever it is turned into text', () => {
+    const secret = new Secret('hunter2');
+    const error = new Error('x', { cause: secret });
+    for (const text of [
+      `${secret}`,
+      String(secret),
+      JSON.stringify({ secret }),
+      inspect({ a: { secret } }, { depth: 9, showHidden: true }),
+      inspect(error),
+      `${secret}x`,
+      secret.toString(),
+      JSON.stringify(Object.entries(secret)),
+      inspect(new Map([[secret, secret]])),
+    ]) {
+      expect(text).not.toContain('hunter2');
+    }
+    expect(secret.reveal()).toBe('hunter2');
+  });
+});
+
+describe('R-21: server time', () => {
+  afterEach(() => vi.restoreAllMocks());
+  it('goes on at its pace when the machine clock is stepped back, and follows it forward', () => {
+    const wall = vi.spyOn(Date, 'now');
+    const mono = vi.spyOn(performance, 'now');
+    wall.mockReturnValue(1_000_000);
+    mono.mockReturnValue(0);
+    const clock = createSystemClock();
+    wall.mockReturnValue(1_000_000 - 3_600_000);
+    mono.mockReturnValue(60_000);
+    expect(clock.now()).toBe(1_060_000);
+    wall.mockReturnValue(9_000_000);
+    expect(clock.now()).toBe(9_000_000);
+  });
+});
+
+describe('JSON', () => {
+  it('a pointer names own properties only', () => {
+    expect(atPointer({ a: [{ 'b/c': 1 }] }, '/a/0/b~1c')).toBe(1);
+    for (const pointer of ['/__proto__', '/constructor/name', '/a/length/x', '/x/y'])
+      expect(atPointer({ a: [] }, pointer)).toBeUndefined();
+  });
+  it('nesting is measured without descending past the limit', () => {
+    let deep: unknown = 0;
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    expect(nestsDeeperThan(deep, 32)).toBe(true);
+    expect(nestsDeeperThan({ a: [{ b: 1 }] }, 3)).toBe(false);
+    expect(nestsDeeperThan({ a: [{ b: 1 }] }, 2)).toBe(true);
+  });
+});
+
+it('the keyed mutex runs one at a time per key, in order, and survives failures', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('a', 'b'), fc.boolean()), { maxLength: 30 }), async (jobs) => {
+      const mutex = createKeyedMutex();
+      const running = new Map<string, number>();
+      const order: Record<string, number[]> = { a: [], b: [] };
+      await Promise.allSettled(
+        jobs.map(([key, fails], i) =>
+          mutex.run(key, async () => {
+            running.set(key, (running.get(key) ?? 0) + 1);
+            expect(running.get(key)).toBe(1);
+            await Promise.resolve();
+            order[key]?.push(i);
+            running.set(key, 0);
+            if (fails) throw new Error('job');
+          }),
+        ),
+      );
+      for (const list of Object.values(order)) expect(list).toEqual([...list].sort((x, y) => x - y));
+      expect(order.a?.length).toBe(jobs.filter(([key]) => key === 'a').length);
+    }),
+  );
+});

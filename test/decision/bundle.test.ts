@@ -1,0 +1,148 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, inject, it } from 'vitest';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { loadBundle, loadSettings, readCompiled } from '../../src/decision/bundle.ts';
+import { loadCases } from '../../src/decision/cases.ts';
+import { createEvaluator } from '../../src/decision/evaluator.ts';
+import { ENTRYPOINT } from '../../src/decision/manifest.ts';
+import { type PolicyFolder, policyFolder } from '../support/policies.ts';
+
+const opa = inject('opa');
+const withOpa = { ...process.env, OPA: opa?.path ?? '' };
+/** A machine with Node and nothing else. */
+const bare = { env: { PATH: '' }, toolDir: '/nowhere' };
+let folder: PolicyFolder | undefined;
+afterEach(() => folder?.remove());
+
+async function decide(dir: string, name: string, env: NodeJS.ProcessEnv = { PATH: '' }, toolDir = '/nowhere') {
+  const bundle = await loadBundle(dir, { env, toolDir });
+  const entry = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), loadSettings(join(PACKAGE_ROOT, 'policies'))).find(
+    (c) => c.name === name,
+  );
+  if (!entry) throw new Error(`no case "${name}"`);
+  const evaluation = createEvaluator({
+    module: bundle.module,
+    data: { settings: bundle.settings },
+    entrypoint: ENTRYPOINT,
+    budgetMs: 5000,
+  }).evaluate(entry.input);
+  return { revision: bundle.revision, outcome: evaluation.ok ? evaluation.decision.outcome : evaluation.code };
+}
+
+it('the committed policy is served without a compiler', async () => {
+  expect(readCompiled(join(PACKAGE_ROOT, 'policies'))).toBeDefined();
+  expect((await decide(join(PACKAGE_ROOT, 'policies'), 'one second before the limit the token is used')).outcome).toBe(
+    'allow',
+  );
+});
+
+it('changing a number in data.yaml needs no compiler, changes the decision and the revision', async () => {
+  folder = policyFolder({ 'data.yaml': (text) => text.replace('limit_seconds: 300', 'limit_seconds: 60') });
+  const before = await decide(join(PACKAGE_ROOT, 'policies'), 'one second before the limit the token is used');
+  const after = await decide(folder.dir, 'one second before the limit the token is used');
+  expect([before.outcome, after.outcome]).toEqual(['allow', 'rotate']);
+  expect(after.revision).not.toBe(before.revision);
+});
+
+it.each([
+  [
+    'a misspelt key',
+    (text: string) => text.replace('limit_seconds: 300', 'limit_secs: 300'),
+    /data\.yaml:\d+ settings\.lifetime\.token_age\.limit_secs: unknown key "limit_secs"/,
+  ],
+  [
+    'an unknown grade',
+    (text: string) => text.replace('network: rotate', 'network: rotat'),
+    /data\.yaml:\d+ settings\.binding\.network: /,
+  ],
+  [
+    'text for a number',
+    (text: string) => text.replace('limit_seconds: 300', 'limit_seconds: soon'),
+    /data\.yaml:\d+ settings\.lifetime\.token_age\.limit_seconds: /,
+  ],
+  [
+    'a missing group',
+    (text: string) => text.replace(/ {2}replay:[\s\S]*? {2}# How much/, '  # How much'),
+    /settings\.replay/,
+  ],
+])('settings with %s are refused with file and line', async (_name, edit, message) => {
+  folder = policyFolder({ 'data.yaml': edit });
+  await expect(loadBundle(folder.dir)).rejects.toThrow(message);
+});
+
+describe('nothing is served on a stale policy', () => {
+  it('a changed source and no compiler: one error that says how to get one', async () => {
+    folder = policyFolder({ 'sallyport/lifetime/lifetime.rego': (text) => `${text}\n# changed\n` });
+    await expect(loadBundle(folder.dir, { ...bare, env: { OPA: '/nowhere/opa', PATH: '' } })).rejects.toThrow(
+      '$OPA is /nowhere/opa',
+    );
+    await expect(loadBundle(folder.dir, bare)).rejects.toThrow(
+      /changed: sallyport\/lifetime\/lifetime\.rego\), and no OPA compiler was found\. Install Go/,
+    );
+  });
+
+  it.each([
+    ['a WASM of another policy', 'compiled/policy.wasm'],
+    ['a manifest nobody can read', 'compiled/manifest.json'],
+  ])('%s counts as stale', async (_name, file) => {
+    folder = policyFolder({ [file]: 'x' });
+    await expect(loadBundle(folder.dir, bare)).rejects.toThrow('does not belong to the Rego sources');
+  });
+
+  it('an added or a removed source counts as stale', async () => {
+    folder = policyFolder({ 'sallyport/extra.rego': 'package sallyport.extra\n' });
+    expect(readCompiled(folder.dir)).toBeUndefined();
+    rmSync(join(folder.dir, 'sallyport/extra.rego'));
+    expect(readCompiled(folder.dir)).toBeDefined();
+    rmSync(join(folder.dir, 'sallyport/usage/usage.rego'));
+    expect(readCompiled(folder.dir)).toBeUndefined();
+  });
+
+  it.skipIf(opa === null)('with a compiler it is compiled afresh, and the rule takes effect (needs OPA)', async () => {
+    folder = policyFolder({
+      'sallyport/lifetime/lifetime.rego': (text) =>
+        text.replace('age >= limit.limit_seconds', 'age > limit.limit_seconds'),
+    });
+    const lines: string[] = [];
+    await loadBundle(folder.dir, { env: withOpa, progress: (line) => lines.push(line) });
+    expect(lines.join()).toContain('compiling with OPA');
+    expect((await decide(folder.dir, 'at the limit it is replaced before the call', withOpa)).outcome).toBe('allow');
+  });
+
+  it.skipIf(opa === null)('a source that does not compile is one error with file and line (needs OPA)', async () => {
+    folder = policyFolder();
+    writeFileSync(join(folder.dir, 'sallyport/broken.rego'), 'package sallyport.broken\n\nx := \n');
+    await expect(loadBundle(folder.dir, { env: withOpa })).rejects.toThrow(/broken\.rego:\d/);
+  });
+});
+
+it('an evaluation over its budget is refused', async () => {
+  const bundle = await loadBundle(join(PACKAGE_ROOT, 'policies'), { env: { PATH: '' } });
+  const [entry] = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), bundle.settings);
+  if (!entry) throw new Error('no case');
+  const evaluator = createEvaluator({
+    module: bundle.module,
+    data: { settings: bundle.settings },
+    entrypoint: ENTRYPOINT,
+    budgetMs: 0,
+  });
+  expect(evaluator.evaluate(entry.input)).toMatchObject({ ok: false, code: 'decision.over_budget' });
+});
+
+it('R-36: the same input gives the same decision, byte for byte, also after other inputs and on another instance', async () => {
+  const bundle = await loadBundle(join(PACKAGE_ROOT, 'policies'), { env: { PATH: '' } });
+  const cases = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), bundle.settings);
+  const options = {
+    module: bundle.module,
+    data: { settings: bundle.settings },
+    entrypoint: ENTRYPOINT,
+    budgetMs: 5000,
+  };
+  const run = (evaluator: ReturnType<typeof createEvaluator>) =>
+    cases.map(({ input }) => JSON.stringify({ ...evaluator.evaluate(input), nanoseconds: 0 }));
+  const evaluator = createEvaluator(options);
+  const first = run(evaluator);
+  expect(run(evaluator)).toEqual(first);
+  expect(run(createEvaluator(options))).toEqual(first);
+});

@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { clientAddress, parseAddress } from '../../src/identity/address.ts';
+
+const prefixes = { ipv4: 24, ipv6: 64 };
+
+describe('R-11: one spelling for each address', () => {
+  it.each([
+    ['10.1.2.3', '10.1.2.3', '10.1.2.0/24'],
+    ['::ffff:10.1.2.3', '10.1.2.3', '10.1.2.0/24'],
+    ['::FFFF:0a01:0203', '10.1.2.3', '10.1.2.0/24'],
+    ['2001:DB8:0:0:1::7', '2001:db8::1:0:0:7', '2001:db8::/64'],
+    ['fe80::1%eth0', 'fe80::1', 'fe80::/64'],
+  ])('%s', (text, ip, network) => {
+    expect(parseAddress(text, prefixes)).toEqual({ ip, network });
+  });
+  it.each([
+    '0177.0.0.1',
+    '0x7f.1',
+    '2130706433',
+    '127.1',
+    '1.2.3.4.5',
+    '1.2.3.256',
+    '',
+    ' ',
+    'localhost',
+    '::g',
+    '1.2.3.4:80',
+    '[::1]',
+    '1.2.3.4/24',
+  ])('refuses "%s"', (text) => {
+    expect(parseAddress(text, prefixes)).toBeUndefined();
+  });
+  it('the network holds the address, for every prefix', () => {
+    fc.assert(
+      fc.property(fc.ipV4(), fc.integer({ min: 1, max: 32 }), (ip, ipv4) => {
+        const network = parseAddress(ip, { ...prefixes, ipv4 })?.network ?? '';
+        const bits = (text: string) => text.split('.').reduce((n, part) => n * 256 + Number(part), 0);
+        const [base = '', length] = network.split('/');
+        expect(Number(length)).toBe(ipv4);
+        const size = 2 ** (32 - ipv4);
+        expect(Math.floor(bits(ip) / size)).toBe(bits(base) / size);
+      }),
+    );
+  });
+});
+
+describe('R-10: trusted hops', () => {
+  it('without hops X-Forwarded-For changes nothing', () => {
+    fc.assert(
+      fc.property(fc.string(), (forged) => {
+        expect(clientAddress('10.0.0.1', forged, 0, prefixes)?.ip).toBe('10.0.0.1');
+      }),
+    );
+  });
+  it('with N hops the N-th from the right counts, whatever stands left of it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string()), fc.ipV4(), fc.array(fc.ipV4(), { maxLength: 3 }), (forged, ip, proxies) => {
+        const list = [...forged, ip, ...proxies].join(', ');
+        expect(clientAddress('10.0.0.1', list, proxies.length + 1, prefixes)?.ip).toBe(ip);
+      }),
+    );
+  });
+  it('a list that is too short, or absent, is refused', () => {
+    expect(clientAddress('10.0.0.1', '1.1.1.1', 2, prefixes)).toBeUndefined();
+    expect(clientAddress('10.0.0.1', undefined, 1, prefixes)).toBeUndefined();
+  });
+});
