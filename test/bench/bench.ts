@@ -31,18 +31,19 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
+    'warm-up': { type: 'string', default: '8000' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
 if (options.help) {
-  console.log('Usage: npm run bench -- [--seconds N] [--rounds N] [--json FILE]');
+  console.log('Usage: npm run bench -- [--seconds N] [--rounds N] [--warm-up CALLS] [--json FILE]');
   process.exit(0);
 }
 const seconds = Number(options.seconds);
 const rounds = Number(options.rounds);
 const children: ChildProcess[] = [];
 const PASSWORD = 'bench-password';
-const WARM_UP = 8000;
+const WARM_UP = Number(options['warm-up']);
 
 /** Starts a process and answers the line of JSON it begins with. */
 async function start(args: string[], env = process.env): Promise<{ url: string }> {

@@ -1,0 +1,144 @@
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { run } from '../support/cli.ts';
+import { policyFolder } from '../support/policies.ts';
+
+const opa = inject('opa');
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+describe('exit codes and help', () => {
+  it('--help and --version are 0, wrong usage is 2', async () => {
+    const help = await run(['--help']);
+    expect(help.code).toBe(0);
+    for (const word of ['serve', 'config', 'policy', 'client', 'Exit codes']) expect(help.stdout).toContain(word);
+    expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    for (const args of [
+      ['nonsense'],
+      ['serve', '--nonsense'],
+      ['client', 'add'],
+      ['client', 'add', 'x'],
+      ['config', 'nonsense'],
+    ]) {
+      expect((await run(args)).code, args.join(' ')).toBe(2);
+    }
+  });
+
+  it.each([
+    ['serve'],
+    ['config', 'check'],
+    ['policy', 'check'],
+    ['policy', 'build'],
+    ['policy', 'test'],
+    ['client', 'add'],
+  ])('%s %s has help', async (...args) => {
+    expect(await run([...args.filter((a) => typeof a === 'string'), '--help'])).toMatchObject({ code: 0 });
+  });
+
+  it('what the operator can fix is one message without a stack, and 1', async () => {
+    const missing = await run(['serve', '--config', 'nowhere.yaml'], { cwd: dir });
+    expect(missing).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'nowhere.yaml does not exist; give the path of a connector.yaml with --config\n',
+    });
+    expect(await run(['serve', '--port', 'abc'], { cwd: dir })).toMatchObject({
+      code: 1,
+      stderr: 'the port is "abc"; give a number from 0 to 65535\n',
+    });
+  });
+});
+
+describe('client add', () => {
+  it('prints the key once, stores its hash in a private file, and refuses the same id again', async () => {
+    const file = join(dir, 'clients.json');
+    const args = [
+      'client',
+      'add',
+      'agent-7',
+      '--file',
+      file,
+      '--role',
+      'clerk',
+      'auditor',
+      '--scope',
+      'stock:write',
+      '--expires-days',
+      '30',
+    ];
+    const added = await run(args);
+    expect(added.code).toBe(0);
+    const key = added.stdout.trim();
+    expect(key).toMatch(/^sp_[\w-]{43}$/);
+    expect(readFileSync(file, 'utf8')).not.toContain(key);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(file, 'utf8')).clients[0]).toMatchObject({
+      id: 'agent-7',
+      subject: 'agent-7',
+      roles: ['clerk', 'auditor'],
+      scopes: ['stock:write'],
+    });
+    expect(await run(args)).toMatchObject({ code: 1, stdout: '' });
+    const replaced = await run([...args, '--replace', '--json']);
+    expect(JSON.parse(replaced.stdout)).toMatchObject({ id: 'agent-7', key: expect.not.stringMatching(key) });
+  });
+
+  it('a file others can read, or that is no client file, is refused and left as it is', async () => {
+    const file = join(dir, 'clients.json');
+    writeFileSync(file, '{"version":1,"clients":[{}]}', { mode: 0o600 });
+    expect((await run(['client', 'add', 'x', '--file', file])).stderr).toContain('clients.0.id');
+    chmodSync(file, 0o640);
+    expect((await run(['client', 'add', 'x', '--file', file])).stderr).toContain('chmod 600');
+    expect(readFileSync(file, 'utf8')).toBe('{"version":1,"clients":[{}]}');
+  });
+});
+
+describe('config check', () => {
+  it('lists every problem, as text or as JSON', async () => {
+    const file = join(dir, 'connector.yaml');
+    writeFileSync(
+      file,
+      'version: 1\nidentity: { keys: { file: clients.json } }\nbackends: {}\ntools:\n  t:\n    backend: none\n    description: x\n    effect: read\n    request: { path: /x }\n    nonsense: 1\n',
+    );
+    const text = await run(['config', 'check', file]);
+    expect(text.code).toBe(1);
+    expect(text.stderr).toContain(`${file}:10 tools.t.nonsense: unknown key "nonsense"`);
+    const json = await run(['config', 'check', file, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      ok: false,
+      problems: [{ file, line: 10, path: 'tools.t.nonsense' }],
+    });
+    writeFileSync(file, 'version: 1\nidentity: { keys: { file: clients.json } }\nbackends: {}\ntools: {}\n');
+    expect((await run(['config', 'check', file])).stderr).toContain('identity.keys.file');
+    await run(['client', 'add', 'x', '--file', join(dir, 'clients.json')]);
+    expect(await run(['config', 'check', file])).toMatchObject({ code: 0, stdout: `${file}: ok\n` });
+  });
+});
+
+describe.skipIf(opa === null)('policy (needs OPA)', () => {
+  const env = { OPA: opa?.path ?? '' };
+  it('check, build and test', async () => {
+    const folder = policyFolder();
+    try {
+      expect(await run(['policy', 'check', '--dir', folder.dir], { env })).toMatchObject({ code: 0 });
+      rmSync(join(folder.dir, 'compiled'), { recursive: true });
+      expect(await run(['policy', 'check', '--dir', folder.dir], { env })).toMatchObject({ code: 1 });
+      const built = await run(['policy', 'build', '--dir', folder.dir, '--json'], { env });
+      expect(JSON.parse(built.stdout)).toMatchObject({ opa: opa?.version, bytes: expect.any(Number) });
+      expect(existsSync(join(folder.dir, 'compiled/policy.wasm'))).toBe(true);
+      const tested = await run(
+        ['policy', 'test', '--dir', folder.dir, '--tests', join(PACKAGE_ROOT, 'policy-tests'), '--json'],
+        { env },
+      );
+      expect(JSON.parse(tested.stdout)).toMatchObject({ ok: true, coverage: 100 });
+    } finally {
+      folder.remove();
+    }
+  });
+});

@@ -1,0 +1,135 @@
+// `npm start` as a process: what it leaves on disk, how it ends, and real clients in front of it.
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { run, type Served, serve } from '../support/cli.ts';
+import { until } from '../support/harness.ts';
+
+const inspector = inject('inspector');
+let dir: string;
+let served: Served | undefined;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'sallyport-serve-'));
+});
+afterEach(async () => {
+  served?.child.kill('SIGKILL');
+  await served?.exited;
+  served = undefined;
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const call = (url: string, key: string, id = 1) =>
+  fetch(url, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'stock_list' } }),
+  });
+
+it('serves the demo, keeps its state private, and ends gracefully on SIGTERM', async () => {
+  served = await serve(dir);
+  const { url, key_file } = served.ready;
+  expect(statSync(join(dir, '.sallyport')).mode & 0o777).toBe(0o700);
+  for (const name of ['demo-agent.key', 'clients.json', 'keyring.json', 'demo-backend.password', 'decisions.jsonl']) {
+    expect(statSync(join(dir, '.sallyport', name)).mode & 0o777, name).toBe(0o600);
+  }
+  const key = readFileSync(key_file, 'utf8').trim();
+  expect((await call(url, key)).status).toBe(200);
+  served.child.kill('SIGTERM');
+  expect(await served.exited).toBe(0);
+  const log = readFileSync(join(dir, '.sallyport', 'decisions.jsonl'), 'utf8');
+  expect(log).toContain('"event":"sys_shutdown"');
+  expect(log).toContain('"proof":"dead"');
+
+  // The key survives a restart.
+  served = await serve(dir);
+  expect((await call(served.ready.url, key)).status).toBe(200);
+});
+
+it('after kill −9 it starts again, and every record in the log is whole', async () => {
+  served = await serve(dir);
+  const { url, key_file, decision_log } = served.ready;
+  const key = readFileSync(key_file, 'utf8').trim();
+  const calls = Promise.allSettled(Array.from({ length: 40 }, (_, i) => call(url, key, i)));
+  await until(() => readFileSync(decision_log, 'utf8').includes('"type":"decision"'), 'a decision');
+  served.child.kill('SIGKILL');
+  await calls;
+  served = await serve(dir);
+  expect((await call(served.ready.url, key)).status).toBe(200);
+  await until(() => readFileSync(decision_log, 'utf8').endsWith('\n'), 'the last record');
+  const broken = readFileSync(decision_log, 'utf8')
+    .trim()
+    .split('\n')
+    .filter((line) => {
+      try {
+        return JSON.parse(line) === undefined;
+      } catch {
+        return true;
+      }
+    });
+  expect(broken.length).toBeLessThanOrEqual(1);
+});
+
+it('a port that is taken is one clear error', async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const { port } = taken.address() as { port: number };
+  const failed = await run(['serve'], { cwd: dir, env: { PORT: String(port) } });
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain(`127.0.0.1:${port} is in use; set PORT or listen.port to another port`);
+  taken.close();
+});
+
+describe.skipIf(inspector === null)('MCP Inspector (needs tools/inspector)', () => {
+  it('lists tools and calls one with the key from its file', async () => {
+    served = await serve(dir);
+    const { url, key_file } = served.ready;
+    const header = `Authorization: Bearer ${readFileSync(key_file, 'utf8').trim()}`;
+    const inspect = async (...args: string[]) => {
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        [inspector ?? '', '--cli', url, '--transport', 'http', '--header', header, ...args],
+        { cwd: PACKAGE_ROOT },
+      );
+      return JSON.parse(stdout);
+    };
+    expect((await inspect('--method', 'tools/list')).tools).toHaveLength(5);
+    const result = await inspect('--method', 'tools/call', '--tool-name', 'stock_get', '--tool-arg', 'sku=A-1');
+    expect(result.structuredContent).toMatchObject({ sku: 'A-1', quantity: 240 });
+  });
+});
+
+describe('npm run', () => {
+  const script = (file: string, ...args: string[]) =>
+    promisify(execFile)(process.execPath, ['--import', 'tsx', join(PACKAGE_ROOT, file), ...args], {
+      cwd: PACKAGE_ROOT,
+    });
+
+  it('tour shows an allowed call, a rotation, a replay and a network change, and ends with 0', async () => {
+    const { stdout } = await script('test/tour/tour.ts');
+    expect(stdout).toContain('Everything went as it should.');
+    for (const text of ['allow ', 'rotate', 'replay.seen', 'binding.concurrent_networks'])
+      expect(stdout).toContain(text);
+    expect(stdout).not.toContain('FAIL');
+  });
+
+  it('bench writes its rows as JSON', async () => {
+    const file = join(dir, 'bench.json');
+    await script('test/bench/bench.ts', '--seconds', '1', '--rounds', '1', '--warm-up', '200', '--json', file);
+    const rows = JSON.parse(readFileSync(file, 'utf8'));
+    expect(rows).toHaveLength(7);
+    for (const row of rows)
+      expect(Object.keys(row)).toEqual([
+        'name',
+        'concurrency',
+        'p50_us',
+        'p99_us',
+        'per_second',
+        'ratio_to_passthrough',
+      ]);
+  }, 60_000);
+});
