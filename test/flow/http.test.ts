@@ -111,12 +111,13 @@ describe('R-01: credentials', () => {
 });
 
 describe('R-14: Host and Origin', () => {
-  it.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example'])(
-    'Host "%s" is refused',
-    async (host) => {
-      expect((await raw({ host })).status).toBe(403);
-    },
-  );
+  it.each([
+    'evil.example',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+  ])('Host "%s" is refused', async (host) => {
+    expect((await raw({ host })).status).toBe(403);
+  });
   it.each(['localhost:9', '127.0.0.1', '[::1]:8787'])('Host "%s" is accepted', async (host) => {
     expect((await raw({ host })).status).toBe(200);
   });
