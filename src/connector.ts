@@ -116,7 +116,7 @@ export async function startConnector({
     ttlMs: Math.max(2 * 3_600_000, config.limits.handle_seconds * 1000),
   });
   const sessions = createSessionManager({
-    store: createMemorySessions({ sessions: config.limits.clients }),
+    store: createMemorySessions({ sessions: config.limits.clients * Math.max(1, backends.size) }),
     backends,
     sealer: createSealer(keyring.sealing, 'session'),
     fingerprint,
@@ -156,6 +156,10 @@ export async function startConnector({
     throw thrown;
   }
 
+  const pipeline = createPipeline({ tools, backends, facts, evaluator, policy: bundle, audit, sessions, clock });
+  /** Calls under way, also those whose client has hung up. */
+  const calls = new Set<Promise<unknown>>();
+
   let stopping = false;
   const publicUrl = new URL(config.public_url ?? `${listener.url}${MCP_PATH}`);
   const app = createApp({
@@ -185,7 +189,11 @@ export async function startConnector({
       createServer: createServerFactory({
         version: VERSION,
         tools: listedTools(config.tools),
-        pipeline: createPipeline({ tools, backends, facts, evaluator, policy: bundle, audit, sessions, clock }),
+        pipeline: (call) => {
+          const running = pipeline(call).finally(() => calls.delete(running));
+          calls.add(running);
+          return running;
+        },
       }),
       onUnknownHandle: ({ requestId, ip, client }) => events.unknownHandle(requestId, ip, client.id),
     }),
@@ -207,7 +215,9 @@ export async function startConnector({
     async close() {
       stopping = true;
       await listener.stop(config.limits.shutdown_seconds * 1000);
-      await sessions.close();
+      const closing = sessions.close();
+      await Promise.allSettled(calls);
+      await closing;
       await events.lifecycle('sys_shutdown', {});
       await closeParts();
     },

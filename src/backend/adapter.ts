@@ -9,7 +9,7 @@ import { createJar, type Jar } from './jar.ts';
 import { login } from './login.ts';
 import type { BackendPort, BackendToken, CallResult, TokenSecret } from './port.ts';
 import { buildRequest, fillHeaders, UnbuildableError, type Values } from './request.ts';
-import { scrub, spellings } from './scrub.ts';
+import { scrub, secretsOf, spellings } from './scrub.ts';
 
 export interface AdapterOptions {
   name: string;
@@ -31,6 +31,9 @@ interface Opened {
 export function createBackendAdapter({ name, config, tools, credentials }: AdapterOptions): BackendPort {
   const http: BackendHttp = createBackendHttp(config);
   const basePath = http.url.pathname.replace(/\/$/, '');
+  const passwords = Object.entries(credentials)
+    .filter(([key]) => !/user|login/.test(key))
+    .map(([, secret]) => secret.reveal());
   const opened = new WeakMap<TokenSecret, Opened>();
 
   function open(secret: TokenSecret): Opened {
@@ -40,7 +43,7 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
     const fresh: Opened = {
       jar: createJar(token.cookies),
       headers: fillHeaders(config.session.headers, sessionValues(token)),
-      secrets: spellings(token),
+      secrets: spellings([...secretsOf(token), ...passwords]),
       token,
     };
     opened.set(secret, fresh);
@@ -93,9 +96,11 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
           kind === 'redirect' ? 'to another page' : 'to another origin',
           response.status,
         );
-      if (response.status < 200 || response.status >= 300)
-        return failed('backend.rejected', `status ${response.status}`, response.status);
-      return read(response, tool, session, url);
+      const renewed = renewedToken(response, session, url);
+      if (response.status < 200 || response.status >= 300) {
+        return { ...failed('backend.rejected', `status ${response.status}`, response.status), renewed };
+      }
+      return { ...read(response, tool, session, renewed), renewed };
     },
 
     async logout(secret) {
@@ -110,11 +115,9 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
     close: () => http.close(),
   };
 
-  function read(response: BackendResponse, tool: ToolConfig, session: Opened, url: string): CallResult {
-    const renewed = renewedToken(response, session, url);
-    const secrets = renewed ? [...session.secrets, ...spellings(renewed.reveal())] : session.secrets;
-    if (tool.result.as === 'text')
-      return { kind: 'ok', status: response.status, value: scrub(response.body, secrets), renewed };
+  function read(response: BackendResponse, tool: ToolConfig, session: Opened, renewed: TokenSecret | undefined): Read {
+    const secrets = renewed ? [...session.secrets, ...spellings(secretsOf(renewed.reveal()))] : session.secrets;
+    if (tool.result.as === 'text') return { kind: 'ok', status: response.status, value: scrub(response.body, secrets) };
     let document: Json;
     try {
       document = JSON.parse(response.body) as Json;
@@ -126,7 +129,7 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
     const value = atPointer(document, tool.result.pointer) as Json | undefined;
     if (value === undefined)
       return failed('backend.response_unusable', `nothing at ${tool.result.pointer}`, response.status);
-    return { kind: 'ok', status: response.status, value: scrub(value, secrets), renewed };
+    return { kind: 'ok', status: response.status, value: scrub(value, secrets) };
   }
 
   /** R-54: a session cookie that the backend changed in a good answer makes a new token. */
@@ -142,11 +145,14 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
   }
 }
 
+type Failed = Omit<Extract<CallResult, { kind: 'failed' }>, 'renewed'>;
+type Read = Failed | Omit<Extract<CallResult, { kind: 'ok' }>, 'renewed'>;
+
 const failed = (
   code: Extract<CallResult, { kind: 'failed' }>['code'],
   detail: string,
   status: number | null,
-): CallResult => ({ kind: 'failed', code, detail, status });
+): Failed => ({ kind: 'failed', code, detail, status });
 
 const sessionValues =
   (token: BackendToken): Values =>

@@ -15,7 +15,9 @@ export function classify(response: BackendResponse, config: BackendConfig, base:
     return expired.redirect_to?.some((login) => isBelow(path, login)) ? 'expired' : 'redirect';
   }
   if (expired.body_contains?.some((mark) => response.body.includes(mark))) return 'expired';
-  if (expired.form_field && /html/i.test(response.contentType)) {
+  // A page need not say that it is HTML; only what says JSON, and looks like it, is taken for it.
+  const isJson = /json/i.test(response.contentType) && !response.body.trimStart().startsWith('<');
+  if (expired.form_field && !isJson) {
     const fields = formFields(response.body);
     if (expired.form_field.some((name) => fields.has(name))) return 'expired';
   }

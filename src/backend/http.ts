@@ -49,7 +49,8 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
     },
   });
   const breaker = circuitBreaker(
-    handleWhen((error) => !isCancelled(error)),
+    // Not the backend's failure: a client that gave up, and an answer that is merely long.
+    handleWhen((error) => !(error instanceof CancelledError || error instanceof errors.ResponseExceededMaxSizeError)),
     { halfOpenAfter: config.breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(config.breaker.failures) },
   );
   const guard = wrap(bulkhead(config.max_concurrent, config.max_queued), breaker);
@@ -67,6 +68,9 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
       signal,
     });
     const body = await answer.body.arrayBuffer();
+    const encoding = answer.headers['content-encoding'] ?? 'identity';
+    // It was asked for as it is; what is packed cannot be searched for a login page or a token.
+    if (encoding !== 'identity') throw new EncodedError();
     return describe(answer, body);
   }
 
@@ -97,12 +101,12 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
 
 class DeadlineError extends Error {}
 class CancelledError extends Error {}
-
-const isCancelled = (error: Error): boolean => error instanceof CancelledError;
+class EncodedError extends Error {}
 
 function classify(error: unknown): { code: RefusalCode; detail: string } {
   if (error instanceof DeadlineError) return { code: 'backend.deadline', detail: 'deadline' };
   if (error instanceof CancelledError) return { code: 'call.cancelled', detail: 'cancelled' };
+  if (error instanceof EncodedError) return { code: 'backend.response_unusable', detail: 'content-encoding' };
   if (error instanceof BulkheadRejectedError) return { code: 'backend.overloaded', detail: 'queue full' };
   if (error instanceof BrokenCircuitError) return { code: 'backend.unavailable', detail: 'circuit open' };
   if (error instanceof errors.ResponseExceededMaxSizeError)

@@ -22,7 +22,8 @@ export type CallResult =
   | { kind: 'ok'; status: number; value: Json; renewed: TokenSecret | undefined }
   /** The backend ended the session. What it answered is not data and is not kept (R-53). */
   | { kind: 'expired'; status: number }
-  | { kind: 'failed'; code: RefusalCode; detail: string; status: number | null };
+  /** `renewed`: also an answer that is of no use may have changed the token (R-54). */
+  | { kind: 'failed'; code: RefusalCode; detail: string; status: number | null; renewed?: TokenSecret | undefined };
 
 export interface BackendPort {
   readonly name: string;

@@ -10,13 +10,16 @@ export interface Effects {
 /** What is left to do once a result is there, or to say once there is none. */
 export type Carried = { ok: true; masks: string[]; requiredScopes: string[] } | { ok: false; detail: string };
 
+/** Every obligation is attempted: an alert that fails must not spare a session that is to be revoked. */
 export async function carryOut(decision: PolicyDecision, effects: Effects): Promise<Carried> {
   const masks: string[] = [];
   const requiredScopes: string[] = [];
+  const failed: string[] = [];
   for (const obligation of decision.obligations) {
     const { type } = obligation;
     if (decision.outcome !== 'deny' && (type === 'revoke_session' || type === 'require_scope')) {
-      return { ok: false, detail: `${type} together with ${decision.outcome}` };
+      failed.push(`${type} together with ${decision.outcome}`);
+      continue;
     }
     try {
       switch (type) {
@@ -34,8 +37,8 @@ export async function carryOut(decision: PolicyDecision, effects: Effects): Prom
           break;
       }
     } catch {
-      return { ok: false, detail: `${type} could not be carried out` };
+      failed.push(`${type} could not be carried out`);
     }
   }
-  return { ok: true, masks, requiredScopes };
+  return failed.length > 0 ? { ok: false, detail: failed.join('; ') } : { ok: true, masks, requiredScopes };
 }

@@ -3,13 +3,12 @@ import type { Clock } from '../core/clock.ts';
 import { wholeSeconds } from '../core/clock.ts';
 import type { DecisionInput } from '../decision/schema.ts';
 import type { FactsPort } from '../facts/port.ts';
-import type { SessionManager } from '../session/manager.ts';
-import type { SessionRecord } from '../session/record.ts';
+import type { SessionManager, SessionSnapshot } from '../session/manager.ts';
 import type { Tool, ToolCall } from './call.ts';
 
 export interface Known {
   now: number;
-  record: SessionRecord | undefined;
+  seen: SessionSnapshot;
   facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
 }
 
@@ -22,12 +21,13 @@ export async function observe(
   clock: Clock,
 ): Promise<Known> {
   const { scope, rpcId } = call;
-  const record = await sessions.peek(tool.backend, scope.client.ref);
+  const seen = await sessions.peek(tool.backend, scope.client.ref);
+  const { record } = seen;
   const observed = await facts.observe({
     client: scope.client.ref,
     network: scope.network,
     rpc: scope.handle === null ? null : { handle: scope.handle, id: rpcId },
-    session: record ? { id: record.id, generation: record.generation } : null,
+    session: record ? { id: record.id, generation: record.generation, issuedAt: record.issuedAt } : null,
   });
   const now = clock.now();
   const session =
@@ -41,5 +41,5 @@ export async function observe(
           bound: record.bound,
         }
       : null;
-  return { now, record, facts: { session, usage: observed.usage, replay: observed.replay } };
+  return { now, seen, facts: { session, usage: observed.usage, replay: observed.replay } };
 }

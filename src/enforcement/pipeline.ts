@@ -8,7 +8,7 @@ import { buildInput } from '../decision/input.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Bound } from '../decision/schema.ts';
 import type { FactsPort } from '../facts/port.ts';
-import type { Acquired, SessionManager } from '../session/manager.ts';
+import type { Acquired, SessionManager, SessionRequest } from '../session/manager.ts';
 import { codesOf, type Reply, type Tool, type ToolCall } from './call.ts';
 import { mask } from './mask.ts';
 import { carryOut } from './obligations.ts';
@@ -66,11 +66,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       call.progress(1, STEPS, 'decided');
 
       const request = { backend, owner: scope.client.ref, bound: boundTo(call) };
-      const generation = known.record?.generation ?? null;
-      const acquired = await (decision.outcome === 'rotate' && generation !== null
-        ? sessions.rotate(request, generation, codes.join(' '))
-        : sessions.acquire(request, generation));
-      const result = await use(acquired, call, tool, request, trail);
+      const acquired = await (decision.outcome === 'rotate' && known.seen.record
+        ? sessions.rotate(request, known.seen, codes.join(' '))
+        : sessions.acquire(request, known.seen));
+      const result = await use(acquired, call, tool, request, known.seen.revocations, trail);
       if (!result.ok) return refuse(result.code, result.detail, result.status);
       call.progress(STEPS, STEPS, 'answered');
 
@@ -93,7 +92,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     acquired: Acquired,
     call: ToolCall,
     tool: Tool,
-    request: Parameters<SessionManager['rotate']>[0],
+    request: SessionRequest,
+    revocations: number,
     trail: Trail,
     again = true,
   ): Promise<Used> {
@@ -107,7 +107,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         return { ok: false, code: 'call.cancelled', detail: 'before the backend was called', status: null };
       result = await request.backend.call(tool.name, call.arguments, session.token, call.signal);
       trail.answered(result.status);
-      if (result.kind === 'ok' && result.renewed) await sessions.renew(session, result.renewed);
+      if (result.kind !== 'expired' && result.renewed) await sessions.renew(session, result.renewed);
     } finally {
       session.release();
     }
@@ -115,8 +115,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (result.kind === 'failed') return { ok: false, code: result.code, detail: result.detail, status: result.status };
     const expired = (detail: string): Used => ({ ok: false, code: 'session.expired', detail, status: result.status });
     if (!again) return expired('ended again right after a new login');
-    const next = await sessions.rotate(request, session.record.generation, 'the backend ended the session');
-    if (tool.effect === 'read') return use(next, call, tool, request, trail, false);
+    const seen = { record: session.record, revocations };
+    const next = await sessions.rotate(request, seen, 'the backend ended the session');
+    if (tool.effect === 'read') return use(next, call, tool, request, revocations, trail, false);
     // The write may have been done before the answer was lost to a login page. The next call finds a session.
     if (next.ok) next.session.release();
     return expired('a write is not repeated');
@@ -127,11 +128,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const tool = tools.get(call.name);
     const backend = tool && backends.get(tool.backend);
     if (!tool || !backend) {
+      await countUndecided(call, facts);
       await refuseUndecided(trail, 'call.unknown_tool', 'no such tool');
       return { kind: 'unknown_tool', decisionId: trail.decisionId };
     }
     const problem = tool.validate(call.arguments);
     if (problem !== undefined) {
+      await countUndecided(call, facts);
       const refused = await refuseUndecided(trail, 'call.invalid_arguments', problem);
       return refused.reasons.includes('audit.unavailable')
         ? refused
@@ -170,6 +173,17 @@ async function refuseUndecided(
   );
   trail.finished('refused', [recorded], detail);
   return { kind: 'refused', reasons: [recorded], decisionId: trail.decisionId, status: null };
+}
+
+/** A call that no policy decides on is a denied call all the same: it counts, and its id is used up. */
+async function countUndecided({ scope, rpcId }: ToolCall, facts: FactsPort): Promise<void> {
+  const rpc = scope.handle === null ? null : { handle: scope.handle, id: rpcId };
+  try {
+    await facts.observe({ client: scope.client.ref, network: scope.network, rpc, session: null });
+    await facts.finished(scope.client.ref, { denied: true });
+  } catch {
+    // It is refused anyway.
+  }
 }
 
 function boundTo({ scope }: ToolCall): Bound {

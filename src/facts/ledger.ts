@@ -103,18 +103,20 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
   };
 }
 
-function useSession(
-  ledger: Ledger,
-  { id, generation }: { id: string; generation: number },
-  now: number,
-): Facts['session'] {
+type SessionUse = NonNullable<Observation['session']>;
+
+/**
+ * The call that logged in was the first use of its token, at that time: so a session is idle from its
+ * login on, and nothing is younger for having been forgotten here.
+ */
+function useSession(ledger: Ledger, { id, generation, issuedAt }: SessionUse, now: number): Facts['session'] {
   const known = ledger.sessions.get(id);
-  const current = known?.generation === generation ? known : { generation, uses: 0, lastUsed: known?.lastUsed ?? now };
-  const facts = { idle_seconds: wholeSeconds(now - current.lastUsed), token_uses: current.uses };
+  const uses = known?.generation === generation ? known.uses : 1;
+  const lastUsed = Math.max(known?.lastUsed ?? 0, issuedAt);
   ledger.sessions.delete(id);
-  ledger.sessions.set(id, { generation, uses: current.uses + 1, lastUsed: now });
+  ledger.sessions.set(id, { generation, uses: uses + 1, lastUsed: now });
   keepNewest(ledger.sessions, MAX_SESSIONS);
-  return facts;
+  return { idle_seconds: wholeSeconds(now - lastUsed), token_uses: uses };
 }
 
 function keepNewest(map: Map<string, unknown>, most: number): void {

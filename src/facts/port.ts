@@ -12,7 +12,7 @@ export interface Observation {
   /** Handle and JSON-RPC id, when the call came with a handle. */
   rpc: { handle: string; id: RpcId } | null;
   /** The session record the call would use, if there is one. */
-  session: { id: string; generation: number } | null;
+  session: { id: string; generation: number; issuedAt: number } | null;
 }
 
 export interface Facts {

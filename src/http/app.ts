@@ -31,8 +31,8 @@ export function createApp(options: AppOptions): Koa<State> {
   const order: Middleware[] = [
     requestScope(),
     faults(options.ops),
-    health(options.readiness),
     strictHeaders(),
+    health(options.readiness),
     hostAndOrigin(options.hosts),
     metadata(options.metadata),
     onlyMcp(),

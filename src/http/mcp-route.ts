@@ -24,16 +24,20 @@ export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware
     if (!accepts('application/json') && !accepts('text/event-stream'))
       return refuse(ctx, 'not_acceptable', 'accept application/json and text/event-stream');
     const { client, address, requestId, body } = ctx.state;
+    let answered = false;
     const answer = await endpoint.answer({
       body,
       handle: header(ctx, 'mcp-session-id'),
       protocolVersion: header(ctx, 'mcp-protocol-version'),
       scope: { requestId, client, ...address, userAgent: (header(ctx, 'user-agent') ?? '').slice(0, 200) },
       notify: (message) => {
+        // What comes after the answer, or after the client has gone, has nobody to read it.
+        if (answered || !ctx.writable) return;
         if (!ctx.headerSent && accepts('text/event-stream')) openStream(ctx);
         if (ctx.headerSent) sendEvent(ctx, message);
       },
     });
+    answered = true;
     if (ctx.headerSent) {
       if (answer.message) sendEvent(ctx, answer.message);
       ctx.res.end();
@@ -65,6 +69,8 @@ function header(ctx: Context, name: string): string | undefined {
 
 function openStream(ctx: Context): void {
   ctx.respond = false;
+  // A client that hangs up in the middle of the stream is no fault of anybody.
+  ctx.res.on('error', () => {});
   ctx.res.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',

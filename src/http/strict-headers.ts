@@ -1,4 +1,4 @@
-// a header that two parsers could read as two different requests is refused, not guessed at.
+// what two parsers could read as two different requests is refused, not guessed at.
 import { refuse } from './refuse.ts';
 import type { Middleware } from './state.ts';
 
@@ -17,6 +17,8 @@ const ONCE = new Set([
 
 export function strictHeaders(): Middleware {
   return (ctx, next) => {
+    // Absolute and other odd request targets: nobody here is a proxy.
+    if (!ctx.req.url?.startsWith('/')) return refuse(ctx, 'bad_request', 'the request target is not a path');
     const { rawHeaders } = ctx.req;
     const seen = new Set<string>();
     for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -21,6 +21,8 @@ export function parseAddress(text: string, prefixes: Prefixes): Address | undefi
   const bare = text.trim().replace(/%[\w.-]+$/, '');
   if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return describe(ipaddr.IPv4.parse(bare), prefixes);
   if (!bare.includes(':') || !ipaddr.IPv6.isValid(bare)) return undefined;
+  const dotted = bare.includes('.') ? bare.slice(bare.lastIndexOf(':') + 1) : undefined;
+  if (dotted !== undefined && !ipaddr.IPv4.isValidFourPartDecimal(dotted)) return undefined;
   const v6 = ipaddr.IPv6.parse(bare);
   return describe(v6.isIPv4MappedAddress() ? v6.toIPv4Address() : v6, prefixes);
 }

@@ -70,6 +70,10 @@ function toClient(record: ClientRecord): Client {
 }
 
 function stampOf(file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}:${stat.mode}` : 'missing';
+  try {
+    const { mtimeMs, size, ino, mode } = statSync(file);
+    return `${mtimeMs}:${size}:${ino}:${mode}`;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
 }

@@ -85,7 +85,7 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
 
       const verdict: Verdict = { requiredScopes: [], error: undefined, reached: false };
       const exchange = new Exchange(notify);
-      const server = createServer({ ...scope, handle: handleId }, verdict);
+      const server = createServer({ ...scope, handle: handleId }, verdict, exchange.signal);
       server.onerror = () => exchange.abandon();
       await server.connect(exchange);
       const forget = handleId === null ? () => {} : inFlight.add(scope.client.ref, handleId, id, exchange);
@@ -109,9 +109,7 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
   function cancel(message: JSONRPCMessage, client: string, handle: string | null): void {
     const target = (message as { params?: { requestId?: unknown } }).params?.requestId;
     if (handle === null || !isRpcId(target)) return;
-    const exchange = inFlight.find(client, handle, target);
-    exchange?.deliver(message);
-    exchange?.abandon();
+    inFlight.find(client, handle, target)?.abandon();
   }
 }
 

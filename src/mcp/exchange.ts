@@ -10,6 +10,7 @@ export class Exchange implements Transport {
   /** The answer, or undefined when the message has none (cancelled, or no request). */
   readonly answer: Promise<JSONRPCMessage | undefined>;
   readonly #notify: (message: JSONRPCMessage) => void;
+  readonly #controller = new AbortController();
   #settle!: (message: JSONRPCMessage | undefined) => void;
 
   constructor(notify: (message: JSONRPCMessage) => void) {
@@ -22,8 +23,9 @@ export class Exchange implements Transport {
   async start(): Promise<void> {}
 
   async send(message: JSONRPCMessage): Promise<void> {
-    if ('method' in message) this.#notify(message);
-    else this.#settle(message);
+    if ('method' in message) {
+      if (!this.signal.aborted) this.#notify(message);
+    } else this.#settle(message);
   }
 
   /** Hands a message to the server. */
@@ -31,13 +33,19 @@ export class Exchange implements Transport {
     this.onmessage?.(message);
   }
 
-  /** Ends the exchange without an answer, as MCP asks for a cancelled request. */
+  /** Aborted by `abandon`. Ours, because the SDK overlooks a cancellation of request 0. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Ends the exchange without an answer, as MCP asks for a cancelled request, and stops the call. */
   abandon(): void {
+    this.#controller.abort();
     this.#settle(undefined);
   }
 
   async close(): Promise<void> {
-    this.#settle(undefined);
+    this.abandon();
     this.onclose?.();
   }
 }

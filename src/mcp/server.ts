@@ -35,7 +35,8 @@ export interface ServerOptions {
   pipeline: Pipeline;
 }
 
-export type ServerFactory = (scope: RequestScope, verdict: Verdict) => Server;
+/** `signal` is aborted when the client cancels. */
+export type ServerFactory = (scope: RequestScope, verdict: Verdict, signal: AbortSignal) => Server;
 
 export function createServerFactory({ version, tools, pipeline }: ServerOptions): ServerFactory {
   const jsonSchemaValidator = new AjvJsonSchemaValidator();
@@ -43,7 +44,7 @@ export function createServerFactory({ version, tools, pipeline }: ServerOptions)
   const capabilities = { tools: {} };
   const listed = { tools: [...tools] };
 
-  return (scope, verdict) => {
+  return (scope, verdict, signal) => {
     const server = new Server(serverInfo, { capabilities, jsonSchemaValidator });
 
     server.setRequestHandler(InitializeRequestSchema, ({ params }) => {
@@ -71,7 +72,7 @@ export function createServerFactory({ version, tools, pipeline }: ServerOptions)
         rpcId: extra.requestId,
         name: params.name,
         arguments: (params.arguments ?? {}) as JsonObject,
-        signal: extra.signal,
+        signal,
         progress(step, total, message) {
           if (token === undefined) return;
           const progress = { progressToken: token, progress: step, total, message };

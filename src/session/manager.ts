@@ -11,7 +11,7 @@ import type { SessionEvents } from './events.ts';
 import { createLeases } from './leases.ts';
 import { type SessionRecord, sessionKey } from './record.ts';
 import type { Fingerprint, Sealer } from './sealing.ts';
-import type { SessionStore } from './store.ts';
+import { type SessionStore, sameVersion } from './store.ts';
 
 /** Whose session is meant, and the place a new one would be bound to. */
 export interface SessionRequest {
@@ -29,20 +29,26 @@ export interface AcquiredSession {
 
 export type Acquired = { ok: true; session: AcquiredSession } | { ok: false; code: RefusalCode; detail: string };
 
+/** What a decision saw of a session, and how often it had been revoked by then. */
+export interface SessionSnapshot {
+  record: SessionRecord | undefined;
+  revocations: number;
+}
+
 export interface SessionManager {
-  peek(backend: string, owner: string): Promise<SessionRecord | undefined>;
+  peek(backend: string, owner: string): Promise<SessionSnapshot>;
   /**
-   * The current session, or a new login when there is none. `decidedOn` is the generation the
-   * decision saw (null: no session): a session that has gone since was revoked, and the call that
-   * was allowed on it does not bring it back (R-26).
+   * The session the decision saw, or a new login when it saw none. What was revoked since is not
+   * brought back (R-26). What somebody else has opened or rotated since is handed out only when it
+   * is bound to the same place: no decision has looked at it.
    */
-  acquire(request: SessionRequest, decidedOn: number | null): Promise<Acquired>;
+  acquire(request: SessionRequest, seen: SessionSnapshot): Promise<Acquired>;
+  /** A session newer than the one seen: whoever comes first logs in, all others get the result. */
+  rotate(request: SessionRequest, seen: SessionSnapshot, cause: string): Promise<Acquired>;
   /**
-   * A session newer than `from`: whoever comes first logs in, all others get the result. A session
-   * that is gone was revoked, and is not brought back.
+   * The backend changed the token in an answer: the same session, one generation on (R-54). When
+   * someone rotated or revoked meanwhile their word holds, and the new token is logged out.
    */
-  rotate(request: SessionRequest, from: number, cause: string): Promise<Acquired>;
-  /** The backend changed the token in an answer: the same session, one generation on (R-54). */
   renew(session: AcquiredSession, token: TokenSecret): Promise<void>;
   /** After it has returned, nothing of the old session is handed out. */
   revoke(backend: BackendPort, owner: string, cause: string): Promise<void>;
@@ -64,6 +70,8 @@ export interface SessionManagerOptions {
 /** After the backend refused a login, how long nobody tries again: a locked service account helps no one. */
 const LOGIN_PAUSE_MS = 5000;
 const OPENED_TOKENS = 10_000;
+const REVOCATIONS = 100_000;
+const CLOSING_AT_ONCE = 8;
 
 export function createSessionManager({
   store,
@@ -79,19 +87,28 @@ export function createSessionManager({
   const retiring = new Set<Promise<void>>();
   const loginPause = new Map<string, number>();
   const opened = new Map<string, TokenSecret>();
+  const revocations = new Map<string, number>();
+  let closed = false;
 
-  const refuse = (code: RefusalCode, detail: string): Acquired => ({ ok: false, code, detail });
-
-  function lease(record: SessionRecord): Acquired {
-    const token = open(record);
-    if (!token)
-      return refuse('session.unavailable', 'the stored token does not open for this owner, session and generation');
+  function lease(record: SessionRecord, { backend, owner }: SessionRequest): Acquired {
+    // A row that was moved under another key names its old owner.
+    const belongs = record.owner === owner && record.backend === backend.name;
+    const token = belongs ? open(record) : undefined;
+    if (!token) return refuse('session.unavailable', 'the stored session does not open for this owner');
     return { ok: true, session: { record, token, release: leases.take(leaseKey(record)) } };
   }
 
-  /** Opening costs a decryption; the sealed text is the key, so a changed record is opened anew. */
+  /** Hands out a record that is not the one decided on, if it is bound to the same place. */
+  function leaseOther(record: SessionRecord, request: SessionRequest): Acquired {
+    const same = (Object.keys(request.bound) as (keyof Bound)[]).every(
+      (part) => record.bound[part] === request.bound[part],
+    );
+    return same ? lease(record, request) : refuse('session.changed', 'another call bound the session elsewhere');
+  }
+
+  /** Opening costs a decryption; the sealed text is part of the key, so a changed record is opened anew. */
   function open(record: SessionRecord): TokenSecret | undefined {
-    const key = `${context(record)} ${record.sealed}`;
+    const key = openedKey(record);
     const known = opened.get(key);
     if (known) return known;
     const plain = sealer.open(record.sealed, context(record));
@@ -108,7 +125,7 @@ export function createSessionManager({
   }
 
   /** Everybody who needs a login for this session at this time shares one. */
-  async function share(key: string, work: () => Promise<Acquired>): Promise<Acquired> {
+  async function share(key: string, request: SessionRequest, work: () => Promise<Acquired>): Promise<Acquired> {
     const running = flights.get(key);
     if (!running) {
       const flight = mutex.run(key, work).finally(() => flights.delete(key));
@@ -116,16 +133,16 @@ export function createSessionManager({
       return flight;
     }
     const result = await running;
-    return result.ok ? lease(result.session.record) : result;
+    return result.ok ? leaseOther(result.session.record, request) : result;
   }
 
-  async function login(
-    { backend, owner, bound }: SessionRequest,
-    current: SessionRecord | undefined,
-    cause: string,
-  ): Promise<Acquired> {
-    if ((loginPause.get(backend.name) ?? 0) > clock.now())
+  async function login(request: SessionRequest, current: SessionRecord | undefined, cause: string): Promise<Acquired> {
+    const { backend, owner, bound } = request;
+    const key = sessionKey(backend.name, owner);
+    if (closed) return refuse('session.unavailable', 'the connector is stopping');
+    if ((loginPause.get(backend.name) ?? 0) > clock.now()) {
       return refuse('session.login_failed', 'a login was refused moments ago');
+    }
     const result = await backend.login();
     if (!result.ok) {
       if (result.code === 'session.login_failed') loginPause.set(backend.name, clock.now() + LOGIN_PAUSE_MS);
@@ -147,30 +164,27 @@ export function createSessionManager({
       },
       result.token,
     );
-    let stored = false;
-    try {
-      stored = await store.compareAndSet(sessionKey(backend.name, owner), current?.generation ?? null, record);
-    } finally {
-      // A login nobody can find again must not stay alive at the backend.
-      if (!stored) retire(backend, record, result.token, 'not stored');
-    }
-    if (!stored) {
-      const winner = await store.get(sessionKey(backend.name, owner));
-      return winner ? lease(winner) : refuse('session.revoked', 'the session was revoked during its login');
+    const stored = await store.compareAndSet(key, current ?? null, record).catch(() => 'failed' as const);
+    if (stored !== true) {
+      // A login nobody can find again must not stay alive at the backend (R-27).
+      retire(backend, record, result.token, 'not stored');
+      if (stored === 'failed') return refuse('session.unavailable', 'the session could not be stored');
+      const winner = await store.get(key);
+      return winner ? leaseOther(winner, request) : refuse('session.revoked', 'revoked during its login');
     }
     events({ type: current ? 'session_rotated' : 'session_opened', record, cause });
     if (current) {
       const old = open(current);
       if (old) retire(backend, current, old, cause);
     }
-    return lease(record);
+    return lease(record, request);
   }
 
   /** Lets calls in flight finish, bounded, then logs the old backend session out (R-25). */
   function retire(backend: BackendPort, record: SessionRecord, token: TokenSecret, cause: string): void {
     const work = (async () => {
       const drained = await leases.drained(leaseKey(record), backend.drainMs);
-      opened.delete(`${context(record)} ${record.sealed}`);
+      opened.delete(openedKey(record));
       const proof = await backend.logout(token).catch(() => 'residual' as const);
       events({ type: 'session_ended', record, cause, proof, drained });
     })().finally(() => retiring.delete(work));
@@ -181,72 +195,113 @@ export function createSessionManager({
     while (retiring.size > 0) await Promise.allSettled(retiring);
   };
 
-  return {
-    peek: (backend, owner) => store.get(sessionKey(backend, owner)),
+  const revokedSince = (key: string, seen: SessionSnapshot): boolean =>
+    (revocations.get(key) ?? 0) !== seen.revocations;
 
-    async acquire(request, decidedOn) {
+  async function revoke(backend: BackendPort, owner: string, cause: string): Promise<void> {
+    const key = sessionKey(backend.name, owner);
+    const count = (revocations.get(key) ?? 0) + 1;
+    if (revocations.size >= REVOCATIONS) revocations.delete(revocations.keys().next().value as string);
+    revocations.set(key, count);
+    await mutex.run(key, async () => {
+      const record = await store.remove(key);
+      if (!record) return;
+      events({ type: 'session_revoked', record, cause });
+      const token = open(record);
+      if (token) retire(backend, record, token, cause);
+    });
+  }
+
+  return {
+    async peek(backend, owner) {
+      const key = sessionKey(backend, owner);
+      // Counted before the record is read: a revocation in between is then noticed.
+      const count = revocations.get(key) ?? 0;
+      return { record: await store.get(key), revocations: count };
+    },
+
+    async acquire(request, seen) {
       const key = sessionKey(request.backend.name, request.owner);
       const current = await store.get(key);
-      if (current) return lease(current);
-      if (decidedOn !== null) return refuse('session.revoked', 'the session is gone');
-      return share(key, async () => {
+      if (current) return sameVersion(current, seen.record) ? lease(current, request) : leaseOther(current, request);
+      if (seen.record) return refuse('session.revoked', 'the session is gone');
+      return share(key, request, async () => {
+        if (revokedSince(key, seen)) return refuse('session.revoked', 'revoked since the decision');
         const present = await store.get(key);
-        return present ? lease(present) : login(request, undefined, 'first call');
+        return present ? leaseOther(present, request) : login(request, undefined, 'first call');
       });
     },
 
-    async rotate(request, from, cause) {
+    async rotate(request, seen, cause) {
       const key = sessionKey(request.backend.name, request.owner);
       const attempt = () =>
-        share(key, async () => {
+        share(key, request, async () => {
           const present = await store.get(key);
-          if (!present) return refuse('session.revoked', 'the session is gone');
-          return present.generation === from ? login(request, present, cause) : lease(present);
+          if (!present || revokedSince(key, seen)) return refuse('session.revoked', 'the session is gone');
+          return sameVersion(present, seen.record) ? login(request, present, cause) : leaseOther(present, request);
         });
       const first = await attempt();
       // A flight that had begun before this generation existed can hand out the very one to replace.
-      if (!first.ok || first.session.record.generation !== from) return first;
+      if (!first.ok || !sameVersion(first.session.record, seen.record)) return first;
       first.session.release();
       return attempt();
     },
 
     async renew({ record }, token) {
+      const backend = backends.get(record.backend);
       const next = seal({ ...record, generation: record.generation + 1, issuedAt: clock.now() }, token);
-      const stored = await store.compareAndSet(sessionKey(record.backend, record.owner), record.generation, next);
-      // Not stored: someone rotated or revoked meanwhile, and their word holds.
+      const key = sessionKey(record.backend, record.owner);
+      const stored = await store.compareAndSet(key, record, next).catch(() => false);
       if (stored) events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
+      else if (backend) retire(backend, next, token, 'renewed but not stored');
     },
 
-    async revoke(backend, owner, cause) {
-      const key = sessionKey(backend.name, owner);
-      await mutex.run(key, async () => {
-        const record = await store.remove(key);
-        if (!record) return;
-        events({ type: 'session_revoked', record, cause });
-        const token = open(record);
-        if (token) retire(backend, record, token, cause);
-      });
-    },
-
+    revoke,
     settled,
 
     async close() {
-      for (const record of await store.volatileRecords()) {
-        const backend = backends.get(record.backend);
-        if (backend) await this.revoke(backend, record.owner, 'shutdown');
+      closed = true;
+      await Promise.allSettled(flights.values());
+      const records = await store.volatileRecords();
+      // A few at a time: a backend refuses more than it takes at once, and what is refused stays alive.
+      for (let at = 0; at < records.length; at += CLOSING_AT_ONCE) {
+        const batch = records.slice(at, at + CLOSING_AT_ONCE);
+        await Promise.allSettled(
+          batch.map((record) => {
+            const backend = backends.get(record.backend);
+            return backend && revoke(backend, record.owner, 'shutdown');
+          }),
+        );
+        await settled();
       }
       await settled();
     },
   };
 }
 
+const refuse = (code: RefusalCode, detail: string): Acquired => ({ ok: false, code, detail });
+
 const leaseKey = (record: SessionRecord): string => `${record.id}:${record.generation}`;
 
-/** AAD of the seal: owner, session, generation (R-41), and the backend the token is meant for. */
-const context = ({
-  owner,
-  id,
-  generation,
-  backend,
-}: Pick<SessionRecord, 'owner' | 'id' | 'generation' | 'backend'>): string =>
-  JSON.stringify([owner, id, generation, backend]);
+const openedKey = (record: SessionRecord): string => `${context(record)} ${record.sealed}`;
+
+/**
+ * AAD of the seal: everything of the record that a decision relies on (R-41). A row that was moved,
+ * rolled back, bound elsewhere or made younger does not open.
+ */
+const context = (record: Omit<SessionRecord, 'sealed' | 'tokenFingerprint' | 'fingerprint'>): string => {
+  const { owner, id, generation, backend, createdAt, issuedAt, bound } = record;
+  return JSON.stringify([
+    owner,
+    id,
+    generation,
+    backend,
+    createdAt,
+    issuedAt,
+    bound.client_id,
+    bound.subject,
+    bound.ip,
+    bound.network,
+    bound.key,
+  ]);
+};

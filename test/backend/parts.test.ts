@@ -3,7 +3,7 @@ import { classify } from '../../src/backend/expiry.ts';
 import { formFields } from '../../src/backend/html.ts';
 import type { BackendResponse } from '../../src/backend/http.ts';
 import { createJar } from '../../src/backend/jar.ts';
-import { scrub, spellings } from '../../src/backend/scrub.ts';
+import { scrub, secretsOf, spellings } from '../../src/backend/scrub.ts';
 import type { BackendConfig } from '../../src/config/backend-schema.ts';
 
 describe('R-53: the end of a session', () => {
@@ -33,7 +33,11 @@ describe('R-53: the end of a session', () => {
     ['the login page with status 200', { body: '<form><INPUT type=password name="j_password"></form>' }, 'expired'],
     ['a mark in the body', { contentType: 'application/json', body: '{"e":"Session timed out"}' }, 'expired'],
     ['a page that only mentions the field', { body: '<p>name="j_password"</p>' }, 'data'],
-    ['JSON with the same text', { contentType: 'application/json', body: '<input name="j_password">' }, 'data'],
+    [
+      'JSON with the same text',
+      { contentType: 'application/json', body: '{"html":"<input name=\\"j_password\\">"}' },
+      'data',
+    ],
     ['a redirect to a page that begins alike', { status: 302, location: '/app/loginhelp' }, 'redirect'],
     ['a redirect to another host', { status: 302, location: 'http://evil.example/app/login' }, 'redirect_elsewhere'],
     ['… without a scheme', { status: 302, location: '//evil.example/app/login' }, 'redirect_elsewhere'],
@@ -90,7 +94,9 @@ describe('R-51, R-52: cookies', () => {
 it('R-40: a token is blanked in every spelling, in values and keys, and ordinary text is not', () => {
   const token = 'A1B2/C3+D4==x';
   const bytes = Buffer.from(token);
-  const secrets = spellings({ cookies: [{ key: 'S', value: token }], values: { short: 'abc' } });
+  const secrets = spellings(
+    secretsOf({ cookies: [{ key: 'S', value: token }], values: { short: 'abc', number: '8837465512' } }),
+  );
   const document = {
     plain: `x${token}y`,
     url: encodeURIComponent(token),
@@ -100,9 +106,21 @@ it('R-40: a token is blanked in every spelling, in values and keys, and ordinary
     text: 'abc',
     n: 1,
     nothing: null,
+    csrf: 8837465512,
+    html: 'x A1B2&#47;C3&#43;D4&#61;&#61;x',
+    script: 'A1B2\\/C3+D4==x',
+    inside: Buffer.from(`ab${token}c`).toString('base64'),
+    lower: encodeURIComponent(token).toLowerCase().replace('a1b2', 'A1B2').replace('c3', 'C3').replace('d4', 'D4'),
   };
   const clean = JSON.stringify(scrub(document, secrets));
   expect(clean).not.toContain(token);
+  expect(clean).not.toContain('8837465512');
+  expect(clean.match(/\[redacted\]/g)?.length).toBeGreaterThanOrEqual(9);
   for (const spelling of secrets) expect(clean).not.toContain(spelling);
   expect(JSON.parse(clean)).toMatchObject({ text: 'abc', n: 1, nothing: null });
+});
+
+it('R-40: an Express cookie, stored encoded, is blanked in its decoded form too', () => {
+  const secrets = spellings(['s%3Aabcdef123.sig%2B%2F9']);
+  expect(scrub('your session s:abcdef123.sig+/9 is ok', secrets)).toBe('your session [redacted] is ok');
 });

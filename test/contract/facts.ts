@@ -67,17 +67,18 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
       expect(networks[1]).toEqual({ network: '10.0.10.0/24', calls: 1, last_seen_seconds: 2 });
     });
 
-    it('counts uses of a token by generation, and idle time by session', async () => {
+    it('R-21: idle time and uses count from the login, which was the first use', async () => {
       const { clock, facts } = start();
-      const session = { id: 's', generation: 1 };
-      expect((await facts.observe(at({ session }))).session).toEqual({ idle_seconds: 0, token_uses: 0 });
+      const session = (id: string, generation: number, issuedAt: number) =>
+        at({ session: { id, generation, issuedAt } });
+      const login = clock.now();
+      clock.advance(5000);
+      expect((await facts.observe(session('s', 1, login))).session).toEqual({ idle_seconds: 5000, token_uses: 1 });
       clock.advance(30);
-      expect((await facts.observe(at({ session }))).session).toEqual({ idle_seconds: 30, token_uses: 1 });
+      expect((await facts.observe(session('s', 1, login))).session).toEqual({ idle_seconds: 30, token_uses: 2 });
+      const rotated = clock.now();
       clock.advance(5);
-      expect((await facts.observe(at({ session: { id: 's', generation: 2 } }))).session).toEqual({
-        idle_seconds: 5,
-        token_uses: 0,
-      });
+      expect((await facts.observe(session('s', 2, rotated))).session).toEqual({ idle_seconds: 5, token_uses: 1 });
       expect((await facts.observe(at())).session).toBeNull();
     });
 

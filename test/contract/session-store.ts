@@ -27,18 +27,20 @@ export function sessionStoreContract(name: string, create: () => SessionStore): 
 
     it('R-24: stores only on the expected generation', async () => {
       const store = create();
-      expect(await store.compareAndSet('k', 1, sessionRecord(2))).toBe(false);
+      expect(await store.compareAndSet('k', sessionRecord(1), sessionRecord(2))).toBe(false);
       expect(await store.compareAndSet('k', null, sessionRecord(1))).toBe(true);
       expect(await store.compareAndSet('k', null, sessionRecord(1))).toBe(false);
-      expect(await store.compareAndSet('k', 1, sessionRecord(2))).toBe(true);
-      expect(await store.compareAndSet('k', 1, sessionRecord(2))).toBe(false);
+      expect(await store.compareAndSet('k', sessionRecord(1), sessionRecord(2))).toBe(true);
+      expect(await store.compareAndSet('k', sessionRecord(1), sessionRecord(2))).toBe(false);
       expect((await store.get('k'))?.generation).toBe(2);
     });
 
     it('R-24: of 50 writers at once exactly one wins', async () => {
       const store = create();
       await store.compareAndSet('k', null, sessionRecord(1));
-      const won = await Promise.all(Array.from({ length: 50 }, () => store.compareAndSet('k', 1, sessionRecord(2))));
+      const won = await Promise.all(
+        Array.from({ length: 50 }, () => store.compareAndSet('k', sessionRecord(1), sessionRecord(2))),
+      );
       expect(won.filter(Boolean)).toHaveLength(1);
     });
 
@@ -47,8 +49,17 @@ export function sessionStoreContract(name: string, create: () => SessionStore): 
       await store.compareAndSet('k', null, sessionRecord(1));
       expect((await store.remove('k'))?.generation).toBe(1);
       expect(await store.remove('k')).toBeUndefined();
-      expect(await store.compareAndSet('k', 1, sessionRecord(2))).toBe(false);
+      expect(await store.compareAndSet('k', sessionRecord(1), sessionRecord(2))).toBe(false);
       expect(await store.get('k')).toBeUndefined();
+    });
+
+    it('R-26: a generation of another session is not the expected one', async () => {
+      const store = create();
+      await store.compareAndSet('k', null, sessionRecord(1, { id: 'second' }));
+      expect(await store.compareAndSet('k', { id: 'first', generation: 1 }, sessionRecord(2, { id: 'first' }))).toBe(
+        false,
+      );
+      expect((await store.get('k'))?.id).toBe('second');
     });
 
     it('keeps keys apart', async () => {

@@ -270,3 +270,47 @@ describe('backend', () => {
     expect(odd.body.result.content[0].text).toContain('The call failed: the backend answered 404.');
   });
 });
+
+describe('R-54: a cookie the backend changes in an answer that is of no use', () => {
+  it('is kept, so that the session goes on', async () => {
+    await start();
+    await h.call('stock_list');
+    h.legacy.inject({ renewIds: true });
+    expect(reasons(await h.call('stock_get', { sku: 'none' }))).toEqual(['backend.rejected']);
+    h.legacy.inject({ renewIds: false });
+    expect((await h.call('stock_list')).body.result.isError).toBeUndefined();
+    expect(h.legacy.stats()).toMatchObject({ logins: 1, liveSessions: 1 });
+  });
+});
+
+it('R-55: answers that are too large do not open the circuit for everybody', async () => {
+  await start();
+  h.legacy.inject({ failure: 'huge' });
+  for (let i = 0; i < 8; i++) expect(reasons(await h.call('stock_list'))).toEqual(['backend.response_too_large']);
+  h.legacy.inject({ failure: null });
+  expect((await h.call('stock_list')).body.result.isError).toBeUndefined();
+});
+
+it('R-17, R-37: a call with invalid arguments or an unknown tool counts and uses up its id', async () => {
+  await start();
+  const handle = await h.initialize();
+  await h.call('stock_get', { sku: 1 }, { handle, id: 500 });
+  await h.call('no_such_tool', {}, { handle, id: 501 });
+  expect(reasons(await h.call('stock_list', {}, { handle, id: 500 }))).toEqual(['replay.seen']);
+  const { usage } = (await h.audit('decision')).at(-1).input;
+  expect(usage).toMatchObject({ calls_1m: 3, denials_1h: 2, in_flight: 1 });
+});
+
+it('R-21: the idle limit holds from the login on', async () => {
+  folder = policyFolder({
+    'data.yaml': (text) => text.replace('limit_seconds: 300, grade: rotate', 'limit_seconds: 99999, grade: rotate'),
+  });
+  await start({ policyDir: folder.dir });
+  await h.call('stock_list');
+  h.clock.advance(5000);
+  await h.call('stock_list');
+  expect((await h.audit('decision')).at(-1)).toMatchObject({
+    result: { outcome: 'rotate', reasons: [{ code: 'lifetime.idle_too_long' }] },
+    input: { session: { idle_seconds: 5000 } },
+  });
+});

@@ -161,6 +161,14 @@ describe('R-66: strict HTTP', () => {
     expect(two).toMatch(/^HTTP\/1\.1 400/);
   });
 
+  it('a request target that is no path is refused', async () => {
+    for (const target of ['http://[', 'http://elsewhere/mcp', '*']) {
+      expect(await wire(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)).toMatch(
+        /^HTTP\/1\.1 400/,
+      );
+    }
+  });
+
   it('a body over the limit answers 413, announced or not', async () => {
     expect((await h.post(Buffer.alloc(300_000, 0x20))).status).toBe(413);
     expect((await raw({ 'transfer-encoding': 'chunked' }, ' '.repeat(300_000))).status).toBe(413);

@@ -62,6 +62,43 @@ describe('SDK client', () => {
   });
 });
 
+it.each([0, 1, 'text'])('a write whose call %s is cancelled is not on record as a success', async (id) => {
+  const handle = await h.initialize();
+  await h.call('stock_list', {}, { handle, id: 90 });
+  h.legacy.inject({ latencyMs: 1500 });
+  const call = h.call('stock_adjust', { sku: 'A-1', delta: 1 }, { handle, id });
+  await until(async () => (await h.audit('decision')).length === 2, 'the decision');
+  const cancelled = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id, reason: 5 } };
+  expect((await h.post(cancelled, { 'mcp-session-id': handle })).status).toBe(202);
+  expect((await call).status).toBe(202);
+  await until(async () => (await h.audit('outcome')).length === 2, 'the outcome');
+  expect((await h.audit('outcome')).at(-1)).toMatchObject({ outcome: 'cancelled', reasons: ['call.cancelled'] });
+});
+
+it('a client that hangs up while progress streams to it harms nobody', async () => {
+  const handle = await h.initialize();
+  h.legacy.inject({ latencyMs: 200 });
+  const stop = new AbortController();
+  const body = {
+    jsonrpc: '2.0',
+    id: 4,
+    method: 'tools/call',
+    params: { name: 'stock_list', _meta: { progressToken: 1 } },
+  };
+  const headers = {
+    authorization: `Bearer ${h.key}`,
+    'x-forwarded-for': '10.1.2.3',
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    'mcp-session-id': handle,
+  };
+  const stream = await fetch(h.url, { method: 'POST', headers, body: JSON.stringify(body), signal: stop.signal });
+  expect(stream.headers.get('content-type')).toBe('text/event-stream');
+  stop.abort();
+  await until(async () => (await h.audit('outcome')).length === 1, 'the outcome');
+  expect((await h.rpc('ping')).status).toBe(200);
+});
+
 it("R-15: a cancellation names one's own calls only", async () => {
   const [mine, theirs] = [await h.initialize(), await h.initialize({ key: 'other' })];
   await h.call('stock_list', {}, { handle: mine });

@@ -28,6 +28,8 @@ describe('R-11: one spelling for each address', () => {
     '1.2.3.4:80',
     '[::1]',
     '1.2.3.4/24',
+    '::ffff:0177.0.0.1',
+    '::ffff:0x7f.0.0.1',
   ])('refuses "%s"', (text) => {
     expect(parseAddress(text, prefixes)).toBeUndefined();
   });

@@ -1,7 +1,7 @@
 // Session records in this process. They end with it, so shutdown logs them out.
 import { createKeyedMutex } from '../../core/mutex.ts';
 import type { SessionRecord } from '../../session/record.ts';
-import type { SessionStore } from '../../session/store.ts';
+import { type SessionStore, sameVersion } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
 /** Longer than any absolute limit a policy would set; the policy ends sessions, this only bounds memory. */
@@ -16,7 +16,7 @@ export function createMemorySessions({ sessions }: { sessions: number }): Sessio
     compareAndSet: (key, expected, record) =>
       mutex.run(key, async () => {
         const current = await records.get(key);
-        if ((current?.generation ?? null) !== expected) return false;
+        if (!sameVersion(current, expected)) return false;
         await records.set(key, record, TTL_MS);
         keys.add(key);
         return true;
@@ -29,8 +29,13 @@ export function createMemorySessions({ sessions }: { sessions: number }): Sessio
         return current;
       }),
     async volatileRecords() {
-      const found = await Promise.all([...keys].map((key) => records.get(key)));
-      return found.filter((record) => record !== undefined);
+      const found: SessionRecord[] = [];
+      for (const key of keys) {
+        const record = await records.get(key);
+        if (record) found.push(record);
+        else keys.delete(key);
+      }
+      return found;
     },
   };
 }

@@ -1,0 +1,114 @@
+// The adapter against small real servers that answer in odd ways.
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { afterEach, expect, it } from 'vitest';
+import { createBackendAdapter } from '../../src/backend/adapter.ts';
+import type { BackendPort } from '../../src/backend/port.ts';
+import { backendSchema } from '../../src/config/backend-schema.ts';
+import { toolSchema } from '../../src/config/tool-schema.ts';
+import { Secret } from '../../src/core/secret.ts';
+
+let server: Server;
+let backend: BackendPort;
+afterEach(async () => {
+  await backend.close();
+  server.close();
+  server.closeAllConnections();
+});
+
+const TOKEN = 'A1B2C3D4E5F6';
+
+async function answering(listener: RequestListener): Promise<void> {
+  server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  const config = backendSchema.parse({
+    url: `http://127.0.0.1:${port}`,
+    login: [{ request: { path: '/login' } }],
+    session: { cookies: ['S'] },
+    expired: { form_field: ['pw'], redirect_to: ['/login'] },
+  });
+  const tool = (as: string) =>
+    toolSchema.parse({ backend: 'b', description: 'd', effect: 'read', request: { path: '/page' }, result: { as } });
+  backend = createBackendAdapter({
+    name: 'b',
+    config,
+    tools: { page: tool('text'), data: tool('json') },
+    credentials: {},
+  });
+}
+
+async function call(tool = 'page') {
+  const login = await backend.login();
+  if (!login.ok) throw new Error(login.detail);
+  return backend.call(tool, {}, login.token, new AbortController().signal);
+}
+
+const page =
+  (headers: Record<string, string>, body: string | Buffer): RequestListener =>
+  (request, response) => {
+    if (request.url === '/login') response.writeHead(200, { 'set-cookie': `S=${TOKEN}; Path=/` }).end();
+    else response.writeHead(200, headers).end(body);
+  };
+
+it('R-40: a packed answer is refused, since nothing can be searched for in it', async () => {
+  await answering(
+    page(
+      { 'content-type': 'text/plain; charset=iso-8859-1', 'content-encoding': 'gzip' },
+      gzipSync(`S=${TOKEN}<input name=pw>`),
+    ),
+  );
+  expect(await call()).toMatchObject({ kind: 'failed', code: 'backend.response_unusable' });
+});
+
+it('R-53: a login page without a content type, or with a wrong one, is no data', async () => {
+  await answering(page({}, ' <form><input name="pw"></form>'));
+  expect(await call()).toMatchObject({ kind: 'expired' });
+  await backend.close();
+  server.close();
+  await answering(page({ 'content-type': 'application/json' }, '<form><input name="pw"></form>'));
+  expect(await call('data')).toMatchObject({ kind: 'expired' });
+});
+
+it('R-40: the session id in a page, a key or a number of an answer is blanked', async () => {
+  await answering(
+    page({ 'content-type': 'application/json' }, JSON.stringify({ [`k${TOKEN}`]: `/a;jsessionid=${TOKEN}?x`, ok: 1 })),
+  );
+  expect(await call('data')).toMatchObject({
+    kind: 'ok',
+    value: { 'k[redacted]': '/a;jsessionid=[redacted]?x', ok: 1 },
+  });
+});
+
+it('R-54: a changed cookie makes a new token, a cookie taken away does not', async () => {
+  await answering((request, response) => {
+    if (request.url === '/login') return void response.writeHead(200, { 'set-cookie': 'S=one-one; Path=/' }).end();
+    response
+      .writeHead(404, {
+        'set-cookie': request.headers.cookie === 'S=one-one' ? 'S=two-two; Path=/' : 'S=; Max-Age=0; Path=/',
+      })
+      .end();
+  });
+  const first = await call();
+  if (first.kind !== 'failed' || !first.renewed) throw new Error('not renewed');
+  const second = await backend.call('page', {}, first.renewed, new AbortController().signal);
+  expect(second).toMatchObject({ kind: 'failed', code: 'backend.rejected', renewed: undefined });
+  expect(new Secret(first.renewed.reveal()).reveal().cookies).toMatchObject([{ key: 'S', value: 'two-two' }]);
+});
+
+it('R-50, attack 23: a redirect elsewhere is not followed and gets no header', async () => {
+  const heard: string[] = [];
+  const elsewhere = createServer((request, response) => {
+    heard.push(String(request.headers.cookie));
+    response.end();
+  });
+  await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+  const { port } = elsewhere.address() as { port: number };
+  await answering((request, response) => {
+    if (request.url === '/login') return void response.writeHead(200, { 'set-cookie': `S=${TOKEN}` }).end();
+    response.writeHead(302, { location: `http://127.0.0.1:${port}/login` }).end();
+  });
+  expect(await call()).toMatchObject({ kind: 'failed', code: 'backend.redirected', detail: 'to another origin' });
+  expect(heard).toEqual([]);
+  elsewhere.close();
+});
