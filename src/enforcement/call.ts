@@ -46,4 +46,7 @@ export type Reply =
   | { kind: 'unknown_tool'; decisionId: string }
   | { kind: 'cancelled'; decisionId: string };
 
+/** Steps a client is told of: decided, calling the backend, answered. */
+export const STEPS = 3;
+
 export const codesOf = (reasons: readonly Reason[]): string[] => [...new Set(reasons.map((reason) => reason.code))];

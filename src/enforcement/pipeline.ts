@@ -1,19 +1,20 @@
 // The way of one tool call, top to bottom (DESIGN.md). Nothing touches a backend session before the
 // decision is made and on record; every way out that is not a result is a refusal.
 import type { AuditLog } from '../audit/log.ts';
-import type { BackendPort, CallResult } from '../backend/port.ts';
+import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildInput } from '../decision/input.ts';
-import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Bound } from '../decision/schema.ts';
 import type { FactsPort } from '../facts/port.ts';
-import type { Acquired, SessionManager, SessionRequest } from '../session/manager.ts';
-import { codesOf, type Reply, type Tool, type ToolCall } from './call.ts';
+import type { SessionManager } from '../session/manager.ts';
+import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import { mask } from './mask.ts';
 import { carryOut } from './obligations.ts';
 import { observe } from './observe.ts';
+import { countUndecided, refusal, refuseUndecided } from './refusals.ts';
 import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
+import { useSession } from './use-session.ts';
 
 export interface PipelineOptions {
   tools: ReadonlyMap<string, Tool>;
@@ -27,8 +28,6 @@ export interface PipelineOptions {
 }
 
 export type Pipeline = (call: ToolCall) => Promise<Reply>;
-
-const STEPS = 3;
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { tools, backends, facts, evaluator, policy, audit, sessions, clock } = options;
@@ -69,7 +68,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const acquired = await (decision.outcome === 'rotate' && known.seen.record
         ? sessions.rotate(request, known.seen, codes.join(' '))
         : sessions.acquire(request, known.seen));
-      const result = await use(acquired, call, tool, request, known.seen.revocations, trail);
+      const { revocations } = known.seen;
+      const result = await useSession(acquired, { call, tool, request, revocations, sessions, trail });
       if (!result.ok) return refuse(result.code, result.detail, result.status);
       call.progress(STEPS, STEPS, 'answered');
 
@@ -81,46 +81,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     } finally {
       await facts.finished(scope.client.ref, { denied }).catch(() => {});
     }
-  }
-
-  type Used =
-    | { ok: true; value: Extract<CallResult, { kind: 'ok' }>['value'] }
-    | { ok: false; code: RefusalCode; detail: string; status: number | null };
-
-  /** Calls the backend with a session. One new login when the backend has ended it, then stop (R-53). */
-  async function use(
-    acquired: Acquired,
-    call: ToolCall,
-    tool: Tool,
-    request: SessionRequest,
-    revocations: number,
-    trail: Trail,
-    again = true,
-  ): Promise<Used> {
-    if (!acquired.ok) return { ...acquired, status: null };
-    const { session } = acquired;
-    let result: CallResult;
-    try {
-      trail.used(session.record);
-      call.progress(2, STEPS, 'calling the backend');
-      if (call.signal.aborted)
-        return { ok: false, code: 'call.cancelled', detail: 'before the backend was called', status: null };
-      result = await request.backend.call(tool.name, call.arguments, session.token, call.signal);
-      trail.answered(result.status);
-      if (result.kind !== 'expired' && result.renewed) await sessions.renew(session, result.renewed);
-    } finally {
-      session.release();
-    }
-    if (result.kind === 'ok') return { ok: true, value: result.value };
-    if (result.kind === 'failed') return { ok: false, code: result.code, detail: result.detail, status: result.status };
-    const expired = (detail: string): Used => ({ ok: false, code: 'session.expired', detail, status: result.status });
-    if (!again) return expired('ended again right after a new login');
-    const seen = { record: session.record, revocations };
-    const next = await sessions.rotate(request, seen, 'the backend ended the session');
-    if (tool.effect === 'read') return use(next, call, tool, request, revocations, trail, false);
-    // The write may have been done before the answer was lost to a login page. The next call finds a session.
-    if (next.ok) next.session.release();
-    return expired('a write is not repeated');
   }
 
   return async (call) => {
@@ -146,44 +106,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       return refusal(trail)('internal.error', 'fault');
     }
   };
-}
-
-type Refused = Extract<Reply, { kind: 'refused' | 'cancelled' }> & { reasons: readonly string[] };
-
-/** The one way to refuse a call whose decision is on record. `detail` stays in the audit log. */
-const refusal =
-  (trail: Trail) =>
-  (code: RefusalCode, detail?: string, status: number | null = null): Reply => {
-    const cancelled = code === 'call.cancelled';
-    trail.finished(cancelled ? 'cancelled' : 'refused', [code], detail);
-    return cancelled
-      ? { kind: 'cancelled', decisionId: trail.decisionId }
-      : { kind: 'refused', reasons: [code], decisionId: trail.decisionId, status };
-  };
-
-/** Refuses a call that no policy was asked about. It has a decision record like any other. */
-async function refuseUndecided(
-  trail: Trail,
-  code: RefusalCode,
-  detail: string,
-): Promise<Extract<Refused, { kind: 'refused' }>> {
-  const recorded = await trail.refused(code, detail).then(
-    () => code,
-    () => 'audit.unavailable' as const,
-  );
-  trail.finished('refused', [recorded], detail);
-  return { kind: 'refused', reasons: [recorded], decisionId: trail.decisionId, status: null };
-}
-
-/** A call that no policy decides on is a denied call all the same: it counts, and its id is used up. */
-async function countUndecided({ scope, rpcId }: ToolCall, facts: FactsPort): Promise<void> {
-  const rpc = scope.handle === null ? null : { handle: scope.handle, id: rpcId };
-  try {
-    await facts.observe({ client: scope.client.ref, network: scope.network, rpc, session: null });
-    await facts.finished(scope.client.ref, { denied: true });
-  } catch {
-    // It is refused anyway.
-  }
 }
 
 function boundTo({ scope }: ToolCall): Bound {

@@ -1,10 +1,9 @@
 // Acquire, rotate, revoke. One login for any number of callers that need one (R-23), every write
 // guarded by the generation (R-24), and no session minted once it was revoked (R-26).
 import { randomBytes } from 'node:crypto';
-import type { BackendPort, BackendToken, TokenSecret } from '../backend/port.ts';
+import type { BackendPort, TokenSecret } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import { createKeyedMutex } from '../core/mutex.ts';
-import { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Bound } from '../decision/schema.ts';
 import type { SessionEvents } from './events.ts';
@@ -12,6 +11,7 @@ import { createLeases } from './leases.ts';
 import { type SessionRecord, sessionKey } from './record.ts';
 import type { Fingerprint, Sealer } from './sealing.ts';
 import { type SessionStore, sameVersion } from './store.ts';
+import { createVault } from './vault.ts';
 
 /** Whose session is meant, and the place a new one would be bound to. */
 export interface SessionRequest {
@@ -69,7 +69,6 @@ export interface SessionManagerOptions {
 
 /** After the backend refused a login, how long nobody tries again: a locked service account helps no one. */
 const LOGIN_PAUSE_MS = 5000;
-const OPENED_TOKENS = 10_000;
 const REVOCATIONS = 100_000;
 const CLOSING_AT_ONCE = 8;
 
@@ -86,14 +85,14 @@ export function createSessionManager({
   const leases = createLeases();
   const retiring = new Set<Promise<void>>();
   const loginPause = new Map<string, number>();
-  const opened = new Map<string, TokenSecret>();
+  const vault = createVault(sealer, fingerprint);
   const revocations = new Map<string, number>();
   let closed = false;
 
   function lease(record: SessionRecord, { backend, owner }: SessionRequest): Acquired {
     // A row that was moved under another key names its old owner.
     const belongs = record.owner === owner && record.backend === backend.name;
-    const token = belongs ? open(record) : undefined;
+    const token = belongs ? vault.open(record) : undefined;
     if (!token) return refuse('session.unavailable', 'the stored session does not open for this owner');
     return { ok: true, session: { record, token, release: leases.take(leaseKey(record)) } };
   }
@@ -104,24 +103,6 @@ export function createSessionManager({
       (part) => record.bound[part] === request.bound[part],
     );
     return same ? lease(record, request) : refuse('session.changed', 'another call bound the session elsewhere');
-  }
-
-  /** Opening costs a decryption; the sealed text is part of the key, so a changed record is opened anew. */
-  function open(record: SessionRecord): TokenSecret | undefined {
-    const key = openedKey(record);
-    const known = opened.get(key);
-    if (known) return known;
-    const plain = sealer.open(record.sealed, context(record));
-    if (!plain) return undefined;
-    const token = new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
-    if (opened.size >= OPENED_TOKENS) opened.delete(opened.keys().next().value as string);
-    opened.set(key, token);
-    return token;
-  }
-
-  function seal(record: Omit<SessionRecord, 'sealed' | 'tokenFingerprint'>, token: TokenSecret): SessionRecord {
-    const text = JSON.stringify(token.reveal());
-    return { ...record, sealed: sealer.seal(Buffer.from(text), context(record)), tokenFingerprint: fingerprint(text) };
   }
 
   /** Everybody who needs a login for this session at this time shares one. */
@@ -151,7 +132,7 @@ export function createSessionManager({
     }
     const now = clock.now();
     const id = current?.id ?? randomBytes(16).toString('base64url');
-    const record = seal(
+    const record = vault.seal(
       {
         id,
         backend: backend.name,
@@ -174,7 +155,7 @@ export function createSessionManager({
     }
     events({ type: current ? 'session_rotated' : 'session_opened', record, cause });
     if (current) {
-      const old = open(current);
+      const old = vault.open(current);
       if (old) retire(backend, current, old, cause);
     }
     return lease(record, request);
@@ -184,7 +165,7 @@ export function createSessionManager({
   function retire(backend: BackendPort, record: SessionRecord, token: TokenSecret, cause: string): void {
     const work = (async () => {
       const drained = await leases.drained(leaseKey(record), backend.drainMs);
-      opened.delete(openedKey(record));
+      vault.forget(record);
       const proof = await backend.logout(token).catch(() => 'residual' as const);
       events({ type: 'session_ended', record, cause, proof, drained });
     })().finally(() => retiring.delete(work));
@@ -207,7 +188,7 @@ export function createSessionManager({
       const record = await store.remove(key);
       if (!record) return;
       events({ type: 'session_revoked', record, cause });
-      const token = open(record);
+      const token = vault.open(record);
       if (token) retire(backend, record, token, cause);
     });
   }
@@ -249,7 +230,7 @@ export function createSessionManager({
 
     async renew({ record }, token) {
       const backend = backends.get(record.backend);
-      const next = seal({ ...record, generation: record.generation + 1, issuedAt: clock.now() }, token);
+      const next = vault.seal({ ...record, generation: record.generation + 1, issuedAt: clock.now() }, token);
       const key = sessionKey(record.backend, record.owner);
       const stored = await store.compareAndSet(key, record, next).catch(() => false);
       if (stored) events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
@@ -282,26 +263,3 @@ export function createSessionManager({
 const refuse = (code: RefusalCode, detail: string): Acquired => ({ ok: false, code, detail });
 
 const leaseKey = (record: SessionRecord): string => `${record.id}:${record.generation}`;
-
-const openedKey = (record: SessionRecord): string => `${context(record)} ${record.sealed}`;
-
-/**
- * AAD of the seal: everything of the record that a decision relies on (R-41). A row that was moved,
- * rolled back, bound elsewhere or made younger does not open.
- */
-const context = (record: Omit<SessionRecord, 'sealed' | 'tokenFingerprint' | 'fingerprint'>): string => {
-  const { owner, id, generation, backend, createdAt, issuedAt, bound } = record;
-  return JSON.stringify([
-    owner,
-    id,
-    generation,
-    backend,
-    createdAt,
-    issuedAt,
-    bound.client_id,
-    bound.subject,
-    bound.ip,
-    bound.network,
-    bound.key,
-  ]);
-};

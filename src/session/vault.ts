@@ -1,0 +1,51 @@
+// Seals tokens into records and opens them again. A record opens only as it was sealed: everything a
+// decision relies on is part of the seal (R-41).
+import type { BackendToken, TokenSecret } from '../backend/port.ts';
+import { Secret } from '../core/secret.ts';
+import type { SessionRecord } from './record.ts';
+import type { Fingerprint, Sealer } from './sealing.ts';
+
+type Unsealed = Omit<SessionRecord, 'sealed' | 'tokenFingerprint'>;
+
+export interface Vault {
+  seal(record: Unsealed, token: TokenSecret): SessionRecord;
+  /** Undefined for a record that was moved, rolled back, bound elsewhere or made younger. */
+  open(record: SessionRecord): TokenSecret | undefined;
+  /** The token is not needed any more. */
+  forget(record: SessionRecord): void;
+}
+
+const OPENED = 10_000;
+
+export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
+  /** Opening costs a decryption. The sealed text is part of the key, so a changed record is opened anew. */
+  const opened = new Map<string, TokenSecret>();
+  const key = (record: SessionRecord): string => `${context(record)} ${record.sealed}`;
+
+  return {
+    seal(record, token) {
+      const text = JSON.stringify(token.reveal());
+      return {
+        ...record,
+        sealed: sealer.seal(Buffer.from(text), context(record)),
+        tokenFingerprint: fingerprint(text),
+      };
+    },
+    open(record) {
+      const known = opened.get(key(record));
+      if (known) return known;
+      const plain = sealer.open(record.sealed, context(record));
+      if (!plain) return undefined;
+      const token = new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
+      if (opened.size >= OPENED) opened.delete(opened.keys().next().value as string);
+      opened.set(key(record), token);
+      return token;
+    },
+    forget: (record) => void opened.delete(key(record)),
+  };
+}
+
+function context({ owner, id, generation, backend, createdAt, issuedAt, bound }: Unsealed): string {
+  const { client_id, subject, ip, network, key } = bound;
+  return JSON.stringify([owner, id, generation, backend, createdAt, issuedAt, client_id, subject, ip, network, key]);
+}
