@@ -1,6 +1,6 @@
 // The composition root: the only file that knows every adapter. Builds the connector from a checked
 // configuration and takes it down again.
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -224,12 +224,10 @@ export async function startConnector({
   };
 }
 
+/** Made private when it is made; a folder that was there before is somebody's, and not changed. */
 function preparePrivateFolder(dir: string): void {
   if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (process.platform === 'win32' || (statSync(dir).mode & 0o077) === 0) return;
-  try {
-    chmodSync(dir, 0o700);
-  } catch {
-    throw new OperatorError(`${dir} can be read by others; run: chmod 700 ${dir}`);
+  if (process.platform !== 'win32' && (statSync(dir).mode & 0o077) !== 0) {
+    throw new OperatorError(`${dir} holds keys and can be read by others; run: chmod 700 ${dir}`);
   }
 }
