@@ -96,7 +96,7 @@ function breach(file: string, target: string, line: string): string | undefined 
   const [from, to] = [part(file), part(imported)];
   if (from === to) return undefined;
   if (!MAY_IMPORT[from]?.includes(to))
-    return `${from} must not import ${to} (dependencies point one way; see DESIGN in docs/architecture.md)`;
+    return `${from} must not import ${to} (dependencies point one way; see docs/architecture.md)`;
   const isType = /^\s*import type\b/.test(line);
   if (from !== 'connector' && !isType && ADAPTERS.some((adapter) => adapter.test(imported)))
     return `${imported} is an adapter: only connector.ts imports it`;

@@ -14,6 +14,7 @@ import {
 } from 'cockatiel';
 import { type Dispatcher, errors, Pool } from 'undici';
 import type { BackendConfig } from '../config/backend-schema.ts';
+import { messageOf, OperatorError } from '../core/errors.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { BuiltRequest } from './request.ts';
 
@@ -38,15 +39,13 @@ export interface BackendHttp {
 
 export function createBackendHttp(config: BackendConfig): BackendHttp {
   const url = new URL(config.url);
+  const ca = config.ca_file === undefined ? undefined : readCa(config.ca_file);
   const pool = new Pool(url.origin, {
     connections: config.max_concurrent,
     pipelining: 1,
     keepAliveTimeout: 10_000,
     maxResponseSize: config.max_response_bytes,
-    connect: {
-      timeout: config.timeout_ms,
-      ...(config.ca_file !== undefined && { ca: readFileSync(config.ca_file, 'utf8') }),
-    },
+    connect: { timeout: config.timeout_ms, rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
   });
   const breaker = circuitBreaker(
     // Not the backend's failure: a client that gave up, and an answer that is merely long.
@@ -97,6 +96,14 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
     },
     close: () => pool.destroy(),
   };
+}
+
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (thrown) {
+    throw new OperatorError(`ca_file ${file} cannot be read: ${messageOf(thrown)}`);
+  }
 }
 
 class DeadlineError extends Error {}

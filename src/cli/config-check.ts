@@ -1,10 +1,11 @@
 // `sallyport config check`: every problem at once, then the secret files it names.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parseConfig } from '../config/load.ts';
-import { resolveCredentials } from '../config/secrets.ts';
+import { type Config, parseConfig } from '../config/load.ts';
+import { resolveSecret } from '../config/secrets.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { formatProblem, type Problem } from '../core/yaml.ts';
+import { loadSettings } from '../decision/bundle.ts';
 import { readClientFile } from '../identity/client-file.ts';
 import { print, printJson } from './output.ts';
 
@@ -23,22 +24,34 @@ export function configCheck(file: string, { json = false }: { json?: boolean }):
   if (problems.length > 0) process.exitCode = 1;
 }
 
-function secretProblems(
-  file: string,
-  config: Extract<ReturnType<typeof parseConfig>, { ok: true }>['config'],
-): Problem[] {
-  const checks: [string, () => unknown][] = Object.entries(config.backends).map(([name, backend]) => [
-    `backends.${name}.credentials`,
-    () => resolveCredentials(backend.credentials, name),
-  ]);
-  const { keys } = config.identity;
+/** What the file names and `serve` will need: secrets, client file, CA, key set, policy. One line for each problem. */
+function secretProblems(file: string, config: Config): Problem[] {
+  const checks: [string, () => unknown][] = Object.entries(config.backends).flatMap(
+    ([name, { credentials, ca_file }]) => [
+      ...Object.entries(credentials).map(([key, ref]): [string, () => unknown] => [
+        `backends.${name}.credentials.${key}`,
+        () => resolveSecret(ref, 'credential'),
+      ]),
+      ...(ca_file === undefined
+        ? []
+        : [[`backends.${name}.ca_file`, () => readFileSync(ca_file)] as [string, () => unknown]]),
+    ],
+  );
+  const { keys, jwt } = config.identity;
   if (keys) checks.push(['identity.keys.file', () => readClientFile(keys.file)]);
+  if (jwt && 'file' in jwt.jwks) {
+    const { file: jwks } = jwt.jwks;
+    checks.push(['identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8'))]);
+  }
+  checks.push(['policy.dir', () => loadSettings(config.policy.dir)]);
   return checks.flatMap(([path, check]) => {
     try {
       check();
       return [];
     } catch (thrown) {
-      return [{ file, line: 0, path, message: messageOf(thrown) }];
+      return messageOf(thrown)
+        .split('\n')
+        .map((message) => ({ file, line: 0, path, message }));
     }
   });
 }

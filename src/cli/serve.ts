@@ -30,10 +30,21 @@ export async function serve(options: ServeOptions): Promise<void> {
   await new Promise<void>((stop) => {
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);
+    stopWithParent(stop);
   });
   progress('stopping: calls in flight may finish');
   await connector.close();
   await demo?.legacy.close();
+}
+
+/**
+ * `npm start` runs this below a shell. A SIGTERM to npm ends the two and never gets here, and an
+ * orphan would go on answering, under the policy of yesterday.
+ */
+function stopWithParent(stop: () => void): void {
+  if (process.env.npm_lifecycle_event !== 'start') return;
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && stop(), 250).unref();
 }
 
 function portOf(text: string | undefined): number | undefined {

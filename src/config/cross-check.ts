@@ -12,8 +12,22 @@ export interface PathProblem {
 
 export function crossCheck(config: ConnectorFile): PathProblem[] {
   return [
+    ...checkListen(config),
     ...Object.entries(config.backends).flatMap(([name, backend]) => checkBackend(name, backend)),
     ...Object.entries(config.tools).flatMap(([name, tool]) => checkTool(name, tool, config)),
+  ];
+}
+
+/** Host validation knows loopback names only: without a name of its own nobody else could call. */
+function checkListen({ listen, public_url, allowed_hosts }: ConnectorFile): PathProblem[] {
+  const loopback = ['127.0.0.1', '::1', 'localhost'].includes(listen.host);
+  if (loopback || public_url !== undefined || allowed_hosts.length > 0) return [];
+  return [
+    {
+      path: ['listen', 'host'],
+      message:
+        'a connector that others reach needs "public_url" (or "allowed_hosts"): calls under other names are refused',
+    },
   ];
 }
 

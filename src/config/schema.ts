@@ -85,6 +85,10 @@ export const connectorSchema = z.strictObject({
     .strictObject({
       dir: z.string().optional().describe('Policy folder; default: the one that comes with Sallyport'),
       budget_ms: z.int().positive().default(250),
+      allow_unknown_names: z
+        .boolean()
+        .default(false)
+        .describe('Start although data.yaml names tools or backends this connector does not have'),
     })
     .prefault({}),
   audit: z
@@ -98,8 +102,14 @@ export const connectorSchema = z.strictObject({
         ),
     })
     .prefault({}),
-  backends: z.record(z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/), backendSchema),
-  tools: z.record(z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/), toolSchema),
+  backends: z.record(
+    z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "_" and "-"'),
+    backendSchema,
+  ),
+  tools: z.record(
+    z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, "_", "." and "-", at most 128'),
+    toolSchema,
+  ),
 });
 
 export type ConnectorFile = z.infer<typeof connectorSchema>;

@@ -13,9 +13,9 @@ export function resolveSecret(ref: SecretRef, label: string, env: NodeJS.Process
     if (!value) throw new OperatorError(`${label}: the environment variable ${ref.env} is not set`);
     return new Secret(value);
   }
-  refuseReadableByOthers(ref.file);
   let text: string;
   try {
+    refuseReadableByOthers(ref.file);
     text = readFileSync(ref.file, 'utf8');
   } catch (thrown) {
     throw new OperatorError(`${label}: ${messageOf(thrown)}`);

@@ -58,6 +58,7 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
     visit(document, {
       Scalar(_key, node) {
         if (typeof node.value !== 'string') return;
+        const before = node.value;
         node.value = node.value.replaceAll(/(\$?)\$\{([^}]*)\}/g, (whole, escaped: string, name: string) => {
           if (escaped) return whole.slice(1);
           const value = env[name];
@@ -72,6 +73,10 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
           );
           return '';
         });
+        // Unquoted, a number stays a number: `port: ${PORT}`.
+        if (node.type === 'PLAIN' && node.value !== before && /^-?\d{1,15}$/.test(String(node.value))) {
+          node.value = Number(node.value);
+        }
       },
     });
   }
@@ -97,6 +102,9 @@ function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []
     const path = [...parent, ...issue.path];
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({ path: [...path, key], message: `unknown key "${key}"` }));
+    }
+    if (issue.code === 'invalid_key') {
+      return issue.issues.map((inner) => ({ path, message: `this name is not allowed: ${inner.message}` }));
     }
     if (issue.code === 'invalid_union' && issue.errors.length > 0) {
       const branches = issue.errors.map((errors) => flatten(errors, path));

@@ -15,6 +15,9 @@ import { type Settings, settingsSchema } from './settings.ts';
 export interface Bundle {
   module: WebAssembly.Module;
   settings: Settings;
+  /** Where data.yaml is, and the line of a path in it. */
+  settingsFile: string;
+  settingsLine: (path: PropertyKey[]) => number;
   manifest: Manifest;
   wasmSha256: string;
   /** First 16 hex digits of the SHA-256 over the WASM and the settings: one name for both. */
@@ -25,7 +28,7 @@ export interface Bundle {
 export type LoadOptions = FindOpaOptions;
 
 export async function loadBundle(dir: string, options: LoadOptions = {}): Promise<Bundle> {
-  const settings = loadSettings(dir);
+  const { settings, file: settingsFile, lineOf: settingsLine } = readSettings(dir);
   const { wasm, manifest } = readCompiled(dir) ?? (await recompile(dir, options));
   let module: WebAssembly.Module;
   try {
@@ -39,6 +42,8 @@ export async function loadBundle(dir: string, options: LoadOptions = {}): Promis
   return {
     module,
     settings,
+    settingsFile,
+    settingsLine,
     manifest,
     wasmSha256,
     revision: sha256(`${wasmSha256}\n${canonicalJson(settings)}`).slice(0, 16),
@@ -57,14 +62,18 @@ export function readCompiled(dir: string): Compiled | undefined {
 
 /** Reads and checks data.yaml. Every problem at once, with file and line. */
 export function loadSettings(dir: string): Settings {
-  const file = join(dir, 'data.yaml');
-  if (!existsSync(file))
-    throw new OperatorError(`${file} is missing: a policy folder holds sallyport/*.rego and data.yaml`);
-  const parsed = parseYaml(readFileSync(file, 'utf8'), z.strictObject({ settings: settingsSchema }), {
-    file: relative('', file) || file,
-  });
+  return readSettings(dir).settings;
+}
+
+function readSettings(dir: string): { settings: Settings; file: string; lineOf: (path: PropertyKey[]) => number } {
+  const path = join(dir, 'data.yaml');
+  if (!existsSync(path)) {
+    throw new OperatorError(`${path} is missing: a policy folder holds sallyport/*.rego and data.yaml`);
+  }
+  const file = relative('', path) || path;
+  const parsed = parseYaml(readFileSync(path, 'utf8'), z.strictObject({ settings: settingsSchema }), { file });
   if (!parsed.ok) throw new OperatorError(parsed.problems.map(formatProblem).join('\n'));
-  return parsed.value.settings;
+  return { settings: parsed.value.settings, file, lineOf: parsed.at };
 }
 
 async function recompile(dir: string, options: LoadOptions): Promise<Compiled> {

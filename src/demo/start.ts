@@ -28,6 +28,8 @@ export interface DemoOptions {
   /** Roles and scopes of the demo client. */
   roles?: string[];
   scopes?: string[];
+  /** The technical user the connector logs in as. */
+  legacyUser?: 'clerk' | 'manager';
   now?: () => number;
   /** Changes to the text of the demo configuration, for tests and the tour. */
   edit?: (yaml: string) => string;
@@ -38,6 +40,7 @@ export async function prepareDemo({
   env = process.env,
   roles = ['clerk'],
   scopes = ['stock:write'],
+  legacyUser = 'manager',
   now = Date.now,
   edit = (yaml) => yaml,
 }: DemoOptions): Promise<Demo> {
@@ -49,17 +52,14 @@ export async function prepareDemo({
   writePrivateFile(join(dir, 'demo-backend.password'), `${password}\n`);
 
   const legacy = await startLegacyInventory({
-    users: {
-      clerk: { password, role: 'clerk' },
-      manager: { password: randomBytes(18).toString('base64url'), role: 'manager' },
-    },
+    users: { clerk: { password, role: 'clerk' }, manager: { password, role: 'manager' } },
     now,
   });
   const demoEnv = {
     ...env,
     SALLYPORT_STATE_DIR: dir,
     LEGACY_INVENTORY_URL: legacy.url,
-    LEGACY_INVENTORY_USER: 'clerk',
+    LEGACY_INVENTORY_USER: legacyUser,
   };
   const parsed = parseConfig({
     text: edit(readFileSync(DEMO_CONFIG, 'utf8')),

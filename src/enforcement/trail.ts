@@ -82,7 +82,7 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
         // Perhaps the caller's own text: a name that is no tool's.
         tool: { name: call.name.slice(0, 128), backend: null },
         input: null,
-        erased: ['/'],
+        erased: [''],
         result: refusal(code),
         metrics: { timer_rego_query_eval_ns: 0 },
         detail,

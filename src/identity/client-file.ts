@@ -7,7 +7,11 @@ import { OperatorError } from '../core/errors.ts';
 import { refuseReadableByOthers, writePrivateFile } from '../core/private-file.ts';
 import { Secret } from '../core/secret.ts';
 
-const name = z.string().min(1).max(200);
+const name = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u, 'has control characters');
 
 const recordSchema = z.strictObject({
   id: name,

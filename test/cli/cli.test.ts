@@ -118,6 +118,12 @@ describe('config check', () => {
     expect((await run(['config', 'check', file])).stderr).toContain('identity.keys.file');
     await run(['client', 'add', 'x', '--file', join(dir, 'clients.json')]);
     expect(await run(['config', 'check', file])).toMatchObject({ code: 0, stdout: `${file}: ok\n` });
+    const rest = `tools: {}\nbackends:\n  b:\n    url: https://b.example\n    ca_file: none.pem\n    credentials: { password: { file: none } }\n    login: [{ request: { path: / } }]\n    session: { cookies: [S] }\n    expired: { status: [401] }\npolicy: { dir: none }\n`;
+    writeFileSync(file, `version: 1\nidentity: { keys: { file: clients.json } }\n${rest}`);
+    const files = await run(['config', 'check', file]);
+    for (const path of ['backends.b.ca_file', 'backends.b.credentials.password', 'policy.dir'])
+      expect(files.stderr).toContain(path);
+    expect((await run(['serve', '--config', file])).stderr).not.toContain('    at ');
   });
 });
 

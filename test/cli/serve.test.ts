@@ -1,13 +1,15 @@
 // `npm start` as a process: what it leaves on disk, how it ends, and real clients in front of it.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
-import { run, type Served, serve } from '../support/cli.ts';
+import { MAIN, run, type Served, serve } from '../support/cli.ts';
 import { until } from '../support/harness.ts';
 
 const inspector = inject('inspector');
@@ -73,6 +75,37 @@ it('after kill −9 it starts again, and every record in the log is whole', asyn
     });
   expect(broken.length).toBeLessThanOrEqual(1);
 });
+
+it('R-51: does not start where the environment turns TLS verification off', async () => {
+  const failed = await run(['serve', '--port', '0'], { cwd: dir, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } });
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain('turns TLS verification off; unset it');
+});
+
+it.skipIf(process.platform === 'win32')(
+  'below npm, which passes no signal on, it ends when its parent does',
+  async () => {
+    const command = `"${process.execPath}" "${MAIN}" serve --port 0 --json; :`;
+    const shell = spawn('sh', ['-c', command], {
+      cwd: dir,
+      env: { ...process.env, npm_lifecycle_event: 'start' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const [line] = (await once(createInterface({ input: shell.stdout }), 'line')) as [string];
+    const { url, key_file } = JSON.parse(line);
+    const key = readFileSync(key_file, 'utf8').trim();
+    expect((await call(url, key)).status).toBe(200);
+    shell.kill('SIGTERM');
+    await until(
+      () =>
+        call(url, key).then(
+          () => false,
+          () => true,
+        ),
+      'the connector to end',
+    );
+  },
+);
 
 it('a port that is taken is one clear error', async () => {
   const taken = createServer();

@@ -91,6 +91,8 @@ describe('what one schema cannot say', () => {
     ['a query in the path', 'path: /orders', 'path: /orders?x=1', 'put the query string under "query"'],
     ['no identity at all', 'keys:\n    file: ${SALLYPORT_STATE_DIR}/clients.json', '{}', 'configure identity.keys'],
     ['a key twice', 'version: 1\n', 'version: 1\nversion: 1\n', 'unique'],
+    ['a host others reach, and no name for it', 'host: 127.0.0.1', 'host: 0.0.0.0', 'needs "public_url"'],
+    ['a tool name with a space', '  stock_get:\n', '  stock get:\n', 'this name is not allowed: letters, digits'],
     ['a version of the future', 'version: 1\n', 'version: 2\n', 'expected 1'],
     ['not YAML', 'version: 1\n', 'version: [1\n', ''],
   ])('%s', (_name, from, to, message) => {
@@ -113,6 +115,12 @@ describe('what one schema cannot say', () => {
     });
     expect(result.ok && result.config.tools.stock_list?.description).toMatch(/^Costs \$\{5\}\./);
   });
+});
+
+it('an unquoted number from the environment is a number', () => {
+  const text = demo.replace('port: 8787', 'port: ${MY_PORT}');
+  const result = parseConfig({ text, file: 'c', baseDir: '/', env: { ...env, MY_PORT: '9999' } });
+  expect(result.ok && result.config.listen.port).toBe(9999);
 });
 
 describe('R-48: secrets come from files or the environment', () => {

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
@@ -6,6 +6,7 @@ import { loadBundle, loadSettings, readCompiled } from '../../src/decision/bundl
 import { loadCases } from '../../src/decision/cases.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
 import { ENTRYPOINT } from '../../src/decision/manifest.ts';
+import { unknownNames } from '../../src/decision/settings-names.ts';
 import { type PolicyFolder, policyFolder } from '../support/policies.ts';
 
 const opa = inject('opa');
@@ -145,4 +146,64 @@ it('R-36: the same input gives the same decision, byte for byte, also after othe
   const first = run(evaluator);
   expect(run(evaluator)).toEqual(first);
   expect(run(createEvaluator(options))).toEqual(first);
+});
+
+describe('names in data.yaml that name nothing', () => {
+  const known = {
+    tools: new Set(['stock_list', 'stock_get', 'stock_adjust', 'stock_write_off', 'order_list']),
+    backends: new Set(['inventory']),
+  };
+
+  it('the default policy names the tools of the demo', async () => {
+    const { settings, settingsFile, settingsLine } = await loadBundle(join(PACKAGE_ROOT, 'policies'), bare);
+    expect(unknownNames(settings, known, settingsFile, settingsLine)).toEqual([]);
+  });
+
+  it.each([
+    ['a mask', 'stock_get: { pointers', 'stock_gett: { pointers', 'access.masks.stock_gett', 'no tool "stock_gett"'],
+    [
+      'a scope',
+      'stock_adjust: ["stock:write"]',
+      'stock_adjst: ["stock:write"]',
+      'access.scopes.stock_adjst',
+      'no tool "stock_adjst"',
+    ],
+    [
+      'a tool of a role',
+      '[stock_list, stock_get,',
+      '[stock_lst, stock_get,',
+      'access.roles.clerk.tools.0',
+      'no tool "stock_lst"',
+    ],
+    [
+      'a role of a mask',
+      'except_roles: [manager]',
+      'except_roles: [manger]',
+      'access.masks.stock_get.except_roles.0',
+      'no role "manger"',
+    ],
+    [
+      'an override of a tool',
+      'stock_write_off:\n      binding',
+      'stock_writeoff:\n      binding',
+      'tools.stock_writeoff',
+      'no tool "stock_writeoff"',
+    ],
+    [
+      'an override of a backend',
+      'backends: {}',
+      'backends: { inventroy: {} }',
+      'backends.inventroy',
+      'no backend "inventroy"',
+    ],
+  ])('%s that is misspelt would be a control that is not there: found with its line', async (_name, from, to, path, message) => {
+    folder = policyFolder({ 'data.yaml': (text) => text.replace(from, to) });
+    const { settings, settingsFile, settingsLine } = await loadBundle(folder.dir, bare);
+    const [problem, ...more] = unknownNames(settings, known, settingsFile, settingsLine);
+    expect(more).toEqual([]);
+    expect(problem).toMatchObject({ path: `settings.${path}`, line: expect.any(Number) });
+    expect(problem?.message).toContain(message);
+    const line = readFileSync(join(folder.dir, 'data.yaml'), 'utf8').split('\n')[(problem?.line ?? 0) - 1];
+    expect(line).toContain(/"(\w+)"/.exec(message)?.[1]);
+  });
 });

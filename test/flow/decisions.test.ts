@@ -63,6 +63,27 @@ describe('allow', () => {
   });
 });
 
+describe('destructive', () => {
+  it('a manager writes an item off, with a handle', async () => {
+    await h.close();
+    h = await startHarness({ roles: ['manager'] });
+    expect(reasons(await h.call('stock_write_off', { sku: 'C-3' }))).toEqual(['replay.source_missing']);
+    const handle = await h.initialize();
+    const answer = await h.call('stock_write_off', { sku: 'C-3' }, { handle });
+    expect(answer.body.result.structuredContent).toEqual({ written_off: 'C-3' });
+    expect(h.legacy.stats().writes).toBe(1);
+  });
+
+  it('what the legacy system refuses its own user stays refused, and its answer inside', async () => {
+    await h.close();
+    h = await startHarness({ roles: ['manager'], legacyUser: 'clerk' });
+    const answer = await h.call('stock_write_off', { sku: 'C-3' }, { handle: await h.initialize() });
+    expect(reasons(answer)).toEqual(['backend.rejected']);
+    expect(answer.text).toContain('The call failed: the backend answered 403.');
+    expect(answer.text).not.toContain('forbidden');
+  });
+});
+
 describe('rotate', () => {
   it('R-22: an over-age token is replaced before the call, and the old backend session is logged out and proven dead', async () => {
     await h.call('stock_list');

@@ -60,7 +60,7 @@ export interface Harness {
   close(): Promise<void>;
 }
 
-export interface HarnessOptions extends Pick<DemoOptions, 'roles' | 'scopes' | 'edit'> {
+export interface HarnessOptions extends Pick<DemoOptions, 'roles' | 'scopes' | 'edit' | 'legacyUser'> {
   clients?: Record<string, string[]>;
   policyDir?: string;
   clock?: TestClock;
@@ -69,6 +69,7 @@ export interface HarnessOptions extends Pick<DemoOptions, 'roles' | 'scopes' | '
 export async function startHarness({
   roles,
   scopes,
+  legacyUser,
   edit = (yaml) => yaml,
   policyDir,
   clock = createTestClock(),
@@ -80,6 +81,7 @@ export async function startHarness({
     now: () => clock.now(),
     ...(roles && { roles }),
     ...(scopes && { scopes }),
+    ...(legacyUser && { legacyUser }),
     edit: (yaml) =>
       edit(
         yaml
