@@ -16,11 +16,10 @@ import { OperatorError } from './core/errors.ts';
 import type { JsonObject } from './core/json.ts';
 import { closedSchema, compileSchema } from './core/json-schema.ts';
 import { PACKAGE_ROOT } from './core/paths.ts';
-import { formatProblem } from './core/yaml.ts';
 import { type Bundle, loadBundle } from './decision/bundle.ts';
 import { createEvaluator } from './decision/evaluator.ts';
 import { ENTRYPOINT } from './decision/manifest.ts';
-import { unknownNames, unlistedTools } from './decision/settings-names.ts';
+import { refuseUnknownNames, unlistedTools } from './decision/settings-names.ts';
 import type { Tool } from './enforcement/call.ts';
 import { createPipeline } from './enforcement/pipeline.ts';
 import { createApp } from './http/app.ts';
@@ -79,16 +78,7 @@ export async function startConnector({
   preparePrivateFolder(config.state_dir);
   const bundle = await loadBundle(config.policy.dir, { env, ...(progress && { progress }) });
   const names = { tools: new Set(Object.keys(config.tools)), backends: new Set(Object.keys(config.backends)) };
-  const unknown = unknownNames(bundle.settings, names, bundle.settingsFile, bundle.settingsLine);
-  if (unknown.length > 0 && !config.policy.allow_unknown_names) {
-    const builtIn = config.policy.dir === join(PACKAGE_ROOT, 'policies');
-    const hint = builtIn
-      ? [
-          'This is the built-in policy of the demo: copy its folder, set policy.dir, and name your own tools in data.yaml.',
-        ]
-      : [];
-    throw new OperatorError([...unknown.map(formatProblem), ...hint].join('\n'));
-  }
+  if (!config.policy.allow_unknown_names) refuseUnknownNames(bundle.settingsFile, names);
   for (const tool of unlistedTools(bundle.settings, names.tools)) {
     ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool });
   }

@@ -5,7 +5,8 @@ import { type Config, parseConfig } from '../config/load.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { formatProblem, type Problem } from '../core/yaml.ts';
-import { loadSettings } from '../decision/bundle.ts';
+import { readSettings } from '../decision/bundle.ts';
+import { refuseUnknownNames } from '../decision/settings-names.ts';
 import { readClientFile } from '../identity/client-file.ts';
 import { print, printJson } from './output.ts';
 
@@ -43,7 +44,14 @@ function secretProblems(file: string, config: Config): Problem[] {
     const { file: jwks } = jwt.jwks;
     checks.push(['identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8'))]);
   }
-  checks.push(['policy.dir', () => loadSettings(config.policy.dir)]);
+  const names = { tools: new Set(Object.keys(config.tools)), backends: new Set(Object.keys(config.backends)) };
+  checks.push([
+    'policy.dir',
+    () => {
+      const settings = readSettings(config.policy.dir);
+      if (!config.policy.allow_unknown_names) refuseUnknownNames(settings, names);
+    },
+  ]);
   return checks.flatMap(([path, check]) => {
     try {
       check();

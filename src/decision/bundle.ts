@@ -9,15 +9,13 @@ import { formatProblem, parseYaml } from '../core/yaml.ts';
 import { type Compiled, compile } from './compiler.ts';
 import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
 import { type FindOpaOptions, findOpa, noCompilerError } from './opa.ts';
-import { type Settings, settingsSchema } from './settings.ts';
+import { type Settings, type SettingsFile, settingsSchema } from './settings.ts';
 
 /** A policy that may be evaluated, with the names an auditor knows it by. */
 export interface Bundle {
   module: WebAssembly.Module;
   settings: Settings;
-  /** Where data.yaml is, and the line of a path in it. */
-  settingsFile: string;
-  settingsLine: (path: PropertyKey[]) => number;
+  settingsFile: SettingsFile;
   manifest: Manifest;
   wasmSha256: string;
   /** First 16 hex digits of the SHA-256 over the WASM and the settings: one name for both. */
@@ -28,7 +26,8 @@ export interface Bundle {
 export type LoadOptions = FindOpaOptions;
 
 export async function loadBundle(dir: string, options: LoadOptions = {}): Promise<Bundle> {
-  const { settings, file: settingsFile, lineOf: settingsLine } = readSettings(dir);
+  const settingsFile = readSettings(dir);
+  const { settings } = settingsFile;
   const { wasm, manifest } = readCompiled(dir) ?? (await recompile(dir, options));
   let module: WebAssembly.Module;
   try {
@@ -43,7 +42,6 @@ export async function loadBundle(dir: string, options: LoadOptions = {}): Promis
     module,
     settings,
     settingsFile,
-    settingsLine,
     manifest,
     wasmSha256,
     revision: sha256(`${wasmSha256}\n${canonicalJson(settings)}`).slice(0, 16),
@@ -65,7 +63,8 @@ export function loadSettings(dir: string): Settings {
   return readSettings(dir).settings;
 }
 
-function readSettings(dir: string): { settings: Settings; file: string; lineOf: (path: PropertyKey[]) => number } {
+/** As loadSettings, with what is needed to name a line of the file. */
+export function readSettings(dir: string): SettingsFile {
   const path = join(dir, 'data.yaml');
   if (!existsSync(path)) {
     throw new OperatorError(`${path} is missing: a policy folder holds sallyport/*.rego and data.yaml`);

@@ -1,7 +1,8 @@
 // Names in data.yaml that name nothing. A mask or a scope for a misspelt tool is a control that is
 // silently not there, so the connector does not start on one.
-import type { Problem } from '../core/yaml.ts';
-import type { Settings } from './settings.ts';
+import { OperatorError } from '../core/errors.ts';
+import { formatProblem, type Problem } from '../core/yaml.ts';
+import type { Settings, SettingsFile } from './settings.ts';
 
 export interface KnownNames {
   tools: ReadonlySet<string>;
@@ -43,6 +44,12 @@ export function unknownNames(
   for (const backend of Object.keys(backends)) expect(['backends', backend], backend, known.backends, 'backend');
   for (const tool of Object.keys(tools)) expect(['tools', tool], tool, known.tools, 'tool');
   return problems;
+}
+
+/** Throws one OperatorError with every name that names nothing. */
+export function refuseUnknownNames({ settings, file, lineOf }: SettingsFile, known: KnownNames): void {
+  const problems = unknownNames(settings, known, file, lineOf);
+  if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
 }
 
 /** Tools that no role lists: nobody can call them. */

@@ -64,3 +64,10 @@ export const settingsSchema = z.strictObject({
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
+
+/** data.yaml as it was read: its settings, its name in problems, and the line of a path in it. */
+export interface SettingsFile {
+  settings: Settings;
+  file: string;
+  lineOf: (path: PropertyKey[]) => number;
+}

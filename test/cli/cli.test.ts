@@ -117,6 +117,10 @@ describe('config check', () => {
     writeFileSync(file, 'version: 1\nidentity: { keys: { file: clients.json } }\nbackends: {}\ntools: {}\n');
     expect((await run(['config', 'check', file])).stderr).toContain('identity.keys.file');
     await run(['client', 'add', 'x', '--file', join(dir, 'clients.json')]);
+    expect((await run(['config', 'check', file])).stderr).toMatch(
+      /policy\.dir: .*data\.yaml:\d+ settings\.access\.roles\.clerk\.tools\.0: no tool "stock_list"/,
+    );
+    writeFileSync(file, `${readFileSync(file, 'utf8')}policy: { allow_unknown_names: true }\n`);
     expect(await run(['config', 'check', file])).toMatchObject({ code: 0, stdout: `${file}: ok\n` });
     const rest = `tools: {}\nbackends:\n  b:\n    url: https://b.example\n    ca_file: none.pem\n    credentials: { password: { file: none } }\n    login: [{ request: { path: / } }]\n    session: { cookies: [S] }\n    expired: { status: [401] }\npolicy: { dir: none }\n`;
     writeFileSync(file, `version: 1\nidentity: { keys: { file: clients.json } }\n${rest}`);

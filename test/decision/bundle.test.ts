@@ -155,8 +155,8 @@ describe('names in data.yaml that name nothing', () => {
   };
 
   it('the default policy names the tools of the demo', async () => {
-    const { settings, settingsFile, settingsLine } = await loadBundle(join(PACKAGE_ROOT, 'policies'), bare);
-    expect(unknownNames(settings, known, settingsFile, settingsLine)).toEqual([]);
+    const { settings, settingsFile } = await loadBundle(join(PACKAGE_ROOT, 'policies'), bare);
+    expect(unknownNames(settings, known, settingsFile.file, settingsFile.lineOf)).toEqual([]);
   });
 
   it.each([
@@ -198,8 +198,8 @@ describe('names in data.yaml that name nothing', () => {
     ],
   ])('%s that is misspelt would be a control that is not there: found with its line', async (_name, from, to, path, message) => {
     folder = policyFolder({ 'data.yaml': (text) => text.replace(from, to) });
-    const { settings, settingsFile, settingsLine } = await loadBundle(folder.dir, bare);
-    const [problem, ...more] = unknownNames(settings, known, settingsFile, settingsLine);
+    const { settings, settingsFile } = await loadBundle(folder.dir, bare);
+    const [problem, ...more] = unknownNames(settings, known, settingsFile.file, settingsFile.lineOf);
     expect(more).toEqual([]);
     expect(problem).toMatchObject({ path: `settings.${path}`, line: expect.any(Number) });
     expect(problem?.message).toContain(message);
