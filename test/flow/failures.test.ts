@@ -229,15 +229,15 @@ describe('backend', () => {
   });
 
   it('R-55: a backend slower than its deadline refuses the call', async () => {
-    await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'timeout_ms: 150') });
+    await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'timeout_ms: 1500') });
     await h.call('stock_list');
-    h.legacy.inject({ latencyMs: 1000 });
+    h.legacy.inject({ latencyMs: 6000 });
     expect(reasons(await h.call('stock_list'))).toEqual(['backend.deadline']);
     h.legacy.inject({ latencyMs: 0 });
   });
 
   it('R-55: failures in a row open the circuit: the backend is left alone', async () => {
-    await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'breaker: { failures: 3, open_seconds: 1 }') });
+    await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'breaker: { failures: 3, open_seconds: 60 }') });
     await h.call('stock_list');
     const session = [...h.legacy.stats().callsBySession.keys()][0] ?? '';
     h.legacy.inject({ failure: 'drop' });
@@ -250,7 +250,7 @@ describe('backend', () => {
   it('R-55: more calls than the backend takes at once wait, more than may wait are refused', async () => {
     await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'max_concurrent: 2\n    max_queued: 3') });
     await h.call('stock_list');
-    h.legacy.inject({ latencyMs: 100 });
+    h.legacy.inject({ latencyMs: 1500 });
     const answers = await Promise.all(Array.from({ length: 10 }, () => h.call('stock_list')));
     const codes = answers.map((a) => reasons(a)[0] ?? 'ok').sort();
     expect(codes).toEqual([...Array(5).fill('backend.overloaded'), ...Array(5).fill('ok')]);

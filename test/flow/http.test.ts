@@ -1,11 +1,6 @@
-// The outer door: what is refused before anybody looks at a tool call.
-
-import { writeFileSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { request } from 'node:http';
 import { connect } from 'node:net';
-import { join } from 'node:path';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Harness, startHarness, until } from '../support/harness.ts';
 
 let h: Harness;
@@ -226,126 +221,6 @@ describe('R-10, R-11: client address', () => {
   });
 });
 
-describe('JWT', () => {
-  let own: Harness | undefined;
-  afterEach(() => own?.close());
-
-  it('R-01: only a token for this issuer, audience, type and algorithm is accepted', async () => {
-    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
-    const other = await generateKeyPair('ES256');
-    const jwks = join(h.stateDir, 'jwks.json');
-    writeFileSync(jwks, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' }] }));
-    own = await startHarness({
-      edit: (yaml) =>
-        yaml.replace(
-          'identity:\n',
-          `identity:\n  jwt:\n    issuer: https://idp.example\n    audience: https://sallyport.example/mcp\n    jwks: { file: ${jwks} }\n    claims: { roles: /realm/roles }\n`,
-        ),
-    });
-    const connector = own;
-    const now = Math.floor(connector.clock.now() / 1000);
-    const good = {
-      sub: 'alice',
-      client_id: 'agent-7',
-      scope: 'stock:write',
-      realm: { roles: ['clerk'] },
-      iss: 'https://idp.example',
-      aud: 'https://sallyport.example/mcp',
-      iat: now - 10,
-      exp: now + 300,
-    };
-    const sign = (claims: object, header: object = {}, key = privateKey) =>
-      new SignJWT({ ...claims } as never)
-        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'k1', ...header })
-        .sign(key);
-    const status = async (token: string) => (await connector.rpc('tools/list', {}, { key: token })).status;
-
-    const token = await sign(good);
-    expect(await status(token)).toBe(200);
-    const answer = await connector.call('stock_list', {}, { key: token });
-    expect(answer.body.result.isError).toBeUndefined();
-    expect((await connector.audit('decision')).at(-1).input.client).toMatchObject({
-      id: 'agent-7',
-      subject: 'alice',
-      issuer: 'https://idp.example',
-      roles: ['clerk'],
-      scopes: ['stock:write'],
-      auth: { method: 'jwt', age_seconds: 10, expires_in_seconds: 300, key: null },
-    });
-
-    expect(await status(await sign({ ...good, aud: 'https://other.example' }))).toBe(401);
-    expect(await status(await sign({ ...good, iss: 'https://evil.example' }))).toBe(401);
-    expect(await status(await sign({ ...good, exp: now - 31 }))).toBe(401);
-    expect(await status(await sign({ ...good, sub: undefined }))).toBe(401);
-    expect(await status(await sign({ ...good, client_id: undefined }))).toBe(401);
-    expect(await status(await sign({ ...good, realm: { roles: [1] } }))).toBe(401);
-    expect(await status(await sign(good, { typ: 'dpop+jwt' }))).toBe(401);
-    expect(await status(await sign(good, {}, other.privateKey))).toBe(401);
-    // R-06: a token bound to a key, without the proof.
-    expect(await status(await sign({ ...good, cnf: { jkt: 'x' } }))).toBe(401);
-    const [, payload] = token.split('.');
-    const none = Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url');
-    expect(await status(`${none}.${payload}.x`)).toBe(401);
-
-    // R-04: a refreshed token keeps the session, since the client is the same.
-    const refreshed = await sign({ ...good, iat: now, exp: now + 600, jti: 'second' });
-    await connector.call('stock_list', {}, { key: refreshed });
-    expect(connector.legacy.stats().logins).toBe(1);
-
-    // A verified token is cached, and still expires.
-    connector.clock.advance(601);
-    expect(await status(token)).toBe(401);
-  });
-});
-
-describe('JWKS from a URL', () => {
-  it('is fetched once for many tokens, a verified token is cached, and a key server that is gone answers 503', async () => {
-    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
-    const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' };
-    let fetches = 0;
-    const keyServer = createServer((_request, response) => {
-      fetches += 1;
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [jwk] }));
-    });
-    await new Promise<void>((resolve) => keyServer.listen(0, '127.0.0.1', resolve));
-    const { port } = keyServer.address() as { port: number };
-    const edit = (yaml: string) =>
-      yaml.replace(
-        'identity:\n',
-        `identity:\n  jwt:\n    issuer: i\n    audience: a\n    jwks: { url: "http://127.0.0.1:${port}/" }\n`,
-      );
-    const own = await startHarness({ edit });
-    const now = Math.floor(own.clock.now() / 1000);
-    const sign = (sub: string, exp: number, nbf = now) =>
-      new SignJWT({ sub, client_id: 'c', roles: ['clerk'], iss: 'i', aud: 'a', exp, nbf })
-        .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: 'k1' })
-        .sign(privateKey);
-    const status = async (token: string) => (await own.rpc('ping', {}, { key: token })).status;
-    try {
-      expect(await Promise.all(['x', 'y', 'z'].map(async (sub) => status(await sign(sub, now + 60))))).toEqual([
-        200, 200, 200,
-      ]);
-      expect(fetches).toBe(1);
-      // Clock skew: thirty seconds either way, not more.
-      expect(await status(await sign('x', now - 29))).toBe(200);
-      expect(await status(await sign('x', now - 31))).toBe(401);
-      expect(await status(await sign('x', now + 60, now + 29))).toBe(200);
-      expect(await status(await sign('x', now + 60, now + 31))).toBe(401);
-    } finally {
-      await own.close();
-    }
-    keyServer.close();
-    keyServer.closeAllConnections();
-    const alone = await startHarness({ edit });
-    const answer = await alone.rpc('ping', {}, { key: await sign('x', now + 60) });
-    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
-    expect((await alone.audit('event')).find((e) => e.event === 'authn_login_fail')).toMatchObject({
-      failure: 'unavailable',
-    });
-    await alone.close();
-  });
-});
-
 describe('health and shutdown', () => {
   it('healthz and readyz need no credential and no known Host', async () => {
     expect((await fetch(at('/healthz'), { headers: { host: 'probe' } })).status).toBe(200);
@@ -355,11 +230,11 @@ describe('health and shutdown', () => {
   it('at shutdown a call in flight finishes, and backend sessions are logged out', async () => {
     const own = await startHarness();
     await own.call('stock_list');
-    own.legacy.inject({ latencyMs: 300 });
+    own.legacy.inject({ latencyMs: 1000 });
     const calls = () => [...own.legacy.stats().callsBySession.values()].reduce((a, b) => a + b, 0);
     const before = calls();
     const inFlight = own.call('stock_list');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(async () => (await own.audit('decision')).length === 2, 'the decision');
     const closing = own.connector.close();
     expect((await inFlight).body.result.isError).toBeUndefined();
     await closing;
