@@ -176,7 +176,10 @@ export async function startConnector({
   const publicUrl = new URL(config.public_url ?? `${listener.url}${MCP_PATH}`);
   const app = createApp({
     ops,
-    readiness: () => [stopping && 'stopping', audit.failure && 'audit'].filter((part) => typeof part === 'string'),
+    readiness: () =>
+      [stopping && 'stopping', audit.failure && 'audit', keysVerifier?.stale && 'clients'].filter(
+        (part) => typeof part === 'string',
+      ),
     hosts: { publicUrl, allowedHosts: config.allowed_hosts, allowedOrigins: config.allowed_origins },
     metadata: {
       resource: publicUrl.href,

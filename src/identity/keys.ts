@@ -12,6 +12,8 @@ export const KEYS_ISSUER = 'urn:sallyport:keys';
 const RELOAD_MS = 1000;
 
 export interface KeysVerifier extends Verifier {
+  /** The file on disk cannot be used at present; the last good list is in force. For /readyz. */
+  readonly stale: boolean;
   close(): void;
 }
 
@@ -26,18 +28,24 @@ export interface KeysOptions {
 export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): KeysVerifier {
   let clients = index(readClientFile(file));
   let stamp = stampOf(file);
+  let stale = false;
   const timer = setInterval(() => {
     const current = stampOf(file);
     if (current === stamp) return;
     stamp = current;
     try {
       clients = index(readClientFile(file));
+      stale = false;
     } catch (thrown) {
+      stale = true;
       onProblem(messageOf(thrown));
     }
   }, RELOAD_MS).unref();
 
   return {
+    get stale() {
+      return stale;
+    },
     async verify(token) {
       const client = clients.get(hashKey(token.reveal()));
       if (!client) return { ok: false, failure: 'unknown_key' };

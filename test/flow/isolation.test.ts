@@ -88,6 +88,14 @@ it('R-05: an API key that is removed from the file stops working without a resta
   writePrivateFile(file, JSON.stringify(records));
   const { until } = await import('../support/harness.ts');
   await until(async () => (await h.rpc('ping', {}, { key: 'agent-a' })).status === 401, 'the key to stop working');
+
+  // A file nobody can read: who was known stays known, and readyz says so.
+  writePrivateFile(file, '{');
+  const ready = () => fetch(new URL('/readyz', h.url)).then((answer) => answer.json() as Promise<{ status: string }>);
+  await until(async () => JSON.stringify(await ready()).includes('clients'), 'readyz to tell');
+  expect((await h.rpc('ping', {}, { key: 'agent-b' })).status).toBe(200);
+  writePrivateFile(file, JSON.stringify(records));
+  await until(async () => (await ready()).status === 'ok', 'readyz to recover');
 });
 
 it('R-40: neither session token, CSRF token, password nor API key shows in results, logs or errors, in any spelling', async () => {
