@@ -17,8 +17,8 @@ export interface Compiled {
 }
 
 /**
- * Builds `<dir>/sallyport`. Without `-O`: OPA 1.22.2 with `-O1` compiles the default policy to a
- * module that answers deny where the interpreter answers allow (measured; found by the shared cases).
+ * Builds `<dir>/sallyport`. Without `-O`: with OPA 1.22.2 an earlier version of the default policy,
+ * compiled with `-O1`, answered deny where the plain module and the interpreter answered allow.
  */
 export async function compile(dir: string, opa: Opa): Promise<Compiled> {
   const work = mkdtempSync(join(tmpdir(), 'sallyport-policy-'));
