@@ -15,6 +15,7 @@ declare module 'vitest' {
 
 const HOW = {
   OPA: 'install Go, or put opa on PATH, or set $OPA',
+  Linux: 'the full-disk test writes to /dev/full, the test of signals below npm needs a POSIX shell',
   'MCP Inspector': 'run: npm ci --prefix tools/inspector',
 };
 
@@ -28,6 +29,7 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   const missing: (keyof typeof HOW)[] = [];
   if (opa === null) missing.push('OPA');
   if (inspector === null) missing.push('MCP Inspector');
+  if (process.platform !== 'linux') missing.push('Linux');
   if (missing.length > 0 && process.env.CI === 'true') {
     throw new Error(`CI must run every test; missing: ${missing.map((name) => `${name} (${HOW[name]})`).join('; ')}`);
   }
