@@ -4,13 +4,15 @@ import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { createAuditEvents } from './audit/events.ts';
+import { createAdminApp } from './admin/app.ts';
+import { createAuditEvents, type Source } from './audit/events.ts';
 import { createAuditLog } from './audit/log.ts';
 import { createOpsLog, type OpsLog } from './audit/ops.ts';
+import type { ClientFields } from './audit/records.ts';
 import { createBackendAdapter } from './backend/adapter.ts';
 import type { BackendPort } from './backend/port.ts';
 import type { Config } from './config/load.ts';
-import { resolveCredentials } from './config/secrets.ts';
+import { resolveCredentials, resolveSecret } from './config/secrets.ts';
 import { type Clock, createSystemClock } from './core/clock.ts';
 import { OperatorError } from './core/errors.ts';
 import type { JsonObject } from './core/json.ts';
@@ -23,21 +25,27 @@ import { refuseUnknownNames, unlistedTools } from './decision/settings-names.ts'
 import type { Tool } from './enforcement/call.ts';
 import { createPipeline } from './enforcement/pipeline.ts';
 import { createApp } from './http/app.ts';
+import { createFailureLimits } from './http/failure-limits.ts';
 import { listen } from './http/listener.ts';
 import { MCP_PATH } from './http/mcp-route.ts';
 import { metadataUrl } from './http/metadata.ts';
+import { parseNetworks } from './identity/address.ts';
+import type { CertificateHeader } from './identity/certificate.ts';
+import type { Client } from './identity/client.ts';
+import { createDpopVerifier } from './identity/dpop.ts';
 import { createJwtVerifier } from './identity/jwt.ts';
 import { createKeysVerifier } from './identity/keys.ts';
+import { createNonces } from './identity/nonces.ts';
 import { createVerifier } from './identity/verifier.ts';
+import { openKeyring } from './keyring/keyring.ts';
+import { createFingerprint, createSealer } from './keyring/sealing.ts';
 import { createEndpoint } from './mcp/endpoint.ts';
 import { createHandles } from './mcp/handles.ts';
 import { createServerFactory } from './mcp/server.ts';
 import { listedTools } from './mcp/tools.ts';
-import { loadKeyring } from './session/keyring.ts';
+import { CONTROL_AGE_MS } from './session/control.ts';
 import { createSessionManager } from './session/manager.ts';
-import { createFingerprint, createSealer } from './session/sealing.ts';
-import { createMemoryFacts } from './store/memory/facts.ts';
-import { createMemorySessions } from './store/memory/sessions.ts';
+import { openStore } from './store/open.ts';
 
 export interface ConnectorOptions {
   config: Config;
@@ -51,6 +59,8 @@ export interface ConnectorOptions {
 export interface Connector {
   /** URL of the MCP endpoint on this machine. */
   readonly url: string;
+  /** URL of the admin listener, when one is configured. */
+  readonly adminUrl: string | undefined;
   readonly policy: Pick<Bundle, 'revision' | 'wasmSha256'>;
   /** Waits until retired backend sessions are logged out and all records are written. */
   settled(): Promise<void>;
@@ -60,6 +70,9 @@ export interface Connector {
 
 export const VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string })
   .version;
+
+/** How often a replica looks for what others have left behind. */
+const SWEEP_MS = 5000;
 
 /** Starts a connector. Rejects with an OperatorError when something must be fixed first. */
 export async function startConnector({
@@ -88,156 +101,256 @@ export async function startConnector({
     entrypoint: ENTRYPOINT,
     budgetMs: config.policy.budget_ms,
   });
-  const keyring = loadKeyring(join(config.state_dir, 'keyring.json'), new Date(clock.now()));
-  const fingerprint = createFingerprint(keyring.fingerprint);
-
   const credentials = new Map(
     Object.entries(config.backends).map(([name, backend]) => [
       name,
       resolveCredentials(backend.credentials, name, env),
     ]),
   );
-  const backends = new Map<string, BackendPort>(
-    Object.entries(config.backends).map(([name, backend]) => [
-      name,
-      createBackendAdapter({ name, config: backend, tools: config.tools, credentials: credentials.get(name) ?? {} }),
-    ]),
-  );
-  const tools = new Map<string, Tool>(
-    Object.entries(config.tools).map(([name, tool]) => [
-      name,
-      {
-        name,
-        backend: tool.backend,
-        effect: tool.effect,
-        audit: tool.audit,
-        validate: compileSchema(closedSchema(tool.arguments as JsonObject)),
-      },
-    ]),
-  );
+  const adminToken = config.admin && resolveSecret(config.admin.token, 'admin.token', env);
 
-  const audit = createAuditLog({
-    file: config.audit.file,
-    durability: config.audit.durability,
-    labels: { id: hostname(), version: VERSION },
-  });
-  const events = createAuditEvents(audit, clock);
-  const facts = createMemoryFacts({
-    clock,
-    clients: config.limits.clients,
-    ttlMs: Math.max(2 * 3_600_000, config.limits.handle_seconds * 1000),
-  });
-  const sessions = createSessionManager({
-    store: createMemorySessions({ sessions: config.limits.clients * Math.max(1, backends.size) }),
-    backends,
-    sealer: createSealer(keyring.sealing, 'session'),
-    fingerprint,
-    clock,
-    events: events.session,
-  });
-
-  const { keys, jwt } = config.identity;
-  const keysVerifier =
-    keys &&
-    createKeysVerifier({
-      file: keys.file,
-      clock,
-      onProblem: (problem) =>
-        ops.error('the client file cannot be used; the last good one stays in force', { problem }),
-    });
-  const verifier = createVerifier({
-    ...(keysVerifier && { keys: keysVerifier }),
-    ...(jwt && { jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, clock }) }),
-  });
-
+  /** What has to be taken down again, the last first; also when the start fails half-way. */
+  const parts: (() => void | Promise<void>)[] = [];
   const closeParts = async () => {
-    keysVerifier?.close();
-    await Promise.all([...backends.values()].map((backend) => backend.close()));
-    await audit.close();
+    for (const close of parts.reverse()) await close();
   };
-  // Listens before the application exists, which must know the port it is reached at.
-  let handle: RequestListener = (_request, response) => void response.writeHead(503).end();
-  let listener: Awaited<ReturnType<typeof listen>>;
   try {
-    listener = await listen((request, response) => handle(request, response), {
+    const keyring = openKeyring({
+      path: config.keyring_file,
+      clock,
+      onProblem: (problem) => ops.error('the keyring cannot be used as it is', { problem }),
+    });
+    parts.push(() => keyring.close());
+    const fingerprint = createFingerprint(keyring.fingerprint);
+
+    const audit = createAuditLog({
+      file: config.audit.file,
+      durability: config.audit.durability,
+      labels: { id: hostname(), version: VERSION },
+    });
+    parts.push(() => audit.close());
+    const events = createAuditEvents(audit, clock);
+
+    const store = await openStore({
+      redis: config.store.redis,
+      clients: config.limits.clients,
+      backends: Object.keys(config.backends).length,
+      // Usage is counted over an hour, and a handle must be remembered as long as it lives.
+      ttlMs: Math.max(2 * 3_600_000, config.limits.handle_seconds * 1000),
+      stateDir: config.state_dir,
+      clock,
+      env,
+      onEpoch: events.storeEpoch,
+      onEviction: () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction'),
+    });
+    parts.push(() => store.close());
+    const { facts, control } = store;
+
+    const backends = new Map<string, BackendPort>(
+      Object.entries(config.backends).map(([name, backend]) => [
+        name,
+        createBackendAdapter({ name, config: backend, tools: config.tools, credentials: credentials.get(name) ?? {} }),
+      ]),
+    );
+    parts.push(async () => void (await Promise.all([...backends.values()].map((backend) => backend.close()))));
+    const tools = new Map<string, Tool>(
+      Object.entries(config.tools).map(([name, tool]) => [
+        name,
+        {
+          name,
+          backend: tool.backend,
+          effect: tool.effect,
+          audit: tool.audit,
+          validate: compileSchema(closedSchema(tool.arguments as JsonObject)),
+        },
+      ]),
+    );
+
+    const sessions = createSessionManager({
+      store: store.sessions,
+      limits: store.limits,
+      control,
+      backends,
+      sealer: createSealer(keyring.sealing, 'session'),
+      fingerprint,
+      clock,
+      events: events.session,
+    });
+    if (!store.sessions.volatile) {
+      const sweep = () => void sessions.sweep().catch(() => {});
+      const timer = setInterval(sweep, SWEEP_MS).unref();
+      parts.push(() => clearInterval(timer));
+    }
+
+    const { keys, jwt } = config.identity;
+    const keysVerifier =
+      keys &&
+      createKeysVerifier({
+        file: keys.file,
+        clock,
+        onProblem: (problem) =>
+          ops.error('the client file cannot be used; the last good one stays in force', { problem }),
+      });
+    if (keysVerifier) parts.push(() => keysVerifier.close());
+    const dpop =
+      jwt &&
+      createDpopVerifier({
+        nonces: createNonces({
+          sealer: createSealer(keyring.sealing, 'nonce'),
+          epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
+          clock,
+          lifetimeMs: config.identity.dpop.nonce_seconds * 1000,
+        }),
+        proofs: store.proofs,
+        clock,
+        algorithms: config.identity.dpop.algorithms,
+        proofSeconds: config.identity.dpop.proof_seconds,
+        skewSeconds: config.identity.dpop.skew_seconds,
+      });
+    const strict = config.identity.sender_constrained === 'required';
+    const verifier = createVerifier({
+      ...(keysVerifier && { keys: keysVerifier }),
+      ...(jwt && { jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, clock }) }),
+      ...(dpop && { dpop }),
+      strict,
+    });
+
+    // Listens before the application exists, which must know the port it is reached at.
+    let handle: RequestListener = (_request, response) => void response.writeHead(503).end();
+    const listener = await listen((request, response) => handle(request, response), {
       ...config.listen,
       requestSeconds: config.limits.request_seconds,
     });
+    let listening = true;
+    const stopListening = async () => {
+      if (listening) await listener.stop(config.limits.shutdown_seconds * 1000);
+      listening = false;
+    };
+    parts.push(stopListening);
+
+    const pipeline = createPipeline({ tools, backends, facts, evaluator, policy: bundle, audit, sessions, clock });
+    /** Calls under way, also those whose client has hung up. */
+    const calls = new Set<Promise<unknown>>();
+
+    let stopping = false;
+    const publicUrl = new URL(config.public_url ?? `${listener.url}${MCP_PATH}`);
+    const limits = createFailureLimits(config.limits.failures_per_minute);
+    const header = certificateHeader(config);
+    const mtls = config.listen.tls !== undefined || header !== undefined;
+    const app = createApp({
+      ops,
+      readiness: async () =>
+        [
+          stopping && 'stopping',
+          audit.failure && 'audit',
+          keysVerifier?.stale && 'clients',
+          keyring.stale && 'keyring',
+          !(await store.ready()) && 'store',
+        ].filter((part) => typeof part === 'string'),
+      hosts: { publicUrl, allowedHosts: config.allowed_hosts, allowedOrigins: config.allowed_origins },
+      metadata: {
+        resource: publicUrl.href,
+        authorizationServers: jwt ? [jwt.issuer] : [],
+        scopes: [...new Set(Object.values(bundle.settings.access.scopes).flat())].sort(),
+        dpop: dpop && { algorithms: dpop.algorithms, required: strict },
+        mtls,
+      },
+      proxyHops: config.proxy_hops,
+      prefixes: config.network_prefix,
+      authenticate: {
+        verifier,
+        metadataUrl: metadataUrl(publicUrl.href),
+        publicUrl: config.public_url,
+        certificates: { header, ca: config.listen.tls?.client_ca_file !== undefined },
+        onFailure({ state }, failure, verification) {
+          const source: Source = { requestId: state.requestId, ...state.address };
+          if (!verification.ok && verification.client) source.client = named(verification.client);
+          const { limited, first } = limits.failed(`source ${source.network}`, clock.now());
+          const alert = failure === 'proof_replayed' ? failure : first ? 'too_many' : undefined;
+          events.authenticationFailed(source, failure, alert);
+          return limited;
+        },
+      },
+      body: { bytes: config.limits.body_bytes, nesting: config.limits.nesting },
+      endpoint: createEndpoint({
+        handles: createHandles({
+          sealer: createSealer(keyring.sealing, 'handle'),
+          facts,
+          control,
+          clock,
+          lifetimeMs: config.limits.handle_seconds * 1000,
+        }),
+        createServer: createServerFactory({
+          version: VERSION,
+          tools: listedTools(config.tools),
+          pipeline: (call) => {
+            const running = pipeline(call).finally(() => calls.delete(running));
+            calls.add(running);
+            return running;
+          },
+        }),
+        onUnknownHandle({ client, ...scope }) {
+          // By client and source: a guesser with the same client id elsewhere does not slow this one down.
+          const { limited, first } = limits.failed(`handle ${client.ref} ${scope.network}`, clock.now());
+          events.unknownHandle({ ...scope, client: named(client) }, first ? 'too_many' : undefined);
+          return limited;
+        },
+      }),
+    });
+    handle = app.callback();
+
+    const admin =
+      config.admin &&
+      adminToken &&
+      (await listen(
+        createAdminApp({
+          token: adminToken,
+          async revoke(selector, cause, ip) {
+            const ended = await sessions.revokeAll(selector, cause);
+            events.revoked(selector, ended, ip);
+            return ended;
+          },
+          onRefused: events.adminRefused,
+        }).callback(),
+        { ...config.admin, requestSeconds: 60 },
+      ));
+    if (admin) parts.push(() => admin.stop(0));
+    await events.lifecycle('sys_startup', {
+      revision: bundle.revision,
+      wasm_sha256: bundle.wasmSha256,
+      url: listener.url,
+    });
+
+    return {
+      url: `${listener.url}${MCP_PATH}`,
+      adminUrl: admin?.url,
+      policy: bundle,
+      async settled() {
+        await sessions.settled();
+        await audit.flushed();
+      },
+      async close() {
+        stopping = true;
+        await stopListening();
+        const closing = sessions.close();
+        await Promise.allSettled(calls);
+        await closing;
+        await events.lifecycle('sys_shutdown', {});
+        await closeParts();
+      },
+    };
   } catch (thrown) {
     await closeParts();
     throw thrown;
   }
-
-  const pipeline = createPipeline({ tools, backends, facts, evaluator, policy: bundle, audit, sessions, clock });
-  /** Calls under way, also those whose client has hung up. */
-  const calls = new Set<Promise<unknown>>();
-
-  let stopping = false;
-  const publicUrl = new URL(config.public_url ?? `${listener.url}${MCP_PATH}`);
-  const app = createApp({
-    ops,
-    readiness: () =>
-      [stopping && 'stopping', audit.failure && 'audit', keysVerifier?.stale && 'clients'].filter(
-        (part) => typeof part === 'string',
-      ),
-    hosts: { publicUrl, allowedHosts: config.allowed_hosts, allowedOrigins: config.allowed_origins },
-    metadata: {
-      resource: publicUrl.href,
-      authorizationServers: jwt ? [jwt.issuer] : [],
-      scopes: [...new Set(Object.values(bundle.settings.access.scopes).flat())].sort(),
-    },
-    proxyHops: config.proxy_hops,
-    prefixes: config.network_prefix,
-    authenticate: {
-      verifier,
-      metadataUrl: metadataUrl(publicUrl.href),
-      onFailure: ({ state }, failure) => events.authenticationFailed(state.requestId, state.address.ip, failure),
-    },
-    body: { bytes: config.limits.body_bytes, nesting: config.limits.nesting },
-    endpoint: createEndpoint({
-      handles: createHandles({
-        sealer: createSealer(keyring.sealing, 'handle'),
-        facts,
-        clock,
-        lifetimeMs: config.limits.handle_seconds * 1000,
-      }),
-      createServer: createServerFactory({
-        version: VERSION,
-        tools: listedTools(config.tools),
-        pipeline: (call) => {
-          const running = pipeline(call).finally(() => calls.delete(running));
-          calls.add(running);
-          return running;
-        },
-      }),
-      onUnknownHandle: ({ requestId, ip, client }) => events.unknownHandle(requestId, ip, client.id),
-    }),
-  });
-  handle = app.callback();
-  await events.lifecycle('sys_startup', {
-    revision: bundle.revision,
-    wasm_sha256: bundle.wasmSha256,
-    url: listener.url,
-  });
-
-  return {
-    url: `${listener.url}${MCP_PATH}`,
-    policy: bundle,
-    async settled() {
-      await sessions.settled();
-      await audit.flushed();
-    },
-    async close() {
-      stopping = true;
-      await listener.stop(config.limits.shutdown_seconds * 1000);
-      const closing = sessions.close();
-      await Promise.allSettled(calls);
-      await closing;
-      await events.lifecycle('sys_shutdown', {});
-      await closeParts();
-    },
-  };
 }
+
+function certificateHeader({ identity: { mtls } }: Config): CertificateHeader | undefined {
+  const proxies = mtls && parseNetworks(mtls.proxies);
+  return proxies && { header: mtls.header.toLowerCase(), format: mtls.format, proxies };
+}
+
+const named = ({ id, subject, issuer }: Client): ClientFields => ({ id, subject, issuer });
 
 /** Made private when it is made; a folder that was there before is somebody's, and not changed. */
 function preparePrivateFolder(dir: string): void {

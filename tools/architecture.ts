@@ -9,20 +9,23 @@ import type { Problem } from './problems.ts';
 /** What each part of src/ may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
-  identity: ['core'],
+  identity: ['core', 'keyring'],
+  keyring: ['core'],
   config: ['core'],
   decision: ['core', 'identity'],
-  facts: ['core', 'decision'],
+  facts: ['core', 'decision', 'session'],
   backend: ['core', 'config', 'decision'],
-  session: ['core', 'decision', 'backend'],
-  store: ['core', 'facts', 'session'],
+  session: ['core', 'decision', 'backend', 'keyring'],
+  store: ['core', 'config', 'facts', 'identity', 'session'],
   audit: ['core', 'decision', 'session'],
+  admin: ['core', 'session'],
   enforcement: ['core', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
-  mcp: ['core', 'config', 'enforcement', 'facts', 'identity', 'session'],
+  mcp: ['core', 'config', 'enforcement', 'facts', 'identity', 'keyring', 'session'],
   http: ['core', 'audit', 'identity', 'mcp'],
   demo: ['core', 'config', 'identity'],
   connector: [
     'core',
+    'admin',
     'audit',
     'backend',
     'config',
@@ -31,11 +34,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'facts',
     'http',
     'identity',
+    'keyring',
     'mcp',
     'session',
     'store',
   ],
-  cli: ['core', 'config', 'connector', 'decision', 'demo', 'identity'],
+  cli: ['core', 'config', 'connector', 'decision', 'demo', 'http', 'identity', 'keyring'],
   main: ['core', 'cli'],
 };
 
@@ -51,9 +55,10 @@ const HOMES: Record<string, RegExp> = {
   commander: /^(cli\/|main\.ts$)/,
   htmlparser2: /^backend\/html\.ts$/,
   'ipaddr.js': /^identity\/address\.ts$/,
-  jose: /^identity\/jwt\.ts$/,
+  '@keyv/redis': /^store\/redis\/connection\.ts$/,
+  jose: /^identity\/(jwt|dpop)\.ts$/,
   keyv: /^store\//,
-  koa: /^http\//,
+  koa: /^(http|admin)\//,
   'tough-cookie': /^backend\/jar\.ts$/,
   'triple-beam': /^audit\//,
   undici: /^backend\/http\.ts$/,
@@ -61,7 +66,7 @@ const HOMES: Record<string, RegExp> = {
   'winston-transport': /^audit\//,
   yaml: /^core\/yaml\.ts$/,
   // The schema language is used where a shape is declared, and nowhere on the way of a call.
-  zod: /^(config\/|decision\/|core\/yaml\.ts$|identity\/client-file\.ts$|session\/keyring\.ts$)/,
+  zod: /^(admin\/|config\/|decision\/|core\/yaml\.ts$|identity\/client-file\.ts$|keyring\/keyring\.ts$)/,
 };
 
 const LONGEST_FILE = 350;

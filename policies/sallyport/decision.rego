@@ -60,6 +60,6 @@ reasons := denials if {
 	count(rotations) > 0
 } else := access.allow
 
-obligations := access.masks if count(findings) == 0
+obligations := access.masks | lifetime.limits if count(findings) == 0
 
-else := access.masks | {obligation | some obligation in findings[_].obligations}
+else := (access.masks | lifetime.limits) | {obligation | some obligation in findings[_].obligations}

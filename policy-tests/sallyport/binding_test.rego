@@ -82,13 +82,30 @@ test_two_networks_inside_the_window_are_refused if {
 	fixtures.grades(findings) == {"deny"}
 }
 
+dual := {
+	"client": {"ip": "2001:db8::7", "network": "2001:db8::/64"},
+	"usage": {"networks": [
+		{"network": "2001:db8::/64", "calls": 1, "last_seen_seconds": 0},
+		{"network": "10.1.2.0/24", "calls": 41, "last_seen_seconds": 1},
+	]},
+}
+
 test_dual_stack_is_one_place if {
-	call := fixtures.changed({
-		"client": {"ip": "2001:db8::7", "network": "2001:db8::/64"},
-		"usage": {"networks": [
-			{"network": "2001:db8::/64", "calls": 1, "last_seen_seconds": 0},
-			{"network": "10.1.2.0/24", "calls": 41, "last_seen_seconds": 1},
-		]},
-	})
+	bound := {"session": {"bound": {"ipv6": {"ip": "2001:db8::7", "network": "2001:db8::/64"}}}}
+	call := fixtures.changed(object.union(dual, bound))
 	count(binding.findings) == 0 with input as call with data.settings as fixtures.settings
+}
+
+test_other_family_for_the_first_time_rotates if {
+	call := fixtures.changed(dual)
+	findings := binding.findings with input as call with data.settings as fixtures.settings
+	fixtures.codes(findings) == {"binding.network_added"}
+	fixtures.grades(findings) == {"rotate"}
+}
+
+test_other_network_of_a_bound_family_is_a_change if {
+	bound := {"session": {"bound": {"ipv6": {"ip": "2001:db8:9::7", "network": "2001:db8:9::/64"}}}}
+	call := fixtures.changed(object.union(dual, bound))
+	findings := binding.findings with input as call with data.settings as fixtures.settings
+	fixtures.codes(findings) == {"binding.network_changed"}
 }

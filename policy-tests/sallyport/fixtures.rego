@@ -14,13 +14,14 @@ call := {
 	"session": {
 		"id": "5f0c", "generation": 3, "token_age_seconds": 10, "age_seconds": 50, "idle_seconds": 5, "token_uses": 4,
 		"bound": {
-			"client_id": "agent-7", "subject": "alice",
-			"ip": "10.1.2.3", "network": "10.1.2.0/24", "key": null,
+			"client_id": "agent-7", "subject": "alice", "key": null,
+			"ipv4": {"ip": "10.1.2.3", "network": "10.1.2.0/24"}, "ipv6": null,
 		},
 	},
 	"usage": {
 		"calls_1m": 3, "calls_1h": 41, "denials_1h": 0, "in_flight": 1, "seconds_since_last_call": 5,
 		"networks": [{"network": "10.1.2.0/24", "calls": 41, "last_seen_seconds": 5}],
+		"forgotten": false,
 	},
 	"replay": {"source": "rpc_id", "seen": false, "first_seen_seconds": null, "same_network": null},
 }
@@ -34,7 +35,7 @@ settings := {
 		"masks": {"stock_list": {"pointers": ["/price"], "except_roles": ["manager"]}},
 	},
 	"binding": {
-		"client": "deny", "key": "deny", "ip": "allow", "network": "rotate",
+		"client": "deny", "key": "deny", "ip": "allow", "network": "rotate", "network_added": "rotate",
 		"concurrent_networks": "deny", "overlap_seconds": 120,
 	},
 	"lifetime": {
@@ -42,8 +43,11 @@ settings := {
 		"token_uses": {"limit": 500, "grade": "rotate"},
 		"idle": {"limit_seconds": 900, "grade": "rotate"},
 		"absolute": {"limit_seconds": 28800, "grade": "deny"},
+		"sessions_per_client": 100,
 	},
-	"replay": {"seen": "deny", "revoke_on_other_network": true, "require_source_for": ["destructive"]},
+	"replay": {
+		"seen": "deny", "history_lost": "rotate", "revoke_on_other_network": true, "require_source_for": ["destructive"],
+	},
 	"usage": {"calls_per_minute": 60, "calls_per_hour": 600, "in_flight": 8, "denials_per_hour": 20},
 	"backends": {},
 	"tools": {},

@@ -38,3 +38,10 @@ test_without_a_session_nothing_is_limited if {
 	call := object.union(json.remove(fixtures.call, ["/session"]), {"session": null})
 	count(lifetime.findings) == 0 with input as call with data.settings as fixtures.settings
 }
+
+test_a_call_that_opens_a_session_carries_the_limit if {
+	call := object.union(json.remove(fixtures.call, ["/session"]), {"session": null})
+	limits := lifetime.limits with input as call with data.settings as fixtures.settings
+	limits == {{"type": "limit_sessions", "limit": 100}}
+	count(lifetime.limits) == 0 with input as fixtures.call with data.settings as fixtures.settings
+}

@@ -26,6 +26,12 @@ test_second_use_elsewhere_ends_the_session if {
 	{"type": "revoke_session"} in obligations
 }
 
+test_lost_history_rotates if {
+	findings := found({"usage": {"forgotten": true}})
+	fixtures.codes(findings) == {"replay.history_lost"}
+	fixtures.grades(findings) == {"rotate"}
+}
+
 test_destructive_call_needs_a_source if {
 	fixtures.codes(found({"tool": {"effect": "destructive"}, "replay": {"source": null}})) == {"replay.source_missing"}
 }

@@ -1,40 +1,64 @@
 // What is worth a record besides calls: refused credentials and handles, and what happens to sessions.
 // Event names follow the OWASP logging vocabulary where it has one (R-62).
 import type { Clock } from '../core/clock.ts';
+import type { Selector } from '../session/control.ts';
 import type { SessionEvents } from '../session/events.ts';
 import type { AuditLog } from './log.ts';
-import type { EventRecord } from './records.ts';
-import { createThrottle } from './throttle.ts';
+import type { ClientFields, EventRecord } from './records.ts';
+import { createOncePerMinute, createThrottle } from './throttle.ts';
+
+/** Who asked, as far as it is known. */
+export interface Source {
+  requestId: string;
+  ip: string;
+  network: string;
+  client?: ClientFields | undefined;
+}
 
 export interface AuditEvents {
   session: SessionEvents;
-  authenticationFailed(requestId: string, ip: string, failure: string): void;
-  unknownHandle(requestId: string, ip: string, client: string): void;
+  /** `alert`: there were too many from there, or a proof was used twice. */
+  authenticationFailed(source: Source, failure: string, alert: 'proof_replayed' | 'too_many' | undefined): void;
+  unknownHandle(source: Source, alert: 'too_many' | undefined): void;
   lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string>): Promise<void>;
+  revoked(selector: Selector, ended: number, requestedBy: string): void;
+  adminRefused(ip: string): void;
+  storeEpoch(epoch: string, lost: boolean): void;
 }
 
 const REFUSALS_PER_SECOND = 20;
 
 export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
   const throttle = createThrottle(REFUSALS_PER_SECOND);
+  const once = createOncePerMinute();
+  const timestamp = () => new Date(clock.now()).toISOString();
   const write = (event: string, fields: Omit<EventRecord, 'type' | 'event' | 'timestamp'>) =>
-    audit.event({ type: 'event', event, timestamp: new Date(clock.now()).toISOString(), ...fields });
+    audit.event({ type: 'event', event, timestamp: timestamp(), ...fields });
   const writeBounded = (event: string, fields: Record<string, string>) => {
     const suppressed = throttle.admit(clock.now());
     if (suppressed !== undefined) void write(event, { ...fields, ...(suppressed > 0 && { suppressed }) });
+  };
+  /** One alert a minute for the same thing from the same place, however often it happens. */
+  const alert = (reason: string, severity: 'medium' | 'high', source: Partial<Source>) => {
+    const { requestId = null, ip = null, network = null, client = null } = source;
+    if (!once.admit(JSON.stringify([reason, network, client]), clock.now())) return;
+    const about = { req_id: requestId, requested_by: ip, client };
+    audit
+      .alert({ type: 'alert', timestamp: timestamp(), decision_id: null, ...about, severity, reasons: [reason] })
+      .catch(() => {});
   };
 
   return {
     session(event) {
       if (event.type === 'login_failed')
         return void write('backend_login_fail', { backend: event.backend, detail: event.detail });
-      const { record, cause } = event;
+      const { record } = event;
       const fields = {
         backend: record.backend,
         session: record.fingerprint,
         generation: record.generation,
         token: record.tokenFingerprint,
-        cause,
+        cause: event.type === 'session_unopenable' ? 'its key is gone, or somebody has changed it' : event.cause,
       };
       if (event.type !== 'session_ended') return void write(event.type, fields);
       // R-25: a session that is not proven dead is a risk somebody must know of.
@@ -45,10 +69,29 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
         drained: event.drained,
       });
     },
-    authenticationFailed: (req_id, requested_by, failure) =>
-      writeBounded('authn_login_fail', { req_id, requested_by, failure }),
-    unknownHandle: (req_id, requested_by, client) =>
-      writeBounded('session_use_fail', { req_id, requested_by, client, failure: 'unknown_handle' }),
+
+    authenticationFailed(source, failure, alerting) {
+      const { requestId: req_id, ip: requested_by, client } = source;
+      const event = failure === 'proof_replayed' ? 'authn_token_reuse' : 'authn_login_fail';
+      writeBounded(event, { req_id, requested_by, failure, ...(client && { client: client.id }) });
+      if (alerting === 'proof_replayed') alert('authn.proof_replayed', 'high', source);
+      if (alerting === 'too_many') alert('authn.too_many_failures', 'medium', source);
+    },
+
+    unknownHandle(source, alerting) {
+      const { requestId: req_id, ip: requested_by, client } = source;
+      writeBounded('session_use_fail', { req_id, requested_by, client: client?.id ?? '', failure: 'unknown_handle' });
+      if (alerting) alert('handle.too_many_unknown', 'medium', source);
+    },
+
     lifecycle: (event, fields) => write(event, fields),
+    revoked: (selector, ended, requested_by) =>
+      void write('session_revocation', { selector: JSON.stringify(selector), ended, requested_by }),
+    adminRefused: (requested_by) => writeBounded('authn_login_fail', { requested_by, failure: 'admin' }),
+
+    storeEpoch(epoch, lost) {
+      void write('store_epoch', { epoch, lost });
+      if (lost) alert('store.history_lost', 'high', {});
+    },
   };
 }

@@ -41,11 +41,16 @@ export interface OutcomeRecord extends Common {
   detail?: string;
 }
 
-export interface AlertRecord extends Common {
+/** Something a person should see. Without a decision when it happened before, or apart from, a call. */
+export interface AlertRecord {
   type: 'alert';
+  timestamp: string;
+  decision_id: string | null;
+  req_id: string | null;
+  requested_by: string | null;
   severity: 'low' | 'medium' | 'high';
   reasons: string[];
-  client: ClientFields;
+  client: ClientFields | null;
 }
 
 /** Anything else an auditor wants to see: refused credentials and handles, sessions, start and stop. */

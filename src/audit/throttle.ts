@@ -25,3 +25,25 @@ export function createThrottle(perSecond: number): Throttle {
     },
   };
 }
+
+export interface OncePerMinute {
+  /** True for the first of a kind in a minute. */
+  admit(kind: string, now: number): boolean;
+}
+
+const KINDS = 1000;
+
+/** Deduplicates alerts: somebody reads them. Noise of many kinds makes it forget, never hold back. */
+export function createOncePerMinute(): OncePerMinute {
+  const last = new Map<string, number>();
+  return {
+    admit(kind, now) {
+      const before = last.get(kind);
+      if (before !== undefined && now - before < 60_000) return false;
+      last.delete(kind);
+      if (last.size >= KINDS) last.delete(last.keys().next().value as string);
+      last.set(kind, now);
+      return true;
+    },
+  };
+}

@@ -70,7 +70,10 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
     name,
     drainMs: config.drain_ms,
 
-    login: () => login(http, config, credentials),
+    // Each step may first wait for its turn.
+    loginLimitMs: config.login.length * config.timeout_ms,
+
+    login: (checkpoint) => login(http, config, credentials, checkpoint),
 
     async call(toolName, args, secret, signal) {
       const tool = tools[toolName];

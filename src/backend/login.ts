@@ -2,44 +2,53 @@
 import type { BackendConfig, Extraction, LoginStep } from '../config/backend-schema.ts';
 import { atPointer, type Json } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
+import type { RefusalCode } from '../decision/refusal-codes.ts';
 import { leadsTo } from './expiry.ts';
 import { formFields } from './html.ts';
 import type { BackendHttp, BackendResponse } from './http.ts';
 import { createJar, type Jar } from './jar.ts';
-import type { LoginResult } from './port.ts';
+import type { Checkpoint, LoginResult, TokenSecret } from './port.ts';
 import { buildRequest, UnbuildableError } from './request.ts';
 
 export async function login(
   http: BackendHttp,
   config: BackendConfig,
   credentials: Record<string, Secret>,
+  checkpoint: Checkpoint,
 ): Promise<LoginResult> {
   const jar = createJar();
   const values = new Map<string, string>(
     Object.entries(credentials).map(([name, secret]) => [`credentials.${name}`, secret.reveal()]),
   );
+  const token = (): TokenSecret =>
+    new Secret({
+      cookies: jar.keep(config.session.cookies),
+      values: Object.fromEntries(config.session.values.map((name) => [name, values.get(name) ?? ''])),
+    });
+  const partial = () => (config.session.cookies.some((name) => jar.value(name) !== undefined) ? token() : undefined);
+  const fail = (code: RefusalCode, detail: string): LoginResult => ({ ok: false, code, detail, partial: partial() });
+
+  let recorded: string | undefined;
   for (const [i, step] of config.login.entries()) {
     const failure = await walk(step, http, jar, values);
     if (failure)
-      return {
-        ok: false,
-        code: failure.code,
-        detail: `login step ${i + 1} (${step.request.method} ${step.request.path}): ${failure.detail}`,
-      };
+      return fail(failure.code, `login step ${i + 1} (${step.request.method} ${step.request.path}): ${failure.detail}`);
+    const cookies = config.session.cookies.map((name) => jar.value(name)).join();
+    const soFar = cookies === recorded ? undefined : partial();
+    recorded = cookies;
+    if (!soFar) continue;
+    try {
+      await checkpoint(soFar);
+    } catch {
+      return fail('session.unavailable', `the token of login step ${i + 1} could not be recorded`);
+    }
   }
   const missing = config.session.cookies.find((name) => jar.value(name) === undefined);
-  if (missing !== undefined)
-    return { ok: false, code: 'session.login_failed', detail: `no cookie ${missing} after the login` };
-  return {
-    ok: true,
-    token: new Secret({
-      cookies: jar.keep(config.session.cookies),
-      values: Object.fromEntries(config.session.values.map((name) => [name, values.get(name) ?? ''])),
-    }),
-  };
+  if (missing !== undefined) return fail('session.login_failed', `no cookie ${missing} after the login`);
+  return { ok: true, token: token() };
 }
 
-type Failure = Omit<Extract<LoginResult, { ok: false }>, 'ok'>;
+type Failure = Omit<Extract<LoginResult, { ok: false }>, 'ok' | 'partial'>;
 
 async function walk(
   step: LoginStep,

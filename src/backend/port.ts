@@ -13,7 +13,13 @@ export interface BackendToken {
 
 export type TokenSecret = Secret<BackendToken>;
 
-export type LoginResult = { ok: true; token: TokenSecret } | { ok: false; code: RefusalCode; detail: string };
+/** `partial`: what the backend had given before the login failed; it may be a session all the same. */
+export type LoginResult =
+  | { ok: true; token: TokenSecret }
+  | { ok: false; code: RefusalCode; detail: string; partial?: TokenSecret | undefined };
+
+/** Told of what a login has so far, after each step that gave a session cookie. Rejects: the login stops. */
+export type Checkpoint = (token: TokenSecret) => Promise<void>;
 
 /** `dead`: a probe shows the session no longer works. `residual`: it may still work (R-25). */
 export type LogoutResult = 'dead' | 'residual';
@@ -28,7 +34,9 @@ export type CallResult =
 export interface BackendPort {
   readonly name: string;
   readonly drainMs: number;
-  login(): Promise<LoginResult>;
+  /** The longest a login can take. */
+  readonly loginLimitMs: number;
+  login(checkpoint: Checkpoint): Promise<LoginResult>;
   logout(token: TokenSecret): Promise<LogoutResult>;
   call(tool: string, args: JsonObject, token: TokenSecret, signal: AbortSignal): Promise<CallResult>;
   close(): Promise<void>;

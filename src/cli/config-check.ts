@@ -7,7 +7,9 @@ import { messageOf, OperatorError } from '../core/errors.ts';
 import { formatProblem, type Problem } from '../core/yaml.ts';
 import { readSettings } from '../decision/bundle.ts';
 import { refuseUnknownNames } from '../decision/settings-names.ts';
+import { readTls } from '../http/listener.ts';
 import { readClientFile } from '../identity/client-file.ts';
+import { readKeyring } from '../keyring/keyring.ts';
 import { print, printJson } from './output.ts';
 
 export function configCheck(file: string, { json = false }: { json?: boolean }): void {
@@ -39,6 +41,17 @@ function secretProblems(file: string, config: Config): Problem[] {
     ],
   );
   const { keys, jwt } = config.identity;
+  const { redis } = config.store;
+  for (const [path, ref] of [
+    ['store.redis.username', redis?.username],
+    ['store.redis.password', redis?.password],
+    ['admin.token', config.admin?.token],
+  ] as const) {
+    if (ref) checks.push([path, () => resolveSecret(ref, 'credential')]);
+  }
+  if (existsSync(config.keyring_file)) checks.push(['keyring_file', () => readKeyring(config.keyring_file)]);
+  const { tls } = config.listen;
+  if (tls) checks.push(['listen.tls', () => readTls(tls)]);
   if (keys) checks.push(['identity.keys.file', () => readClientFile(keys.file)]);
   if (jwt && 'file' in jwt.jwks) {
     const { file: jwks } = jwt.jwks;

@@ -3,9 +3,11 @@ import { Command } from 'commander';
 import { VERSION } from '../connector.ts';
 import { clientAdd } from './client-add.ts';
 import { configCheck } from './config-check.ts';
+import { keysAdd, keysRetire, keysStatus } from './keys.ts';
 import { policyBuild } from './policy-build.ts';
 import { policyCheck } from './policy-check.ts';
 import { policyTest } from './policy-test.ts';
+import { revoke } from './revoke.ts';
 import { serve } from './serve.ts';
 
 const EXIT_CODES = `
@@ -27,8 +29,35 @@ export function createProgram(): Command {
     .description('run the connector; without --config, a demo with an embedded legacy application')
     .option('-c, --config <file>', 'connector.yaml to run')
     .option('-p, --port <port>', 'port to listen on instead of the configured one (also: PORT)')
+    .option('--allow-debugging', 'start although an inspector, TLS key log or debug output is turned on')
     .option('--json', 'print where it listens as one line of JSON')
     .action(serve);
+
+  program
+    .command('revoke')
+    .description('end sessions on every replica, through the admin listener of one of them')
+    .option('-u, --url <url>', 'admin listener', 'http://127.0.0.1:8788')
+    .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)')
+    .option('--session <fingerprint>', 'one session, by the fingerprint the decision log shows')
+    .option('--client <id>', 'all sessions of a client id')
+    .option('--subject <subject>', 'all sessions of a user')
+    .option('--backend <name>', 'all sessions with a backend')
+    .option('--all', 'all sessions')
+    .option('--json', 'print the result as JSON')
+    .action(revoke);
+
+  const keys = program.command('keys').description('rotate the keys that seal sessions and handles');
+  const ring = (name: string, description: string) =>
+    keys
+      .command(name)
+      .description(description)
+      .requiredOption('-f, --file <file>', 'keyring (keyring_file, or keyring.json in state_dir)')
+      .option('--json', 'print the result as JSON');
+  ring('add', 'add a key: it opens at once and seals after a delay')
+    .option('--delay-seconds <seconds>', 'until every replica knows the key', '30')
+    .action(keysAdd);
+  ring('retire', 'remove a key that no longer seals; what it sealed ends').argument('<id>').action(keysRetire);
+  ring('status', 'list the keys, never their values').action(keysStatus);
 
   const config = program.command('config').description('look at a configuration');
   config

@@ -3,18 +3,22 @@ import { relative, resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/load.ts';
 import { type Connector, startConnector, VERSION } from '../connector.ts';
 import { OperatorError } from '../core/errors.ts';
+import { closeDebuggingDoors, refuseDebugging } from '../core/hardening.ts';
 import { type Demo, prepareDemo } from '../demo/start.ts';
 import { paint, print, printJson, progress } from './output.ts';
 
 export interface ServeOptions {
   config?: string;
   port?: string;
+  allowDebugging?: boolean;
   json?: boolean;
 }
 
 const STATE_DIR = '.sallyport';
 
 export async function serve(options: ServeOptions): Promise<void> {
+  closeDebuggingDoors(() => progress('SIGUSR1 is ignored: no inspector opens'));
+  if (!options.allowDebugging) refuseDebugging();
   const port = portOf(options.port ?? process.env.PORT);
   const demo = options.config === undefined ? await prepareDemo({ stateDir: resolve(STATE_DIR) }) : undefined;
   let connector: Connector;
@@ -62,6 +66,7 @@ function announce(connector: Connector, config: Config, demo: Demo | undefined, 
   if (json) {
     printJson({
       url: connector.url,
+      ...(connector.adminUrl !== undefined && { admin_url: connector.adminUrl }),
       policy_revision: connector.policy.revision,
       wasm_sha256: connector.policy.wasmSha256,
       decision_log: config.audit.file,
@@ -73,6 +78,7 @@ function announce(connector: Connector, config: Config, demo: Demo | undefined, 
   print(`${paint('bold', `Sallyport ${VERSION}`)} is ready`);
   print();
   row('MCP endpoint', paint('cyan', connector.url));
+  if (connector.adminUrl !== undefined) row('admin', connector.adminUrl);
   if (demo) row('legacy system', `${demo.legacy.url} (embedded demo)`);
   row('policy', `${show(config.policy.dir)}  revision ${connector.policy.revision}`);
   row('decision log', show(config.audit.file));

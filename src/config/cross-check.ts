@@ -13,6 +13,7 @@ export interface PathProblem {
 export function crossCheck(config: ConnectorFile): PathProblem[] {
   return [
     ...checkListen(config),
+    ...checkIdentity(config),
     ...Object.entries(config.backends).flatMap(([name, backend]) => checkBackend(name, backend)),
     ...Object.entries(config.tools).flatMap(([name, tool]) => checkTool(name, tool, config)),
   ];
@@ -30,6 +31,25 @@ function checkListen({ listen, public_url, allowed_hosts }: ConnectorFile): Path
     },
   ];
 }
+
+function checkIdentity({ identity }: ConnectorFile): PathProblem[] {
+  const problems: PathProblem[] = [];
+  if (identity.sender_constrained === 'required' && !identity.jwt) {
+    problems.push({
+      path: ['identity', 'sender_constrained'],
+      message: 'API keys are bound to nobody: "required" needs identity.jwt',
+    });
+  }
+  identity.mtls?.proxies.forEach((network, i) => {
+    if (!isNetwork(network))
+      problems.push({ path: ['identity', 'mtls', 'proxies', i], message: 'not a network, such as 10.0.0.0/8' });
+  });
+  return problems;
+}
+
+/** Enough to catch a slip; the exact reading is identity/address.ts. */
+const isNetwork = (text: string): boolean =>
+  /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\/\d{1,3}$/.test(text);
 
 function checkBackend(name: string, backend: ConnectorFile['backends'][string]): PathProblem[] {
   const at = ['backends', name];

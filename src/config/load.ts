@@ -5,10 +5,11 @@ import { dirname, join, resolve } from 'node:path';
 import { OperatorError } from '../core/errors.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
 import { formatProblem, type Problem, parseYaml } from '../core/yaml.ts';
+import type { SecretRef } from './backend-schema.ts';
 import { crossCheck } from './cross-check.ts';
 import { type ConnectorFile, connectorSchema } from './schema.ts';
 
-export type Config = ConnectorFile & { policy: { dir: string }; audit: { file: string } };
+export type Config = ConnectorFile & { policy: { dir: string }; audit: { file: string }; keyring_file: string };
 export type ConfigResult = { ok: true; config: Config } | { ok: false; problems: Problem[] };
 
 export interface ConfigSource {
@@ -46,9 +47,35 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
   const at = (path: string) => resolve(baseDir, path);
   const stateDir = at(config.state_dir);
   const { keys, jwt } = config.identity;
+  const { tls } = config.listen;
+  const { redis } = config.store;
+  const secret = <T extends SecretRef | undefined>(ref: T): T =>
+    (ref && 'file' in ref ? { file: at(ref.file) } : ref) as T;
   return {
     ...config,
     state_dir: stateDir,
+    keyring_file: config.keyring_file === undefined ? join(stateDir, 'keyring.json') : at(config.keyring_file),
+    listen: {
+      ...config.listen,
+      ...(tls && {
+        tls: {
+          cert_file: at(tls.cert_file),
+          key_file: at(tls.key_file),
+          ...(tls.client_ca_file !== undefined && { client_ca_file: at(tls.client_ca_file) }),
+        },
+      }),
+    },
+    ...(config.admin && { admin: { ...config.admin, token: secret(config.admin.token) } }),
+    store: {
+      ...(redis && {
+        redis: {
+          ...redis,
+          username: secret(redis.username),
+          password: secret(redis.password),
+          ca_file: redis.ca_file === undefined ? undefined : at(redis.ca_file),
+        },
+      }),
+    },
     policy: {
       ...config.policy,
       dir: config.policy.dir === undefined ? join(PACKAGE_ROOT, 'policies') : at(config.policy.dir),
@@ -58,6 +85,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
       file: config.audit.file === undefined ? join(stateDir, 'decisions.jsonl') : at(config.audit.file),
     },
     identity: {
+      ...config.identity,
       ...(keys && { keys: { file: at(keys.file) } }),
       ...(jwt && { jwt: { ...jwt, jwks: 'file' in jwt.jwks ? { file: at(jwt.jwks.file) } : jwt.jwks } }),
     },
@@ -67,12 +95,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
         {
           ...backend,
           ...(backend.ca_file !== undefined && { ca_file: at(backend.ca_file) }),
-          credentials: Object.fromEntries(
-            Object.entries(backend.credentials).map(([key, ref]) => [
-              key,
-              'file' in ref ? { file: at(ref.file) } : ref,
-            ]),
-          ),
+          credentials: Object.fromEntries(Object.entries(backend.credentials).map(([key, ref]) => [key, secret(ref)])),
         },
       ]),
     ),

@@ -1,7 +1,8 @@
 // The one schema of connector.yaml. Strict everywhere; published for editors as
 // docs/connector.schema.json (generated, compared by `npm run check`).
 import { z } from 'zod';
-import { backendSchema } from './backend-schema.ts';
+import { backendSchema, secretRefSchema } from './backend-schema.ts';
+import { storeSchema } from './store-schema.ts';
 import { toolSchema } from './tool-schema.ts';
 
 const seconds = z.int().positive();
@@ -44,11 +45,55 @@ const jwt = z.strictObject({
     .describe('Claim names, or JSON pointers into the claims when they start with "/"'),
 });
 
+const tls = z.strictObject({
+  cert_file: z.string(),
+  key_file: z.string().describe('Only its owner may be able to read it'),
+  client_ca_file: z
+    .string()
+    .optional()
+    .describe('Accept only client certificates of this CA; default: any, since a token names its certificate'),
+});
+
+const admin = z.strictObject({
+  host: z.string().default('127.0.0.1'),
+  port: z.int().min(0).max(65535).default(8788),
+  token: secretRefSchema.describe('Credential of the admin listener; at least 32 characters'),
+});
+
+const dpop = z.strictObject({
+  algorithms: z.array(algorithm).min(1).default(['ES256', 'ES384', 'EdDSA', 'Ed25519', 'PS256']),
+  proof_seconds: z.int().min(5).max(600).default(60).describe('How old a proof may be'),
+  skew_seconds: z.int().min(0).max(300).default(10).describe("How far a client's clock may be ahead"),
+  nonce_seconds: z.int().min(10).max(3600).default(240).describe('How long a server nonce is good for'),
+});
+
+const mtls = z.strictObject({
+  header: z
+    .string()
+    .regex(/^[A-Za-z0-9-]+$/, 'not a header name')
+    .default('Client-Cert'),
+  format: z
+    .enum(['rfc9440', 'urlencoded_pem'])
+    .default('rfc9440')
+    .describe('rfc9440: ":base64 of the DER:"; urlencoded_pem: as NGINX $ssl_client_escaped_cert'),
+  proxies: z.array(z.string()).min(1).describe('Networks (CIDR) of the proxies that may send the header'),
+});
+
 export const connectorSchema = z.strictObject({
   version: z.literal(1),
   listen: z
-    .strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65535).default(8787) })
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: z.int().min(0).max(65535).default(8787),
+      tls: tls.optional().describe('Listen with TLS; client certificates are asked for, never demanded'),
+    })
     .prefault({}),
+  admin: admin.optional().describe('A listener of its own for whoever operates the connector'),
+  store: storeSchema.describe('What replicas share; without "redis", the memory of this process'),
+  keyring_file: z
+    .string()
+    .optional()
+    .describe('Keys of the connector; default: keyring.json in state_dir. Replicas need the same one'),
   public_url: url.optional().describe('URL of /mcp as clients see it; default: the listening address'),
   allowed_hosts: z
     .array(z.string())
@@ -72,12 +117,26 @@ export const connectorSchema = z.strictObject({
       request_seconds: seconds.default(60),
       shutdown_seconds: seconds.default(10),
       handle_seconds: seconds.default(86_400).describe('How long a handle lives'),
+      failures_per_minute: z
+        .int()
+        .positive()
+        .default(60)
+        .describe('Refused credentials from one network, or unknown handles of one client, before they get 429'),
       clients: z.int().positive().default(100_000).describe('Most clients remembered at once; more are refused'),
     })
     .prefault({}),
   state_dir: z.string().default('.sallyport').describe('Keys and the decision log; created with mode 0700'),
   identity: z
-    .strictObject({ keys: keys.optional(), jwt: jwt.optional() })
+    .strictObject({
+      keys: keys.optional(),
+      jwt: jwt.optional(),
+      sender_constrained: z
+        .enum(['optional', 'required'])
+        .default('optional')
+        .describe('required: only tokens bound to a key (DPoP, mTLS); a copied token is useless'),
+      dpop: dpop.prefault({}),
+      mtls: mtls.optional().describe('Client certificates that a trusted proxy has checked'),
+    })
     .refine((i) => i.keys !== undefined || i.jwt !== undefined, {
       message: 'configure identity.keys, identity.jwt or both',
     }),

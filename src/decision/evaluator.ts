@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module';
 import { messageOf } from '../core/errors.ts';
 import type { RefusalCode } from './refusal-codes.ts';
-import { type DecisionInput, decisionSchema, type PolicyDecision } from './schema.ts';
+import { type DecisionInput, decisionSchema, obligationSchema, type PolicyDecision } from './schema.ts';
 
 // The ES module build of 1.10.0 names loadPolicy only.
 const { loadPolicySync } = createRequire(import.meta.url)(
@@ -13,7 +13,7 @@ const { loadPolicySync } = createRequire(import.meta.url)(
 
 /** Without a maximum one bad rule can grow memory for minutes and block the event loop. 16 MiB. */
 const MEMORY = { initial: 8, maximum: 256 };
-const OBLIGATIONS = new Set(['alert', 'revoke_session', 'require_scope', 'mask']);
+const OBLIGATIONS: ReadonlySet<string> = new Set(obligationSchema.options.map(({ shape }) => shape.type.value));
 
 export type Evaluation =
   | { ok: true; decision: PolicyDecision; nanoseconds: number }

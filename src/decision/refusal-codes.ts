@@ -17,6 +17,7 @@ export const REFUSALS = {
   'session.unavailable': 'The backend session could not be read or stored.',
   'session.revoked': 'The backend session was revoked while the call was on its way.',
   'session.changed': 'The session changed while the call was on its way.',
+  'session.limit': 'The client has as many sessions as it may have.',
   'session.expired': 'The backend ended the session; a write is not repeated.',
   'backend.request_unbuildable': 'The arguments cannot be put into the request safely.',
   'backend.rejected': 'The backend refused the request.',

@@ -6,13 +6,14 @@ import { z } from 'zod';
 const count = z.int().nonnegative();
 const seconds = z.int().nonnegative();
 
-/** The places and identities a backend session was opened from (C02, R-04). */
+/** The identities and places a backend session was opened from (C02, R-04): one place for each address family. */
+const placeSchema = z.strictObject({ ip: z.string(), network: z.string() }).nullable();
 export const boundSchema = z.strictObject({
   client_id: z.string(),
   subject: z.string(),
-  ip: z.string(),
-  network: z.string(),
   key: z.string().min(1).nullable(),
+  ipv4: placeSchema,
+  ipv6: placeSchema,
 });
 
 /** One tool call as the policy sees it. */
@@ -64,6 +65,8 @@ export const inputSchema = z.strictObject({
     in_flight: count,
     seconds_since_last_call: seconds.nullable(),
     networks: z.array(z.strictObject({ network: z.string(), calls: count, last_seen_seconds: seconds })),
+    /** The store lost what it knew of this client since its last call, or may have. */
+    forgotten: z.boolean(),
   }),
   replay: z.strictObject({
     source: z.enum(['dpop_jti', 'rpc_id']).nullable(),
@@ -80,6 +83,8 @@ const pointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/);
 export const obligationSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('alert'), severity: z.enum(['low', 'medium', 'high']) }),
   z.strictObject({ type: z.literal('revoke_session') }),
+  /** Most sessions the client id may have, when the call would open one more. */
+  z.strictObject({ type: z.literal('limit_sessions'), limit: z.int().positive() }),
   z.strictObject({ type: z.literal('require_scope'), scope: z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/) }),
   z.strictObject({ type: z.literal('mask'), pointers: z.array(pointer).min(1) }),
 ]);

@@ -13,15 +13,24 @@ const binding = z.strictObject({
   key: grade,
   ip: grade,
   network: grade,
+  network_added: grade,
   concurrent_networks: grade,
   overlap_seconds: z.int().nonnegative(),
 });
 
-const lifetime = z.strictObject({ token_age: ageLimit, token_uses: useLimit, idle: ageLimit, absolute: ageLimit });
+const lifetime = z.strictObject({
+  token_age: ageLimit,
+  token_uses: useLimit,
+  idle: ageLimit,
+  absolute: ageLimit,
+  sessions_per_client: positive,
+});
 
 const replay = z.strictObject({
   seen: z.enum(['allow', 'deny']),
   revoke_on_other_network: z.boolean(),
+  /** There is no "allow": what was forgotten is no evidence. */
+  history_lost: z.enum(['rotate', 'deny']),
   require_source_for: z.array(z.enum(['read', 'write', 'destructive'])),
 });
 
@@ -40,6 +49,7 @@ const overrides = z.strictObject({
       token_uses: useLimit.partial().optional(),
       idle: ageLimit.partial().optional(),
       absolute: ageLimit.partial().optional(),
+      sessions_per_client: positive.optional(),
     })
     .optional(),
   replay: replay.partial().optional(),

@@ -8,12 +8,15 @@ export interface Effects {
 }
 
 /** What is left to do once a result is there, or to say once there is none. */
-export type Carried = { ok: true; masks: string[]; requiredScopes: string[] } | { ok: false; detail: string };
+export type Carried =
+  | { ok: true; masks: string[]; requiredScopes: string[]; sessionLimit: number | undefined }
+  | { ok: false; detail: string };
 
 /** Every obligation is attempted: an alert that fails must not spare a session that is to be revoked. */
 export async function carryOut(decision: PolicyDecision, effects: Effects): Promise<Carried> {
   const masks: string[] = [];
   const requiredScopes: string[] = [];
+  let sessionLimit: number | undefined;
   const failed: string[] = [];
   for (const obligation of decision.obligations) {
     const { type } = obligation;
@@ -32,6 +35,9 @@ export async function carryOut(decision: PolicyDecision, effects: Effects): Prom
         case 'require_scope':
           requiredScopes.push(obligation.scope);
           break;
+        case 'limit_sessions':
+          sessionLimit = Math.min(sessionLimit ?? obligation.limit, obligation.limit);
+          break;
         case 'mask':
           masks.push(...obligation.pointers);
           break;
@@ -40,5 +46,7 @@ export async function carryOut(decision: PolicyDecision, effects: Effects): Prom
       failed.push(`${type} could not be carried out`);
     }
   }
-  return failed.length > 0 ? { ok: false, detail: failed.join('; ') } : { ok: true, masks, requiredScopes };
+  return failed.length > 0
+    ? { ok: false, detail: failed.join('; ') }
+    : { ok: true, masks, requiredScopes, sessionLimit };
 }

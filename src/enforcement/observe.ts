@@ -3,12 +3,14 @@ import type { Clock } from '../core/clock.ts';
 import { wholeSeconds } from '../core/clock.ts';
 import type { DecisionInput } from '../decision/schema.ts';
 import type { FactsPort } from '../facts/port.ts';
-import type { SessionManager, SessionSnapshot } from '../session/manager.ts';
+import type { Seen, SessionManager } from '../session/manager.ts';
 import type { Tool, ToolCall } from './call.ts';
 
 export interface Known {
   now: number;
-  seen: SessionSnapshot;
+  seen: Seen;
+  /** Number of the call among those of its client. */
+  call: number;
   facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
 }
 
@@ -21,14 +23,14 @@ export async function observe(
   clock: Clock,
 ): Promise<Known> {
   const { scope, rpcId } = call;
-  const seen = await sessions.peek(tool.backend, scope.client.ref);
-  const { record } = seen;
   const observed = await facts.observe({
     client: scope.client.ref,
     network: scope.network,
     rpc: scope.handle === null ? null : { handle: scope.handle, id: rpcId },
-    session: record ? { id: record.id, generation: record.generation, issuedAt: record.issuedAt } : null,
+    backend: tool.backend,
   });
+  const seen = await sessions.examine(observed.seen);
+  const { record } = seen;
   const now = clock.now();
   const session =
     record && observed.session
@@ -41,5 +43,10 @@ export async function observe(
           bound: record.bound,
         }
       : null;
-  return { now, seen, facts: { session, usage: observed.usage, replay: observed.replay } };
+  // A proof of possession is claimed before a call gets here; a copy of it got no further.
+  const replay =
+    scope.client.auth.method === 'dpop' && !observed.replay.seen
+      ? ({ source: 'dpop_jti', seen: false, first_seen_seconds: null, same_network: null } as const)
+      : observed.replay;
+  return { now, seen, call: observed.call, facts: { session, usage: observed.usage, replay } };
 }

@@ -5,8 +5,8 @@ import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildInput } from '../decision/input.ts';
-import type { Bound } from '../decision/schema.ts';
 import type { FactsPort } from '../facts/port.ts';
+import { boundTo, type Place } from '../session/bound.ts';
 import type { SessionManager } from '../session/manager.ts';
 import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import { mask } from './mask.ts';
@@ -64,12 +64,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       denied = false;
       call.progress(1, STEPS, 'decided');
 
-      const request = { backend, owner: scope.client.ref, bound: boundTo(call) };
+      const request = {
+        backend,
+        owner: scope.client.ref,
+        bound: boundTo(placeOf(call), known.seen.record?.bound),
+        limit: carried.sessionLimit,
+      };
       const acquired = await (decision.outcome === 'rotate' && known.seen.record
         ? sessions.rotate(request, known.seen, codes.join(' '))
         : sessions.acquire(request, known.seen));
-      const { revocations } = known.seen;
-      const result = await useSession(acquired, { call, tool, request, revocations, sessions, trail });
+      const result = await useSession(acquired, { call, tool, request, seen: known.seen, sessions, trail });
       if (!result.ok) return refuse(result.code, result.detail, result.status);
       call.progress(STEPS, STEPS, 'answered');
 
@@ -79,7 +83,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       trail.finished('success', codes);
       return { kind: 'result', value: mask(result.value, carried.masks), decisionId: trail.decisionId };
     } finally {
-      await facts.finished(scope.client.ref, { denied }).catch(() => {});
+      // Nobody waits for it: what is left to count is that the call is over.
+      void facts.finished(scope.client.ref, known.call, { denied }).catch(() => {});
     }
   }
 
@@ -108,7 +113,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   };
 }
 
-function boundTo({ scope }: ToolCall): Bound {
+function placeOf({ scope }: ToolCall): Place {
   const { client, ip, network } = scope;
-  return { client_id: client.id, subject: client.subject, ip, network, key: client.auth.key };
+  return { client_id: client.id, subject: client.subject, key: client.auth.key, ip, network };
 }

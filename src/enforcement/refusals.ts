@@ -30,8 +30,8 @@ export async function refuseUndecided(trail: Trail, code: RefusalCode, detail: s
 export async function countUndecided({ scope, rpcId }: ToolCall, facts: FactsPort): Promise<void> {
   const rpc = scope.handle === null ? null : { handle: scope.handle, id: rpcId };
   try {
-    await facts.observe({ client: scope.client.ref, network: scope.network, rpc, session: null });
-    await facts.finished(scope.client.ref, { denied: true });
+    const { call } = await facts.observe({ client: scope.client.ref, network: scope.network, rpc, backend: null });
+    await facts.finished(scope.client.ref, call, { denied: true });
   } catch {
     // It is refused anyway.
   }

@@ -88,7 +88,15 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
         detail,
       }),
 
-    alert: (severity, reasons) => audit.alert({ type: 'alert', ...common(), severity, reasons: [...reasons], client }),
+    alert: (severity, reasons) =>
+      audit.alert({
+        type: 'alert',
+        ...common(),
+        requested_by: scope.ip,
+        severity,
+        reasons: [...reasons],
+        client,
+      }),
 
     used(record) {
       session = { id: record.fingerprint, generation: record.generation, token: record.tokenFingerprint };

@@ -3,7 +3,7 @@
 import type { CallResult } from '../backend/port.ts';
 import type { Json } from '../core/json.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { Acquired, SessionManager, SessionRequest } from '../session/manager.ts';
+import type { Acquired, Seen, SessionManager, SessionRequest } from '../session/manager.ts';
 import { STEPS, type Tool, type ToolCall } from './call.ts';
 import type { Trail } from './trail.ts';
 
@@ -13,14 +13,14 @@ export interface UseOptions {
   call: ToolCall;
   tool: Tool;
   request: SessionRequest;
-  /** Revocations the decision knew of. */
-  revocations: number;
+  /** What the decision saw. */
+  seen: Seen;
   sessions: SessionManager;
   trail: Trail;
 }
 
 export async function useSession(acquired: Acquired, options: UseOptions, again = true): Promise<Used> {
-  const { call, tool, request, revocations, sessions, trail } = options;
+  const { call, tool, request, sessions, trail } = options;
   const refuse = (code: RefusalCode, detail: string, status: number | null = null): Used => ({
     ok: false,
     code,
@@ -49,7 +49,7 @@ export async function useSession(acquired: Acquired, options: UseOptions, again 
       return refuse(result.code, result.detail, result.status);
     case 'expired': {
       if (!again) return refuse('session.expired', 'ended again right after a new login', result.status);
-      const seen = { record: session.record, revocations };
+      const seen = { record: session.record, revocations: options.seen.revocations };
       const next = await sessions.rotate(request, seen, 'the backend ended the session');
       if (tool.effect === 'read') return useSession(next, options, false);
       // The write may have been done before its answer was lost to a login page. The next call finds a session.

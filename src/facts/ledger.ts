@@ -1,25 +1,31 @@
 // What is remembered about one client, and how a call changes it. Pure apart from the ledger itself;
 // bounded in every direction, whatever the client sends.
 import { wholeSeconds } from '../core/clock.ts';
+import type { SessionRecord } from '../session/record.ts';
 import type { Facts, HandleState, Observation } from './port.ts';
 import { type Claim, claim, createReplayWindow, exhausted, type ReplayWindow } from './replay-window.ts';
 import { count, createWindow, type Window } from './window.ts';
 
 const MAX_NETWORKS = 8;
 const MAX_HANDLES = 32;
-const MAX_SESSIONS = 64;
+/** A call that has not ended by then never will: its replica is gone. */
+const LONGEST_CALL_MS = 900_000;
 const HOUR_MS = 3_600_000;
 
 export interface Ledger {
   readonly minute: Window;
   readonly hour: Window;
   readonly denials: Window;
-  inFlight: number;
+  /** Number of the newest call. */
+  calls: number;
+  /** When the calls under way began, by number, oldest first. */
+  readonly inFlight: Map<number, number>;
   lastCall: number | null;
   /** Newest last, so that the oldest is the first key. */
   readonly networks: Map<string, { calls: Window; lastSeen: number }>;
   readonly handles: Map<string, ReplayWindow>;
-  readonly sessions: Map<string, { generation: number; uses: number; lastUsed: number }>;
+  /** By backend. */
+  readonly sessions: Map<string, { id: string; generation: number; uses: number; lastUsed: number }>;
 }
 
 export function createLedger(): Ledger {
@@ -27,7 +33,8 @@ export function createLedger(): Ledger {
     minute: createWindow(60, 1000),
     hour: createWindow(60, 60_000),
     denials: createWindow(60, 60_000),
-    inFlight: 0,
+    calls: 0,
+    inFlight: new Map(),
     lastCall: null,
     networks: new Map(),
     handles: new Map(),
@@ -35,28 +42,55 @@ export function createLedger(): Ledger {
   };
 }
 
+/** What the ledger itself can tell; the store adds the session it has. */
+export type LedgerFacts = Omit<Facts, 'seen'>;
+
 /** Counts one call and returns the facts with it included. */
-export function observe(ledger: Ledger, observation: Observation, now: number): Facts {
-  ledger.inFlight += 1;
+export function observe(
+  ledger: Ledger,
+  observation: Observation,
+  record: SessionRecord | undefined,
+  now: number,
+): LedgerFacts {
+  const call = ++ledger.calls;
+  dropDead(ledger, now);
+  ledger.inFlight.set(call, now);
   const sinceLastCall = ledger.lastCall === null ? null : wholeSeconds(now - ledger.lastCall);
   ledger.lastCall = now;
   return {
+    call,
     usage: {
       calls_1m: count(ledger.minute, now, 1),
       calls_1h: count(ledger.hour, now, 1),
       denials_1h: count(ledger.denials, now, 0),
-      in_flight: ledger.inFlight,
+      in_flight: ledger.inFlight.size,
       seconds_since_last_call: sinceLastCall,
       networks: seeNetwork(ledger, observation.network, now),
+      // What is kept in this process is forgotten with it, and so is whatever it knew of.
+      forgotten: false,
     },
     replay: replayFacts(ledger, observation, now),
-    session: observation.session && useSession(ledger, observation.session, now),
+    session: record ? useSession(ledger, record, now) : null,
   };
 }
 
-export function finish(ledger: Ledger, denied: boolean, now: number): void {
-  ledger.inFlight = Math.max(0, ledger.inFlight - 1);
+export function finish(ledger: Ledger, call: number, denied: boolean, now: number): void {
+  ledger.inFlight.delete(call);
   if (denied) count(ledger.denials, now, 1);
+}
+
+/** Whether every call up to number `last` has ended. */
+export function endedUpTo(ledger: Ledger, last: number, now: number): boolean {
+  dropDead(ledger, now);
+  const oldest = ledger.inFlight.keys().next().value;
+  return oldest === undefined || oldest > last;
+}
+
+function dropDead({ inFlight }: Ledger, now: number): void {
+  for (const [call, began] of inFlight) {
+    if (now - began < LONGEST_CALL_MS) return;
+    inFlight.delete(call);
+  }
 }
 
 export function openHandle(ledger: Ledger, handle: string): void {
@@ -103,19 +137,17 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
   };
 }
 
-type SessionUse = NonNullable<Observation['session']>;
-
 /**
  * The call that logged in was the first use of its token, at that time: so a session is idle from its
  * login on, and nothing is younger for having been forgotten here.
  */
-function useSession(ledger: Ledger, { id, generation, issuedAt }: SessionUse, now: number): Facts['session'] {
-  const known = ledger.sessions.get(id);
-  const uses = known?.generation === generation ? known.uses : 1;
-  const lastUsed = Math.max(known?.lastUsed ?? 0, issuedAt);
-  ledger.sessions.delete(id);
-  ledger.sessions.set(id, { generation, uses: uses + 1, lastUsed: now });
-  keepNewest(ledger.sessions, MAX_SESSIONS);
+function useSession(ledger: Ledger, record: SessionRecord, now: number): NonNullable<Facts['session']> {
+  const { backend, id, generation, issuedAt } = record;
+  const known = ledger.sessions.get(backend);
+  const same = known?.id === id ? known : undefined;
+  const uses = same?.generation === generation ? same.uses : 1;
+  const lastUsed = Math.max(same?.lastUsed ?? 0, issuedAt);
+  ledger.sessions.set(backend, { id, generation, uses: uses + 1, lastUsed: now });
   return { idle_seconds: wholeSeconds(now - lastUsed), token_uses: uses };
 }
 

@@ -1,6 +1,7 @@
 // The policy information point: counts a call and tells what is known about its client, in one
 // atomic step, so that there is no gap between check and record (R-37).
 import type { ReplayFacts, UsageFacts } from '../decision/schema.ts';
+import type { SessionSnapshot } from '../session/store.ts';
 
 export type RpcId = string | number;
 
@@ -11,24 +12,28 @@ export interface Observation {
   network: string;
   /** Handle and JSON-RPC id, when the call came with a handle. */
   rpc: { handle: string; id: RpcId } | null;
-  /** The session record the call would use, if there is one. */
-  session: { id: string; generation: number; issuedAt: number } | null;
+  /** Backend whose session the call would use; null for a call that is refused without one. */
+  backend: string | null;
 }
 
 export interface Facts {
   usage: UsageFacts;
   replay: ReplayFacts;
-  /** Null exactly when the observation had no session. */
+  /** The stored session with the backend, as it was in the moment of counting. */
+  seen: SessionSnapshot;
+  /** How the session was used before this call. Null exactly when there is none. */
   session: { idle_seconds: number; token_uses: number } | null;
+  /** Number of this call among those of its client, for `finished`. */
+  call: number;
 }
 
 export type HandleState = 'known' | 'unknown';
 
-/** Every method rejects when the store cannot answer; the caller refuses the call (R-29). */
+/** Every method rejects when the store cannot answer in time; the caller refuses the call (R-29). */
 export interface FactsPort {
   observe(observation: Observation): Promise<Facts>;
   /** The call that was observed has ended. */
-  finished(client: string, ending: { denied: boolean }): Promise<void>;
+  finished(client: string, call: number, ending: { denied: boolean }): Promise<void>;
   /** Remembers a handle that was just minted. */
   openHandle(client: string, handle: string): Promise<void>;
   /** Whether this client has this handle and it can still tell a replay. */

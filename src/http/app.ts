@@ -28,10 +28,11 @@ export interface AppOptions {
 }
 
 export function createApp(options: AppOptions): Koa<State> {
+  const { header } = options.authenticate.certificates;
   const order: Middleware[] = [
     requestScope(),
     faults(options.ops),
-    strictHeaders(),
+    strictHeaders(header ? [header.header] : []),
     health(options.readiness),
     hostAndOrigin(options.hosts),
     metadata(options.metadata),

@@ -4,16 +4,16 @@ import { refuse } from './refuse.ts';
 import type { Middleware } from './state.ts';
 
 /** Names of the parts that are not ready. Empty: ready. */
-export type Readiness = () => string[];
+export type Readiness = () => Promise<string[]>;
 
 export function health(readiness: Readiness): Middleware {
-  return (ctx, next) => {
+  return async (ctx, next) => {
     if (ctx.path !== '/healthz' && ctx.path !== '/readyz') return next();
     if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
       ctx.set('Allow', 'GET, HEAD');
       return refuse(ctx, 'method_not_allowed');
     }
-    const failing = ctx.path === '/readyz' ? readiness() : [];
+    const failing = ctx.path === '/readyz' ? await readiness() : [];
     ctx.status = failing.length === 0 ? 200 : 503;
     ctx.body = failing.length === 0 ? { status: 'ok' } : { status: 'unavailable', failing };
   };

@@ -1,7 +1,11 @@
 // Listens, and stops gracefully: no new connections, calls in flight may finish, bounded.
+import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { OperatorError } from '../core/errors.ts';
+import { createSecureContext, type TlsOptions } from 'node:tls';
+import { messageOf, OperatorError } from '../core/errors.ts';
+import { refuseReadableByOthers } from '../core/private-file.ts';
 
 export interface Listener {
   /** The address that is listened on, as a URL without path. */
@@ -14,22 +18,21 @@ export interface ListenOptions {
   host: string;
   port: number;
   requestSeconds: number;
+  tls?: { cert_file: string; key_file: string; client_ca_file?: string | undefined } | undefined;
 }
 
 export async function listen(
   handler: RequestListener,
-  { host, port, requestSeconds }: ListenOptions,
+  { host, port, requestSeconds, tls }: ListenOptions,
 ): Promise<Listener> {
-  const server = createServer(
-    {
-      maxHeaderSize: 32_768,
-      requestTimeout: requestSeconds * 1000,
-      headersTimeout: 15_000,
-      keepAliveTimeout: 65_000,
-      insecureHTTPParser: false,
-    },
-    handler,
-  );
+  const limits = {
+    maxHeaderSize: 32_768,
+    requestTimeout: requestSeconds * 1000,
+    headersTimeout: 15_000,
+    keepAliveTimeout: 65_000,
+    insecureHTTPParser: false,
+  };
+  const server = tls ? createSecureServer({ ...limits, ...readTls(tls) }, handler) : createServer(limits, handler);
   server.maxHeadersCount = 100;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(new OperatorError(explain(error, host, port))));
@@ -37,9 +40,35 @@ export async function listen(
   });
   const bound = (server.address() as AddressInfo).port;
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    url: `http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     stop: (graceMs) => stop(server, graceMs),
   };
+}
+
+/**
+ * A client certificate is asked for and not demanded: the token says whether there must be one, and
+ * which (RFC 8705 §3). Whether its CA counts is decided with the credential.
+ */
+export function readTls({ cert_file, key_file, client_ca_file }: NonNullable<ListenOptions['tls']>): TlsOptions {
+  const read = (file: string): Buffer => {
+    try {
+      return readFileSync(file);
+    } catch (thrown) {
+      throw new OperatorError(`listen.tls: ${messageOf(thrown)}`);
+    }
+  };
+  refuseReadableByOthers(key_file);
+  const material = {
+    cert: read(cert_file),
+    key: read(key_file),
+    ...(client_ca_file !== undefined && { ca: read(client_ca_file) }),
+  };
+  try {
+    createSecureContext(material);
+  } catch {
+    throw new OperatorError(`listen.tls: ${cert_file} and ${key_file} are not a certificate and its key (PEM)`);
+  }
+  return { ...material, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: false };
 }
 
 function stop(server: Server, graceMs: number): Promise<void> {

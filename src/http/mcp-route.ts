@@ -43,6 +43,7 @@ export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware
       ctx.res.end();
       return;
     }
+    if (answer.status === 429) ctx.set('Retry-After', '60');
     if (answer.handle !== undefined) ctx.set('Mcp-Session-Id', answer.handle);
     if (answer.requiredScopes) {
       // RFC 6750 §3.1: what was missing, so that the client can ask its authorization server for it.

@@ -9,14 +9,20 @@ export interface MetadataOptions {
   resource: string;
   authorizationServers: readonly string[];
   scopes: readonly string[];
+  dpop: { algorithms: readonly string[]; required: boolean } | undefined;
+  /** Whether client certificates can be presented (RFC 8705 §3.3). */
+  mtls: boolean;
 }
 
-export function metadata({ resource, authorizationServers, scopes }: MetadataOptions): Middleware {
+export function metadata({ resource, authorizationServers, scopes, dpop, mtls }: MetadataOptions): Middleware {
   const document = {
     resource,
     ...(authorizationServers.length > 0 && { authorization_servers: authorizationServers }),
     bearer_methods_supported: ['header'],
     ...(scopes.length > 0 && { scopes_supported: scopes }),
+    ...(dpop && { dpop_signing_alg_values_supported: dpop.algorithms }),
+    ...(dpop?.required && !mtls && { dpop_bound_access_tokens_required: true }),
+    ...(mtls && { tls_client_certificate_bound_access_tokens: true }),
     resource_name: 'Sallyport',
   };
   // RFC 9728 §3.1: the path of the resource comes after the well-known part.

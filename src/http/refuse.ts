@@ -12,6 +12,7 @@ export type HttpRefusal =
   | 'body_too_large'
   | 'nested_too_deeply'
   | 'unsupported_media_type'
+  | 'too_many_requests'
   | 'unavailable'
   | 'internal_error';
 
@@ -26,6 +27,7 @@ const STATUS: Record<HttpRefusal, number> = {
   body_too_large: 413,
   nested_too_deeply: 400,
   unsupported_media_type: 415,
+  too_many_requests: 429,
   unavailable: 503,
   internal_error: 500,
 };

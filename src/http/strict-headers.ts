@@ -12,10 +12,11 @@ const ONCE = new Set([
   'accept-encoding',
   'mcp-session-id',
   'mcp-protocol-version',
-  'dpop',
 ]);
 
-export function strictHeaders(): Middleware {
+/** `alsoOnce`: other headers that something rests on, in lower case. */
+export function strictHeaders(alsoOnce: readonly string[] = []): Middleware {
+  const once = new Set([...ONCE, ...alsoOnce]);
   return (ctx, next) => {
     // Absolute and other odd request targets: nobody here is a proxy.
     if (!ctx.req.url?.startsWith('/')) return refuse(ctx, 'bad_request', 'the request target is not a path');
@@ -23,7 +24,7 @@ export function strictHeaders(): Middleware {
     const seen = new Set<string>();
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = (rawHeaders[i] as string).toLowerCase();
-      if (!ONCE.has(name)) continue;
+      if (!once.has(name)) continue;
       if (seen.has(name)) return refuse(ctx, 'bad_request', `the header ${name} appears twice`);
       seen.add(name);
     }

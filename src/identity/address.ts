@@ -54,3 +54,20 @@ function describe(address: ipaddr.IPv4 | ipaddr.IPv6, prefixes: Prefixes): Addre
 
 const text = (address: ipaddr.IPv4 | ipaddr.IPv6): string =>
   'toRFC5952String' in address ? address.toRFC5952String() : address.toString();
+
+export interface NetworkList {
+  includes(ip: string | undefined): boolean;
+}
+
+/** Networks in CIDR form. Undefined when one of them is not. */
+export function parseNetworks(list: readonly string[]): NetworkList | undefined {
+  if (!list.every((text) => ipaddr.isValidCIDR(text))) return undefined;
+  const networks = list.map((text) => ipaddr.parseCIDR(text));
+  return {
+    includes(ip) {
+      if (ip === undefined || !ipaddr.isValid(ip)) return false;
+      const address = ipaddr.process(ip);
+      return networks.some(([network, prefix]) => network.kind() === address.kind() && address.match(network, prefix));
+    },
+  };
+}

@@ -13,9 +13,9 @@ import {
 } from 'jose';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { atPointer } from '../core/json.ts';
+import { atPointer, isObject } from '../core/json.ts';
 import { type Client, createClient } from './client.ts';
-import type { AuthFailure, Verification, Verifier } from './verifier.ts';
+import type { AuthFailure, TokenVerification, TokenVerifier } from './verifier.ts';
 
 export interface JwtOptions {
   issuer: string;
@@ -34,11 +34,11 @@ const CACHE_ENTRIES = 10_000;
 const CACHE_MS = 300_000;
 const MAX_NAMES = 64;
 
-export function createJwtVerifier(options: JwtOptions): Verifier {
+export function createJwtVerifier(options: JwtOptions): TokenVerifier {
   const keys = keySource(options.jwks);
-  const cache = new Map<string, { client: Client; until: number }>();
+  const cache = new Map<string, { verified: Extract<TokenVerification, { ok: true }>; until: number }>();
 
-  async function check(token: string): Promise<Verification> {
+  async function check(token: string): Promise<TokenVerification> {
     try {
       const { payload, protectedHeader } = await jwtVerify(token, keys, {
         issuer: options.issuer,
@@ -51,10 +51,9 @@ export function createJwtVerifier(options: JwtOptions): Verifier {
       const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '');
       if (!type || !options.types.some((t) => t.toLowerCase() === type))
         return { ok: false, failure: 'claims_invalid' };
-      // a token bound to a key proves nothing without the proof.
-      if (payload.cnf !== undefined) return { ok: false, failure: 'bound_token_as_bearer' };
-      const client = toClient(payload, options);
-      return client ? { ok: true, client } : { ok: false, failure: 'claims_invalid' };
+      const confirmation = confirmationOf(payload.cnf);
+      const client = confirmation && toClient(payload, options, confirmation);
+      return client ? { ok: true, client, confirmation } : { ok: false, failure: 'claims_invalid' };
     } catch (thrown) {
       return { ok: false, failure: failureOf(thrown) };
     }
@@ -66,14 +65,14 @@ export function createJwtVerifier(options: JwtOptions): Verifier {
       const hash = createHash('sha256').update(raw).digest('base64');
       const now = options.clock.now();
       const hit = cache.get(hash);
-      if (hit && hit.until > now) return { ok: true, client: hit.client };
+      if (hit && hit.until > now) return hit.verified;
       cache.delete(hash);
       const result = await check(raw);
       if (result.ok) {
         // The oldest entry goes: Map keeps insertion order.
         if (cache.size >= CACHE_ENTRIES) cache.delete(cache.keys().next().value as string);
         cache.set(hash, {
-          client: result.client,
+          verified: result,
           until: Math.min(now + CACHE_MS, result.client.auth.expiresAt ?? now),
         });
       }
@@ -99,7 +98,22 @@ function failureOf(thrown: unknown): AuthFailure {
   return 'unavailable';
 }
 
-function toClient(payload: JWTPayload, { claims, issuer }: JwtOptions): Client | undefined {
+/** RFC 9449 §6 and RFC 8705 §3.1. Undefined for a binding of a kind that is not known: it cannot be checked. */
+function confirmationOf(cnf: unknown): { jkt?: string; x5t?: string } | undefined {
+  if (cnf === undefined) return {};
+  if (!isObject(cnf)) return undefined;
+  const { jkt, 'x5t#S256': x5t, ...rest } = cnf;
+  if (Object.keys(rest).length > 0 || (jkt === undefined && x5t === undefined)) return undefined;
+  if (![jkt, x5t].every((value) => value === undefined || (typeof value === 'string' && value !== '')))
+    return undefined;
+  return { ...(jkt !== undefined && { jkt: jkt as string }), ...(x5t !== undefined && { x5t: x5t as string }) };
+}
+
+function toClient(
+  payload: JWTPayload,
+  { claims, issuer }: JwtOptions,
+  { jkt, x5t }: { jkt?: string; x5t?: string },
+): Client | undefined {
   const id = claim(payload, claims.client_id) ?? (claims.client_id === 'client_id' ? payload.azp : undefined);
   if (typeof id !== 'string' || !fits(id) || !payload.sub || !fits(payload.sub)) return undefined;
   const roles = names(claim(payload, claims.roles));
@@ -112,10 +126,10 @@ function toClient(payload: JWTPayload, { claims, issuer }: JwtOptions): Client |
     roles,
     scopes,
     auth: {
-      method: 'jwt',
+      method: jkt !== undefined ? 'dpop' : x5t !== undefined ? 'mtls' : 'jwt',
       issuedAt: payload.iat === undefined ? null : payload.iat * 1000,
       expiresAt: payload.exp === undefined ? null : payload.exp * 1000,
-      key: null,
+      key: jkt ?? x5t ?? null,
     },
   });
 }

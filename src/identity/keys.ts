@@ -5,13 +5,13 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
-import type { Verifier } from './verifier.ts';
+import type { TokenVerifier } from './verifier.ts';
 
 /** Issuer of all clients of this verifier: they come from the connector's own file. */
 export const KEYS_ISSUER = 'urn:sallyport:keys';
 const RELOAD_MS = 1000;
 
-export interface KeysVerifier extends Verifier {
+export interface KeysVerifier extends TokenVerifier {
   /** The file on disk cannot be used at present; the last good list is in force. For /readyz. */
   readonly stale: boolean;
   close(): void;
@@ -51,7 +51,7 @@ export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): Key
       if (!client) return { ok: false, failure: 'unknown_key' };
       if (client.auth.expiresAt !== null && client.auth.expiresAt <= clock.now())
         return { ok: false, failure: 'key_expired' };
-      return { ok: true, client };
+      return { ok: true, client, confirmation: {} };
     },
     close: () => clearInterval(timer),
   };

@@ -37,8 +37,8 @@ export interface McpEndpoint {
 export interface EndpointOptions {
   handles: Handles;
   createServer: ServerFactory;
-  /** Told of a handle that was not accepted. */
-  onUnknownHandle: (scope: Omit<RequestScope, 'handle'>) => void;
+  /** Told of a handle that was not accepted. True: there were too many, and the answer is 429. */
+  onUnknownHandle: (scope: Omit<RequestScope, 'handle'>) => boolean;
 }
 
 /** MCP's own code for a session that is not (or no longer) there. */
@@ -73,8 +73,8 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
       if (handle !== undefined && method !== 'initialize') {
         const opened = await handles.open(handle, scope.client);
         if (opened === undefined) {
-          onUnknownHandle(scope);
-          return failure(404, SESSION_NOT_FOUND, 'Session not found', id);
+          const limited = onUnknownHandle(scope);
+          return failure(limited ? 429 : 404, SESSION_NOT_FOUND, limited ? 'Too many' : 'Session not found', id);
         }
         handleId = opened;
       }

@@ -1,10 +1,12 @@
 // Mcp-Session-Id: a sealed handle, bound to the client it was given to (R-03). It authenticates
-// nobody; it only tells a replay within one conversation. 128 random bits and a time, sealed.
+// nobody; it only tells a replay within one conversation. 128 random bits, a time, and the newest
+// revocation of that time, sealed.
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import type { FactsPort } from '../facts/port.ts';
 import type { Client } from '../identity/client.ts';
-import type { Sealer } from '../session/sealing.ts';
+import type { Sealer } from '../keyring/sealing.ts';
+import { CONTROL_AGE_MS, type ControlPort, revokedSince } from '../session/control.ts';
 
 export interface Handles {
   /** Mints a handle for the client and remembers it. */
@@ -16,6 +18,7 @@ export interface Handles {
 export interface HandlesOptions {
   sealer: Sealer;
   facts: FactsPort;
+  control: ControlPort;
   clock: Clock;
   lifetimeMs: number;
 }
@@ -23,16 +26,16 @@ export interface HandlesOptions {
 const ID_BYTES = 16;
 const OPENED_HANDLES = 10_000;
 
-export function createHandles({ sealer, facts, clock, lifetimeMs }: HandlesOptions): Handles {
+export function createHandles({ sealer, facts, control, clock, lifetimeMs }: HandlesOptions): Handles {
   /** Handles that were opened, under their owner: opening one again costs a decryption. */
   const opened = new Map<string, Buffer>();
 
   function unseal(handle: string, client: Client): Buffer | undefined {
     const key = `${client.ref} ${handle}`;
     const known = opened.get(key);
-    if (known) return known;
+    if (known && sealer.holds(handle)) return known;
     const payload = sealer.open(handle, client.ref);
-    if (payload?.length !== ID_BYTES + 8) return undefined;
+    if (payload?.length !== ID_BYTES + 16) return undefined;
     if (opened.size >= OPENED_HANDLES) opened.delete(opened.keys().next().value as string);
     opened.set(key, payload);
     return payload;
@@ -40,9 +43,11 @@ export function createHandles({ sealer, facts, clock, lifetimeMs }: HandlesOptio
 
   return {
     async mint(client) {
-      const payload = Buffer.alloc(ID_BYTES + 8);
+      const { revision } = await control.read(0);
+      const payload = Buffer.alloc(ID_BYTES + 16);
       randomBytes(ID_BYTES).copy(payload);
       payload.writeBigUInt64BE(BigInt(Math.floor(clock.now())), ID_BYTES);
+      payload.writeBigUInt64BE(BigInt(revision), ID_BYTES + 8);
       await facts.openHandle(client.ref, idOf(payload));
       return sealer.seal(payload, client.ref);
     },
@@ -50,6 +55,9 @@ export function createHandles({ sealer, facts, clock, lifetimeMs }: HandlesOptio
       if (handle.length > 200) return undefined;
       const payload = unseal(handle, client);
       if (!payload || clock.now() - Number(payload.readBigUInt64BE(ID_BYTES)) >= lifetimeMs) return undefined;
+      const revision = Number(payload.readBigUInt64BE(ID_BYTES + 8));
+      const owner = { client: client.id, subject: client.subject };
+      if (revokedSince(await control.read(CONTROL_AGE_MS), revision, owner)) return undefined;
       const id = idOf(payload);
       return (await facts.handleState(client.ref, id)) === 'known' ? id : undefined;
     },

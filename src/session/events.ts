@@ -9,6 +9,7 @@ export type SessionEvent =
       cause: string;
     }
   | { type: 'session_ended'; record: SessionRecord; cause: string; proof: LogoutResult; drained: boolean }
+  | { type: 'session_unopenable'; record: SessionRecord }
   | { type: 'login_failed'; backend: string; detail: string };
 
 export type SessionEvents = (event: SessionEvent) => void;

@@ -1,16 +1,20 @@
 // Counts the calls that are using a token, so that it is not logged out under them.
+import type { SessionVersion } from './store.ts';
 
 export interface Leases {
   /** Takes one lease; the function returned gives it back, once. */
-  take(key: string): () => void;
+  take(version: SessionVersion): () => void;
   /** Resolves true when no lease is left, or false after `limitMs`. */
-  drained(key: string, limitMs: number): Promise<boolean>;
+  drained(version: SessionVersion, limitMs: number): Promise<boolean>;
 }
+
+const name = ({ id, generation }: SessionVersion): string => `${id}:${generation}`;
 
 export function createLeases(): Leases {
   const held = new Map<string, { count: number; waiting: (() => void)[] }>();
   return {
-    take(key) {
+    take(version) {
+      const key = name(version);
       const entry = held.get(key) ?? { count: 0, waiting: [] };
       entry.count += 1;
       held.set(key, entry);
@@ -24,8 +28,8 @@ export function createLeases(): Leases {
         for (const wake of entry.waiting) wake();
       };
     },
-    drained(key, limitMs) {
-      const entry = held.get(key);
+    drained(version, limitMs) {
+      const entry = held.get(name(version));
       if (!entry) return Promise.resolve(true);
       return new Promise((resolve) => {
         const timer = setTimeout(() => resolve(false), limitMs);

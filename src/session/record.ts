@@ -1,18 +1,23 @@
 // What is kept about one backend session. One per backend and client.
 import type { Bound } from '../decision/schema.ts';
 
+/** Names the session of one client with one backend. `owner` is the client's ref. */
+export interface SessionKey {
+  readonly backend: string;
+  readonly owner: string;
+}
+
 /** Stored form. Times are milliseconds since the epoch. */
-export interface SessionRecord {
+export interface SessionRecord extends SessionKey {
   /** 128 random bits, base64url. Names the session over all its generations; never leaves the process. */
   readonly id: string;
-  readonly backend: string;
-  /** Client.ref of the owner. */
-  readonly owner: string;
   /** Counts rotations from 1. The fencing token for every write (R-24). */
   readonly generation: number;
   readonly createdAt: number;
   /** When the login that gave the present token happened. */
   readonly issuedAt: number;
+  /** Number of the newest revocation when the session was opened: later ones may mean it (R-28). */
+  readonly revision: number;
   readonly bound: Bound;
   /** Keyed fingerprints, for policy and logs (R-43). */
   readonly fingerprint: string;
@@ -21,4 +26,4 @@ export interface SessionRecord {
   readonly sealed: string;
 }
 
-export const sessionKey = (backend: string, owner: string): string => `${backend}:${owner}`;
+export const sessionKey = ({ backend, owner }: SessionKey): string => `${backend}:${owner}`;

@@ -1,21 +1,65 @@
-// The port behind which session records are kept.
-import type { SessionRecord } from './record.ts';
+// The port behind which session records are kept. Replicas meet here: whatever two of them could do
+// at the same time is one atomic step of the store.
+import type { SessionKey, SessionRecord } from './record.ts';
 
 /** Names one state of one session. Generations begin again with each session, so the id belongs to it. */
 export type SessionVersion = Pick<SessionRecord, 'id' | 'generation'>;
 
+/** A session as it was seen, and how often it had been revoked by then. */
+export interface SessionSnapshot {
+  record: SessionRecord | undefined;
+  revocations: number;
+}
+
+/**
+ * The right to log in for one session, held by one caller over all replicas until its lease ends
+ * (R-23). `paused`: a login for this session failed moments ago. `busy`: somebody else holds it.
+ * `changed`: the session is no longer as it was seen.
+ */
+export type Claim =
+  | { kind: 'claimed'; permit: string }
+  | { kind: 'busy' }
+  | { kind: 'paused'; code: string }
+  | { kind: 'changed'; now: SessionSnapshot };
+
+/** A token that has to be logged out at its backend, and by when that should have been done. */
+export interface Debt {
+  record: SessionRecord;
+  /** Milliseconds since the epoch. */
+  due: number;
+}
+
+/** Every method rejects when the store cannot answer in time. */
 export interface SessionStore {
-  get(key: string): Promise<SessionRecord | undefined>;
+  get(key: SessionKey): Promise<SessionSnapshot>;
+  claim(key: SessionKey, seen: SessionSnapshot, leaseMs: number): Promise<Claim>;
   /**
-   * Stores the record if what is stored is exactly `expected` (null: nothing). Answers whether it
-   * did. Atomic: a writer that was paused cannot overwrite a newer record (R-24), nor one that came
-   * after a revocation.
+   * Stores the record of a login and gives the permit back. False, and nothing stored, when the
+   * permit has run out or the session is not as it was seen: a writer that was paused overwrites
+   * nothing (R-24), and nothing comes back after a revocation (R-26). The record it replaces becomes
+   * a debt in the same step.
    */
-  compareAndSet(key: string, expected: SessionVersion | null, record: SessionRecord): Promise<boolean>;
-  /** Removes and returns the record, whatever its generation. */
-  remove(key: string): Promise<SessionRecord | undefined>;
-  /** Records that end with this process, to be logged out at shutdown. Empty for a shared store. */
-  volatileRecords(): Promise<SessionRecord[]>;
+  commit(key: SessionKey, permit: string, seen: SessionSnapshot, record: SessionRecord, due: number): Promise<boolean>;
+  /** Gives the permit back after a login that failed; others are told to pause for so long. */
+  giveUp(key: SessionKey, permit: string, pause: { code: string; ms: number } | undefined): Promise<void>;
+  /** Replaces exactly this record: the backend has changed the token (R-54). */
+  replace(key: SessionKey, current: SessionVersion, record: SessionRecord): Promise<boolean>;
+  /** Removes the record (of exactly this version, when one is given), counts a revocation, and makes it a debt. */
+  revoke(key: SessionKey, due: number, version?: SessionVersion): Promise<SessionRecord | undefined>;
+
+  /** Remembers a token that is to be logged out, before anything can go wrong (R-25, R-27). */
+  owe(key: SessionKey, debt: Debt): Promise<void>;
+  /** The token is logged out, or in use: nobody has to see to it any more. */
+  paid(key: SessionKey, record: SessionVersion): Promise<void>;
+  /** Debts that are overdue, for whoever is alive. Puts each off until `until`, so that one replica sees to it. */
+  overdue(now: number, until: number): Promise<SessionRecord[]>;
+
+  /** Waits until no call is under way that may have seen the session before now, or `limitMs` have passed. */
+  drained(owner: string, limitMs: number): Promise<boolean>;
+  /** All records at present, in no order. For revocations by a wider selector. */
+  records(): AsyncIterable<SessionRecord>;
+  /** Whether the records end with this process and must be logged out at shutdown. */
+  readonly volatile: boolean;
 }
 
 export function sameVersion(a: SessionVersion | null | undefined, b: SessionVersion | null | undefined): boolean {

@@ -2,8 +2,8 @@
 // decision relies on is part of the seal.
 import type { BackendToken, TokenSecret } from '../backend/port.ts';
 import { Secret } from '../core/secret.ts';
+import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import type { SessionRecord } from './record.ts';
-import type { Fingerprint, Sealer } from './sealing.ts';
 
 type Unsealed = Omit<SessionRecord, 'sealed' | 'tokenFingerprint'>;
 
@@ -33,7 +33,7 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
     },
     open(record) {
       const known = opened.get(key(record));
-      if (known) return known;
+      if (known && sealer.holds(record.sealed)) return known;
       const plain = sealer.open(record.sealed, context(record));
       if (!plain) return undefined;
       const token = new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
@@ -45,7 +45,11 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
   };
 }
 
-function context({ owner, id, generation, backend, createdAt, issuedAt, bound }: Unsealed): string {
-  const { client_id, subject, ip, network, key } = bound;
-  return JSON.stringify([owner, id, generation, backend, createdAt, issuedAt, client_id, subject, ip, network, key]);
+function context({ owner, id, generation, backend, createdAt, issuedAt, revision, bound }: Unsealed): string {
+  const { client_id, subject, key, ipv4, ipv6 } = bound;
+  const places = [ipv4?.ip, ipv4?.network, ipv6?.ip, ipv6?.network];
+  return JSON.stringify([
+    ...[owner, id, generation, backend, createdAt, issuedAt, revision],
+    ...[client_id, subject, key, ...places],
+  ]);
 }

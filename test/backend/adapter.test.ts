@@ -39,7 +39,7 @@ async function answering(listener: RequestListener): Promise<void> {
 }
 
 async function call(tool = 'page') {
-  const login = await backend.login();
+  const login = await backend.login(async () => {});
   if (!login.ok) throw new Error(login.detail);
   return backend.call(tool, {}, login.token, new AbortController().signal);
 }

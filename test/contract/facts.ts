@@ -1,26 +1,29 @@
 // The contract of the facts port. Every adapter runs this one suite.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { FactsPort, Observation } from '../../src/facts/port.ts';
+import type { Observation } from '../../src/facts/port.ts';
+import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
+import { sessionRecord } from './session-store.ts';
 
 const at = (changes: Partial<Observation> = {}): Observation => ({
   client: 'c',
   network: '10.0.0.0/24',
   rpc: null,
-  session: null,
+  backend: null,
   ...changes,
 });
 
-export function factsContract(name: string, create: (clock: TestClock) => FactsPort): void {
-  const start = () => {
+export function factsContract(name: string, create: (clock: TestClock) => Promise<Store>): void {
+  const start = async () => {
     const clock = createTestClock();
-    return { clock, facts: create(clock) };
+    const store = await create(clock);
+    return { clock, store, facts: store.facts };
   };
 
   describe(`facts: ${name}`, () => {
     it('R-37: 200 observations at once are counted one by one', async () => {
-      const { facts } = start();
+      const { facts } = await start();
       const seen = await Promise.all(Array.from({ length: 200 }, () => facts.observe(at())));
       expect(seen.map((f) => f.usage.calls_1m).sort((a, b) => a - b)).toEqual(
         Array.from({ length: 200 }, (_, i) => i + 1),
@@ -29,9 +32,9 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
     });
 
     it('counts calls of the last minute and hour, denials, and calls in flight', async () => {
-      const { clock, facts } = start();
-      await facts.observe(at());
-      await facts.finished('c', { denied: true });
+      const { clock, facts } = await start();
+      const { call } = await facts.observe(at());
+      await facts.finished('c', call, { denied: true });
       clock.advance(59);
       expect((await facts.observe(at())).usage).toMatchObject({
         calls_1m: 2,
@@ -47,7 +50,7 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
     });
 
     it('a clock that steps back neither forgets nor counts twice', async () => {
-      const { clock, facts } = start();
+      const { clock, facts } = await start();
       await facts.observe(at());
       clock.advance(-3600);
       expect((await facts.observe(at())).usage).toMatchObject({ calls_1m: 2, seconds_since_last_call: 0 });
@@ -56,7 +59,7 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
     });
 
     it('lists the newest networks, the current one first, and no more than eight', async () => {
-      const { clock, facts } = start();
+      const { clock, facts } = await start();
       for (let i = 0; i < 12; i++) {
         await facts.observe(at({ network: `10.0.${i}.0/24` }));
         clock.advance(1);
@@ -68,22 +71,58 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
     });
 
     it('R-21: idle time and uses count from the login, which was the first use', async () => {
-      const { clock, facts } = start();
-      const session = (id: string, generation: number, issuedAt: number) =>
-        at({ session: { id, generation, issuedAt } });
-      const login = clock.now();
+      const { clock, store, facts } = await start();
+      const key = { owner: 'c', backend: 'b' };
+      const put = async (id: string, generation: number) => {
+        const seen = await store.sessions.get(key);
+        const claim = await store.sessions.claim(key, seen, 1000);
+        if (claim.kind !== 'claimed') throw new Error(claim.kind);
+        const record = sessionRecord(generation, { ...key, id, issuedAt: clock.now() });
+        expect(await store.sessions.commit(key, claim.permit, seen, record, 0)).toBe(true);
+      };
+      const used = async () => (await facts.observe(at({ backend: 'b' }))).session;
+      expect(await used()).toBeNull();
+      await put('s', 1);
       clock.advance(5000);
-      expect((await facts.observe(session('s', 1, login))).session).toEqual({ idle_seconds: 5000, token_uses: 1 });
+      expect(await used()).toEqual({ idle_seconds: 5000, token_uses: 1 });
       clock.advance(30);
-      expect((await facts.observe(session('s', 1, login))).session).toEqual({ idle_seconds: 30, token_uses: 2 });
-      const rotated = clock.now();
+      expect(await used()).toEqual({ idle_seconds: 30, token_uses: 2 });
+      await put('s', 2);
       clock.advance(5);
-      expect((await facts.observe(session('s', 2, rotated))).session).toEqual({ idle_seconds: 5, token_uses: 1 });
+      const seen = await facts.observe(at({ backend: 'b' }));
+      expect(seen.session).toEqual({ idle_seconds: 5, token_uses: 1 });
+      expect(seen.seen).toMatchObject({ record: { id: 's', generation: 2 }, revocations: 0 });
+      await put('other', 1);
+      clock.advance(7);
+      expect(await used()).toEqual({ idle_seconds: 7, token_uses: 1 });
       expect((await facts.observe(at())).session).toBeNull();
     });
 
+    it('counts the calls under way, and gives up those whose replica died', async () => {
+      const { clock, facts } = await start();
+      const first = await facts.observe(at());
+      const second = await facts.observe(at());
+      expect(second.usage.in_flight).toBe(2);
+      await facts.finished('c', first.call, { denied: false });
+      await facts.finished('c', first.call, { denied: false });
+      expect((await facts.observe(at())).usage.in_flight).toBe(2);
+      clock.advance(900);
+      expect((await facts.observe(at())).usage.in_flight).toBe(1);
+    });
+
+    it('R-25: a drain waits for the calls that may have seen the session, not for later ones', async () => {
+      const { facts, store } = await start();
+      expect(await store.sessions.drained('never seen', 60)).toBe(true);
+      const early = await facts.observe(at());
+      const drained = store.sessions.drained('c', 20_000);
+      await facts.observe(at());
+      await facts.finished('c', early.call, { denied: false });
+      expect(await drained).toBe(true);
+      expect(await store.sessions.drained('c', 60)).toBe(false);
+    });
+
     it('R-17: of 50 claims of one id at once exactly one is new', async () => {
-      const { facts } = start();
+      const { facts } = await start();
       await facts.openHandle('c', 'h');
       const seen = await Promise.all(
         Array.from({ length: 50 }, () => facts.observe(at({ rpc: { handle: 'h', id: 5 } }))),
@@ -93,13 +132,16 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
 
     it('R-17: any id, in any order, is new exactly once', async () => {
       const id = fc.oneof(fc.integer(), fc.nat(2000), fc.maxSafeInteger(), fc.string({ maxLength: 100 }));
+      const shared = await start();
+      let handles = 0;
       await fc.assert(
         fc.asyncProperty(fc.array(id, { maxLength: 80 }), async (ids) => {
-          const { facts } = start();
-          await facts.openHandle('c', 'h');
+          const { facts } = shared;
+          const handle = `h${++handles}`;
+          await facts.openHandle('c', handle);
           const used = new Set<string>();
           for (const each of ids) {
-            const { replay } = await facts.observe(at({ rpc: { handle: 'h', id: each } }));
+            const { replay } = await facts.observe(at({ rpc: { handle, id: each } }));
             const key = `${typeof each}:${each}`;
             // Once used, always seen. Never used: may be refused when it is too old to tell, but that is all.
             if (used.has(key)) expect(replay.seen).toBe(true);
@@ -112,7 +154,7 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
     });
 
     it('R-17: says when and where an id was used first', async () => {
-      const { clock, facts } = start();
+      const { clock, facts } = await start();
       await facts.openHandle('c', 'h');
       await facts.observe(at({ rpc: { handle: 'h', id: 1 } }));
       clock.advance(7);
@@ -129,7 +171,7 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
     });
 
     it('R-17: an id left of the window counts as seen', async () => {
-      const { facts } = start();
+      const { facts } = await start();
       await facts.openHandle('c', 'h');
       await facts.observe(at({ rpc: { handle: 'h', id: 10_000 } }));
       expect((await facts.observe(at({ rpc: { handle: 'h', id: 9_999 } }))).replay.seen).toBe(false);
@@ -140,7 +182,7 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
     });
 
     it('R-17: a handle that can tell no further string id apart is retired, not trusted', async () => {
-      const { facts } = start();
+      const { facts } = await start();
       await facts.openHandle('c', 'h');
       for (let i = 0; i < 1024; i++) await facts.observe(at({ rpc: { handle: 'h', id: `id-${i}` } }));
       expect((await facts.observe(at({ rpc: { handle: 'h', id: 'one more' } }))).replay.seen).toBe(true);
@@ -148,7 +190,7 @@ export function factsContract(name: string, create: (clock: TestClock) => FactsP
     });
 
     it('R-03: knows a handle for its client only', async () => {
-      const { facts } = start();
+      const { facts } = await start();
       await facts.openHandle('c', 'h');
       expect(await facts.handleState('c', 'h')).toBe('known');
       expect(await facts.handleState('d', 'h')).toBe('unknown');

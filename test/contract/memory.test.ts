@@ -1,22 +1,30 @@
 import { expect, it } from 'vitest';
-import { createMemoryFacts } from '../../src/store/memory/facts.ts';
-import { createMemorySessions } from '../../src/store/memory/sessions.ts';
-import { createTestClock } from '../support/clock.ts';
+import { createMemoryStore } from '../../src/store/memory/store.ts';
+import { createTestClock, type TestClock } from '../support/clock.ts';
 import { factsContract } from './facts.ts';
-import { sessionRecord, sessionStoreContract } from './session-store.ts';
+import { key, sessionRecord, sessionStoreContract } from './session-store.ts';
 
-sessionStoreContract('memory', () => createMemorySessions({ sessions: 1000 }));
-factsContract('memory', (clock) => createMemoryFacts({ clock, clients: 1000, ttlMs: 3_600_000 }));
+const create = async (clock: TestClock, clients = 1000) =>
+  createMemoryStore({ clock, clients, sessions: clients, ttlMs: 3_600_000 });
+
+sessionStoreContract('memory', create);
+factsContract('memory', create);
 
 it('R-29: a full store refuses new clients instead of forgetting old ones', async () => {
-  const facts = createMemoryFacts({ clock: createTestClock(), clients: 3, ttlMs: 3_600_000 });
-  const observation = { network: 'n/24', rpc: null, session: null };
+  const { facts, sessions } = await create(createTestClock(), 3);
+  const observation = { network: 'n/24', rpc: null, backend: null };
   for (const client of ['a', 'b', 'c']) await facts.observe({ client, ...observation });
   await expect(facts.observe({ client: 'd', ...observation })).rejects.toThrow('live entries');
   expect((await facts.observe({ client: 'a', ...observation })).usage.calls_1h).toBe(2);
 
-  const sessions = createMemorySessions({ sessions: 1 });
-  await sessions.compareAndSet('a', null, sessionRecord(1));
-  await expect(sessions.compareAndSet('b', null, sessionRecord(1))).rejects.toThrow('live entries');
-  expect(await sessions.get('a')).toBeDefined();
+  for (const owner of ['a', 'b', 'c', 'd']) {
+    const at = { ...key, owner };
+    const seen = await sessions.get(at);
+    const claim = await sessions.claim(at, seen, 1000);
+    if (claim.kind !== 'claimed') throw new Error(claim.kind);
+    const committed = sessions.commit(at, claim.permit, seen, sessionRecord(1, at), 0);
+    if (owner === 'd') await expect(committed).rejects.toThrow('live entries');
+    else expect(await committed).toBe(true);
+  }
+  expect((await sessions.get({ ...key, owner: 'a' })).record).toBeDefined();
 });

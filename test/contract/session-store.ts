@@ -1,17 +1,28 @@
 // The contract of the session store port. Every adapter runs this one suite.
 import { describe, expect, it } from 'vitest';
 import type { SessionRecord } from '../../src/session/record.ts';
-import type { SessionStore } from '../../src/session/store.ts';
+import type { SessionSnapshot } from '../../src/session/store.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createTestClock, type TestClock } from '../support/clock.ts';
+import { until } from '../support/harness.ts';
+
+export const key = { backend: 'inventory', owner: 'owner' };
 
 export function sessionRecord(generation: number, changes: Partial<SessionRecord> = {}): SessionRecord {
   return {
     id: 'id',
-    backend: 'inventory',
-    owner: 'owner',
+    ...key,
     generation,
     createdAt: 0,
     issuedAt: 0,
-    bound: { client_id: 'a', subject: 'a', ip: '10.0.0.1', network: '10.0.0.0/24', key: null },
+    revision: 0,
+    bound: {
+      client_id: 'a',
+      subject: 'a',
+      key: null,
+      ipv4: { ip: '10.0.0.1', network: '10.0.0.0/24' },
+      ipv6: null,
+    },
     fingerprint: 'f',
     tokenFingerprint: 't',
     sealed: `sealed-${generation}`,
@@ -19,56 +30,208 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
   };
 }
 
-export function sessionStoreContract(name: string, create: () => SessionStore): void {
+const NOTHING: SessionSnapshot = { record: undefined, revocations: 0 };
+const LEASE = 60_000;
+
+export function sessionStoreContract(name: string, create: (clock: TestClock) => Promise<Store>): void {
+  const start = async () => {
+    const clock = createTestClock();
+    const store = await create(clock);
+    const { sessions } = store;
+    const claim = async (seen: SessionSnapshot, leaseMs = LEASE, at = key) => {
+      const claimed = await sessions.claim(at, seen, leaseMs);
+      if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
+      return claimed.permit;
+    };
+    const put = async (record: SessionRecord) => {
+      const at = { backend: record.backend, owner: record.owner };
+      const seen = await sessions.get(at);
+      return sessions.commit(at, await claim(seen, LEASE, at), seen, record, clock.now() + 1000);
+    };
+    return { clock, store, sessions, claim, put };
+  };
+
   describe(`session store: ${name}`, () => {
-    it('answers undefined for what is not there', async () => {
-      expect(await create().get('k')).toBeUndefined();
+    it('answers nothing for what is not there', async () => {
+      const { sessions } = await start();
+      expect(await sessions.get(key)).toEqual(NOTHING);
     });
 
-    it('R-24: stores only on the expected generation', async () => {
-      const store = create();
-      expect(await store.compareAndSet('k', sessionRecord(1), sessionRecord(2))).toBe(false);
-      expect(await store.compareAndSet('k', null, sessionRecord(1))).toBe(true);
-      expect(await store.compareAndSet('k', null, sessionRecord(1))).toBe(false);
-      expect(await store.compareAndSet('k', sessionRecord(1), sessionRecord(2))).toBe(true);
-      expect(await store.compareAndSet('k', sessionRecord(1), sessionRecord(2))).toBe(false);
-      expect((await store.get('k'))?.generation).toBe(2);
+    it('R-23: of 50 that want to log in at once one may, and the others are told so', async () => {
+      const { sessions } = await start();
+      const claims = await Promise.all(Array.from({ length: 50 }, () => sessions.claim(key, NOTHING, LEASE)));
+      expect(claims.filter(({ kind }) => kind === 'claimed')).toHaveLength(1);
+      expect(claims.filter(({ kind }) => kind === 'busy')).toHaveLength(49);
     });
 
-    it('R-24: of 50 writers at once exactly one wins', async () => {
-      const store = create();
-      await store.compareAndSet('k', null, sessionRecord(1));
+    it('R-24: stores with its permit, once, and only on what was seen', async () => {
+      const { sessions, claim } = await start();
+      const permit = await claim(NOTHING);
+      expect(await sessions.commit(key, 'another', NOTHING, sessionRecord(1), 0)).toBe(false);
+      expect(await sessions.commit(key, permit, NOTHING, sessionRecord(1), 0)).toBe(true);
+      expect(await sessions.commit(key, permit, NOTHING, sessionRecord(1), 0)).toBe(false);
+      expect(await sessions.get(key)).toEqual({ record: sessionRecord(1), revocations: 0 });
+      expect(await sessions.claim(key, NOTHING, LEASE)).toEqual({
+        kind: 'changed',
+        now: { record: sessionRecord(1), revocations: 0 },
+      });
+      const seen = await sessions.get(key);
+      expect(await sessions.commit(key, await claim(seen), seen, sessionRecord(2), 0)).toBe(true);
+      expect((await sessions.get(key)).record?.generation).toBe(2);
+    });
+
+    it('R-24, attack 12: a writer whose lease ran out overwrites nothing, and gives up nothing of others', async () => {
+      const { clock, sessions, claim } = await start();
+      const paused = await claim(NOTHING, 30);
+      clock.advance(1);
+      await until(async () => (await sessions.claim(key, NOTHING, LEASE)).kind === 'claimed', 'the lease to end');
+      expect(await sessions.commit(key, paused, NOTHING, sessionRecord(1, { id: 'paused' }), 0)).toBe(false);
+      await sessions.giveUp(key, paused, undefined);
+      expect(await sessions.claim(key, NOTHING, LEASE)).toMatchObject({ kind: 'busy' });
+      expect(await sessions.get(key)).toEqual(NOTHING);
+    });
+
+    it('R-23: a login that failed tells the others, for a while', async () => {
+      const { sessions, claim } = await start();
+      await sessions.giveUp(key, await claim(NOTHING), { code: 'session.login_failed', ms: LEASE });
+      expect(await sessions.claim(key, NOTHING, LEASE)).toEqual({ kind: 'paused', code: 'session.login_failed' });
+      const other = { ...key, owner: 'other' };
+      await sessions.giveUp(other, await claim(NOTHING, LEASE, other), undefined);
+      expect(await sessions.claim(other, NOTHING, LEASE)).toMatchObject({ kind: 'claimed' });
+    });
+
+    it('R-26: removes once, counts, and a login that had begun does not bring the record back', async () => {
+      const { sessions, claim, put } = await start();
+      await put(sessionRecord(1));
+      const seen = await sessions.get(key);
+      const permit = await claim(seen);
+      expect((await sessions.revoke(key, 0))?.generation).toBe(1);
+      expect(await sessions.revoke(key, 0)).toBeUndefined();
+      expect(await sessions.commit(key, permit, seen, sessionRecord(2), 0)).toBe(false);
+      expect(await sessions.get(key)).toEqual({ record: undefined, revocations: 2 });
+      // Nor one that had begun when there was no session yet.
+      const first = await sessions.get(key);
+      const late = await claim(first);
+      await sessions.revoke(key, 0);
+      expect(await sessions.commit(key, late, first, sessionRecord(1), 0)).toBe(false);
+      expect(await sessions.claim(key, first, LEASE)).toMatchObject({ kind: 'changed' });
+    });
+
+    it('R-26: a revocation of one version spares its successor', async () => {
+      const { sessions, put } = await start();
+      await put(sessionRecord(1));
+      await put(sessionRecord(2));
+      expect(await sessions.revoke(key, 0, { id: 'id', generation: 1 })).toBeUndefined();
+      expect(await sessions.get(key)).toMatchObject({ record: { generation: 2 }, revocations: 0 });
+      expect(await sessions.revoke(key, 0, { id: 'id', generation: 2 })).toMatchObject({ generation: 2 });
+    });
+
+    it('R-54: replaces exactly one version, also of another session with the same generation', async () => {
+      const { sessions, put } = await start();
+      await put(sessionRecord(1, { id: 'second' }));
+      expect(await sessions.replace(key, { id: 'first', generation: 1 }, sessionRecord(2, { id: 'first' }))).toBe(
+        false,
+      );
+      expect(await sessions.replace(key, { id: 'second', generation: 1 }, sessionRecord(2, { id: 'second' }))).toBe(
+        true,
+      );
+      expect((await sessions.get(key)).record).toMatchObject({ id: 'second', generation: 2 });
       const won = await Promise.all(
-        Array.from({ length: 50 }, () => store.compareAndSet('k', sessionRecord(1), sessionRecord(2))),
+        Array.from({ length: 30 }, () =>
+          sessions.replace(key, { id: 'second', generation: 2 }, sessionRecord(3, { id: 'second' })),
+        ),
       );
       expect(won.filter(Boolean)).toHaveLength(1);
     });
 
-    it('R-26: removes once, and a paused writer does not bring the record back', async () => {
-      const store = create();
-      await store.compareAndSet('k', null, sessionRecord(1));
-      expect((await store.remove('k'))?.generation).toBe(1);
-      expect(await store.remove('k')).toBeUndefined();
-      expect(await store.compareAndSet('k', sessionRecord(1), sessionRecord(2))).toBe(false);
-      expect(await store.get('k')).toBeUndefined();
+    it('R-25, R-27: what is replaced, revoked or begun is a debt until it is paid, and one alive takes it over', async () => {
+      const { clock, sessions, claim, put } = await start();
+      await put(sessionRecord(1));
+      expect(await sessions.overdue(clock.now() + 10_000, clock.now() + 60_000)).toEqual([]);
+      await put(sessionRecord(2));
+      await sessions.revoke(key, clock.now() + 2000);
+      await sessions.owe(key, { record: sessionRecord(7), due: clock.now() + 3000 });
+      const names = (records: SessionRecord[]) => records.map(({ generation }) => generation).sort();
+      expect(await sessions.overdue(clock.now() + 999, 0)).toEqual([]);
+      expect(names(await sessions.overdue(clock.now() + 1000, clock.now() + 60_000))).toEqual([1]);
+      expect(names(await sessions.overdue(clock.now() + 5000, clock.now() + 60_000))).toEqual([2, 7]);
+      expect(await sessions.overdue(clock.now() + 5000, 0)).toEqual([]);
+      await sessions.paid(key, sessionRecord(1));
+      expect(names(await sessions.overdue(clock.now() + 60_000, clock.now() + 90_000))).toEqual([2, 7]);
+      // The token of a login is a debt until it is stored.
+      const seen = await sessions.get(key);
+      const permit = await claim(seen);
+      await sessions.owe(key, { record: sessionRecord(8), due: 0 });
+      await sessions.commit(key, permit, seen, sessionRecord(8), 0);
+      await sessions.paid(key, sessionRecord(2));
+      await sessions.paid(key, sessionRecord(7));
+      expect(await sessions.overdue(clock.now() + 900_000, 0)).toEqual([]);
     });
 
-    it('R-26: a generation of another session is not the expected one', async () => {
-      const store = create();
-      await store.compareAndSet('k', null, sessionRecord(1, { id: 'second' }));
-      expect(await store.compareAndSet('k', { id: 'first', generation: 1 }, sessionRecord(2, { id: 'first' }))).toBe(
-        false,
+    it('keeps sessions apart and lists them all', async () => {
+      const { sessions, put } = await start();
+      await put(sessionRecord(1, { owner: 'a' }));
+      await put(sessionRecord(1, { owner: 'a', backend: 'second' }));
+      await put(sessionRecord(1, { owner: 'b' }));
+      await sessions.revoke({ owner: 'a', backend: 'inventory' }, 0);
+      const found: string[] = [];
+      for await (const record of sessions.records()) found.push(`${record.owner} ${record.backend}`);
+      expect(found.sort()).toEqual(['a second', 'b inventory']);
+    });
+  });
+
+  describe(`session limits: ${name}`, () => {
+    it('R-30: of 20 that take a place at once no more than the limit get one', async () => {
+      const { store } = await start();
+      const taken = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => store.limits.take('client', { owner: `o${i}`, backend: 'b' }, 3, LEASE)),
       );
-      expect((await store.get('k'))?.id).toBe('second');
+      expect(taken.filter(Boolean)).toHaveLength(3);
+      expect(await store.limits.take('other', { owner: 'o0', backend: 'b' }, 3, LEASE)).toBe(true);
     });
 
-    it('keeps keys apart', async () => {
-      const store = create();
-      await store.compareAndSet('a', null, sessionRecord(1, { owner: 'a' }));
-      await store.compareAndSet('b', null, sessionRecord(1, { owner: 'b' }));
-      expect((await store.get('a'))?.owner).toBe('a');
-      await store.remove('a');
-      expect((await store.get('b'))?.owner).toBe('b');
+    it('R-30: a place is free again when it is left, or when its session is gone and its lease over', async () => {
+      const { clock, store, put, sessions } = await start();
+      const { limits } = store;
+      await put(sessionRecord(1, { owner: 'lives' }));
+      expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 2, LEASE)).toBe(true);
+      expect(await limits.take('c', { owner: 'never stored', backend: 'inventory' }, 2, LEASE)).toBe(true);
+      expect(await limits.take('c', key, 2, LEASE)).toBe(false);
+      // Who has a place keeps it.
+      expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 1, LEASE)).toBe(true);
+      clock.advance(LEASE / 1000);
+      expect(await limits.take('c', key, 2, LEASE)).toBe(true);
+      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 2, LEASE)).toBe(false);
+      await sessions.revoke({ owner: 'lives', backend: 'inventory' }, 0);
+      await limits.leave('c', { owner: 'lives', backend: 'inventory' });
+      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 2, LEASE)).toBe(true);
+    });
+  });
+
+  describe(`control: ${name}`, () => {
+    it('R-28: a revocation is known to every read that begins after it, and numbered', async () => {
+      const { store } = await start();
+      const before = await store.control.read(60_000);
+      expect(before.revocations.size).toBe(0);
+      await store.control.revoke({ client: 'a' });
+      await store.control.revoke({ all: true });
+      const after = await store.control.read(60_000);
+      expect(Object.fromEntries(after.revocations)).toEqual({
+        'client:a': before.revision + 1,
+        all: before.revision + 2,
+      });
+      expect(after).toMatchObject({ epoch: before.epoch, lost: false, revision: before.revision + 2 });
+    });
+  });
+
+  describe(`proofs: ${name}`, () => {
+    it('R-08: of 50 copies of one proof one is new, and the others learn of its first use', async () => {
+      const { store } = await start();
+      const use = { at: 5, ip: '10.0.0.1', network: '10.0.0.0/24' };
+      const claims = await Promise.all(Array.from({ length: 50 }, () => store.proofs.claim('p', use, 60_000)));
+      expect(claims.filter((first) => first === undefined)).toHaveLength(1);
+      expect(claims.filter((first) => first?.at === 5)).toHaveLength(49);
+      expect(await store.proofs.claim('another', use, 60_000)).toBeUndefined();
     });
   });
 }

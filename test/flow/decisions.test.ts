@@ -134,7 +134,7 @@ describe('rotate', () => {
     await h.call('stock_list', {}, { ip: ELSEWHERE });
     expect((await h.audit('decision')).at(-1)).toMatchObject({
       result: { outcome: 'allow' },
-      input: { session: { bound: { ip: ELSEWHERE } } },
+      input: { session: { bound: { ipv4: { ip: ELSEWHERE } } } },
     });
   });
 

@@ -1,42 +1,80 @@
-// The session manager under races, with a backend that does what it is told.
+// The session manager under races, with a backend that does what it is told. On the memory of one
+// process, and on a real Redis, where two managers are two replicas.
 import { randomBytes } from 'node:crypto';
-import { beforeEach, describe, expect, it } from 'vitest';
-import type { BackendPort, BackendToken } from '../../src/backend/port.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import type { BackendPort, BackendToken, Checkpoint } from '../../src/backend/port.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { Bound } from '../../src/decision/schema.ts';
+import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
 import type { SessionEvent } from '../../src/session/events.ts';
-import { createSessionManager, type SessionManager } from '../../src/session/manager.ts';
-import { createFingerprint, createSealer } from '../../src/session/sealing.ts';
-import type { SessionStore } from '../../src/session/store.ts';
-import { createMemorySessions } from '../../src/store/memory/sessions.ts';
-import { createTestClock } from '../support/clock.ts';
+import { createSessionManager, type Seen, type SessionManager } from '../../src/session/manager.ts';
+import { createMemoryStore } from '../../src/store/memory/store.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
+import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
 
-const bound: Bound = { client_id: 'a', subject: 'a', ip: '10.0.0.1', network: '10.0.0.0/24', key: null };
+const HOME = { ip: '10.0.0.1', network: '10.0.0.0/24' };
+const bound: Bound = { client_id: 'a', subject: 'a', key: null, ipv4: HOME, ipv6: null };
+const program = inject('redis');
+const keys = [{ id: 'k', secret: new Secret(randomBytes(32)) }];
+const fingerprintKey = new Secret(randomBytes(32));
 
 let live: Set<string>;
 let logins: number;
 let gate: Promise<void> | undefined;
+/** What happens between the answer of the backend and the end of the login. */
+let afterLogin: ((checkpoint: Checkpoint, token: Secret<BackendToken>) => Promise<void>) | undefined;
 let events: SessionEvent[];
-let store: SessionStore;
+let store: Store;
 let sessions: SessionManager;
 let backend: BackendPort;
+let clock: TestClock;
 
 const name = (token: Secret<BackendToken>) => token.reveal().values.id as string;
+
+function manager(of: Store, ring = keys): SessionManager {
+  return createSessionManager({
+    store: of.sessions,
+    limits: of.limits,
+    control: of.control,
+    backends: new Map([['b', backend]]),
+    sealer: createSealer(() => ring, 'session'),
+    fingerprint: createFingerprint(fingerprintKey),
+    clock,
+    events: (event) => void events.push(event),
+  });
+}
+
+const KEY = (owner = 'owner') => ({ backend: 'b', owner });
+const request = (owner = 'owner', place = bound) => ({ backend, owner, bound: place });
+const seen = async (owner = 'owner', by = sessions, at = store): Promise<Seen> =>
+  by.examine(await at.sessions.get(KEY(owner)));
+async function acquired(result: Promise<Awaited<ReturnType<SessionManager['acquire']>>>) {
+  const value = await result;
+  if (!value.ok) throw new Error(value.code);
+  return value.session;
+}
+const stored = async (owner = 'owner') => (await store.sessions.get(KEY(owner))).record;
 
 beforeEach(() => {
   live = new Set();
   logins = 0;
   gate = undefined;
+  afterLogin = undefined;
   events = [];
+  clock = createTestClock();
   backend = {
     name: 'b',
     drainMs: 50,
-    async login() {
+    loginLimitMs: 1000,
+    async login(checkpoint) {
       const id = `token-${++logins}`;
       await gate;
       live.add(id);
-      return { ok: true, token: new Secret({ cookies: [], values: { id } }) };
+      const token = new Secret({ cookies: [], values: { id } });
+      await afterLogin?.(checkpoint, token);
+      return { ok: true, token };
     },
     async logout(token) {
       live.delete(name(token));
@@ -45,216 +83,428 @@ beforeEach(() => {
     call: () => Promise.reject(new Error('not used')),
     close: async () => {},
   };
-  store = createMemorySessions({ sessions: 100 });
-  sessions = createSessionManager({
-    store,
-    backends: new Map([['b', backend]]),
-    sealer: createSealer([{ id: 'k', secret: new Secret(randomBytes(32)) }], 'session'),
-    fingerprint: createFingerprint(new Secret(randomBytes(32))),
-    clock: createTestClock(),
-    events: (event) => void events.push(event),
-  });
 });
 
-const request = (owner = 'owner', place = bound) => ({ backend, owner, bound: place });
-const seen = (owner = 'owner') => sessions.peek('b', owner);
-async function acquired(result: Promise<Awaited<ReturnType<SessionManager['acquire']>>>) {
-  const value = await result;
-  if (!value.ok) throw new Error(value.code);
-  return value.session;
-}
-
-it('R-23: callers at once share one login, and each has a lease of its own', async () => {
-  const nothing = await seen();
-  const all = await Promise.all(Array.from({ length: 30 }, () => acquired(sessions.acquire(request(), nothing))));
-  expect(logins).toBe(1);
-  expect(new Set(all.map((s) => name(s.token)))).toEqual(new Set(['token-1']));
-});
-
-it('R-23: callers that want the same generation rotated share one rotation', async () => {
-  (await acquired(sessions.acquire(request(), await seen()))).release();
-  const old = await seen();
-  const all = await Promise.all(Array.from({ length: 30 }, () => acquired(sessions.rotate(request(), old, 'age'))));
-  expect(new Set(all.map((s) => s.record.generation))).toEqual(new Set([2]));
-  for (const s of all) s.release();
-  await sessions.settled();
-  expect(live).toEqual(new Set(['token-2']));
-});
-
-it('R-25: a token in use is drained before it is logged out, bounded', async () => {
-  const first = await acquired(sessions.acquire(request(), await seen()));
-  (await acquired(sessions.rotate(request(), await seen(), 'age'))).release();
-  expect(live.has('token-1')).toBe(true);
-  first.release();
-  await sessions.settled();
-  expect(events.at(-1)).toMatchObject({ type: 'session_ended', drained: true });
-
-  await acquired(sessions.acquire(request(), await seen()));
-  (await acquired(sessions.rotate(request(), await seen(), 'age'))).release();
-  await sessions.settled();
-  expect(events.at(-1)).toMatchObject({ type: 'session_ended', drained: false });
-  expect(live).toEqual(new Set(['token-3']));
-});
-
-it('R-12: a session that another call bound elsewhere is not handed out: no decision has looked at it', async () => {
-  const nothing = await seen();
-  const there = { ...bound, ip: '10.0.0.99' };
-  const [here, other] = await Promise.all([
-    sessions.acquire(request(), nothing),
-    sessions.acquire(request('owner', there), nothing),
-  ]);
-  expect(here.ok).toBe(true);
-  expect(other).toMatchObject({ ok: false, code: 'session.changed' });
-  const old = await seen();
-  (await acquired(sessions.rotate(request('owner', there), old, 'moved'))).release();
-  expect(await sessions.acquire(request(), old)).toMatchObject({ ok: false, code: 'session.changed' });
-});
-
-describe('R-26: revocation', () => {
-  it('a call allowed on a session that was revoked since does not bring it back', async () => {
+function managerSuite(): void {
+  it('R-23: callers at once share one login, and each has a lease of its own', async () => {
     const nothing = await seen();
-    (await acquired(sessions.acquire(request(), nothing))).release();
-    const decided = await seen();
-    await sessions.revoke(backend, 'owner', 'test');
-    expect(await sessions.acquire(request(), decided)).toMatchObject({ ok: false, code: 'session.revoked' });
-    expect(await sessions.rotate(request(), decided, 'age')).toMatchObject({ ok: false, code: 'session.revoked' });
-    // Nor does one that was allowed before there was a session.
-    expect(await sessions.acquire(request(), nothing)).toMatchObject({ ok: false, code: 'session.revoked' });
-    await sessions.settled();
-    expect(live.size).toBe(0);
+    const all = await Promise.all(Array.from({ length: 30 }, () => acquired(sessions.acquire(request(), nothing))));
     expect(logins).toBe(1);
+    expect(new Set(all.map((s) => name(s.token)))).toEqual(new Set(['token-1']));
   });
 
-  it('an answer that renews a revoked session neither revives it nor replaces its successor', async () => {
-    const first = await acquired(sessions.acquire(request(), await seen()));
-    await sessions.revoke(backend, 'owner', 'test');
-    const second = await acquired(sessions.acquire(request(), await seen()));
-    expect(second.record).toMatchObject({ generation: 1 });
-    live.add('renewed');
-    await sessions.renew(first, new Secret({ cookies: [], values: { id: 'renewed' } }));
-    expect((await store.get('b:owner'))?.id).toBe(second.record.id);
-    first.release();
-    second.release();
+  it('R-23: callers that want the same generation rotated share one rotation', async () => {
+    (await acquired(sessions.acquire(request(), await seen()))).release();
+    const old = await seen();
+    const all = await Promise.all(Array.from({ length: 30 }, () => acquired(sessions.rotate(request(), old, 'age'))));
+    expect(new Set(all.map((s) => s.record.generation))).toEqual(new Set([2]));
+    for (const s of all) s.release();
     await sessions.settled();
     expect(live).toEqual(new Set(['token-2']));
   });
 
-  it('attack 14: a storm of rotations and revocations leaves nothing alive that is not stored', async () => {
-    for (let round = 0; round < 20; round++) {
-      const current = await sessions.acquire(request(), await seen());
-      if (current.ok) current.session.release();
-      const decided = await seen();
-      const work: Promise<unknown>[] = [];
-      for (let i = 0; i < 10; i++) {
-        work.push(sessions.rotate(request(), decided, 'storm').then((r) => r.ok && r.session.release()));
-        if (i % 3 === 0) work.push(sessions.revoke(backend, 'owner', 'storm'));
-      }
-      await Promise.all(work);
-    }
-    await sessions.revoke(backend, 'owner', 'end');
+  it('R-25: a token in use is drained before it is logged out, bounded', async () => {
+    const first = await acquired(sessions.acquire(request(), await seen()));
+    (await acquired(sessions.rotate(request(), await seen(), 'age'))).release();
+    expect(live.has('token-1')).toBe(true);
+    first.release();
     await sessions.settled();
-    expect(live.size).toBe(0);
-    expect(await store.get('b:owner')).toBeUndefined();
+    expect(events.at(-1)).toMatchObject({ type: 'session_ended', drained: true });
+
+    await acquired(sessions.acquire(request(), await seen()));
+    (await acquired(sessions.rotate(request(), await seen(), 'age'))).release();
+    await sessions.settled();
+    expect(events.at(-1)).toMatchObject({ type: 'session_ended', drained: false });
+    expect(live).toEqual(new Set(['token-3']));
   });
 
-  it('a revocation during a login waits for it and takes it away', async () => {
+  it('R-12: a session that another call bound elsewhere is not handed out: no decision has looked at it', async () => {
+    const nothing = await seen();
+    const there = { ...bound, ipv4: { ...HOME, ip: '10.0.0.99' } };
+    const [here, other] = await Promise.all([
+      sessions.acquire(request(), nothing),
+      sessions.acquire(request('owner', there), nothing),
+    ]);
+    expect(here.ok).toBe(true);
+    expect(other).toMatchObject({ ok: false, code: 'session.changed' });
+    const old = await seen();
+    (await acquired(sessions.rotate(request('owner', there), old, 'moved'))).release();
+    expect(await sessions.acquire(request(), old)).toMatchObject({ ok: false, code: 'session.changed' });
+  });
+
+  describe('R-26: revocation', () => {
+    it('a call allowed on a session that was revoked since does not bring it back', async () => {
+      const nothing = await seen();
+      (await acquired(sessions.acquire(request(), nothing))).release();
+      const decided = await seen();
+      await sessions.revoke(backend, 'owner', 'test');
+      expect(await sessions.acquire(request(), decided)).toMatchObject({ ok: false, code: 'session.revoked' });
+      expect(await sessions.rotate(request(), decided, 'age')).toMatchObject({ ok: false, code: 'session.revoked' });
+      // Nor does one that was allowed before there was a session.
+      expect(await sessions.acquire(request(), nothing)).toMatchObject({ ok: false, code: 'session.revoked' });
+      await sessions.settled();
+      expect(live.size).toBe(0);
+      expect(logins).toBe(1);
+    });
+
+    it('an answer that renews a revoked session neither revives it nor replaces its successor', async () => {
+      const first = await acquired(sessions.acquire(request(), await seen()));
+      await sessions.revoke(backend, 'owner', 'test');
+      const second = await acquired(sessions.acquire(request(), await seen()));
+      expect(second.record).toMatchObject({ generation: 1 });
+      live.add('renewed');
+      await sessions.renew(first, new Secret({ cookies: [], values: { id: 'renewed' } }));
+      expect((await stored())?.id).toBe(second.record.id);
+      first.release();
+      second.release();
+      await sessions.settled();
+      expect(live).toEqual(new Set(['token-2']));
+    });
+
+    it('attack 14: a storm of rotations and revocations leaves nothing alive that is not stored', async () => {
+      for (let round = 0; round < 20; round++) {
+        const current = await sessions.acquire(request(), await seen());
+        if (current.ok) current.session.release();
+        const decided = await seen();
+        const work: Promise<unknown>[] = [];
+        for (let i = 0; i < 10; i++) {
+          work.push(sessions.rotate(request(), decided, 'storm').then((r) => r.ok && r.session.release()));
+          if (i % 3 === 0) work.push(sessions.revoke(backend, 'owner', 'storm'));
+        }
+        await Promise.all(work);
+      }
+      await sessions.revoke(backend, 'owner', 'end');
+      await sessions.settled();
+      expect(live.size).toBe(0);
+      expect(await stored()).toBeUndefined();
+    });
+
+    it('a login that a revocation overtakes is logged out, and its call refused', async () => {
+      let open = () => {};
+      gate = new Promise((resolve) => {
+        open = resolve;
+      });
+      const pending = sessions.acquire(request(), await seen());
+      await until(() => logins === 1, 'the login to begin');
+      await sessions.revoke(backend, 'owner', 'test');
+      open();
+      expect(await pending).toMatchObject({ ok: false, code: 'session.revoked' });
+      await sessions.settled();
+      expect(live.size).toBe(0);
+    });
+
+    it('R-28: a wide revocation ends what it means, logs it out, and spares the rest', async () => {
+      const bob: Bound = { ...bound, subject: 'bob' };
+      const used = await acquired(sessions.acquire(request('a'), await seen('a')));
+      (await acquired(sessions.acquire(request('b', bob), await seen('b')))).release();
+      used.release();
+      expect(await sessions.revokeAll({ subject: 'bob' }, 'test')).toBe(1);
+      expect(await sessions.revokeAll({ subject: 'nobody' }, 'test')).toBe(0);
+      await sessions.settled();
+      expect(live).toEqual(new Set(['token-1']));
+      expect(await sessions.revokeAll({ session: used.record.fingerprint }, 'test')).toBe(1);
+      expect((await seen('a')).record).toBeUndefined();
+      (await acquired(sessions.acquire(request('a'), await seen('a')))).release();
+      expect(await sessions.revokeAll({ all: true }, 'test')).toBe(1);
+      await sessions.settled();
+      expect(live.size).toBe(0);
+    });
+
+    it('R-26: a wide revocation during a login takes the new session with it', async () => {
+      let open = () => {};
+      gate = new Promise((resolve) => {
+        open = resolve;
+      });
+      const pending = sessions.acquire(request(), await seen());
+      await until(() => logins === 1, 'the login to begin');
+      expect(await sessions.revokeAll({ client: 'a' }, 'test')).toBe(0);
+      open();
+      expect(await pending).toMatchObject({ ok: false, code: 'session.revoked' });
+      await sessions.settled();
+      expect(live.size).toBe(0);
+      expect(await stored()).toBeUndefined();
+      (await acquired(sessions.acquire(request(), await seen()))).release();
+    });
+  });
+
+  it('R-54: a renewal by the backend moves on one generation, and loses against a rotation', async () => {
+    const session = await acquired(sessions.acquire(request(), await seen()));
+    live.add('renewed');
+    await sessions.renew(session, new Secret({ cookies: [], values: { id: 'renewed' } }));
+    const next = await acquired(sessions.acquire(request(), await seen()));
+    expect([next.record.generation, name(next.token)]).toEqual([2, 'renewed']);
+    live.add('too late');
+    await sessions.renew(session, new Secret({ cookies: [], values: { id: 'too late' } }));
+    expect((await stored())?.generation).toBe(2);
+    session.release();
+    next.release();
+    await sessions.settled();
+    expect(live.has('too late')).toBe(false);
+  });
+
+  it('attack 21: a record that was moved, rolled back, bound elsewhere or made younger does not open, and ends', async () => {
+    const open = async (owner: string) =>
+      (await acquired(sessions.acquire(request(owner), await seen(owner)))).release();
+    await open('alice');
+    const alice = await stored('alice');
+    const forgeries = [
+      () => alice,
+      () => ({ ...alice, owner: 'bob' }),
+      (bob: object) => ({ ...bob, sealed: alice?.sealed }),
+      (bob: object) => ({ ...bob, generation: 9 }),
+      (bob: { issuedAt: number }) => ({ ...bob, issuedAt: bob.issuedAt + 1 }),
+      (bob: object) => ({ ...bob, createdAt: 0 }),
+      (bob: object) => ({ ...bob, revision: 99 }),
+      (bob: object) => ({ ...bob, bound: { ...bound, ipv4: { ...HOME, ip: '6.6.6.6' } } }),
+    ];
+    for (const forge of forgeries) {
+      await open('bob');
+      const bob = (await stored('bob')) as NonNullable<typeof alice>;
+      const forged = forge(bob) as typeof bob;
+      expect(await store.sessions.replace(KEY('bob'), bob, forged)).toBe(true);
+      expect(await sessions.acquire(request('bob', forged.bound), await seen('bob'))).toMatchObject({
+        ok: false,
+        code: 'session.unavailable',
+      });
+      expect(await stored('bob')).toBeUndefined();
+      expect(events.at(-1)).toMatchObject({ type: 'session_unopenable' });
+    }
+    expect((await sessions.acquire(request('alice'), await seen('alice'))).ok).toBe(true);
+  });
+
+  it('R-42: a key that is removed ends its sessions, also those that were opened before', async () => {
+    const ring = [...keys];
+    const source = { ring };
+    const rotating = createSessionManager({
+      store: store.sessions,
+      limits: store.limits,
+      control: store.control,
+      backends: new Map([['b', backend]]),
+      sealer: createSealer(() => source.ring, 'session'),
+      fingerprint: createFingerprint(fingerprintKey),
+      clock,
+      events: (event) => void events.push(event),
+    });
+    (await acquired(rotating.acquire(request(), await seen()))).release();
+    const added = { id: 'new', secret: new Secret(randomBytes(32)) };
+    source.ring = [added, ...ring];
+    (await acquired(rotating.acquire(request(), await seen()))).release();
+    source.ring = [added];
+    expect(await rotating.acquire(request(), await seen())).toMatchObject({ ok: false, code: 'session.unavailable' });
+    (await acquired(rotating.acquire(request(), await seen()))).release();
+    expect((await stored())?.sealed).toMatch(/^new\./);
+  });
+
+  it('R-30: one session more than the limit is refused, rotations are not', async () => {
+    const limited = (owner: string) => ({ ...request(owner), limit: 2 });
+    for (const owner of ['x', 'y']) (await acquired(sessions.acquire(limited(owner), await seen(owner)))).release();
+    expect(await sessions.acquire(limited('z'), await seen('z'))).toMatchObject({ ok: false, code: 'session.limit' });
+    (await acquired(sessions.rotate(limited('x'), await seen('x'), 'age'))).release();
+    await sessions.revoke(backend, 'x', 'test');
+    (await acquired(sessions.acquire(limited('z'), await seen('z')))).release();
+  });
+
+  it('R-27: what a login that never ended had opened is logged out by whoever is alive', async () => {
+    const nothing = await seen();
+    afterLogin = async (checkpoint, token) => {
+      await checkpoint(token);
+      // The replica dies here.
+      return new Promise(() => {});
+    };
+    void sessions.acquire(request(), nothing);
+    await until(() => live.size === 1, 'the login');
+    await until(
+      async () => (await store.sessions.overdue(Number.MAX_SAFE_INTEGER, clock.now())).length === 1,
+      'the debt',
+    );
+    afterLogin = undefined;
+    const survivor = manager(store);
+    clock.advance(60);
+    await survivor.sweep();
+    await survivor.settled();
+    expect(live.size).toBe(0);
+    expect(events.at(-1)).toMatchObject({
+      type: 'session_ended',
+      cause: 'left behind by another replica',
+      proof: 'dead',
+    });
+  });
+}
+
+describe('on the memory of one process', () => {
+  afterEach(() => sessions.settled());
+  beforeEach(() => {
+    store = createMemoryStore({ clock, clients: 100, sessions: 100, ttlMs: 3_600_000 });
+    sessions = manager(store);
+  });
+  managerSuite();
+
+  it('R-24, attack 12: a writer that was paused during its login does not overwrite, and its login is logged out', async () => {
+    const nothing = await seen();
+    afterLogin = async () => {
+      // The lease ends, and another replica is faster by exactly one login.
+      afterLogin = undefined;
+      clock.advance(60);
+      (await acquired(manager(store).acquire(request(), nothing))).release();
+    };
+    (await acquired(sessions.acquire(request(), nothing))).release();
+    expect(name((await acquired(sessions.acquire(request(), await seen()))).token)).toBe('token-2');
+    await sessions.settled();
+    expect(live).toEqual(new Set(['token-2']));
+  });
+
+  it('R-27: a login whose store fails is logged out again, and the call refused', async () => {
+    store.sessions.commit = () => Promise.reject(new Error('store down'));
+    expect(await sessions.acquire(request(), await seen())).toMatchObject({ ok: false, code: 'session.unavailable' });
+    await sessions.settled();
+    expect(live.size).toBe(0);
+  });
+
+  it('R-25: at shutdown a login under way is waited for and logged out, and no new one begins', async () => {
+    for (const owner of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'])
+      (await acquired(sessions.acquire(request(owner), await seen(owner)))).release();
     let open = () => {};
     gate = new Promise((resolve) => {
       open = resolve;
     });
-    const pending = sessions.acquire(request(), await seen());
-    await until(() => logins === 1, 'the login to begin');
-    const revoked = sessions.revoke(backend, 'owner', 'test');
+    const pending = sessions.acquire(request('late'), await seen('late'));
+    await until(() => logins === 11, 'the login to begin');
+    const closing = sessions.close();
     open();
     const result = await pending;
     if (result.ok) result.session.release();
-    await revoked;
-    await sessions.settled();
+    await closing;
     expect(live.size).toBe(0);
-  });
-});
-
-it('R-24, attack 12: a writer that was paused during its login does not overwrite, and its login is logged out', async () => {
-  const set = store.compareAndSet.bind(store);
-  store.compareAndSet = async (key, expected, record) => {
-    // Another replica is faster by exactly one write.
-    store.compareAndSet = set;
-    await set(key, expected, { ...record, sealed: 'of the other', tokenFingerprint: 'other' });
-    return set(key, expected, record);
-  };
-  // What the other replica sealed with another key does not open here: refused, never guessed.
-  expect(await sessions.acquire(request(), await seen())).toMatchObject({ ok: false, code: 'session.unavailable' });
-  await sessions.settled();
-  expect(live.size).toBe(0);
-});
-
-it('R-27: a login whose store fails is logged out again, and the call refused', async () => {
-  store.compareAndSet = () => Promise.reject(new Error('store down'));
-  expect(await sessions.acquire(request(), await seen())).toMatchObject({ ok: false, code: 'session.unavailable' });
-  await sessions.settled();
-  expect(live.size).toBe(0);
-});
-
-it('attack 21: a record that was moved to another owner, rolled back, bound elsewhere or made younger does not open', async () => {
-  (await acquired(sessions.acquire(request('alice'), await seen('alice')))).release();
-  (await acquired(sessions.acquire(request('bob'), await seen('bob')))).release();
-  const [alice, bob] = [await store.get('b:alice'), await store.get('b:bob')];
-  if (!alice || !bob) throw new Error('no record');
-  const forged = [
-    alice,
-    { ...alice, owner: 'bob' },
-    { ...bob, sealed: alice.sealed },
-    { ...bob, generation: 9 },
-    { ...bob, issuedAt: bob.issuedAt + 1 },
-    { ...bob, createdAt: 0 },
-    { ...bob, bound: { ...bound, ip: '6.6.6.6' } },
-  ];
-  for (const record of forged) {
-    await store.remove('b:bob');
-    await store.compareAndSet('b:bob', null, record);
-    const place = record.bound;
-    expect(await sessions.acquire(request('bob', place), await seen('bob'))).toMatchObject({
+    expect(await sessions.acquire(request('z'), await seen('z'))).toMatchObject({
       ok: false,
       code: 'session.unavailable',
     });
-  }
-  await store.remove('b:bob');
-  await store.compareAndSet('b:bob', null, bob);
-  expect((await sessions.acquire(request('bob'), await seen('bob'))).ok).toBe(true);
-});
-
-it('R-54: a renewal by the backend moves on one generation, and loses against a rotation', async () => {
-  const session = await acquired(sessions.acquire(request(), await seen()));
-  live.add('renewed');
-  await sessions.renew(session, new Secret({ cookies: [], values: { id: 'renewed' } }));
-  const next = await acquired(sessions.acquire(request(), await seen()));
-  expect([next.record.generation, name(next.token)]).toEqual([2, 'renewed']);
-  live.add('too late');
-  await sessions.renew(session, new Secret({ cookies: [], values: { id: 'too late' } }));
-  expect((await store.get('b:owner'))?.generation).toBe(2);
-  session.release();
-  next.release();
-  await sessions.settled();
-  expect(live.has('too late')).toBe(false);
-});
-
-it('R-25: at shutdown a login under way is waited for and logged out, and no new one begins', async () => {
-  for (const owner of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'])
-    (await acquired(sessions.acquire(request(owner), await seen(owner)))).release();
-  let open = () => {};
-  gate = new Promise((resolve) => {
-    open = resolve;
   });
-  const pending = sessions.acquire(request('late'), await seen('late'));
-  await until(() => logins === 11, 'the login to begin');
-  const closing = sessions.close();
-  open();
-  const result = await pending;
-  if (result.ok) result.session.release();
-  await closing;
-  expect(live.size).toBe(0);
-  expect(await sessions.acquire(request('z'), await seen('z'))).toMatchObject({
-    ok: false,
-    code: 'session.unavailable',
+});
+
+describe.skipIf(program === null)('on Redis', () => {
+  let redis: TestRedis;
+  let prefix: string;
+  let others: Store[];
+  const replica = async (): Promise<{ manager: SessionManager; store: Store }> => {
+    const other = await redisStore(redis, clock, { prefix });
+    others.push(other);
+    return { manager: manager(other), store: other };
+  };
+  beforeAll(async () => {
+    redis = await startRedis(program as string);
+  });
+  beforeEach(async () => {
+    prefix = `m-${randomBytes(4).toString('hex')}`;
+    others = [];
+    ({ manager: sessions, store } = await replica());
+  });
+  afterEach(async () => {
+    await sessions.settled();
+    for (const other of others) await other.close();
+  });
+  afterAll(() => redis?.stop());
+
+  managerSuite();
+
+  it('R-23: callers on three replicas cause one login, and all get its result', async () => {
+    const replicas = [{ manager: sessions, store }, await replica(), await replica()];
+    const all = await Promise.all(
+      replicas.flatMap(({ manager: each, store: at }) =>
+        Array.from({ length: 20 }, async () => acquired(each.acquire(request(), await seen('owner', each, at)))),
+      ),
+    );
+    expect(logins).toBe(1);
+    expect(new Set(all.map(({ token }) => name(token)))).toEqual(new Set(['token-1']));
+    for (const session of all) session.release();
+    const rotated = await Promise.all(
+      replicas.flatMap(({ manager: each, store: at }) =>
+        Array.from({ length: 20 }, async () => acquired(each.rotate(request(), await seen('owner', each, at), 'age'))),
+      ),
+    );
+    // Who looked after the rotation wanted another one of what it saw.
+    expect(logins).toBe(Math.max(...rotated.map(({ record }) => record.generation)));
+    for (const session of rotated) session.release();
+    for (const { manager: each } of replicas) await each.settled();
+    expect(live.size).toBe(1);
+  });
+
+  it('R-23: a waiter on another replica learns that the login failed, and does not try at once', async () => {
+    const other = await replica();
+    let open = () => {};
+    gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const nothing = await seen();
+    const login = backend.login;
+    backend.login = async (checkpoint) => {
+      await login(checkpoint);
+      return { ok: false, code: 'session.login_failed', detail: 'wrong password' };
+    };
+    const first = sessions.acquire(request(), nothing);
+    await until(() => logins === 1, 'the login to begin');
+    const second = other.manager.acquire(request(), nothing);
+    open();
+    expect(await first).toMatchObject({ ok: false, code: 'session.login_failed' });
+    expect(await second).toMatchObject({ ok: false, code: 'session.login_failed' });
+    expect(logins).toBe(1);
+  });
+
+  it('R-24, attack 12: a replica that was paused during its login does not overwrite the newer session', async () => {
+    const other = await replica();
+    const nothing = await seen();
+    afterLogin = async (checkpoint, token) => {
+      await checkpoint(token);
+      afterLogin = undefined;
+      // Its lease ends while it stands still.
+      await redis.command('DEL', `${prefix}:{owner}:claim:b`);
+      (await acquired(other.manager.acquire(request(), nothing))).release();
+    };
+    (await acquired(sessions.acquire(request(), nothing))).release();
+    await sessions.settled();
+    expect(live).toEqual(new Set(['token-2']));
+    expect((await stored())?.generation).toBe(1);
+  });
+
+  it('R-25: a token that a call on another replica is using is drained before it is logged out', async () => {
+    const other = await replica();
+    backend = { ...backend, drainMs: 5000 };
+    (await acquired(sessions.acquire(request(), await seen()))).release();
+    const { call } = await other.store.facts.observe({ client: 'owner', network: 'n', rpc: null, backend: 'b' });
+    const used = await acquired(other.manager.acquire(request(), await seen('owner', other.manager, other.store)));
+    const draining = manager(store);
+    (await acquired(draining.rotate(request(), await seen(), 'age'))).release();
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect(live.has('token-1')).toBe(true);
+    used.release();
+    await other.store.facts.finished('owner', call, { denied: false });
+    await draining.settled();
+    expect(live).toEqual(new Set(['token-2']));
+    expect(events.at(-1)).toMatchObject({ type: 'session_ended', drained: true, proof: 'dead' });
+  });
+
+  it('R-28: a revocation on one replica is seen by another before a second has passed, without its record', async () => {
+    const other = await replica();
+    (await acquired(sessions.acquire(request(), await seen()))).release();
+    const record = await stored();
+    await sessions.revokeAll({ backend: 'b' }, 'test');
+    await sessions.settled();
+    // Even if the record came back, as after a failover.
+    await redis.command('SET', `${prefix}:{owner}:session:b`, JSON.stringify({ value: record }));
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    expect((await seen('owner', other.manager, other.store)).record).toBeUndefined();
+  });
+
+  it('R-29: a store that fails refuses, and nothing is left alive at the backend', async () => {
+    const nothing = await seen();
+    afterLogin = async (checkpoint, token) => {
+      afterLogin = undefined;
+      await checkpoint(token);
+      await redis.kill();
+    };
+    expect(await sessions.acquire(request(), nothing)).toMatchObject({ ok: false, code: 'session.unavailable' });
+    await sessions.settled();
+    expect(live.size).toBe(0);
+    await redis.restart();
   });
 });

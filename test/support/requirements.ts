@@ -1,7 +1,7 @@
 // What some tests need besides Node, found once for all of them. Under CI=true a missing part fails
 // the run; elsewhere its tests are left out, and the reporter says so at the end.
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { findOpa, type Opa } from '../../src/decision/opa.ts';
@@ -10,12 +10,15 @@ declare module 'vitest' {
   export interface ProvidedContext {
     opa: Opa | null;
     inspector: string | null;
+    redis: string | null;
   }
 }
 
 const HOW = {
   OPA: 'install Go, or put opa on PATH, or set $OPA',
   Linux: 'the full-disk test writes to /dev/full, the test of signals below npm needs a POSIX shell',
+  Redis: 'install the package redis-server (or valkey), or put redis-server on PATH; stores and replicas need it',
+  openssl: 'install the package openssl; client certificates are made with it',
   'MCP Inspector': 'run: npm ci --prefix tools/inspector',
 };
 
@@ -28,10 +31,19 @@ export default async function setup({ provide }: TestProject): Promise<void> {
 
   const missing: (keyof typeof HOW)[] = [];
   if (opa === null) missing.push('OPA');
+  const redis = onPath('redis-server') ?? onPath('valkey-server');
+  provide('redis', redis);
+  if (redis === null) missing.push('Redis');
+  if (onPath('openssl') === null) missing.push('openssl');
   if (inspector === null) missing.push('MCP Inspector');
   if (process.platform !== 'linux') missing.push('Linux');
   if (missing.length > 0 && process.env.CI === 'true') {
     throw new Error(`CI must run every test; missing: ${missing.map((name) => `${name} (${HOW[name]})`).join('; ')}`);
   }
   process.env.SALLYPORT_TESTS_MISSING = missing.map((name) => `${name}: ${HOW[name]}`).join('\n');
+}
+
+function onPath(program: string): string | null {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.map((folder) => join(folder, program)).find((file) => existsSync(file)) ?? null;
 }

@@ -47,8 +47,8 @@ findings contains finding(settings.effective.binding.key, "binding.key_changed",
 #   reason: binding.ip_changed
 #   controls: [C02]
 findings contains finding(settings.effective.binding.ip, "binding.ip_changed", {}) if {
-	input.session.bound.ip != input.client.ip
-	input.session.bound.network == input.client.network
+	slot.ip != input.client.ip
+	slot.network == input.client.network
 }
 
 # METADATA
@@ -58,9 +58,21 @@ findings contains finding(settings.effective.binding.ip, "binding.ip_changed", {
 #   reason: binding.network_changed
 #   controls: [C02]
 findings contains finding(settings.effective.binding.network, "binding.network_changed", {}) if {
-	input.session.bound.network != input.client.network
-	same_family(input.session.bound.network)
+	slot.network != input.client.network
 	count(concurrent) == 0
+}
+
+# METADATA
+# title: The other address family
+# description: >-
+#   The session was opened over IPv4 and the call comes over IPv6, or the reverse, for the first
+#   time. Dual-stack clients do this; the default rotates once, and the session is then bound to a
+#   network of each family (R-12).
+# custom:
+#   reason: binding.network_added
+#   controls: [C02]
+findings contains finding(settings.effective.binding.network_added, "binding.network_added", {"family": family}) if {
+	is_null(input.session.bound[family])
 }
 
 # METADATA
@@ -88,6 +100,13 @@ concurrent contains other.last_seen_seconds if {
 
 # A dual-stack client uses one network of each family, and that is no sign of theft (R-12).
 same_family(network) if contains(network, ":") == contains(input.client.network, ":")
+
+family := "ipv6" if contains(input.client.network, ":")
+
+else := "ipv4"
+
+# The place of the session in the address family of the call.
+slot := input.session.bound[family]
 
 # A broken binding that is refused ends the session and is told to a person.
 finding(grade, code, params) := {

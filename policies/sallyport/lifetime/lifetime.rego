@@ -61,6 +61,17 @@ findings contains finding(limit.grade, "lifetime.session_too_old", params) if {
 	params := {"age_seconds": age, "limit_seconds": limit.limit_seconds}
 }
 
+# METADATA
+# title: How many sessions one client id may have
+# description: >-
+#   Counted when the session is opened, in one step over all replicas (R-30); the connector refuses
+#   with session.limit. Only a call that would open a session carries the obligation.
+# custom:
+#   controls: [C01]
+limits contains {"type": "limit_sessions", "limit": settings.effective.lifetime.sessions_per_client} if {
+	is_null(input.session)
+}
+
 # A session that may not go on must not wait for its next caller either.
 finding(grade, code, params) := {
 	"grade": grade,

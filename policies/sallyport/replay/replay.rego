@@ -40,6 +40,22 @@ findings contains {
 }
 
 # METADATA
+# title: The store lost what it knew of the client
+# description: >-
+#   Emptied, restarted or failed over since the client's last call, so a replay or a second network
+#   may be forgotten. The session is replaced before anything rests on it (R-29).
+# custom:
+#   reason: replay.history_lost
+#   controls: [C01, C03]
+findings contains {
+	"grade": settings.effective.replay.history_lost,
+	"reason": {"code": "replay.history_lost", "params": {}},
+	"obligations": [],
+} if {
+	input.usage.forgotten
+}
+
+# METADATA
 # title: The tool needs replay protection and the call has none
 # description: A call without a handle and without a DPoP proof cannot be told from a copy of itself.
 # custom:

@@ -2,8 +2,10 @@
 // that observing is one step however many calls arrive at once (R-37).
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
-import { createLedger, finish, handleState, type Ledger, observe, openHandle } from '../../facts/ledger.ts';
+import { createLedger, endedUpTo, finish, handleState, type Ledger, observe, openHandle } from '../../facts/ledger.ts';
 import type { FactsPort } from '../../facts/port.ts';
+import type { SessionKey } from '../../session/record.ts';
+import type { SessionSnapshot } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
 export interface MemoryFactsOptions {
@@ -12,34 +14,73 @@ export interface MemoryFactsOptions {
   clients: number;
   /** How long a client is remembered after its last call; at least as long as its handles live. */
   ttlMs: number;
+  session: (key: SessionKey) => Promise<SessionSnapshot>;
+}
+
+export interface MemoryFacts extends FactsPort {
+  /** Waits until the calls that are under way now have ended, or `limitMs` have passed. */
+  drained(client: string, limitMs: number): Promise<boolean>;
 }
 
 /** An entry is kept by reference, so changing it needs no write; its time to live is renewed now and then. */
 interface Entry {
   ledger: Ledger;
   renewed: number;
+  /** Woken when a call has ended. */
+  waiting: Set<() => void>;
 }
 
 const RENEW_MS = 60_000;
 
-export function createMemoryFacts({ clock, clients, ttlMs }: MemoryFactsOptions): FactsPort {
+export function createMemoryFacts({ clock, clients, ttlMs, session }: MemoryFactsOptions): MemoryFacts {
   const entries = createMemoryKeyv<Entry>('facts', clients);
   const mutex = createKeyedMutex();
-  const change = <T>(client: string, use: (ledger: Ledger, now: number) => T): Promise<T> =>
+  const change = <T>(client: string, use: (entry: Entry, now: number) => T | Promise<T>): Promise<T> =>
     mutex.run(client, async () => {
       const now = clock.now();
-      const entry = (await entries.get(client)) ?? { ledger: createLedger(), renewed: Number.NEGATIVE_INFINITY };
+      const entry: Entry = (await entries.get(client)) ?? {
+        ledger: createLedger(),
+        renewed: Number.NEGATIVE_INFINITY,
+        waiting: new Set(),
+      };
       if (now - entry.renewed >= RENEW_MS) {
         entry.renewed = now;
         await entries.set(client, entry, ttlMs + RENEW_MS);
       }
-      return use(entry.ledger, now);
+      return use(entry, now);
     });
 
   return {
-    observe: (observation) => change(observation.client, (ledger, now) => observe(ledger, observation, now)),
-    finished: (client, { denied }) => change(client, (ledger, now) => finish(ledger, denied, now)),
-    openHandle: (client, handle) => change(client, (ledger) => openHandle(ledger, handle)),
-    handleState: (client, handle) => change(client, (ledger) => handleState(ledger, handle)),
+    observe: (observation) =>
+      change(observation.client, async ({ ledger }, now) => {
+        const { client, backend } = observation;
+        const seen =
+          backend === null ? { record: undefined, revocations: 0 } : await session({ backend, owner: client });
+        return { ...observe(ledger, observation, seen.record, now), seen };
+      }),
+    finished: (client, call, { denied }) =>
+      change(client, ({ ledger, waiting }, now) => {
+        finish(ledger, call, denied, now);
+        for (const wake of waiting) wake();
+      }),
+    openHandle: (client, handle) => change(client, ({ ledger }) => openHandle(ledger, handle)),
+    handleState: (client, handle) => change(client, ({ ledger }) => handleState(ledger, handle)),
+
+    async drained(client, limitMs) {
+      const entry = await entries.get(client);
+      if (!entry) return true;
+      const last = entry.ledger.calls;
+      return new Promise((resolve) => {
+        const end = (drained: boolean) => {
+          clearTimeout(timer);
+          entry.waiting.delete(look);
+          resolve(drained);
+        };
+        const timer = setTimeout(() => end(false), limitMs);
+        const look = () => endedUpTo(entry.ledger, last, clock.now()) && end(true);
+        entry.waiting.add(look);
+        look();
+      });
+    },
   };
 }

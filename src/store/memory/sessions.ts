@@ -1,41 +1,124 @@
-// Session records in this process. They end with it, so shutdown logs them out.
+// Session records in this process. They end with it, so shutdown logs them out; a process that is
+// killed leaves its backend sessions to the backend's own timeouts.
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
-import type { SessionRecord } from '../../session/record.ts';
-import { type SessionStore, sameVersion } from '../../session/store.ts';
+import { type SessionKey, type SessionRecord, sessionKey } from '../../session/record.ts';
+import { type Debt, type SessionStore, sameVersion } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
+
+export interface MemorySessionsOptions {
+  clock: Clock;
+  /** Most sessions at once. */
+  sessions: number;
+  drained: SessionStore['drained'];
+}
 
 /** Longer than any absolute limit a policy would set; the policy ends sessions, this only bounds memory. */
 const TTL_MS = 7 * 24 * 3_600_000;
+const REVOCATIONS = 100_000;
 
-export function createMemorySessions({ sessions }: { sessions: number }): SessionStore {
+export function createMemorySessions({ clock, sessions, drained }: MemorySessionsOptions): SessionStore {
   const records = createMemoryKeyv<SessionRecord>('sessions', sessions);
   const keys = new Set<string>();
+  const revocations = new Map<string, number>();
+  const permits = new Map<string, { permit: string; until: number }>();
+  const pauses = new Map<string, { code: string; until: number }>();
+  const debts = new Map<string, Debt>();
   const mutex = createKeyedMutex();
+  const debtName = (key: SessionKey, { id, generation }: { id: string; generation: number }) =>
+    `${sessionKey(key)}:${id}:${generation}`;
+
+  async function snapshot(name: string) {
+    return { record: await records.get(name), revocations: revocations.get(name) ?? 0 };
+  }
+  async function put(name: string, record: SessionRecord): Promise<void> {
+    await records.set(name, record, TTL_MS);
+    keys.add(name);
+  }
+  const holds = (name: string, permit: string): boolean => {
+    const held = permits.get(name);
+    return held?.permit === permit && held.until > clock.now();
+  };
+  /** Runs in one step for the session. */
+  const step = <T>(key: SessionKey, work: (name: string) => Promise<T>): Promise<T> => {
+    const name = sessionKey(key);
+    return mutex.run(name, () => work(name));
+  };
+
   return {
-    get: (key) => records.get(key),
-    compareAndSet: (key, expected, record) =>
-      mutex.run(key, async () => {
-        const current = await records.get(key);
-        if (!sameVersion(current, expected)) return false;
-        await records.set(key, record, TTL_MS);
-        keys.add(key);
+    volatile: true,
+    get: (key) => snapshot(sessionKey(key)),
+
+    claim: (key, seen, leaseMs) =>
+      step(key, async (name) => {
+        const now = await snapshot(name);
+        if (!sameVersion(now.record, seen.record) || now.revocations !== seen.revocations)
+          return { kind: 'changed', now };
+        const pause = pauses.get(name);
+        if (pause && pause.until > clock.now()) return { kind: 'paused', code: pause.code };
+        pauses.delete(name);
+        if ((permits.get(name)?.until ?? 0) > clock.now()) return { kind: 'busy' };
+        const permit = randomBytes(16).toString('base64url');
+        permits.set(name, { permit, until: clock.now() + leaseMs });
+        return { kind: 'claimed', permit };
+      }),
+
+    commit: (key, permit, seen, record, due) =>
+      step(key, async (name) => {
+        if (!holds(name, permit)) return false;
+        permits.delete(name);
+        const now = await snapshot(name);
+        if (!sameVersion(now.record, seen.record) || now.revocations !== seen.revocations) return false;
+        await put(name, record);
+        debts.delete(debtName(key, record));
+        if (now.record) debts.set(debtName(key, now.record), { record: now.record, due });
         return true;
       }),
-    remove: (key) =>
-      mutex.run(key, async () => {
-        const current = await records.get(key);
-        await records.delete(key);
-        keys.delete(key);
-        return current;
+
+    giveUp: (key, permit, pause) =>
+      step(key, async (name) => {
+        if (!holds(name, permit)) return;
+        permits.delete(name);
+        if (pause) pauses.set(name, { code: pause.code, until: clock.now() + pause.ms });
       }),
-    async volatileRecords() {
-      const found: SessionRecord[] = [];
-      for (const key of keys) {
-        const record = await records.get(key);
-        if (record) found.push(record);
-        else keys.delete(key);
+
+    replace: (key, current, record) =>
+      step(key, async (name) => {
+        if (!sameVersion(await records.get(name), current)) return false;
+        await put(name, record);
+        return true;
+      }),
+
+    revoke: (key, due, version) =>
+      step(key, async (name) => {
+        const record = await records.get(name);
+        if (version && !sameVersion(record, version)) return undefined;
+        const count = (revocations.get(name) ?? 0) + 1;
+        if (revocations.size >= REVOCATIONS) revocations.delete(revocations.keys().next().value as string);
+        revocations.set(name, count);
+        if (!record) return undefined;
+        await records.delete(name);
+        keys.delete(name);
+        debts.set(debtName(key, record), { record, due });
+        return record;
+      }),
+
+    owe: async (key, debt) => void debts.set(debtName(key, debt.record), debt),
+    paid: async (key, version) => void debts.delete(debtName(key, version)),
+    async overdue(now, until) {
+      const found = [...debts.values()].filter((debt) => debt.due <= now);
+      for (const debt of found) debt.due = until;
+      return found.map((debt) => debt.record);
+    },
+
+    drained,
+    async *records() {
+      for (const name of keys) {
+        const record = await records.get(name);
+        if (record) yield record;
+        else keys.delete(name);
       }
-      return found;
     },
   };
 }

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
-import { createFingerprint, createSealer } from '../../src/session/sealing.ts';
+import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
 
 const key = (id: string) => ({ id, secret: new Secret(randomBytes(32)) });
 
 describe('R-41: sealing', () => {
   const k1 = key('k1');
-  const sealer = createSealer([k1], 'session');
+  const sealer = createSealer(() => [k1], 'session');
 
   it('opens what it sealed, for the same context only', () => {
     fc.assert(
@@ -37,14 +37,14 @@ describe('R-41: sealing', () => {
   it('R-42: an old key opens, the first key seals, a removed key opens nothing', () => {
     const k2 = key('k2');
     const sealed = sealer.seal(Buffer.from('x'), 'c');
-    const rotated = createSealer([k2, k1], 'session');
+    const rotated = createSealer(() => [k2, k1], 'session');
     expect(rotated.open(sealed, 'c')?.toString()).toBe('x');
     expect(rotated.seal(Buffer.from('x'), 'c')).toMatch(/^k2\./);
-    expect(createSealer([k2], 'session').open(sealed, 'c')).toBeUndefined();
+    expect(createSealer(() => [k2], 'session').open(sealed, 'c')).toBeUndefined();
   });
 
   it('purposes have keys of their own', () => {
-    expect(createSealer([k1], 'handle').open(sealer.seal(Buffer.from('x'), 'c'), 'c')).toBeUndefined();
+    expect(createSealer(() => [k1], 'handle').open(sealer.seal(Buffer.from('x'), 'c'), 'c')).toBeUndefined();
   });
 });
 

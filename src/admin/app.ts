@@ -1,0 +1,91 @@
+// The admin listener: a port of its own, loopback unless configured otherwise, and a credential of its
+// own. What it does ends up in the audit log.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import Koa from 'koa';
+import { z } from 'zod';
+import { OperatorError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import type { Selector } from '../session/control.ts';
+
+export interface AdminOptions {
+  token: Secret;
+  /** Ends every session the selector means, on all replicas, and answers how many there were. */
+  revoke: (selector: Selector, cause: string, ip: string) => Promise<number>;
+  onRefused: (ip: string) => void;
+}
+
+const name = z.string().min(1).max(200);
+
+/** Exactly one selector. */
+const revocationSchema = z.union([
+  z.strictObject({ all: z.literal(true) }),
+  z.strictObject({ session: name }),
+  z.strictObject({ client: name }),
+  z.strictObject({ subject: name }),
+  z.strictObject({ backend: name }),
+]);
+
+const BODY_BYTES = 4096;
+
+const SHORTEST_TOKEN = 32;
+
+/** Throws an OperatorError for a token that could be guessed. */
+export function createAdminApp({ token, revoke, onRefused }: AdminOptions): Koa {
+  if (token.reveal().length < SHORTEST_TOKEN)
+    throw new OperatorError(`admin.token: give at least ${SHORTEST_TOKEN} characters`);
+  const expected = digest(token.reveal());
+  const app = new Koa();
+  app.silent = true;
+
+  app.use(async (ctx) => {
+    ctx.set('Cache-Control', 'no-store');
+    const ip = ctx.req.socket.remoteAddress ?? '';
+    // A page in the operator's browser must not reach this port under a name of its own (R-14).
+    if (ctx.req.headers.origin !== undefined) return answer(ctx, 403, { error: 'forbidden_origin' });
+    const given = /^Bearer +(\S+)$/i.exec(ctx.req.headers.authorization ?? '')?.[1];
+    if (given === undefined || !timingSafeEqual(digest(given), expected)) {
+      onRefused(ip);
+      ctx.set('WWW-Authenticate', 'Bearer');
+      return answer(ctx, 401, { error: 'unauthorized' });
+    }
+    if (ctx.path !== '/revocations') return answer(ctx, 404, { error: 'not_found' });
+    if (ctx.method !== 'POST') {
+      ctx.set('Allow', 'POST');
+      return answer(ctx, 405, { error: 'method_not_allowed' });
+    }
+    const selector = revocationSchema.safeParse(await readJson(ctx.req));
+    if (!selector.success) {
+      const hint = 'send exactly one of {"session"}, {"client"}, {"subject"}, {"backend"} and {"all": true}';
+      return answer(ctx, 400, { error: 'bad_request', hint });
+    }
+    try {
+      answer(ctx, 200, { revoked: await revoke(selector.data, 'admin', ip) });
+    } catch {
+      answer(ctx, 503, { error: 'unavailable', hint: 'the store does not answer; nothing can be promised' });
+    }
+  });
+  return app;
+}
+
+function answer(ctx: Koa.Context, status: number, body: object): void {
+  ctx.status = status;
+  ctx.body = body;
+}
+
+async function readJson(request: AsyncIterable<Buffer>): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request) {
+      size += chunk.length;
+      if (size > BODY_BYTES) return undefined;
+      chunks.push(chunk);
+    }
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Hashes have one length, so comparing them tells nothing. */
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();

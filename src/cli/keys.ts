@@ -1,0 +1,56 @@
+// `sallyport keys add|retire|status`: the sealing keys of the connector. A running connector sees the
+// change within seconds (R-42). Keys themselves are never shown.
+import { existsSync } from 'node:fs';
+import { OperatorError } from '../core/errors.ts';
+import {
+  createKey,
+  createKeyringFile,
+  type KeyringFile,
+  readKeyring,
+  sealsAt,
+  writeKeyring,
+} from '../keyring/keyring.ts';
+import { print, printJson } from './output.ts';
+
+export interface KeysOptions {
+  file: string;
+  json?: boolean;
+}
+
+/** A key is known to every replica before it seals, or another could not open what it sealed. */
+export function keysAdd({ file, json, delaySeconds }: KeysOptions & { delaySeconds: string }): void {
+  const delay = Number(delaySeconds);
+  if (!Number.isFinite(delay) || delay < 0)
+    throw new OperatorError('--delay-seconds takes a number of seconds, 0 or more');
+  const now = new Date();
+  const keyring: KeyringFile = existsSync(file) ? readKeyring(file) : createKeyringFile(now);
+  const key = createKey(now, new Date(now.getTime() + delay * 1000));
+  writeKeyring(file, { ...keyring, sealing: [...keyring.sealing, key] });
+  if (json) return printJson({ id: key.id, seals_from: key.seals_from });
+  print(`key ${key.id} opens now and seals from ${key.seals_from}`);
+}
+
+export function keysRetire(id: string, { file, json }: KeysOptions): void {
+  const keyring = readKeyring(file);
+  if (!keyring.sealing.some((key) => key.id === id))
+    throw new OperatorError(`${file} has no key "${id}"; see: sallyport keys status --file ${file}`);
+  if (sealsAt(keyring, Date.now()).id === id)
+    throw new OperatorError(`key "${id}" is the one that seals; add another and wait until it seals`);
+  writeKeyring(file, { ...keyring, sealing: keyring.sealing.filter((key) => key.id !== id) });
+  if (json) return printJson({ retired: id });
+  print(`key ${id} is retired; sessions and handles it had sealed end at their next use`);
+}
+
+export function keysStatus({ file, json }: KeysOptions): void {
+  const keyring = readKeyring(file);
+  const active = sealsAt(keyring, Date.now()).id;
+  const keys = keyring.sealing.map(({ id, created_at, seals_from }) => ({
+    id,
+    created_at,
+    seals_from,
+    state: id === active ? 'seals' : Date.parse(seals_from) > Date.now() ? 'waits' : 'opens',
+  }));
+  if (json) return printJson({ keys });
+  for (const key of keys)
+    print(`${key.id}  ${key.state.padEnd(5)}  created ${key.created_at}  seals from ${key.seals_from}`);
+}

@@ -1,0 +1,47 @@
+// `sallyport revoke`: ends sessions on every replica, through the admin listener of any of them.
+import { resolveSecret } from '../config/secrets.ts';
+import { messageOf, OperatorError } from '../core/errors.ts';
+import { print, printJson } from './output.ts';
+
+export interface RevokeOptions {
+  url: string;
+  tokenFile?: string;
+  session?: string;
+  client?: string;
+  subject?: string;
+  backend?: string;
+  all?: boolean;
+  json?: boolean;
+}
+
+const TIMEOUT_MS = 30_000;
+
+export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptions): Promise<void> {
+  const given = Object.entries(selectors).filter(([, value]) => value !== undefined);
+  if (given.length !== 1)
+    throw new OperatorError('give exactly one of --session, --client, --subject, --backend and --all');
+  const token = resolveSecret(
+    tokenFile === undefined ? { env: 'SALLYPORT_ADMIN_TOKEN' } : { file: tokenFile },
+    'admin token (--token-file or SALLYPORT_ADMIN_TOKEN)',
+  );
+  let response: Response;
+  try {
+    response = await fetch(new URL('/revocations', url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token.reveal()}`, 'content-type': 'application/json' },
+      body: JSON.stringify(Object.fromEntries(given)),
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch (thrown) {
+    throw new OperatorError(
+      `the admin listener at ${url} does not answer (${messageOf(thrown)}); check --url and "admin"`,
+    );
+  }
+  const answer = (await response.json().catch(() => ({}))) as { revoked?: number; error?: string; hint?: string };
+  if (response.status === 401) throw new OperatorError('the admin listener does not accept the token');
+  if (!response.ok)
+    throw new OperatorError(`refused: ${answer.error ?? response.status}${answer.hint ? `; ${answer.hint}` : ''}`);
+  if (json) return printJson(answer);
+  print(`${answer.revoked} ${answer.revoked === 1 ? 'session' : 'sessions'} ended`);
+}

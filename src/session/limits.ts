@@ -1,0 +1,13 @@
+// R-30: how many sessions one client id may have at the same time, over all its subjects, backends and
+// replicas. Counted when a place is taken, in one step: two logins at once cannot both be the last.
+import type { SessionKey } from './record.ts';
+
+export interface SessionLimits {
+  /**
+   * Takes a place for the session. False when `limit` others are taken by sessions that live, or by
+   * logins whose lease has not ended. A session that has a place already keeps it, whatever the limit.
+   */
+  take(client: string, session: SessionKey, limit: number, leaseMs: number): Promise<boolean>;
+  /** Gives the place back. */
+  leave(client: string, session: SessionKey): Promise<void>;
+}

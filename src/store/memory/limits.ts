@@ -1,0 +1,30 @@
+import type { Clock } from '../../core/clock.ts';
+import { createKeyedMutex } from '../../core/mutex.ts';
+import type { SessionLimits } from '../../session/limits.ts';
+import { type SessionKey, sessionKey } from '../../session/record.ts';
+
+/** Places by client id. A place without a session is free again once its lease is over. */
+export function createMemoryLimits(clock: Clock, lives: (key: SessionKey) => Promise<boolean>): SessionLimits {
+  const places = new Map<string, Map<string, { key: SessionKey; until: number }>>();
+  const mutex = createKeyedMutex();
+  return {
+    take: (client, session, limit, leaseMs) =>
+      mutex.run(client, async () => {
+        const taken = places.get(client) ?? new Map<string, { key: SessionKey; until: number }>();
+        places.set(client, taken);
+        const name = sessionKey(session);
+        if (taken.size >= limit && !taken.has(name)) {
+          for (const [other, { key, until }] of taken)
+            if (until <= clock.now() && !(await lives(key))) taken.delete(other);
+        }
+        if (taken.size >= limit && !taken.has(name)) return false;
+        taken.set(name, { key: session, until: clock.now() + leaseMs });
+        return true;
+      }),
+    async leave(client, session) {
+      const taken = places.get(client);
+      taken?.delete(sessionKey(session));
+      if (taken?.size === 0) places.delete(client);
+    },
+  };
+}

@@ -1,0 +1,22 @@
+// DPoP proofs this process has seen. Full of live ones it takes no more: what was forgotten could be
+// replayed.
+import type { Clock } from '../../core/clock.ts';
+import { createKeyedMutex } from '../../core/mutex.ts';
+import type { ProofLedger, ProofUse } from '../../identity/dpop.ts';
+import { createMemoryKeyv } from './keyv.ts';
+
+const PROOFS = 500_000;
+
+export function createMemoryProofs(clock: Clock): ProofLedger {
+  const uses = createMemoryKeyv<{ use: ProofUse; until: number }>('proofs', PROOFS);
+  const mutex = createKeyedMutex();
+  return {
+    claim: (proof, use, ttlMs) =>
+      mutex.run(proof, async () => {
+        const first = await uses.get(proof);
+        if (first && first.until > clock.now()) return first.use;
+        await uses.set(proof, { use, until: clock.now() + ttlMs }, ttlMs);
+        return undefined;
+      }),
+  };
+}

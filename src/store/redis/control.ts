@@ -1,0 +1,121 @@
+// Epoch and revocations, shared by all replicas. One key. Read again whenever the last reading is too
+// old, and after every change of the connection: no timer, no message that could be missed.
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../../core/clock.ts';
+import { type Control, type ControlPort, selectorText } from '../../session/control.ts';
+import { type RedisConnection, script } from './connection.ts';
+
+/** More selectors than that, and one revocation of all takes their place. */
+const SELECTORS = 10_000;
+
+// A store that was emptied has no epoch. A server process that was not there before is a restart or a
+// failover, and the last writes may be lost with the old one: both begin a new epoch.
+const READ = script(`
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'servers')
+local candidate, remembered, servers, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if not known[1] then
+  redis.call('HSET', KEYS[1], 'epoch', candidate, 'servers', servers, 'since', now, 'lost', remembered == '' and '0' or '1')
+elseif known[2] ~= servers then
+  local present = ' ' .. servers .. ' '
+  local gone = false
+  for id in string.gmatch(known[2], '%S+') do
+    if not string.find(present, ' ' .. id .. ' ', 1, true) then gone = true end
+  end
+  redis.call('HSET', KEYS[1], 'servers', servers)
+  if gone then redis.call('HSET', KEYS[1], 'epoch', candidate, 'since', now, 'lost', '1') end
+end
+return redis.call('HGETALL', KEYS[1])
+`);
+
+const REVOKE = script(`
+local field = 'revoked:' .. ARGV[1]
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[2]) then field = 'revoked:all' end
+local revision = redis.call('HINCRBY', KEYS[1], 'revision', 1)
+redis.call('HSET', KEYS[1], field, revision)
+return revision
+`);
+
+export interface RedisControlOptions {
+  connection: RedisConnection;
+  key: string;
+  /** The epoch this replica knew before it started, so that a loss while it was down shows. */
+  remembered: string | undefined;
+  /** Told of a new epoch. */
+  onEpoch: (epoch: string, lost: boolean) => void;
+  /** Told once when the store may drop keys to make room. */
+  onEviction: () => void;
+  clock: Clock;
+}
+
+export function createRedisControl({
+  connection,
+  key,
+  remembered,
+  onEpoch,
+  onEviction,
+  clock,
+}: RedisControlOptions): ControlPort {
+  let state: Control | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
+  /** What was read before that is void: the connection changed, or a revocation was added here. */
+  let voidBefore = 0;
+  let reading: Promise<Control> | undefined;
+  let known = remembered;
+  let warned = false;
+  const invalidate = () => {
+    voidBefore = performance.now();
+  };
+  connection.onChange(invalidate);
+
+  async function fetch(): Promise<Control> {
+    const began = performance.now();
+    const { runIds, evicts } = await connection.servers();
+    if (evicts) {
+      if (!warned) onEviction();
+      warned = true;
+      throw new Error('the store may drop keys to make room');
+    }
+    const flat = (await connection.run(READ, [key], [randomUUID(), known ?? '', runIds, clock.now()])) as string[];
+    const next = parse(flat);
+    if (next.epoch !== known) {
+      known = next.epoch;
+      onEpoch(next.epoch, next.lost);
+    }
+    state = next;
+    readAt = began;
+    return next;
+  }
+
+  return {
+    async read(maxAgeMs) {
+      if (state && readAt > voidBefore && performance.now() - readAt <= maxAgeMs) return state;
+      // A reading under way will do unless a fresh one is asked for: it may have begun too early.
+      if (maxAgeMs > 0 && reading) return reading;
+      const mine = fetch().finally(() => {
+        if (reading === mine) reading = undefined;
+      });
+      reading = mine;
+      return mine;
+    },
+    async revoke(selector) {
+      await connection.run(REVOKE, [key], [selectorText(selector), SELECTORS]);
+      invalidate();
+    },
+  };
+}
+
+function parse(flat: string[]): Control {
+  const fields = new Map<string, string>();
+  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i] as string, flat[i + 1] as string);
+  const revocations = new Map<string, number>();
+  for (const [name, value] of fields) {
+    if (name.startsWith('revoked:')) revocations.set(name.slice('revoked:'.length), Number(value));
+  }
+  return {
+    epoch: fields.get('epoch') ?? '',
+    since: Number(fields.get('since') ?? 0),
+    lost: fields.get('lost') === '1',
+    revision: Number(fields.get('revision') ?? 0),
+    revocations,
+  };
+}

@@ -1,0 +1,172 @@
+// Facts in Redis: counting, replay window, and the session there is, in one script and one round trip.
+import { createHash } from 'node:crypto';
+import { type Clock, wholeSeconds } from '../../core/clock.ts';
+import type { Facts, FactsPort, RpcId } from '../../facts/port.ts';
+import { CONTROL_AGE_MS, type Control, type ControlPort } from '../../session/control.ts';
+import type { SessionRecord } from '../../session/record.ts';
+import type { RedisConnection } from './connection.ts';
+import type { Keys } from './keys.ts';
+import { FINISH, FLIGHT, HANDLE_STATE, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
+
+export interface RedisFactsOptions {
+  connection: RedisConnection;
+  keys: Keys;
+  control: ControlPort;
+  clock: Clock;
+  ttlMs: number;
+}
+
+export interface RedisFacts extends FactsPort {
+  drained(client: string, limitMs: number): Promise<boolean>;
+}
+
+/** Handles this replica has asked about. A call with one that is gone since counts as a replay. */
+const KNOWN_HANDLES = 10_000;
+const LONGEST_STRING = 64;
+const DRAIN_POLL_MS = 50;
+/** Usage is counted over an hour: what was forgotten before that would not count any more. */
+const MEMORY_MS = 3_600_000;
+
+export function createRedisFacts({ connection, keys, control, clock, ttlMs }: RedisFactsOptions): RedisFacts {
+  const handles = new Map<string, string>();
+
+  function forgotten(reply: Reply, { lost, since }: Control): boolean {
+    return lost && (reply.changed || (!reply.known && clock.now() - since < MEMORY_MS));
+  }
+
+  return {
+    async observe({ client, network, rpc, backend }) {
+      let now = await control.read(CONTROL_AGE_MS);
+      const session = { owner: client, backend: backend ?? '' };
+      const [kind, id] = rpc ? spelling(rpc.id) : ['', ''];
+      const reply = read(
+        (await connection.run(
+          OBSERVE,
+          [keys.ledger(client), keys.session(session), keys.revoked(client), keys.window(client, rpc?.handle ?? '')],
+          [clock.now(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id],
+        )) as (string | number | null)[],
+      );
+      // Nothing known of this client: it is new, or the store was emptied a moment ago.
+      if (!reply.known) now = await control.read(0);
+      if (rpc && reply.seen && reply.firstAt < 0) handles.delete(`${client} ${rpc.handle}`);
+      return facts(reply, { network, rpc: rpc !== null, forgotten: forgotten(reply, now) });
+    },
+
+    async finished(client, call, { denied }) {
+      await connection.run(FINISH, [keys.ledger(client)], [clock.now(), ttlMs, call, denied ? 1 : 0]);
+    },
+
+    async openHandle(client, handle) {
+      // Fresh: a handle of an epoch that has just ended would be refused at its first call.
+      const { epoch } = await control.read(0);
+      const window = keys.window(client, handle);
+      const before = window.slice(0, window.length - handle.length);
+      await connection.run(OPEN_HANDLE, [keys.ledger(client), window], [clock.now(), ttlMs, epoch, handle, before]);
+    },
+
+    async handleState(client, handle) {
+      const { epoch } = await control.read(CONTROL_AGE_MS);
+      const name = `${client} ${handle}`;
+      if (handles.get(name) === epoch) return 'known';
+      handles.delete(name);
+      if ((await connection.run(HANDLE_STATE, [keys.window(client, handle)], [epoch])) !== 1) return 'unknown';
+      if (handles.size >= KNOWN_HANDLES) handles.delete(handles.keys().next().value as string);
+      handles.set(name, epoch);
+      return 'known';
+    },
+
+    async drained(client, limitMs) {
+      const end = performance.now() + limitMs;
+      const look = async () => (await connection.run(FLIGHT, [keys.ledger(client)], [clock.now()])) as [number, number];
+      let [last, oldest] = await look();
+      while (oldest !== 0 && oldest <= last) {
+        if (performance.now() >= end) return false;
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+        [, oldest] = await look();
+      }
+      return true;
+    },
+  };
+}
+
+/** Integers have a window of their own; everything else is a string, long ones by their hash. */
+function spelling(id: RpcId): [kind: 'i' | 's', id: string] {
+  if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0) return ['i', String(id)];
+  const text = `${typeof id}:${id}`;
+  return ['s', text.length <= LONGEST_STRING ? text : createHash('sha256').update(text).digest('base64')];
+}
+
+interface Reply {
+  call: number;
+  counts: [minute: number, hour: number, denials: number, inFlight: number];
+  sinceMs: number;
+  /** Whether there was a ledger, and whether it was of another epoch. */
+  known: boolean;
+  changed: boolean;
+  seen: boolean;
+  /** -1 when the first use is not remembered. */
+  firstAt: number;
+  firstNetwork: string;
+  record: SessionRecord | undefined;
+  revocations: number;
+  uses: number;
+  idleFrom: number;
+  now: number;
+  networks: { network: string; calls: number; at: number }[];
+}
+
+const FIXED = 16;
+
+function read(reply: (string | number | null)[]): Reply {
+  const number = (at: number) => Number(reply[at]);
+  const record = reply[11];
+  const networks: Reply['networks'] = [];
+  for (let at = FIXED; at + 2 < reply.length; at += 3)
+    networks.push({ network: String(reply[at]), calls: number(at + 1), at: number(at + 2) });
+  return {
+    call: number(0),
+    counts: [number(1), number(2), number(3), number(4)],
+    sinceMs: number(5),
+    known: reply[6] === 1,
+    changed: reply[7] === 1,
+    seen: reply[8] === 1,
+    firstAt: number(9),
+    firstNetwork: String(reply[10]),
+    record: typeof record === 'string' ? (JSON.parse(record) as { value: SessionRecord }).value : undefined,
+    revocations: number(12),
+    uses: number(13),
+    idleFrom: number(14),
+    now: number(15),
+    networks,
+  };
+}
+
+function facts(reply: Reply, call: { network: string; rpc: boolean; forgotten: boolean }): Facts {
+  const { now } = reply;
+  const [calls_1m, calls_1h, denials_1h, in_flight] = reply.counts;
+  const first = reply.seen && reply.firstAt >= 0;
+  return {
+    call: reply.call,
+    usage: {
+      calls_1m,
+      calls_1h,
+      denials_1h,
+      in_flight,
+      seconds_since_last_call: reply.sinceMs < 0 ? null : wholeSeconds(reply.sinceMs),
+      networks: reply.networks.map(({ network, calls, at }) => ({
+        network,
+        calls,
+        last_seen_seconds: wholeSeconds(now - at),
+      })),
+      forgotten: call.forgotten,
+    },
+    replay: {
+      source: call.rpc ? 'rpc_id' : null,
+      seen: reply.seen,
+      first_seen_seconds: first ? wholeSeconds(now - reply.firstAt) : null,
+      same_network: first ? reply.firstNetwork === call.network : null,
+    },
+    seen: { record: reply.record, revocations: reply.revocations },
+    session: reply.record ? { idle_seconds: wholeSeconds(now - reply.idleFrom), token_uses: reply.uses } : null,
+  };
+}

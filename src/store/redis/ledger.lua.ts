@@ -1,0 +1,192 @@
+// The ledger of one client as Redis keeps and changes it: ../../facts/ledger.ts in Lua, held to the
+// same contract suite. One value per client, packed; it does not grow with the number of calls.
+import { script } from './connection.ts';
+
+const LEDGER = `
+local now = tonumber(ARGV[1])
+local HOUR, LONGEST_CALL, NETWORKS, HANDLES = 3600000, 900000, 8, 32
+local INTEGERS, STRINGS = 512, 1024
+
+local function load()
+  local packed = redis.call('GET', KEYS[1])
+  if packed then return cmsgpack.unpack(packed), true end
+  return { calls = 0, flight = {}, networks = {}, handles = {}, sessions = {} }, false
+end
+
+local function save(ledger, ttl)
+  redis.call('SET', KEYS[1], cmsgpack.pack(ledger), 'PX', ttl)
+end
+
+-- A sliding window of 60 slots: number of the newest slot, total, and the slots that are not empty.
+local function count(ledger, name, width, events)
+  local w = ledger[name] or { newest = 0, total = 0, slots = {} }
+  ledger[name] = w
+  local slot = math.max(w.newest, math.floor(now / width))
+  if slot > w.newest then
+    for at, events_then in pairs(w.slots) do
+      if at <= slot - 60 then
+        w.total = w.total - events_then
+        w.slots[at] = nil
+      end
+    end
+    w.newest = slot
+  end
+  if events > 0 then
+    w.slots[slot] = (w.slots[slot] or 0) + events
+    w.total = w.total + events
+  end
+  return w.total
+end
+
+local function drop_dead(flight)
+  for call, began in pairs(flight) do
+    if now - began >= LONGEST_CALL then flight[call] = nil end
+  end
+end
+
+local function size(map)
+  local n = 0
+  for _ in pairs(map) do n = n + 1 end
+  return n
+end
+`;
+
+// KEYS: ledger, session record, revocations, replay window.
+// ARGV: now, ttl, epoch, network, backend, handle, kind of id, id.
+export const OBSERVE = script(`${LEDGER}
+local ttl, epoch, network, backend, handle, kind, id = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local ledger, known = load()
+local since = ledger.last and math.max(0, now - ledger.last) or -1
+now = math.max(now, ledger.last or now)
+ledger.last = now
+local changed = known and ledger.epoch ~= epoch
+ledger.epoch = epoch
+
+ledger.calls = ledger.calls + 1
+local call = ledger.calls
+drop_dead(ledger.flight)
+ledger.flight[call] = now
+
+-- Networks, newest first. Each has a window of its own.
+local networks, current = {}, nil
+for _, n in ipairs(ledger.networks) do
+  if n.name == network then current = n
+  elseif now - n.last <= HOUR then networks[#networks + 1] = n end
+end
+current = current or { name = network, last = now }
+local before = current.last
+count(current, 'calls', 60000, 1)
+current.last = now
+table.insert(networks, 1, current)
+while #networks > NETWORKS do table.remove(networks) end
+ledger.networks = networks
+
+-- Replay. A handle of another epoch, or of nobody, cannot tell that an id is new.
+local seen, first_at, first_network = 0, -1, ''
+if handle ~= '' then
+  local window = redis.call('HMGET', KEYS[4], 'epoch', 'highest', 'strings', kind .. id)
+  local field, slot, highest = kind .. id, nil, tonumber(window[2])
+  local held = window[4]
+  if kind == 'i' then
+    slot = 'i' .. (tonumber(id) % INTEGERS)
+    held = redis.call('HGET', KEYS[4], slot)
+    -- A slot serves every 512th number.
+    if held and string.match(held, '^(%S+)') ~= id then held = false end
+    field = slot
+  end
+  if window[1] ~= epoch then seen = 1
+  elseif held then
+    seen = 1
+    local at, net = string.match(held, '^%S+ (%S+) (.*)$')
+    first_at, first_network = tonumber(at), net
+  elseif kind == 'i' and tonumber(id) <= highest - INTEGERS then seen = 1
+  elseif kind == 's' and tonumber(window[3]) >= STRINGS then seen = 1
+  else
+    redis.call('HSET', KEYS[4], field, (kind == 'i' and id or '-') .. ' ' .. string.format('%.0f', now) .. ' ' .. network)
+    if kind == 's' then redis.call('HINCRBY', KEYS[4], 'strings', 1)
+    elseif tonumber(id) > highest then redis.call('HSET', KEYS[4], 'highest', id) end
+  end
+  if seen == 0 and ledger.handles[#ledger.handles] ~= handle then
+    for i, other in ipairs(ledger.handles) do
+      if other == handle then
+        table.remove(ledger.handles, i)
+        table.insert(ledger.handles, handle)
+        break
+      end
+    end
+  end
+end
+
+-- The session, and how it was used before this call.
+local record, revocations, uses, idle_from = false, '0', 0, 0
+if backend ~= '' then
+  record = redis.call('GET', KEYS[2])
+  revocations = redis.call('HGET', KEYS[3], backend) or '0'
+  if record then
+    local v = cjson.decode(record).value
+    local s = ledger.sessions[backend]
+    if not s or s.id ~= v.id then s = { id = v.id, generation = 0, uses = 0, last = 0 } end
+    if s.generation ~= v.generation then s.uses = 1 end
+    s.generation = v.generation
+    uses, idle_from = s.uses, math.max(s.last, v.issuedAt)
+    s.uses, s.last = s.uses + 1, now
+    ledger.sessions[backend] = s
+  end
+end
+
+local reply = {
+  call, count(ledger, 'minute', 1000, 1), count(ledger, 'hour', 60000, 1), count(ledger, 'denials', 60000, 0),
+  size(ledger.flight), since, known and 1 or 0, changed and 1 or 0, seen, first_at, first_network,
+  record, revocations, uses, idle_from, now,
+}
+for _, n in ipairs(networks) do
+  reply[#reply + 1] = n.name
+  reply[#reply + 1] = count(n, 'calls', 60000, 0)
+  reply[#reply + 1] = n.name == network and before or n.last
+end
+save(ledger, ttl)
+return reply
+`);
+
+// KEYS: ledger. ARGV: now, ttl, call, denied.
+export const FINISH = script(`${LEDGER}
+local ledger, known = load()
+if not known then return 0 end
+now = math.max(now, ledger.last or now)
+ledger.flight[tonumber(ARGV[3])] = nil
+if ARGV[4] == '1' then count(ledger, 'denials', 60000, 1) end
+save(ledger, ARGV[2])
+return 1
+`);
+
+// KEYS: ledger. ARGV: now. Answers the newest call and the oldest one under way (or 0).
+export const FLIGHT = script(`${LEDGER}
+local ledger = load()
+drop_dead(ledger.flight)
+local oldest = 0
+for call in pairs(ledger.flight) do
+  if oldest == 0 or call < oldest then oldest = call end
+end
+return { ledger.calls, oldest }
+`);
+
+// KEYS: ledger, window of the new handle. ARGV: now, ttl, epoch, handle, key of windows before the handle.
+export const OPEN_HANDLE = script(`${LEDGER}
+local ledger = load()
+redis.call('HSET', KEYS[2], 'epoch', ARGV[3], 'highest', -1, 'strings', 0)
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+table.insert(ledger.handles, ARGV[4])
+while #ledger.handles > HANDLES do
+  -- In the slot of KEYS[2]: the names differ in the handle only.
+  redis.call('DEL', ARGV[5] .. table.remove(ledger.handles, 1))
+end
+if not ledger.epoch then ledger.epoch = ARGV[3] end
+save(ledger, ARGV[2])
+return 1
+`);
+
+// KEYS: window. ARGV: epoch. Whether the handle is known and can still tell strings apart.
+export const HANDLE_STATE = script(`
+local window = redis.call('HMGET', KEYS[1], 'epoch', 'strings')
+return window[1] == ARGV[1] and tonumber(window[2]) < ${1024} and 1 or 0
+`);

@@ -1,0 +1,121 @@
+// The store of several replicas, on a real Redis.
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { Store } from '../../src/store/store.ts';
+import { createTestClock, type TestClock } from '../support/clock.ts';
+import { until } from '../support/harness.ts';
+import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
+import { factsContract } from './facts.ts';
+import { sessionStoreContract } from './session-store.ts';
+
+const program = inject('redis');
+const open: Store[] = [];
+let redis: TestRedis;
+
+const create = async (clock: TestClock, options: Parameters<typeof redisStore>[2] = {}) => {
+  const store = await redisStore(redis, clock, options);
+  open.push(store);
+  return store;
+};
+
+describe.skipIf(program === null)('Redis', () => {
+  beforeAll(async () => {
+    redis = await startRedis(program as string);
+  });
+  afterEach(async () => {
+    for (const store of open.splice(0)) await store.close();
+  });
+  afterAll(() => redis?.stop());
+
+  sessionStoreContract('redis', create);
+  factsContract('redis', create);
+
+  describe('R-29: a store that is not what it was', () => {
+    const observation = { client: 'c', network: '10.0.0.0/24', rpc: null, backend: null };
+
+    it('does not start without a server, and says what to check', async () => {
+      await expect(redisStore({ url: 'redis://127.0.0.1:1' }, createTestClock(), { timeoutMs: 300 })).rejects.toThrow(
+        /the store does not answer: .*check store\.redis/,
+      );
+    });
+
+    it('does not start on a server that may drop keys to make room', async () => {
+      await redis.command('CONFIG', 'SET', 'maxmemory', '100mb');
+      await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+      let told = 0;
+      await expect(redisStore(redis, createTestClock(), { onEviction: () => void told++ })).rejects.toThrow(
+        'drop keys',
+      );
+      expect(told).toBe(1);
+      await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+      await (await create(createTestClock())).control.read(0);
+    });
+
+    it('two replicas count, claim and revoke in one place', async () => {
+      const clock = createTestClock();
+      const prefix = `shared-${Math.random()}`;
+      const [a, b] = [await create(clock, { prefix }), await create(clock, { prefix })];
+      await a.facts.observe(observation);
+      expect((await b.facts.observe(observation)).usage.calls_1m).toBe(2);
+      await a.facts.openHandle('c', 'h');
+      expect(await b.facts.handleState('c', 'h')).toBe('known');
+      const rpc = { handle: 'h', id: 1 };
+      expect((await a.facts.observe({ ...observation, rpc })).replay.seen).toBe(false);
+      expect((await b.facts.observe({ ...observation, rpc })).replay.seen).toBe(true);
+      await a.control.revoke({ subject: 'alice' });
+      expect((await b.control.read(0)).revocations.get('subject:alice')).toBe(1);
+    });
+
+    it('attack 15: emptied: known clients and handles are not trusted, from the very next call on', async () => {
+      const epochs: boolean[] = [];
+      const store = await create(createTestClock(), { onEpoch: (_epoch, lost) => void epochs.push(lost) });
+      await store.facts.openHandle('c', 'h');
+      const rpc = { handle: 'h', id: 1 };
+      expect(await store.facts.handleState('c', 'h')).toBe('known');
+      expect((await store.facts.observe({ ...observation, rpc })).usage.forgotten).toBe(false);
+      await redis.command('FLUSHALL');
+      const after = await store.facts.observe({ ...observation, rpc });
+      expect(after.usage.forgotten).toBe(true);
+      expect(after.replay.seen).toBe(true);
+      expect(await store.facts.handleState('c', 'h')).toBe('unknown');
+      expect((await store.facts.observe({ ...observation, client: 'another' })).usage.forgotten).toBe(true);
+      expect(epochs).toEqual([false, true]);
+    });
+
+    it('emptied while the replica was down: the epoch it remembers tells', async () => {
+      await redis.command('FLUSHALL');
+      const store = await create(createTestClock(), { remembered: 'of yesterday' });
+      expect((await store.control.read(0)).lost).toBe(true);
+      expect((await store.facts.observe(observation)).usage.forgotten).toBe(true);
+    });
+
+    it('slow: an answer that is late is no answer, and it recovers', async () => {
+      const store = await create(createTestClock(), { timeoutMs: 100 });
+      redis.pause();
+      try {
+        await expect(store.facts.observe(observation)).rejects.toThrow('in time');
+        await expect(store.sessions.get({ owner: 'c', backend: 'b' })).rejects.toThrow('in time');
+        expect(await store.ready()).toBe(true);
+        await expect(store.control.read(0)).rejects.toThrow('in time');
+      } finally {
+        redis.resume();
+      }
+      await until(() => store.ready(), 'the store to answer again');
+      await store.facts.observe(observation);
+    });
+
+    it('down: refuses at once; another server process in its place is a new epoch', async () => {
+      const store = await create(createTestClock(), { timeoutMs: 500 });
+      await store.facts.openHandle('c', 'h');
+      const { epoch } = await store.control.read(0);
+      await redis.kill();
+      await expect(store.facts.observe(observation)).rejects.toThrow();
+      expect(await store.ready()).toBe(false);
+      await redis.restart();
+      await until(() => store.ready(), 'the store to come back');
+      const now = await store.control.read(0);
+      expect(now.epoch).not.toBe(epoch);
+      expect(now.lost).toBe(true);
+      expect(await store.facts.handleState('c', 'h')).toBe('unknown');
+    });
+  });
+});
