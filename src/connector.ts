@@ -1,6 +1,6 @@
 // The composition root: the only file that knows every adapter. Builds the connector from a checked
 // configuration and takes it down again.
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -15,14 +15,12 @@ import type { Config } from './config/load.ts';
 import { resolveCredentials, resolveSecret } from './config/secrets.ts';
 import { type Clock, createSystemClock } from './core/clock.ts';
 import { OperatorError } from './core/errors.ts';
-import type { JsonObject } from './core/json.ts';
-import { closedSchema, compileSchema } from './core/json-schema.ts';
 import { PACKAGE_ROOT } from './core/paths.ts';
+import { preparePrivateFolder } from './core/private-file.ts';
 import { type Bundle, loadBundle } from './decision/bundle.ts';
 import { createEvaluator } from './decision/evaluator.ts';
 import { ENTRYPOINT } from './decision/manifest.ts';
 import { refuseUnknownNames, unlistedTools } from './decision/settings-names.ts';
-import type { Tool } from './enforcement/call.ts';
 import { createPipeline } from './enforcement/pipeline.ts';
 import { createApp } from './http/app.ts';
 import { createFailureLimits } from './http/failure-limits.ts';
@@ -42,7 +40,7 @@ import { createFingerprint, createSealer } from './keyring/sealing.ts';
 import { createEndpoint } from './mcp/endpoint.ts';
 import { createHandles } from './mcp/handles.ts';
 import { createServerFactory } from './mcp/server.ts';
-import { listedTools } from './mcp/tools.ts';
+import { enforcedTools, listedTools } from './mcp/tools.ts';
 import { CONTROL_AGE_MS } from './session/control.ts';
 import { createSessionManager } from './session/manager.ts';
 import { openStore } from './store/open.ts';
@@ -153,18 +151,7 @@ export async function startConnector({
       ]),
     );
     parts.push(async () => void (await Promise.all([...backends.values()].map((backend) => backend.close()))));
-    const tools = new Map<string, Tool>(
-      Object.entries(config.tools).map(([name, tool]) => [
-        name,
-        {
-          name,
-          backend: tool.backend,
-          effect: tool.effect,
-          audit: tool.audit,
-          validate: compileSchema(closedSchema(tool.arguments as JsonObject)),
-        },
-      ]),
-    );
+    const tools = enforcedTools(config.tools);
 
     const sessions = createSessionManager({
       store: store.sessions,
@@ -351,11 +338,3 @@ function certificateHeader({ identity: { mtls } }: Config): CertificateHeader | 
 }
 
 const named = ({ id, subject, issuer }: Client): ClientFields => ({ id, subject, issuer });
-
-/** Made private when it is made; a folder that was there before is somebody's, and not changed. */
-function preparePrivateFolder(dir: string): void {
-  if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (process.platform !== 'win32' && (statSync(dir).mode & 0o077) !== 0) {
-    throw new OperatorError(`${dir} holds keys and can be read by others; run: chmod 700 ${dir}`);
-  }
-}

@@ -45,9 +45,11 @@ test_key_that_disappears_is_refused if {
 	fixtures.grades(findings) == {"deny"}
 }
 
-test_session_without_key_does_not_ask_for_one if {
+test_session_without_key_is_replaced_when_a_key_comes if {
 	call := fixtures.changed({"client": {"auth": {"key": "thumb-2"}}})
-	count(binding.findings) == 0 with input as call with data.settings as fixtures.settings
+	findings := binding.findings with input as call with data.settings as fixtures.settings
+	fixtures.codes(findings) == {"binding.key_added"}
+	fixtures.grades(findings) == {"rotate"}
 }
 
 test_other_address_same_network_is_a_matter_of_grade if {

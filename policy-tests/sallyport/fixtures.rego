@@ -35,7 +35,7 @@ settings := {
 		"masks": {"stock_list": {"pointers": ["/price"], "except_roles": ["manager"]}},
 	},
 	"binding": {
-		"client": "deny", "key": "deny", "ip": "allow", "network": "rotate", "network_added": "rotate",
+		"client": "deny", "key": "deny", "key_added": "rotate", "ip": "allow", "network": "rotate", "network_added": "rotate",
 		"concurrent_networks": "deny", "overlap_seconds": 120,
 	},
 	"lifetime": {

@@ -1,5 +1,5 @@
 // Files that hold secrets: written 0600 in one step, refused when others can read them (R-48).
-import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, OperatorError } from './errors.ts';
 
@@ -24,4 +24,12 @@ export function writePrivateFile(path: string, data: string): void {
   const partial = `${path}.${process.pid}.tmp`;
   writeFileSync(partial, data, { mode: 0o600 });
   renameSync(partial, path);
+}
+
+/** Made private when it is made; a folder that was there before is somebody's, and not changed. */
+export function preparePrivateFolder(dir: string): void {
+  if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
+  if (process.platform !== 'win32' && (statSync(dir).mode & 0o077) !== 0) {
+    throw new OperatorError(`${dir} holds keys and can be read by others; run: chmod 700 ${dir}`);
+  }
 }

@@ -11,6 +11,7 @@ const useLimit = z.strictObject({ limit: positive, grade });
 const binding = z.strictObject({
   client: grade,
   key: grade,
+  key_added: grade,
   ip: grade,
   network: grade,
   network_added: grade,

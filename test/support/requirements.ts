@@ -11,6 +11,7 @@ declare module 'vitest' {
     opa: Opa | null;
     inspector: string | null;
     redis: string | null;
+    openssl: string | null;
   }
 }
 
@@ -34,6 +35,7 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   const redis = onPath('redis-server') ?? onPath('valkey-server');
   provide('redis', redis);
   if (redis === null) missing.push('Redis');
+  provide('openssl', onPath('openssl'));
   if (onPath('openssl') === null) missing.push('openssl');
   if (inspector === null) missing.push('MCP Inspector');
   if (process.platform !== 'linux') missing.push('Linux');

@@ -41,6 +41,19 @@ findings contains finding(settings.effective.binding.key, "binding.key_changed",
 }
 
 # METADATA
+# title: A key proves possession for the first time
+# description: >-
+#   The session was opened by whoever had the token. It is replaced, and the new one is bound to the
+#   key; the old one never serves a call with a key, nor the new one a call without (R-05).
+# custom:
+#   reason: binding.key_added
+#   controls: [C02]
+findings contains finding(settings.effective.binding.key_added, "binding.key_added", {}) if {
+	is_null(input.session.bound.key)
+	not is_null(input.client.auth.key)
+}
+
+# METADATA
 # title: Another address in the same network
 # description: Common behind address pools, so the default lets it pass.
 # custom:
