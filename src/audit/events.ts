@@ -52,6 +52,8 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     session(event) {
       if (event.type === 'login_failed')
         return void write('backend_login_fail', { backend: event.backend, detail: event.detail });
+      if (event.type === 'login_abandoned')
+        return void write(event.type, { backend: event.key.backend, residual: true });
       const { record } = event;
       const fields = {
         backend: record.backend,

@@ -6,7 +6,7 @@ import { Secret } from '../core/secret.ts';
 import { classify } from './expiry.ts';
 import { type BackendHttp, type BackendResponse, createBackendHttp, type Exchange } from './http.ts';
 import { createJar, type Jar } from './jar.ts';
-import { login } from './login.ts';
+import { complete, login } from './login.ts';
 import type { BackendPort, BackendToken, CallResult, TokenSecret } from './port.ts';
 import { buildRequest, fillHeaders, UnbuildableError, type Values } from './request.ts';
 import { scrub, secretsOf, spellings } from './scrub.ts';
@@ -107,7 +107,7 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
     },
 
     async logout(secret) {
-      const session = open(secret);
+      const session = open(await complete(http, config, secret));
       const values = sessionValues(session.token);
       if (config.logout) await send(config.logout.request, values, session);
       if (!config.probe) return 'residual';

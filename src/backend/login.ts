@@ -48,6 +48,23 @@ export async function login(
   return { ok: true, token: token() };
 }
 
+/**
+ * A token of a login that was broken off may lack values its logout needs, such as a CSRF token. Pages
+ * that are only read are read again for them; nothing is posted.
+ */
+export async function complete(http: BackendHttp, config: BackendConfig, secret: TokenSecret): Promise<TokenSecret> {
+  const token = secret.reveal();
+  const missing = config.session.values.filter((name) => (token.values[name] ?? '') === '');
+  if (missing.length === 0) return secret;
+  const jar = createJar(token.cookies);
+  const values = new Map(Object.entries(token.values));
+  for (const step of config.login) {
+    const useful = step.request.method === 'GET' && missing.some((name) => Object.hasOwn(step.extract ?? {}, name));
+    if (useful) await walk(step, http, jar, values);
+  }
+  return new Secret({ cookies: token.cookies, values: Object.fromEntries(values) });
+}
+
 type Failure = Omit<Extract<LoginResult, { ok: false }>, 'ok' | 'partial'>;
 
 async function walk(

@@ -29,7 +29,7 @@ export async function observe(
     rpc: scope.handle === null ? null : { handle: scope.handle, id: rpcId },
     backend: tool.backend,
   });
-  const seen = await sessions.examine(observed.seen);
+  const seen = await sessions.examine({ backend: tool.backend, owner: scope.client.ref }, observed.seen);
   const { record } = seen;
   const now = clock.now();
   const session =

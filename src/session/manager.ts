@@ -41,8 +41,11 @@ export interface Seen extends SessionSnapshot {
 }
 
 export interface SessionManager {
-  /** What a decision may see of a stored session: nothing, when a revocation means it. */
-  examine(seen: SessionSnapshot): Promise<Seen>;
+  /**
+   * What a decision may see of a stored session: nothing, when a revocation means it (R-28). Rejects
+   * for a record that is another's: somebody has moved it (R-41).
+   */
+  examine(key: SessionKey, seen: SessionSnapshot): Promise<Seen>;
   /**
    * The session the decision saw, or a new login when it saw none. What was revoked since is not
    * brought back (R-26). What somebody else has opened or rotated since is handed out only when it
@@ -82,7 +85,7 @@ export interface SessionManagerOptions {
 /** After the backend refused a login, how long nobody tries again: a locked service account helps no one. */
 const LOGIN_PAUSE_MS = 5000;
 /** On top of the login itself: the store has to be asked before and after. */
-const LEASE_MARGIN_MS = 5000;
+const LEASE_MARGIN_MS = 2000;
 /**
  * A session that was seen so shortly ago is used without asking the store again, unless it was changed
  * from here since. So long can a call on another replica go on with what it saw before a revocation.
@@ -123,13 +126,16 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     const belongs = record.owner === owner && record.backend === backend.name;
     const token = belongs ? vault.open(record) : undefined;
     if (token) return { ok: true, session: { record, token, release: leases.take(record) } };
-    // Its key was retired or somebody has changed it. Nobody will ever open it again, so
-    // it ends; the next call logs in.
-    const key = { backend: backend.name, owner };
+    // Its key was retired or somebody has changed it.
+    await discard({ backend: backend.name, owner }, record);
+    return refuse('session.unavailable', 'the stored session does not open for this owner');
+  }
+
+  /** Ends a record that nobody will ever open again, so that the next call logs in. */
+  async function discard(key: SessionKey, record: SessionRecord): Promise<void> {
     await store.revoke(key, clock.now(), record).catch(() => undefined);
     await store.paid(key, record).catch(() => undefined);
     events({ type: 'session_unopenable', record });
-    return refuse('session.unavailable', 'the stored session does not open for this owner');
   }
 
   /** Hands out a record that is not the one decided on, if it is bound to the same place. */
@@ -272,8 +278,12 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
   }
 
   return {
-    async examine(seen) {
+    async examine(key, seen) {
       const at = performance.now();
+      if (seen.record && sessionKey(seen.record) !== sessionKey(key)) {
+        await discard(key, seen.record);
+        throw new Error('the stored session is of another owner');
+      }
       if (!seen.record || !isRevoked(await control.read(CONTROL_AGE_MS), seen.record)) return { ...seen, at };
       await end(seen.record, 'revoked');
       return { ...(await store.get(seen.record)), at };

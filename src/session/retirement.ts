@@ -61,8 +61,10 @@ export function createRetirement({ store, backends, leases, vault, clock, events
     retire,
     async sweep() {
       const now = clock.now();
-      for (const record of await store.overdue(now, now + 2 * GRACE_MS))
-        retire(record, 'left behind by another replica');
+      for (const { key, record } of await store.overdue(now, now + 2 * GRACE_MS)) {
+        if (record) retire(record, 'left behind by another replica');
+        else events({ type: 'login_abandoned', key });
+      }
     },
     async settled() {
       while (running.size > 0) await Promise.allSettled(running);

@@ -29,6 +29,15 @@ export interface Debt {
   due: number;
 }
 
+/**
+ * What somebody has left to do. Without a record: a login that was begun and never ended. If the
+ * backend had opened a session by then, nobody knows its token.
+ */
+export interface Overdue {
+  key: SessionKey;
+  record: SessionRecord | undefined;
+}
+
 /** Every method rejects when the store cannot answer in time. */
 export interface SessionStore {
   get(key: SessionKey): Promise<SessionSnapshot>;
@@ -51,8 +60,11 @@ export interface SessionStore {
   owe(key: SessionKey, debt: Debt): Promise<void>;
   /** The token is logged out, or in use: nobody has to see to it any more. */
   paid(key: SessionKey, record: SessionVersion): Promise<void>;
-  /** Debts that are overdue, for whoever is alive. Puts each off until `until`, so that one replica sees to it. */
-  overdue(now: number, until: number): Promise<SessionRecord[]>;
+  /**
+   * What is overdue, for whoever is alive. Puts each debt off until `until`, so that one replica sees to
+   * it; a login that never ended is told of once.
+   */
+  overdue(now: number, until: number): Promise<Overdue[]>;
 
   /** Waits until no call is under way that may have seen the session before now, or `limitMs` have passed. */
   drained(owner: string, limitMs: number): Promise<boolean>;

@@ -1,7 +1,7 @@
 // The contract of the session store port. Every adapter runs this one suite.
 import { describe, expect, it } from 'vitest';
 import type { SessionRecord } from '../../src/session/record.ts';
-import type { SessionSnapshot } from '../../src/session/store.ts';
+import type { Overdue, SessionSnapshot } from '../../src/session/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
@@ -151,7 +151,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       await put(sessionRecord(2));
       await sessions.revoke(key, clock.now() + 2000);
       await sessions.owe(key, { record: sessionRecord(7), due: clock.now() + 3000 });
-      const names = (records: SessionRecord[]) => records.map(({ generation }) => generation).sort();
+      const names = (found: Overdue[]) => found.map(({ record }) => record?.generation).sort();
       expect(await sessions.overdue(clock.now() + 999, 0)).toEqual([]);
       expect(names(await sessions.overdue(clock.now() + 1000, clock.now() + 60_000))).toEqual([1]);
       expect(names(await sessions.overdue(clock.now() + 5000, clock.now() + 60_000))).toEqual([2, 7]);
@@ -166,6 +166,17 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       await sessions.paid(key, sessionRecord(2));
       await sessions.paid(key, sessionRecord(7));
       expect(await sessions.overdue(clock.now() + 900_000, 0)).toEqual([]);
+    });
+
+    it('R-27: a login that never ended is told of once, one that ended is not', async () => {
+      const { clock, sessions, claim } = await start();
+      const other = { ...key, owner: 'other' };
+      await claim(NOTHING);
+      await sessions.giveUp(other, await claim(NOTHING, LEASE, other), undefined);
+      const later = clock.now() + LEASE;
+      expect(await sessions.overdue(later - 1, later)).toEqual([]);
+      expect(await sessions.overdue(later, later)).toEqual([{ key, record: undefined }]);
+      expect(await sessions.overdue(later, later)).toEqual([]);
     });
 
     it('keeps sessions apart and lists them all', async () => {

@@ -24,7 +24,9 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
   const revocations = new Map<string, number>();
   const permits = new Map<string, { permit: string; until: number }>();
   const pauses = new Map<string, { code: string; until: number }>();
-  const debts = new Map<string, Debt>();
+  const debts = new Map<string, Debt & { key: SessionKey }>();
+  /** Logins that have begun, by permit. */
+  const begun = new Map<string, { key: SessionKey; due: number }>();
   const mutex = createKeyedMutex();
   const debtName = (key: SessionKey, { id, generation }: { id: string; generation: number }) =>
     `${sessionKey(key)}:${id}:${generation}`;
@@ -61,6 +63,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         if ((permits.get(name)?.until ?? 0) > clock.now()) return { kind: 'busy' };
         const permit = randomBytes(16).toString('base64url');
         permits.set(name, { permit, until: clock.now() + leaseMs });
+        begun.set(permit, { key, due: clock.now() + leaseMs });
         return { kind: 'claimed', permit };
       }),
 
@@ -68,16 +71,18 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
       step(key, async (name) => {
         if (!holds(name, permit)) return false;
         permits.delete(name);
+        begun.delete(permit);
         const now = await snapshot(name);
         if (!sameVersion(now.record, seen.record) || now.revocations !== seen.revocations) return false;
         await put(name, record);
         debts.delete(debtName(key, record));
-        if (now.record) debts.set(debtName(key, now.record), { record: now.record, due });
+        if (now.record) debts.set(debtName(key, now.record), { key, record: now.record, due });
         return true;
       }),
 
     giveUp: (key, permit, pause) =>
       step(key, async (name) => {
+        begun.delete(permit);
         if (!holds(name, permit)) return;
         permits.delete(name);
         if (pause) pauses.set(name, { code: pause.code, until: clock.now() + pause.ms });
@@ -100,16 +105,21 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         if (!record) return undefined;
         await records.delete(name);
         keys.delete(name);
-        debts.set(debtName(key, record), { record, due });
+        debts.set(debtName(key, record), { key, record, due });
         return record;
       }),
 
-    owe: async (key, debt) => void debts.set(debtName(key, debt.record), debt),
+    owe: async (key, debt) => void debts.set(debtName(key, debt.record), { ...debt, key }),
     paid: async (key, version) => void debts.delete(debtName(key, version)),
     async overdue(now, until) {
       const found = [...debts.values()].filter((debt) => debt.due <= now);
       for (const debt of found) debt.due = until;
-      return found.map((debt) => debt.record);
+      const abandoned = [...begun].filter(([, { due }]) => due <= now);
+      for (const [permit] of abandoned) begun.delete(permit);
+      return [
+        ...found.map(({ key, record }) => ({ key, record })),
+        ...abandoned.map(([, { key }]) => ({ key, record: undefined })),
+      ];
     },
 
     drained,

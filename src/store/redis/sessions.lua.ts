@@ -14,8 +14,8 @@ local function revocations(backend)
 end
 `;
 
-// KEYS: record, revocations, claim. ARGV: backend, version seen, revocations seen, permit, lease.
-// The claim holds "permit <permit>" while somebody logs in, "pause <code>" after a login that failed.
+// KEYS: record, revocations, claim, debts. ARGV: backend, version seen, revocations seen, permit, lease,
+// when the lease ends, ttl. The login is a debt of its own until it has ended. The claim holds "permit <permit>" while somebody logs in, "pause <code>" after a login that failed.
 export const CLAIM = script(`${VERSION}
 local stored, revoked = redis.call('GET', KEYS[1]), revocations(ARGV[1])
 if version(stored) ~= ARGV[2] or revoked ~= ARGV[3] then return { 'changed', stored, revoked } end
@@ -26,6 +26,8 @@ if held then
   return { 'busy' }
 end
 redis.call('SET', KEYS[3], 'permit ' .. ARGV[4], 'PX', ARGV[5])
+redis.call('HSET', KEYS[4], 'login ' .. ARGV[4], ARGV[6] .. ' ')
+redis.call('PEXPIRE', KEYS[4], ARGV[7])
 return { 'claimed' }
 `);
 
@@ -34,6 +36,7 @@ return { 'claimed' }
 export const COMMIT = script(`${VERSION}
 if redis.call('GET', KEYS[3]) ~= 'permit ' .. ARGV[4] then return 0 end
 redis.call('DEL', KEYS[3])
+redis.call('HDEL', KEYS[4], 'login ' .. ARGV[4])
 local stored = redis.call('GET', KEYS[1])
 if version(stored) ~= ARGV[2] or revocations(ARGV[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6])
@@ -45,8 +48,9 @@ end
 return 1
 `);
 
-// KEYS: claim. ARGV: permit, code, pause in milliseconds (0: none).
+// KEYS: claim, debts. ARGV: permit, code, pause in milliseconds (0: none).
 export const GIVE_UP = script(`
+redis.call('HDEL', KEYS[2], 'login ' .. ARGV[1])
 if redis.call('GET', KEYS[1]) ~= 'permit ' .. ARGV[1] then return 0 end
 if ARGV[3] == '0' then redis.call('DEL', KEYS[1])
 else redis.call('SET', KEYS[1], 'pause ' .. ARGV[2], 'PX', ARGV[3]) end
@@ -82,11 +86,16 @@ for i = 1, #all, 2 do
   local due, stored = string.match(all[i + 1], '^(%d+) (.*)$')
   due = tonumber(due)
   if due <= tonumber(ARGV[1]) then
-    due = tonumber(ARGV[2])
-    redis.call('HSET', KEYS[1], all[i], ARGV[2] .. ' ' .. stored)
     found[#found + 1] = stored
+    if stored == '' then
+      redis.call('HDEL', KEYS[1], all[i])
+      due = nil
+    else
+      due = tonumber(ARGV[2])
+      redis.call('HSET', KEYS[1], all[i], ARGV[2] .. ' ' .. stored)
+    end
   end
-  if first == 0 or due < first then first = due end
+  if due and (first == 0 or due < first) then first = due end
 end
 return { first, found }
 `);

@@ -28,6 +28,7 @@ import {
 export interface RedisSessionsOptions {
   connection: RedisConnection;
   keys: Keys;
+  clock: Clock;
   drained: SessionStore['drained'];
 }
 
@@ -35,7 +36,7 @@ export interface RedisSessionsOptions {
 const TTL_MS = 7 * 24 * 3_600_000;
 const OVERDUE_AT_ONCE = 100;
 
-export function createRedisSessions({ connection, keys, drained }: RedisSessionsOptions): SessionStore {
+export function createRedisSessions({ connection, keys, clock, drained }: RedisSessionsOptions): SessionStore {
   const { run, adapter } = connection;
   const records = new Keyv<SessionRecord>({
     store: adapter,
@@ -70,12 +71,16 @@ export function createRedisSessions({ connection, keys, drained }: RedisSessions
 
     async claim(key, seen, leaseMs) {
       const permit = randomBytes(16).toString('base64url');
+      const due = clock.now() + leaseMs;
       const [kind, text, revoked] = (await run(
         CLAIM,
-        [keys.session(key), keys.revoked(key.owner), keys.claim(key)],
-        [key.backend, name(seen.record), seen.revocations, permit, leaseMs],
+        [keys.session(key), keys.revoked(key.owner), keys.claim(key), keys.debts(key)],
+        [key.backend, name(seen.record), seen.revocations, permit, leaseMs, due, TTL_MS],
       )) as [string, string | null, string];
-      if (kind === 'claimed') return { kind, permit };
+      if (kind === 'claimed') {
+        await remind(key, due);
+        return { kind, permit };
+      }
       if (kind === 'paused') return { kind, code: text ?? '' };
       if (kind === 'busy') return { kind };
       const now: SessionSnapshot = { record: text ? parse(text) : undefined, revocations: Number(revoked) };
@@ -93,7 +98,7 @@ export function createRedisSessions({ connection, keys, drained }: RedisSessions
     },
 
     async giveUp(key, permit, pause) {
-      await run(GIVE_UP, [keys.claim(key)], [permit, pause?.code ?? '', pause?.ms ?? 0]);
+      await run(GIVE_UP, [keys.claim(key), keys.debts(key)], [permit, pause?.code ?? '', pause?.ms ?? 0]);
     },
 
     async replace(key, current, record) {
@@ -130,7 +135,7 @@ export function createRedisSessions({ connection, keys, drained }: RedisSessions
             string[],
           ];
           await run(REMIND_AGAIN, [keys.due], [first, text, now]);
-          return stored.map(parse);
+          return stored.map((each) => ({ key: { owner, backend }, record: each === '' ? undefined : parse(each) }));
         }),
       );
       return found.flat();
@@ -149,7 +154,7 @@ export function createRedisLimits({
   keys,
   clock,
   sessions,
-}: Pick<RedisSessionsOptions, 'connection' | 'keys'> & { clock: Clock; sessions: SessionStore }): SessionLimits {
+}: Omit<RedisSessionsOptions, 'drained'> & { sessions: SessionStore }): SessionLimits {
   const place = ({ owner, backend }: SessionKey) => JSON.stringify([owner, backend]);
   return {
     async take(client, session, limit, leaseMs) {

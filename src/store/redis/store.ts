@@ -36,7 +36,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   }
   const facts = createRedisFacts({ connection, keys, control, clock, ttlMs });
   const drained: SessionStore['drained'] = (owner, limitMs) => facts.drained(owner, limitMs);
-  const sessions = createRedisSessions({ connection, keys, drained });
+  const sessions = createRedisSessions({ connection, keys, clock, drained });
   return {
     facts,
     sessions,

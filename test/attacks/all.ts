@@ -1,0 +1,16 @@
+import type { AttackGroup } from './attack.ts';
+import { handleAttacks } from './handles.ts';
+import { networkAttacks } from './network.ts';
+import { processAttacks } from './process.ts';
+import { rotationAttacks } from './rotation.ts';
+import { storeAttacks } from './store.ts';
+import { tokenAttacks } from './tokens.ts';
+
+export const GROUPS: readonly AttackGroup[] = [
+  tokenAttacks,
+  handleAttacks,
+  rotationAttacks,
+  storeAttacks,
+  networkAttacks,
+  processAttacks,
+];

@@ -1,0 +1,42 @@
+// What an attack is: something done to a connector, what must come of it, and what did.
+import { createHash } from 'node:crypto';
+import { KEYS_ISSUER } from '../../src/identity/keys.ts';
+import { until } from '../support/harness.ts';
+import type { Cluster, ClusterOptions } from '../support/replicas.ts';
+
+export interface Attack {
+  /** Number in the list of attacks the project replays. */
+  id: number;
+  title: string;
+  expected: string;
+  /** Carries the attack out and answers what came of it, in the words of `expected`. */
+  run(cluster: Cluster): Promise<string>;
+}
+
+/** Attacks that share two replicas, one Redis and one legacy application. */
+export interface AttackGroup {
+  name: string;
+  options?: Partial<ClusterOptions>;
+  attacks: Attack[];
+}
+
+/** Adds a client that every replica knows. Asked from a network of its own, which collects the refusals. */
+export async function known(cluster: Cluster, id: string): Promise<string> {
+  const key = cluster.addClient(id);
+  for (const replica of cluster.replicas) {
+    if (replica.child.killed) continue;
+    const accepted = async () => (await cluster.rpc(replica, 'ping', {}, { key, ip: '198.51.100.1' })).status === 200;
+    await until(accepted, `${id} to be known`);
+  }
+  return key;
+}
+
+/** Where the store has the session of a client that uses an API key. */
+export function rowOf(id: string): string {
+  const ref = createHash('sha256')
+    .update(JSON.stringify([KEYS_ISSUER, id, id]))
+    .digest('hex');
+  return `sallyport:{${ref}}:session:inventory`;
+}
+
+export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

@@ -1,0 +1,80 @@
+// The process itself, and what lies beside it.
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from '../support/cli.ts';
+import { until } from '../support/harness.ts';
+import type { Replica } from '../support/replicas.ts';
+import type { AttackGroup } from './attack.ts';
+
+const INSPECTOR_PORT = 9229;
+
+function opens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+export const processAttacks: AttackGroup = {
+  name: 'process',
+  attacks: [
+    {
+      id: 22,
+      title: 'SIGUSR1; a start with NODE_OPTIONS=--inspect, a TLS key log, debug output',
+      expected: 'no inspector; start refused 1 1 1 1',
+      async run(cluster) {
+        const [a] = cluster.replicas as [Replica];
+        const before = await opens(INSPECTOR_PORT);
+        a.child.kill('SIGUSR1');
+        await until(() => a.stderr().includes('SIGUSR1'), 'the signal to arrive');
+        const open = !before && ((await opens(INSPECTOR_PORT)) || a.stderr().includes('Debugger listening'));
+        const config = join(cluster.dir, 'replica-0', 'connector.yaml');
+        const env = {
+          SALLYPORT_STATE_DIR: join(cluster.dir, 'replica-0'),
+          LEGACY_INVENTORY_URL: cluster.legacy.url,
+          LEGACY_INVENTORY_USER: 'manager',
+        };
+        const starts = await Promise.all(
+          [
+            { NODE_OPTIONS: '--inspect=127.0.0.1:0' },
+            { NODE_OPTIONS: `--tls-keylog=${join(cluster.dir, 'keylog')}` },
+            { SSLKEYLOGFILE: join(cluster.dir, 'keylog') },
+            { NODE_DEBUG: 'http' },
+          ].map((extra) => run(['serve', '--config', config, '--port', '0'], { env: { ...env, ...extra } })),
+        );
+        return `${open ? 'an inspector opened' : 'no inspector'}; start refused ${starts.map(({ code }) => code).join(' ')}`;
+      },
+    },
+    {
+      id: 27,
+      title: 'connector.yaml is copied to another host',
+      expected: 'start refused, naming the credential; no login',
+      async run(cluster) {
+        const host = mkdtempSync(join(tmpdir(), 'sallyport-other-host-'));
+        const config = join(host, 'connector.yaml');
+        copyFileSync(join(cluster.dir, 'replica-0', 'connector.yaml'), config);
+        const { logins } = cluster.legacy.stats();
+        const state = join(host, 'state');
+        const started = await run(['serve', '--config', config, '--port', '0'], {
+          cwd: host,
+          env: {
+            SALLYPORT_STATE_DIR: state,
+            LEGACY_INVENTORY_URL: cluster.legacy.url,
+            LEGACY_INVENTORY_USER: 'manager',
+          },
+        });
+        rmSync(host, { recursive: true, force: true });
+        const named = started.stderr.includes('backends.inventory.credentials.password');
+        const login = cluster.legacy.stats().logins - logins;
+        return `start ${started.code === 1 ? 'refused' : `ended with ${started.code}`}, ${
+          named ? 'naming the credential' : 'without a reason'
+        }; ${login === 0 ? 'no login' : `${login} logins`}`;
+      },
+    },
+  ],
+};
