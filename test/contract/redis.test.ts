@@ -78,6 +78,10 @@ describe.skipIf(program === null)('Redis', () => {
       expect(after.replay.seen).toBe(true);
       expect(await store.facts.handleState('c', 'h')).toBe('unknown');
       expect((await store.facts.observe({ ...observation, client: 'another' })).usage.forgotten).toBe(true);
+      // A handle that is opened first does not make up for what was lost.
+      await store.facts.openHandle('third', 'h');
+      expect((await store.facts.observe({ ...observation, client: 'third' })).usage.forgotten).toBe(true);
+      expect((await store.facts.observe({ ...observation, client: 'third' })).usage.forgotten).toBe(false);
       expect(epochs).toEqual([false, true]);
     });
 

@@ -59,6 +59,8 @@ local ledger, known = load()
 local since = ledger.last and math.max(0, now - ledger.last) or -1
 now = math.max(now, ledger.last or now)
 ledger.last = now
+-- A ledger that only has a handle so far has seen no call: it knows nothing.
+known = known and ledger.epoch ~= nil
 local changed = known and ledger.epoch ~= epoch
 ledger.epoch = epoch
 
@@ -180,7 +182,6 @@ while #ledger.handles > HANDLES do
   -- In the slot of KEYS[2]: the names differ in the handle only.
   redis.call('DEL', ARGV[5] .. table.remove(ledger.handles, 1))
 end
-if not ledger.epoch then ledger.epoch = ARGV[3] end
 save(ledger, ARGV[2])
 return 1
 `);
