@@ -28,7 +28,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect(seen.map((f) => f.usage.calls_1m).sort((a, b) => a - b)).toEqual(
         Array.from({ length: 200 }, (_, i) => i + 1),
       );
-      expect(seen.at(-1)?.usage.in_flight).toBe(200);
+      expect(Math.max(...seen.map((f) => f.usage.in_flight))).toBe(200);
     });
 
     it('counts calls of the last minute and hour, denials, and calls in flight', async () => {
@@ -112,7 +112,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
 
     it('R-25: a drain waits for the calls that may have seen the session, not for later ones', async () => {
       const { facts, store } = await start();
-      expect(await store.sessions.drained('never seen', 60)).toBe(true);
+      expect(await store.sessions.drained('c', 60)).toBe(true);
       const early = await facts.observe(at());
       const drained = store.sessions.drained('c', 20_000);
       await facts.observe(at());

@@ -26,17 +26,18 @@ export interface TestRedis {
 
 export async function startRedis(
   program: string,
-  options: { port?: number; args?: string[] } = {},
+  options: { port?: number; args?: string[]; sentinelConfig?: string } = {},
 ): Promise<TestRedis> {
   const port = options.port ?? (await freePort());
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-redis-'));
   const url = `redis://127.0.0.1:${port}`;
   const launch = async () => {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
-    const child = spawn(program, [...args, ...(options.args ?? [])], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const own = options.sentinelConfig === undefined ? args : [options.sentinelConfig, '--sentinel'];
+    const child = spawn(program, [...own, ...(options.args ?? [])], { stdio: ['ignore', 'pipe', 'inherit'] });
     const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     for await (const line of createInterface({ input: child.stdout })) {
-      if (line.includes('Ready to accept connections')) break;
+      if (/Ready to accept connections|Sentinel ID is/.test(line)) break;
     }
     child.stdout.resume();
     return { child, exited };

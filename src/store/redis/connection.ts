@@ -51,7 +51,7 @@ interface Client {
 
 interface Node {
   info(section: string): Promise<string>;
-  scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
+  scan(cursor: string, options: { MATCH: string; COUNT: number }): Promise<{ cursor: string | number; keys: string[] }>;
 }
 
 export const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') });
@@ -94,7 +94,15 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
       );
     },
     async *scan(pattern) {
-      for (const node of await nodes()) yield* node.scanIterator({ MATCH: pattern, COUNT: 500 });
+      // By hand: the client for Sentinel has no iterator.
+      for (const node of await nodes()) {
+        let cursor = '0';
+        do {
+          const page = await within(node.scan(cursor, { MATCH: pattern, COUNT: 500 }));
+          yield page.keys;
+          cursor = String(page.cursor);
+        } while (cursor !== '0');
+      }
     },
     async servers() {
       const texts = await within(
