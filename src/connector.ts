@@ -19,6 +19,7 @@ import { PACKAGE_ROOT } from './core/paths.ts';
 import { preparePrivateFolder } from './core/private-file.ts';
 import { type Bundle, loadBundle } from './decision/bundle.ts';
 import { createEvaluator } from './decision/evaluator.ts';
+import { endOfSession } from './decision/lifetimes.ts';
 import { ENTRYPOINT } from './decision/manifest.ts';
 import { refuseUnknownNames, unlistedTools } from './decision/settings-names.ts';
 import { createPipeline } from './enforcement/pipeline.ts';
@@ -27,8 +28,7 @@ import { createFailureLimits } from './http/failure-limits.ts';
 import { listen } from './http/listener.ts';
 import { MCP_PATH } from './http/mcp-route.ts';
 import { metadataUrl } from './http/metadata.ts';
-import { parseNetworks } from './identity/address.ts';
-import type { CertificateHeader } from './identity/certificate.ts';
+import { trustedHeader } from './identity/certificate.ts';
 import type { Client } from './identity/client.ts';
 import { createDpopVerifier } from './identity/dpop.ts';
 import { createJwtVerifier } from './identity/jwt.ts';
@@ -110,7 +110,8 @@ export async function startConnector({
   /** What has to be taken down again, the last first; also when the start fails half-way. */
   const parts: (() => void | Promise<void>)[] = [];
   const closeParts = async () => {
-    for (const close of parts.reverse()) await close();
+    // One that fails must not keep the others open.
+    for (const close of parts.splice(0).reverse()) await Promise.resolve(close()).catch(() => {});
   };
   try {
     const keyring = openKeyring({
@@ -162,12 +163,10 @@ export async function startConnector({
       fingerprint,
       clock,
       events: events.session,
+      endsAt: endOfSession(bundle.settings),
     });
-    if (!store.sessions.volatile) {
-      const sweep = () => void sessions.sweep().catch(() => {});
-      const timer = setInterval(sweep, SWEEP_MS).unref();
-      parts.push(() => clearInterval(timer));
-    }
+    const sweeping = setInterval(() => void sessions.sweep().catch(() => {}), SWEEP_MS).unref();
+    parts.push(() => clearInterval(sweeping));
 
     const { keys, jwt } = config.identity;
     const keysVerifier =
@@ -222,7 +221,7 @@ export async function startConnector({
     let stopping = false;
     const publicUrl = new URL(config.public_url ?? `${listener.url}${MCP_PATH}`);
     const limits = createFailureLimits(config.limits.failures_per_minute);
-    const header = certificateHeader(config);
+    const header = config.identity.mtls && trustedHeader(config.identity.mtls);
     const mtls = config.listen.tls !== undefined || header !== undefined;
     const app = createApp({
       ops,
@@ -252,6 +251,11 @@ export async function startConnector({
         onFailure({ state }, failure, verification) {
           const source: Source = { requestId: state.requestId, ...state.address };
           if (!verification.ok && verification.client) source.client = named(verification.client);
+          // The nonce has run out: everything else about the proof was right, so nobody is guessing.
+          if (failure === 'proof_nonce_stale') {
+            events.authenticationFailed(source, failure, undefined);
+            return false;
+          }
           const { limited, first } = limits.failed(`source ${source.network}`, clock.now());
           const alert = failure === 'proof_replayed' ? failure : first ? 'too_many' : undefined;
           events.authenticationFailed(source, failure, alert);
@@ -293,9 +297,14 @@ export async function startConnector({
         createAdminApp({
           token: adminToken,
           async revoke(selector, cause, ip) {
-            const ended = await sessions.revokeAll(selector, cause);
-            events.revoked(selector, ended, ip);
-            return ended;
+            let ended: number | null = null;
+            try {
+              ended = await sessions.revokeAll(selector, cause);
+              return ended;
+            } finally {
+              // Also when it failed half-way: what was begun holds.
+              events.revoked(selector, ended, ip);
+            }
           },
           onRefused: events.adminRefused,
         }).callback(),
@@ -308,6 +317,16 @@ export async function startConnector({
       url: listener.url,
     });
 
+    let closing: Promise<void> | undefined;
+    const close = async () => {
+      stopping = true;
+      await stopListening();
+      const ended = sessions.close();
+      await Promise.allSettled(calls);
+      await ended;
+      await events.lifecycle('sys_shutdown', {});
+      await closeParts();
+    };
     return {
       url: `${listener.url}${MCP_PATH}`,
       adminUrl: admin?.url,
@@ -316,25 +335,15 @@ export async function startConnector({
         await sessions.settled();
         await audit.flushed();
       },
-      async close() {
-        stopping = true;
-        await stopListening();
-        const closing = sessions.close();
-        await Promise.allSettled(calls);
-        await closing;
-        await events.lifecycle('sys_shutdown', {});
-        await closeParts();
+      close() {
+        closing ??= close();
+        return closing;
       },
     };
   } catch (thrown) {
     await closeParts();
     throw thrown;
   }
-}
-
-function certificateHeader({ identity: { mtls } }: Config): CertificateHeader | undefined {
-  const proxies = mtls && parseNetworks(mtls.proxies);
-  return proxies && { header: mtls.header.toLowerCase(), format: mtls.format, proxies };
 }
 
 const named = ({ id, subject, issuer }: Client): ClientFields => ({ id, subject, issuer });

@@ -51,7 +51,7 @@ const HOMES: Record<string, RegExp> = {
   '@modelcontextprotocol/sdk': /^mcp\//,
   ajv: /^core\/json-schema\.ts$/,
   'ajv-formats': /^core\/json-schema\.ts$/,
-  cockatiel: /^backend\/http\.ts$/,
+  cockatiel: /^(backend\/http|session\/retirement)\.ts$/,
   commander: /^(cli\/|main\.ts$)/,
   htmlparser2: /^backend\/html\.ts$/,
   'ipaddr.js': /^identity\/address\.ts$/,

@@ -21,7 +21,8 @@ export interface AuditEvents {
   authenticationFailed(source: Source, failure: string, alert: 'proof_replayed' | 'too_many' | undefined): void;
   unknownHandle(source: Source, alert: 'too_many' | undefined): void;
   lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string>): Promise<void>;
-  revoked(selector: Selector, ended: number, requestedBy: string): void;
+  /** `ended`: null when it failed half-way. */
+  revoked(selector: Selector, ended: number | null, requestedBy: string): void;
   adminRefused(ip: string): void;
   storeEpoch(epoch: string, lost: boolean): void;
 }
@@ -62,6 +63,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
         token: record.tokenFingerprint,
         cause: event.type === 'session_unopenable' ? 'its key is gone, or somebody has changed it' : event.cause,
       };
+      if (event.type === 'logout_pending') return void write(event.type, { ...fields, residual: true });
       if (event.type !== 'session_ended') return void write(event.type, fields);
       // R-25: a session that is not proven dead is a risk somebody must know of.
       void write(event.type, {

@@ -109,10 +109,14 @@ export function createBackendAdapter({ name, config, tools, credentials }: Adapt
     async logout(secret) {
       const session = open(await complete(http, config, secret));
       const values = sessionValues(session.token);
-      if (config.logout) await send(config.logout.request, values, session);
+      if (config.logout) {
+        const { exchange } = await send(config.logout.request, values, session);
+        if (!exchange.ok) return 'unreachable';
+      }
       if (!config.probe) return 'residual';
       const { exchange } = await send(config.probe.request, values, session);
-      return exchange.ok && classify(exchange.response, config, http.url) === 'expired' ? 'dead' : 'residual';
+      if (!exchange.ok) return 'unreachable';
+      return classify(exchange.response, config, http.url) === 'expired' ? 'dead' : 'residual';
     },
 
     close: () => http.close(),

@@ -21,8 +21,11 @@ export type LoginResult =
 /** Told of what a login has so far, after each step that gave a session cookie. Rejects: the login stops. */
 export type Checkpoint = (token: TokenSecret) => Promise<void>;
 
-/** `dead`: a probe shows the session no longer works. `residual`: it may still work (R-25). */
-export type LogoutResult = 'dead' | 'residual';
+/**
+ * `dead`: a probe shows the session no longer works. `residual`: it may still work (R-25).
+ * `unreachable`: the backend did not answer, so nothing is known; ask again later.
+ */
+export type LogoutResult = 'dead' | 'residual' | 'unreachable';
 
 export type CallResult =
   | { kind: 'ok'; status: number; value: Json; renewed: TokenSecret | undefined }

@@ -13,6 +13,7 @@ const redis = z
       .strictObject({
         name: z.string().min(1).describe('Name of the primary, as the sentinels know it'),
         nodes: z.array(z.strictObject({ host: z.string(), port: z.int().min(1).max(65535) })).min(1),
+        tls: z.boolean().default(false).describe('Speak TLS to sentinels and servers'),
       })
       .optional(),
     cluster: z.strictObject({ nodes: z.array(redisUrl).min(1) }).optional(),

@@ -4,7 +4,10 @@ import inspector from 'node:inspector';
 import { OperatorError } from './errors.ts';
 
 const FLAGS =
-  /--(inspect|debug|tls-keylog|heapsnapshot-(signal|near-heap-limit)|heap-prof|cpu-prof|report-|trace-tls|experimental-repl-await|expose-internals)/;
+  /--(inspect|debug|tls-keylog|heapsnapshot-(signal|near-heap-limit)|heap-prof|cpu-prof|perf-|prof\b|report-|trace-tls|abort-on-uncaught|expose-internals)/;
+
+/** Node reads "_" in an option as "-". */
+const spelt = (options: string): string => options.replaceAll('_', '-');
 
 /** What in this process or its environment opens a way to its memory; empty when nothing does. */
 export function debuggingAids(
@@ -13,10 +16,10 @@ export function debuggingAids(
 ): string[] {
   const found: string[] = [];
   for (const argument of execArgv) {
-    const flag = FLAGS.exec(argument)?.[0];
+    const flag = FLAGS.exec(spelt(argument))?.[0];
     if (flag !== undefined) found.push(`the Node option ${argument.split('=')[0]}`);
   }
-  const option = FLAGS.exec(env.NODE_OPTIONS ?? '')?.[0];
+  const option = FLAGS.exec(spelt(env.NODE_OPTIONS ?? ''))?.[0];
   if (option !== undefined) found.push(`NODE_OPTIONS with ${option}`);
   for (const name of ['SSLKEYLOGFILE', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_V8_COVERAGE'])
     if (env[name]) found.push(`the environment variable ${name}`);

@@ -9,27 +9,28 @@ import type { Tool, ToolCall } from './call.ts';
 export interface Known {
   now: number;
   seen: Seen;
-  /** Number of the call among those of its client. */
-  call: number;
   facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
 }
 
 /** Rejects when the store does not answer: nothing is decided on facts that are not there. */
 export async function observe(
   call: ToolCall,
+  callName: string,
   tool: Tool,
   facts: FactsPort,
   sessions: SessionManager,
   clock: Clock,
 ): Promise<Known> {
   const { scope, rpcId } = call;
+  const asked = performance.now();
   const observed = await facts.observe({
+    call: callName,
     client: scope.client.ref,
     network: scope.network,
     rpc: scope.handle === null ? null : { handle: scope.handle, id: rpcId },
     backend: tool.backend,
   });
-  const seen = await sessions.examine({ backend: tool.backend, owner: scope.client.ref }, observed.seen);
+  const seen = await sessions.examine({ backend: tool.backend, owner: scope.client.ref }, observed.seen, asked);
   const { record } = seen;
   const now = clock.now();
   const session =
@@ -48,5 +49,5 @@ export async function observe(
     scope.client.auth.method === 'dpop' && !observed.replay.seen
       ? ({ source: 'dpop_jti', seen: false, first_seen_seconds: null, same_network: null } as const)
       : observed.replay;
-  return { now, seen, call: observed.call, facts: { session, usage: observed.usage, replay } };
+  return { now, seen, facts: { session, usage: observed.usage, replay } };
 }

@@ -37,10 +37,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const { scope } = call;
     const refuse = refusal(trail);
 
-    const known = await observe(call, tool, facts, sessions, clock).catch(() => undefined);
-    if (!known) return refuseUndecided(trail, 'facts.unavailable', 'the store did not answer');
     let denied = true;
     try {
+      const known = await observe(call, trail.decisionId, tool, facts, sessions, clock).catch(() => undefined);
+      if (!known) return await refuseUndecided(trail, 'facts.unavailable', 'the store did not answer');
       const input = buildInput({ now: known.now, ...scope, tool, arguments: call.arguments, ...known.facts });
       const evaluation = evaluator.evaluate(input);
       let decision: Awaited<ReturnType<Trail['decided']>>;
@@ -84,7 +84,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       return { kind: 'result', value: mask(result.value, carried.masks), decisionId: trail.decisionId };
     } finally {
       // Nobody waits for it: what is left to count is that the call is over.
-      void facts.finished(scope.client.ref, known.call, { denied }).catch(() => {});
+      void facts.finished(scope.client.ref, trail.decisionId, { denied }).catch(() => {});
     }
   }
 
@@ -93,13 +93,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const tool = tools.get(call.name);
     const backend = tool && backends.get(tool.backend);
     if (!tool || !backend) {
-      await countUndecided(call, facts);
+      await countUndecided(call, trail.decisionId, facts);
       await refuseUndecided(trail, 'call.unknown_tool', 'no such tool');
       return { kind: 'unknown_tool', decisionId: trail.decisionId };
     }
     const problem = tool.validate(call.arguments);
     if (problem !== undefined) {
-      await countUndecided(call, facts);
+      await countUndecided(call, trail.decisionId, facts);
       const refused = await refuseUndecided(trail, 'call.invalid_arguments', problem);
       return refused.reasons.includes('audit.unavailable')
         ? refused

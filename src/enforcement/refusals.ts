@@ -27,12 +27,10 @@ export async function refuseUndecided(trail: Trail, code: RefusalCode, detail: s
 }
 
 /** A call that no policy decides on is a denied call all the same: it counts, and its id is used up. */
-export async function countUndecided({ scope, rpcId }: ToolCall, facts: FactsPort): Promise<void> {
+export async function countUndecided({ scope, rpcId }: ToolCall, call: string, facts: FactsPort): Promise<void> {
   const rpc = scope.handle === null ? null : { handle: scope.handle, id: rpcId };
-  try {
-    const { call } = await facts.observe({ client: scope.client.ref, network: scope.network, rpc, backend: null });
-    await facts.finished(scope.client.ref, call, { denied: true });
-  } catch {
-    // It is refused anyway.
-  }
+  const { client, network } = scope;
+  // It is refused anyway, whether the store answers or not.
+  await facts.observe({ call, client: client.ref, network, rpc, backend: null }).catch(() => {});
+  void facts.finished(client.ref, call, { denied: true }).catch(() => {});
 }

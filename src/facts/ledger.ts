@@ -16,10 +16,8 @@ export interface Ledger {
   readonly minute: Window;
   readonly hour: Window;
   readonly denials: Window;
-  /** Number of the newest call. */
-  calls: number;
-  /** When the calls under way began, by number, oldest first. */
-  readonly inFlight: Map<number, number>;
+  /** When the calls under way began, by name, oldest first. */
+  readonly inFlight: Map<string, number>;
   lastCall: number | null;
   /** Newest last, so that the oldest is the first key. */
   readonly networks: Map<string, { calls: Window; lastSeen: number }>;
@@ -33,7 +31,6 @@ export function createLedger(): Ledger {
     minute: createWindow(60, 1000),
     hour: createWindow(60, 60_000),
     denials: createWindow(60, 60_000),
-    calls: 0,
     inFlight: new Map(),
     lastCall: null,
     networks: new Map(),
@@ -52,13 +49,11 @@ export function observe(
   record: SessionRecord | undefined,
   now: number,
 ): LedgerFacts {
-  const call = ++ledger.calls;
   dropDead(ledger, now);
-  ledger.inFlight.set(call, now);
+  ledger.inFlight.set(observation.call, now);
   const sinceLastCall = ledger.lastCall === null ? null : wholeSeconds(now - ledger.lastCall);
   ledger.lastCall = now;
   return {
-    call,
     usage: {
       calls_1m: count(ledger.minute, now, 1),
       calls_1h: count(ledger.hour, now, 1),
@@ -74,16 +69,15 @@ export function observe(
   };
 }
 
-export function finish(ledger: Ledger, call: number, denied: boolean, now: number): void {
+export function finish(ledger: Ledger, call: string, denied: boolean, now: number): void {
   ledger.inFlight.delete(call);
   if (denied) count(ledger.denials, now, 1);
 }
 
-/** Whether every call up to number `last` has ended. */
-export function endedUpTo(ledger: Ledger, last: number, now: number): boolean {
+/** Names of the calls under way. */
+export function underWay(ledger: Ledger, now: number): string[] {
   dropDead(ledger, now);
-  const oldest = ledger.inFlight.keys().next().value;
-  return oldest === undefined || oldest > last;
+  return [...ledger.inFlight.keys()];
 }
 
 function dropDead({ inFlight }: Ledger, now: number): void {

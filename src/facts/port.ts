@@ -7,6 +7,8 @@ export type RpcId = string | number;
 
 /** What a call brings with it. All of it is counted, whatever is decided afterwards. */
 export interface Observation {
+  /** Unique name of the call, for `finished`. */
+  call: string;
   /** Client.ref. Everything is kept under this key, and bounded for it. */
   client: string;
   network: string;
@@ -23,8 +25,6 @@ export interface Facts {
   seen: SessionSnapshot;
   /** How the session was used before this call. Null exactly when there is none. */
   session: { idle_seconds: number; token_uses: number } | null;
-  /** Number of this call among those of its client, for `finished`. */
-  call: number;
 }
 
 export type HandleState = 'known' | 'unknown';
@@ -32,8 +32,11 @@ export type HandleState = 'known' | 'unknown';
 /** Every method rejects when the store cannot answer in time; the caller refuses the call (R-29). */
 export interface FactsPort {
   observe(observation: Observation): Promise<Facts>;
-  /** The call that was observed has ended. */
-  finished(client: string, call: number, ending: { denied: boolean }): Promise<void>;
+  /**
+   * The call has ended. To be told of every call for which `observe` was begun, also when it was
+   * rejected: it may have been counted all the same.
+   */
+  finished(client: string, call: string, ending: { denied: boolean }): Promise<void>;
   /** Remembers a handle that was just minted. */
   openHandle(client: string, handle: string): Promise<void>;
   /** Whether this client has this handle and it can still tell a replay. */

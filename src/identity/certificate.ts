@@ -2,13 +2,23 @@
 // proxy that is trusted to have checked it. What counts is its thumbprint, which a token names.
 import { createHash, X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
-import type { NetworkList } from './address.ts';
+import { type NetworkList, parseNetworks } from './address.ts';
 
 export interface CertificateHeader {
   /** In lower case. */
   header: string;
   format: 'rfc9440' | 'urlencoded_pem';
   proxies: NetworkList;
+}
+
+/** Undefined when one of the networks is none. */
+export function trustedHeader(options: {
+  header: string;
+  format: CertificateHeader['format'];
+  proxies: readonly string[];
+}): CertificateHeader | undefined {
+  const proxies = parseNetworks(options.proxies);
+  return proxies && { header: options.header.toLowerCase(), format: options.format, proxies };
 }
 
 /** `refused`: somebody who is no trusted proxy sent the header, or it cannot be read. */

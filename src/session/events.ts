@@ -1,5 +1,4 @@
 // What happens to sessions, for the audit log. Fingerprints only.
-import type { LogoutResult } from '../backend/port.ts';
 import type { SessionKey, SessionRecord } from './record.ts';
 
 export type SessionEvent =
@@ -8,7 +7,9 @@ export type SessionEvent =
       record: SessionRecord;
       cause: string;
     }
-  | { type: 'session_ended'; record: SessionRecord; cause: string; proof: LogoutResult; drained: boolean }
+  | { type: 'session_ended'; record: SessionRecord; cause: string; proof: 'dead' | 'residual'; drained: boolean }
+  /** The backend does not answer; the logout is tried again. */
+  | { type: 'logout_pending'; record: SessionRecord; cause: string }
   | { type: 'session_unopenable'; record: SessionRecord }
   /** A replica died during a login. What the backend opened for it, if anything, nobody can log out. */
   | { type: 'login_abandoned'; key: SessionKey }

@@ -7,7 +7,7 @@ export interface SessionLimits {
    * Takes a place for the session. False when `limit` others are taken by sessions that live, or by
    * logins whose lease has not ended. A session that has a place already keeps it, whatever the limit.
    */
-  take(client: string, session: SessionKey, limit: number, leaseMs: number): Promise<boolean>;
-  /** Gives the place back. */
-  leave(client: string, session: SessionKey): Promise<void>;
+  take(client: string, session: SessionKey, id: string, limit: number, leaseMs: number): Promise<boolean>;
+  /** Gives the place back, unless a session with another id has taken it since. */
+  leave(client: string, session: SessionKey, id: string): Promise<void>;
 }

@@ -9,12 +9,13 @@ import type { Bound } from '../decision/schema.ts';
 import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import { samePlace } from './bound.ts';
 import { CONTROL_AGE_MS, type ControlPort, isRevoked, type Selector, selects } from './control.ts';
+import { createEnding } from './ending.ts';
 import type { SessionEvents } from './events.ts';
 import { createLeases } from './leases.ts';
 import type { SessionLimits } from './limits.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from './record.ts';
 import { createRetirement } from './retirement.ts';
-import { type SessionSnapshot, type SessionStore, sameVersion } from './store.ts';
+import { debtName, type SessionSnapshot, type SessionStore, type SessionVersion, sameVersion } from './store.ts';
 import { createVault } from './vault.ts';
 
 /** Whose session is meant, and the place a new one would be bound to. */
@@ -43,9 +44,9 @@ export interface Seen extends SessionSnapshot {
 export interface SessionManager {
   /**
    * What a decision may see of a stored session: nothing, when a revocation means it (R-28). Rejects
-   * for a record that is another's: somebody has moved it (R-41).
+   * for a record that is another's: somebody has moved it (R-41). `at`: when the store was asked.
    */
-  examine(key: SessionKey, seen: SessionSnapshot): Promise<Seen>;
+  examine(key: SessionKey, seen: SessionSnapshot, at?: number): Promise<Seen>;
   /**
    * The session the decision saw, or a new login when it saw none. What was revoked since is not
    * brought back (R-26). What somebody else has opened or rotated since is handed out only when it
@@ -61,9 +62,15 @@ export interface SessionManager {
   renew(session: AcquiredSession, token: TokenSecret): Promise<void>;
   /** After it has returned, nothing of the old session is handed out. */
   revoke(backend: BackendPort, owner: string, cause: string): Promise<void>;
-  /** The same for every session a selector means. Answers how many were ended. */
+  /**
+   * The same for every session a selector means. Answers how many were ended; what could not be ended
+   * now is void all the same, and ended by a later sweep.
+   */
   revokeAll(selector: Selector, cause: string): Promise<number>;
-  /** Logs out what replicas that are gone have left behind. */
+  /**
+   * Logs out what replicas that are gone have left behind, and ends sessions that are past their time or
+   * were revoked while a store or a backend did not answer.
+   */
   sweep(): Promise<void>;
   /** Waits for sessions that are being logged out. */
   settled(): Promise<void>;
@@ -80,6 +87,8 @@ export interface SessionManagerOptions {
   fingerprint: Fingerprint;
   clock: Clock;
   events: SessionEvents;
+  /** When a session that nobody uses is past its time, in milliseconds since the epoch (R-21). */
+  endsAt: (record: SessionRecord) => number;
 }
 
 /** After the backend refused a login, how long nobody tries again: a locked service account helps no one. */
@@ -91,34 +100,25 @@ const LEASE_MARGIN_MS = 2000;
  * from here since. So long can a call on another replica go on with what it saw before a revocation.
  */
 const TRUST_MS = 100;
-const CHANGED = 10_000;
 const WAIT_MS = 25;
-const CLOSING_AT_ONCE = 8;
 
 export function createSessionManager(options: SessionManagerOptions): SessionManager {
-  const { store, limits, control, backends, sealer, fingerprint, clock, events } = options;
-  const flights = new Map<string, Promise<Acquired>>();
+  const { store, limits, control, backends, sealer, fingerprint, clock, events, endsAt } = options;
+  const flights = new Map<string, { result: Promise<Acquired>; revocations: number }>();
   const leases = createLeases();
   const loginPause = new Map<string, number>();
-  /** When sessions were changed from here (performance.now). */
-  const changedAt = new Map<string, number>();
   const vault = createVault(sealer, fingerprint);
   const retirement = createRetirement({ store, backends, leases, vault, clock, events });
+  const ending = createEnding({ ...options, retirement });
   let closed = false;
 
   const keyOf = ({ backend, owner }: SessionRequest): SessionKey => ({ backend: backend.name, owner });
-
-  function touch(key: SessionKey): void {
-    changedAt.delete(sessionKey(key));
-    if (changedAt.size >= CHANGED) changedAt.delete(changedAt.keys().next().value as string);
-    changedAt.set(sessionKey(key), performance.now());
-  }
 
   /** What was seen, or what there is now when that is too old. */
   async function present(key: SessionKey, seen: Seen): Promise<SessionSnapshot> {
     const { at } = seen;
     const fresh = !store.volatile && at !== undefined && performance.now() - at < TRUST_MS;
-    return fresh && at > (changedAt.get(sessionKey(key)) ?? 0) ? seen : store.get(key);
+    return fresh && at > ending.changedAt(key) ? seen : store.get(key);
   }
 
   async function lease(record: SessionRecord, { backend, owner }: SessionRequest): Promise<Acquired> {
@@ -127,15 +127,8 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     const token = belongs ? vault.open(record) : undefined;
     if (token) return { ok: true, session: { record, token, release: leases.take(record) } };
     // Its key was retired (R-42) or somebody has changed it (R-41).
-    await discard({ backend: backend.name, owner }, record);
+    await ending.discard({ backend: backend.name, owner }, record);
     return refuse('session.unavailable', 'the stored session does not open for this owner');
-  }
-
-  /** Ends a record that nobody will ever open again, so that the next call logs in. */
-  async function discard(key: SessionKey, record: SessionRecord): Promise<void> {
-    await store.revoke(key, clock.now(), record).catch(() => undefined);
-    await store.paid(key, record).catch(() => undefined);
-    events({ type: 'session_unopenable', record });
   }
 
   /** Hands out a record that is not the one decided on, if it is bound to the same place. */
@@ -150,11 +143,13 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     const key = sessionKey(keyOf(request));
     const running = flights.get(key);
     if (!running) {
-      const flight = open(request, seen, cause).finally(() => flights.delete(key));
-      flights.set(key, flight);
-      return flight;
+      const result = open(request, seen, cause).finally(() => flights.delete(key));
+      flights.set(key, { result, revocations: seen.revocations });
+      return result;
     }
-    const result = await running;
+    const result = await running.result;
+    // One that began before a revocation gives nothing to who was decided on after it, nor the reverse.
+    if (running.revocations !== seen.revocations) return share(request, seen, cause);
     return result.ok ? leaseOther(result.session.record, request) : result;
   }
 
@@ -211,11 +206,11 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     const key = keyOf(request);
     const current = seen.record;
     // Read before the login: a revocation from now on is newer than the session, whatever it overtakes.
-    const { revision } = await control.read(0);
-    if (!current && limit !== undefined && !(await limits.take(bound.client_id, key, limit, leaseMs))) {
+    const { revision, epoch } = await control.read(0);
+    const id = current?.id ?? randomBytes(16).toString('base64url');
+    if (!current && limit !== undefined && !(await limits.take(bound.client_id, key, id, limit, leaseMs))) {
       return refuse('session.limit', `the client has ${limit} sessions`);
     }
-    const id = current?.id ?? randomBytes(16).toString('base64url');
     const issuedAt = clock.now();
     const seal = (token: TokenSecret): SessionRecord =>
       vault.seal(
@@ -226,27 +221,30 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
           createdAt: current?.createdAt ?? issuedAt,
           issuedAt,
           revision: current?.revision ?? revision,
+          epoch,
           bound,
           fingerprint: current?.fingerprint ?? fingerprint(id),
         },
         token,
       );
     // Each token is on record before the next step is taken: a crash leaves nothing nobody knows (R-27).
-    const result = await backend.login((token) => store.owe(key, { record: seal(token), due: issuedAt + leaseMs }));
+    const result = await backend.login((token) =>
+      store.checkpoint(key, permit, { record: seal(token), due: issuedAt + leaseMs }),
+    );
     if (!result.ok) {
       if (result.code === 'session.login_failed') loginPause.set(backend.name, clock.now() + LOGIN_PAUSE_MS);
-      if (!current && limit !== undefined) await limits.leave(bound.client_id, key).catch(() => undefined);
+      if (!current && limit !== undefined) await limits.leave(bound.client_id, key, id).catch(() => undefined);
       events({ type: 'login_failed', backend: backend.name, detail: result.detail });
-      if (result.partial) retirement.retire(seal(result.partial), 'the login failed');
+      if (result.partial) await ending.discardToken(seal(result.partial), 'the login failed');
       return refuse(result.code, result.detail);
     }
     const record = seal(result.token);
     const stored = await store
       .commit(key, permit, seen, record, retirement.due(backend))
       .catch(() => 'failed' as const);
-    touch(key);
+    ending.touch(key);
     if (stored !== true) {
-      retirement.retire(record, 'not stored');
+      await ending.discardToken(record, 'not stored');
       if (stored === 'failed') {
         // The answer may have been lost, not the write.
         await store.revoke(key, clock.now(), record).catch(() => undefined);
@@ -256,37 +254,24 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     }
     events({ type: current ? 'session_rotated' : 'session_opened', record, cause });
     if (current) retirement.retire(current, cause, 'drain');
-    // A revocation that came after the login had begun and did not find the record yet (R-26).
-    if (isRevoked(await control.read(0), record)) {
-      await end(record, 'revoked during its login');
-      return refuse('session.revoked', 'revoked during its login');
-    }
-    return lease(record, request);
-  }
-
-  /** Ends exactly this record, or whatever has become of it. */
-  async function end({ owner, backend: name }: SessionKey, cause: string): Promise<boolean> {
-    const backend = backends.get(name);
-    const key = { owner, backend: name };
-    const record = await store.revoke(key, retirement.due(backend));
-    touch(key);
-    if (!record) return false;
-    events({ type: 'session_revoked', record, cause });
-    retirement.retire(record, cause, 'drain');
-    await limits.leave(record.bound.client_id, key).catch(() => undefined);
-    return true;
+    const over = endsAt(record);
+    if (Number.isFinite(over)) await store.remind(key, over).catch(() => undefined);
+    // A revocation that came after the login had begun, and may not have found the record (R-26).
+    const [now, state] = await Promise.all([store.get(key), control.read(0)]);
+    if (isRevoked(state, record)) await ending.end(key, 'revoked during its login', record);
+    else if (sameVersion(now.record, record) && now.revocations === seen.revocations) return lease(record, request);
+    return refuse('session.revoked', 'revoked during its login');
   }
 
   return {
-    async examine(key, seen) {
-      const at = performance.now();
+    async examine(key, seen, at = performance.now()) {
       if (seen.record && sessionKey(seen.record) !== sessionKey(key)) {
-        await discard(key, seen.record);
+        await ending.discard(key, seen.record);
         throw new Error('the stored session is of another owner');
       }
       if (!seen.record || !isRevoked(await control.read(CONTROL_AGE_MS), seen.record)) return { ...seen, at };
-      await end(seen.record, 'revoked');
-      return { ...(await store.get(seen.record)), at };
+      await ending.end(key, 'revoked', seen.record);
+      return { ...(await store.get(key)), at };
     },
 
     async acquire(request, seen) {
@@ -306,36 +291,29 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     async renew({ record }, token) {
       const next = vault.seal({ ...record, generation: record.generation + 1, issuedAt: clock.now() }, token);
       const stored = await store.replace(record, record, next).catch(() => false);
-      touch(record);
-      if (stored) events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
-      else retirement.retire(next, 'renewed but not stored');
+      ending.touch(record);
+      if (stored) return events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
+      // Two answers may bring the same new token: the one that is stored is in use.
+      const now = await store.get(record).catch(() => undefined);
+      if (now?.record?.tokenFingerprint !== next.tokenFingerprint)
+        await ending.discardToken(next, 'renewed but not stored');
     },
 
-    revoke: async (backend, owner, cause) => void (await end({ backend: backend.name, owner }, cause)),
+    revoke: async (backend, owner, cause) => void (await ending.end({ backend: backend.name, owner }, cause)),
 
     async revokeAll(selector, cause) {
       await control.revoke(selector);
-      let ended = 0;
-      for await (const record of store.records()) {
-        if (selects(selector, record) && (await end(record, cause))) ended += 1;
-      }
-      return ended;
+      return ending.endAll((record) => selects(selector, record), cause);
     },
 
-    sweep: () => retirement.sweep(),
+    sweep: () => ending.sweep(),
     settled: () => retirement.settled(),
 
     async close() {
       closed = true;
-      await Promise.allSettled(flights.values());
+      await Promise.allSettled([...flights.values()].map(({ result }) => result));
       if (store.volatile) {
-        const records: SessionRecord[] = [];
-        for await (const record of store.records()) records.push(record);
-        // A few at a time: a backend refuses more than it takes at once, and what is refused stays alive.
-        for (let at = 0; at < records.length; at += CLOSING_AT_ONCE) {
-          await Promise.allSettled(records.slice(at, at + CLOSING_AT_ONCE).map((record) => end(record, 'shutdown')));
-          await retirement.settled();
-        }
+        await ending.endAll(() => true, 'shutdown');
       }
       await retirement.settled();
     },

@@ -35,13 +35,20 @@ export interface Debt {
  */
 export interface Overdue {
   key: SessionKey;
+  /** For `paid`. */
+  name: string;
   record: SessionRecord | undefined;
 }
 
-/** Every method rejects when the store cannot answer in time. */
+/** Debts are named by their token: two logins for one generation are two debts. */
+export const debtName = (record: SessionRecord): string => record.tokenFingerprint;
+
+/** Every method rejects when the store cannot answer in time, or when what is stored has no sense. */
 export interface SessionStore {
   get(key: SessionKey): Promise<SessionSnapshot>;
   claim(key: SessionKey, seen: SessionSnapshot, leaseMs: number): Promise<Claim>;
+  /** Remembers what a login has so far, in place of what it had before, until the login ends (R-27). */
+  checkpoint(key: SessionKey, permit: string, debt: Debt): Promise<void>;
   /**
    * Stores the record of a login and gives the permit back. False, and nothing stored, when the
    * permit has run out or the session is not as it was seen: a writer that was paused overwrites
@@ -56,19 +63,21 @@ export interface SessionStore {
   /** Removes the record (of exactly this version, when one is given), counts a revocation, and makes it a debt. */
   revoke(key: SessionKey, due: number, version?: SessionVersion): Promise<SessionRecord | undefined>;
 
-  /** Remembers a token that is to be logged out, before anything can go wrong (R-25, R-27). */
+  /** Remembers a token that is to be logged out, before anything can go wrong (R-25). */
   owe(key: SessionKey, debt: Debt): Promise<void>;
-  /** The token is logged out, or in use: nobody has to see to it any more. */
-  paid(key: SessionKey, record: SessionVersion): Promise<void>;
+  /** Nobody has to see to it any more. */
+  paid(key: SessionKey, name: string): Promise<void>;
+  /** Has the session listed by `overdue` at that time, whatever becomes of it. */
+  remind(key: SessionKey, at: number): Promise<void>;
   /**
    * What is overdue, for whoever is alive. Puts each debt off until `until`, so that one replica sees to
-   * it; a login that never ended is told of once.
+   * it; a login that never ended is told of once. `visited`: the sessions somebody was reminded of.
    */
-  overdue(now: number, until: number): Promise<Overdue[]>;
+  overdue(now: number, until: number): Promise<{ debts: Overdue[]; visited: SessionKey[] }>;
 
   /** Waits until no call is under way that may have seen the session before now, or `limitMs` have passed. */
   drained(owner: string, limitMs: number): Promise<boolean>;
-  /** All records at present, in no order. For revocations by a wider selector. */
+  /** All records at present, in no order; what cannot be read is left out. For revocations by a wider selector. */
   records(): AsyncIterable<SessionRecord>;
   /** Whether the records end with this process and must be logged out at shutdown. */
   readonly volatile: boolean;

@@ -163,9 +163,7 @@ export const rotationAttacks: AttackGroup = {
         cluster.legacy.inject({ latencyMs: 0 });
         const answer = await cluster.call(b, SHORT, {}, { key });
         const recorded = () =>
-          cluster
-            .audit('event')
-            .some(({ event, cause }) => event === 'login_abandoned' || cause === 'left behind by another replica');
+          cluster.audit('event').some(({ event, cause }) => event === 'login_abandoned' || cause === 'left behind');
         await until(recorded, 'the dead login to be on record', 60_000);
         await until(() => cluster.legacy.stats().liveSessions <= before + 1, 'what is left to end', 60_000);
         return `the other ${ok(answer) ? 'recovers' : `fails: ${answer.text}`}; ${plural(

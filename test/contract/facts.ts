@@ -6,7 +6,9 @@ import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { sessionRecord } from './session-store.ts';
 
+let calls = 0;
 const at = (changes: Partial<Observation> = {}): Observation => ({
+  call: `call-${++calls}`,
   client: 'c',
   network: '10.0.0.0/24',
   rpc: null,
@@ -33,8 +35,8 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
 
     it('counts calls of the last minute and hour, denials, and calls in flight', async () => {
       const { clock, facts } = await start();
-      const { call } = await facts.observe(at());
-      await facts.finished('c', call, { denied: true });
+      await facts.observe(at({ call: 'first' }));
+      await facts.finished('c', 'first', { denied: true });
       clock.advance(59);
       expect((await facts.observe(at())).usage).toMatchObject({
         calls_1m: 2,
@@ -100,11 +102,11 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
 
     it('counts the calls under way, and gives up those whose replica died', async () => {
       const { clock, facts } = await start();
-      const first = await facts.observe(at());
+      await facts.observe(at({ call: 'first' }));
       const second = await facts.observe(at());
       expect(second.usage.in_flight).toBe(2);
-      await facts.finished('c', first.call, { denied: false });
-      await facts.finished('c', first.call, { denied: false });
+      await facts.finished('c', 'first', { denied: false });
+      await facts.finished('c', 'first', { denied: false });
       expect((await facts.observe(at())).usage.in_flight).toBe(2);
       clock.advance(900);
       expect((await facts.observe(at())).usage.in_flight).toBe(1);
@@ -113,10 +115,10 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
     it('R-25: a drain waits for the calls that may have seen the session, not for later ones', async () => {
       const { facts, store } = await start();
       expect(await store.sessions.drained('c', 60)).toBe(true);
-      const early = await facts.observe(at());
+      await facts.observe(at({ call: 'early' }));
       const drained = store.sessions.drained('c', 20_000);
       await facts.observe(at());
-      await facts.finished('c', early.call, { denied: false });
+      await facts.finished('c', 'early', { denied: false });
       expect(await drained).toBe(true);
       expect(await store.sessions.drained('c', 60)).toBe(false);
     });

@@ -12,7 +12,7 @@ factsContract('memory', create);
 
 it('R-29: a full store refuses new clients instead of forgetting old ones', async () => {
   const { facts, sessions } = await create(createTestClock(), 3);
-  const observation = { network: 'n/24', rpc: null, backend: null };
+  const observation = { call: 'x', network: 'n/24', rpc: null, backend: null };
   for (const client of ['a', 'b', 'c']) await facts.observe({ client, ...observation });
   await expect(facts.observe({ client: 'd', ...observation })).rejects.toThrow('live entries');
   expect((await facts.observe({ client: 'a', ...observation })).usage.calls_1h).toBe(2);

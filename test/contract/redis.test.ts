@@ -5,7 +5,7 @@ import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
 import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
 import { factsContract } from './facts.ts';
-import { sessionStoreContract } from './session-store.ts';
+import { sessionRecord, sessionStoreContract } from './session-store.ts';
 
 const program = inject('redis');
 const open: Store[] = [];
@@ -30,7 +30,7 @@ describe.skipIf(program === null)('Redis', () => {
   factsContract('redis', create);
 
   describe('R-29: a store that is not what it was', () => {
-    const observation = { client: 'c', network: '10.0.0.0/24', rpc: null, backend: null };
+    const observation = { call: 'x', client: 'c', network: '10.0.0.0/24', rpc: null, backend: null };
 
     it('does not start without a server, and says what to check', async () => {
       await expect(redisStore({ url: 'redis://127.0.0.1:1' }, createTestClock(), { timeoutMs: 300 })).rejects.toThrow(
@@ -80,8 +80,19 @@ describe.skipIf(program === null)('Redis', () => {
       expect((await store.facts.observe({ ...observation, client: 'another' })).usage.forgotten).toBe(true);
       // A handle that is opened first does not make up for what was lost.
       await store.facts.openHandle('third', 'h');
-      expect((await store.facts.observe({ ...observation, client: 'third' })).usage.forgotten).toBe(true);
-      expect((await store.facts.observe({ ...observation, client: 'third' })).usage.forgotten).toBe(false);
+      const third = () => store.facts.observe({ ...observation, client: 'third', backend: 'b' });
+      expect((await third()).usage.forgotten).toBe(true);
+      // Nor do calls that lead nowhere: only a login under the present epoch does.
+      expect((await third()).usage.forgotten).toBe(true);
+      const { epoch } = await store.control.read(0);
+      const at = { owner: 'third', backend: 'b' };
+      const seen = await store.sessions.get(at);
+      const claim = await store.sessions.claim(at, seen, 1000);
+      if (claim.kind !== 'claimed') throw new Error(claim.kind);
+      await store.sessions.commit(at, claim.permit, seen, sessionRecord(1, { ...at, epoch }), 0);
+      expect((await third()).usage.forgotten).toBe(false);
+      await store.sessions.revoke(at, 0);
+      expect((await third()).usage.forgotten).toBe(false);
       expect(epochs).toEqual([false, true]);
     });
 
@@ -90,6 +101,75 @@ describe.skipIf(program === null)('Redis', () => {
       const store = await create(createTestClock(), { remembered: 'of yesterday' });
       expect((await store.control.read(0)).lost).toBe(true);
       expect((await store.facts.observe(observation)).usage.forgotten).toBe(true);
+    });
+
+    it('a newcomer that begins the new epoch does not hide the loss from those who knew the old one', async () => {
+      const prefix = `shared-${Math.random()}`;
+      const clock = createTestClock();
+      const old = await create(clock, { prefix });
+      await redis.command('FLUSHALL');
+      const newcomer = await create(clock, { prefix });
+      expect((await newcomer.control.read(0)).lost).toBe(false);
+      expect((await old.control.read(0)).lost).toBe(true);
+      expect((await newcomer.control.read(0)).lost).toBe(true);
+    });
+
+    it('attack 21: rows that are no sessions are served to nobody, stop nothing, and are gone for the next call', async () => {
+      const clock = createTestClock();
+      const prefix = `rows-${Math.random().toString(36).slice(2)}`;
+      const store = await create(clock, { prefix });
+      const at = { owner: 'c', backend: 'b' };
+      const call = { ...observation, backend: 'b' };
+      for (const row of [
+        '',
+        '{',
+        '[]',
+        '7',
+        '{"value":null}',
+        '{"value":{"id":"x"}}',
+        '{"value":{"id":"x","generation":1,"issuedAt":1}}',
+        '{"value":{"id":5,"generation":"x"}}',
+      ]) {
+        await redis.command('SET', `${prefix}:{c}:session:b`, row);
+        await expect(store.facts.observe(call)).rejects.toThrow('cannot be read');
+        const found: unknown[] = [];
+        for await (const record of store.sessions.records()) found.push(record);
+        expect(found).toEqual([]);
+        await store.sessions.revoke(at, 0);
+        expect((await store.facts.observe(call)).seen.record).toBeUndefined();
+      }
+      // And debts and reminders that are none.
+      for (const debt of ['x', '5', '5 {', '5 {"value":{}}'])
+        await redis.command('HSET', `${prefix}:{c}:debts:b`, debt, debt);
+      for (const entry of ['x', '[]', '["c","b",1]'])
+        await redis.command('ZADD', `${prefix}:{control}:due`, '1', entry);
+      expect((await store.sessions.overdue(clock.now(), clock.now())).debts).toEqual([]);
+      expect(await redis.command('HLEN', `${prefix}:{c}:debts:b`)).toBe(0);
+    });
+
+    it('R-28: a client id that looks like another key stops no revocation', async () => {
+      const store = await create(createTestClock());
+      await store.limits.take('x}:session:y', { owner: 'o', backend: 'b' }, 'id', 5, 1000);
+      const found: unknown[] = [];
+      for await (const record of store.sessions.records()) found.push(record);
+      expect(found).toEqual([]);
+    });
+
+    it('calls whose counting was late do not stay in flight', async () => {
+      const store = await create(createTestClock(), { timeoutMs: 150 });
+      await store.facts.observe({ ...observation, call: 'before' });
+      redis.pause();
+      const late = Array.from({ length: 20 }, (_, i) => ({ ...observation, call: `late-${i}` }));
+      const refused = await Promise.allSettled(late.map((each) => store.facts.observe(each)));
+      expect(refused.every(({ status }) => status === 'rejected')).toBe(true);
+      await Promise.allSettled(late.map(({ call }) => store.facts.finished('c', call, { denied: true })));
+      redis.resume();
+      await until(() => store.ready(), 'the store to answer');
+      await store.facts.observe({ ...observation, call: 'after' }).catch(() => undefined);
+      await until(
+        async () => (await store.facts.observe({ ...observation, call: 'after' })).usage.in_flight === 2,
+        'the late calls to be gone',
+      );
     });
 
     it('slow: an answer that is late is no answer, and it recovers', async () => {

@@ -1,7 +1,7 @@
 // The contract of the session store port. Every adapter runs this one suite.
 import { describe, expect, it } from 'vitest';
 import type { SessionRecord } from '../../src/session/record.ts';
-import type { Overdue, SessionSnapshot } from '../../src/session/store.ts';
+import type { SessionSnapshot } from '../../src/session/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
@@ -16,6 +16,7 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
     createdAt: 0,
     issuedAt: 0,
     revision: 0,
+    epoch: 'e',
     bound: {
       client_id: 'a',
       subject: 'a',
@@ -24,7 +25,7 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
       ipv6: null,
     },
     fingerprint: 'f',
-    tokenFingerprint: 't',
+    tokenFingerprint: `token-${generation}`,
     sealed: `sealed-${generation}`,
     ...changes,
   };
@@ -69,7 +70,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const permit = await claim(NOTHING);
       expect(await sessions.commit(key, 'another', NOTHING, sessionRecord(1), 0)).toBe(false);
       expect(await sessions.commit(key, permit, NOTHING, sessionRecord(1), 0)).toBe(true);
-      expect(await sessions.commit(key, permit, NOTHING, sessionRecord(1), 0)).toBe(false);
+      expect(await sessions.commit(key, permit, NOTHING, sessionRecord(1, { id: 'again' }), 0)).toBe(false);
       expect(await sessions.get(key)).toEqual({ record: sessionRecord(1), revocations: 0 });
       expect(await sessions.claim(key, NOTHING, LEASE)).toEqual({
         kind: 'changed',
@@ -144,39 +145,85 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(won.filter(Boolean)).toHaveLength(1);
     });
 
-    it('R-25, R-27: what is replaced, revoked or begun is a debt until it is paid, and one alive takes it over', async () => {
-      const { clock, sessions, claim, put } = await start();
+    it('R-25, R-27: what is replaced, revoked or owed is a debt until it is paid, and one alive takes it over', async () => {
+      const { clock, sessions, put } = await start();
+      const overdue = async (at: number, until: number) =>
+        (await sessions.overdue(at, until)).debts.map(({ name }) => name).sort();
+      const now = clock.now();
       await put(sessionRecord(1));
-      expect(await sessions.overdue(clock.now() + 10_000, clock.now() + 60_000)).toEqual([]);
+      expect(await overdue(now + 10_000, now)).toEqual([]);
       await put(sessionRecord(2));
-      await sessions.revoke(key, clock.now() + 2000);
-      await sessions.owe(key, { record: sessionRecord(7), due: clock.now() + 3000 });
-      const names = (found: Overdue[]) => found.map(({ record }) => record?.generation).sort();
-      expect(await sessions.overdue(clock.now() + 999, 0)).toEqual([]);
-      expect(names(await sessions.overdue(clock.now() + 1000, clock.now() + 60_000))).toEqual([1]);
-      expect(names(await sessions.overdue(clock.now() + 5000, clock.now() + 60_000))).toEqual([2, 7]);
-      expect(await sessions.overdue(clock.now() + 5000, 0)).toEqual([]);
-      await sessions.paid(key, sessionRecord(1));
-      expect(names(await sessions.overdue(clock.now() + 60_000, clock.now() + 90_000))).toEqual([2, 7]);
-      // The token of a login is a debt until it is stored.
-      const seen = await sessions.get(key);
-      const permit = await claim(seen);
-      await sessions.owe(key, { record: sessionRecord(8), due: 0 });
-      await sessions.commit(key, permit, seen, sessionRecord(8), 0);
-      await sessions.paid(key, sessionRecord(2));
-      await sessions.paid(key, sessionRecord(7));
-      expect(await sessions.overdue(clock.now() + 900_000, 0)).toEqual([]);
+      await sessions.revoke(key, now + 2000);
+      await sessions.owe(key, { record: sessionRecord(7), due: now + 3000 });
+      // The same generation, another token: a debt of its own.
+      await sessions.owe(key, { record: sessionRecord(7, { tokenFingerprint: 'another' }), due: now + 3000 });
+      expect(await overdue(now + 999, now)).toEqual([]);
+      expect(await overdue(now + 1000, now + 60_000)).toEqual(['token-1']);
+      expect(await overdue(now + 5000, now + 60_000)).toEqual(['another', 'token-2', 'token-7']);
+      expect(await overdue(now + 5000, now + 60_000)).toEqual([]);
+      await sessions.paid(key, 'token-1');
+      const { debts } = await sessions.overdue(now + 60_000, now + 90_000);
+      expect(debts.find(({ name }) => name === 'token-7')).toEqual({ key, name: 'token-7', record: sessionRecord(7) });
+      for (const { name } of debts) await sessions.paid(key, name);
+      expect(await overdue(now + 900_000, now)).toEqual([]);
     });
 
-    it('R-27: a login that never ended is told of once, one that ended is not', async () => {
+    it('R-27: what a login has is on record until it ends; one that never ends leaves it, or is told of once', async () => {
       const { clock, sessions, claim } = await start();
-      const other = { ...key, owner: 'other' };
-      await claim(NOTHING);
-      await sessions.giveUp(other, await claim(NOTHING, LEASE, other), undefined);
       const later = clock.now() + LEASE;
-      expect(await sessions.overdue(later - 1, later)).toEqual([]);
-      expect(await sessions.overdue(later, later)).toEqual([{ key, record: undefined }]);
-      expect(await sessions.overdue(later, later)).toEqual([]);
+      const overdue = async () => (await sessions.overdue(later, later)).debts;
+      const other = { ...key, owner: 'other' };
+      const record = sessionRecord(1, { owner: 'other' });
+      const permit = await claim(NOTHING, LEASE, other);
+      await sessions.checkpoint(other, permit, { record, due: later });
+      await sessions.commit(other, permit, NOTHING, record, later);
+      await sessions.checkpoint(other, permit, { record, due: later });
+      expect(await overdue()).toEqual([]);
+      const third = { ...key, owner: 'third' };
+      await sessions.giveUp(third, await claim(NOTHING, LEASE, third), undefined);
+      expect(await overdue()).toEqual([]);
+      // One dies before it has anything, another with a token in its hands.
+      await claim(NOTHING);
+      expect(await overdue()).toMatchObject([{ key, record: undefined }]);
+      expect(await overdue()).toEqual([]);
+      const dead = { ...key, owner: 'dead' };
+      await sessions.checkpoint(dead, await claim(NOTHING, LEASE, dead), {
+        record: sessionRecord(5, dead),
+        due: later,
+      });
+      const [left] = await overdue();
+      expect(left).toMatchObject({ key: dead, record: sessionRecord(5, dead) });
+      await sessions.paid(dead, left?.name ?? '');
+      expect(await overdue()).toEqual([]);
+    });
+
+    it('R-27: the token of a login whose lease ran out stays a debt when another has logged in since', async () => {
+      const { clock, sessions, claim } = await start();
+      const slow = await claim(NOTHING, 30);
+      await sessions.checkpoint(key, slow, { record: sessionRecord(1), due: clock.now() + 30 });
+      clock.advance(1);
+      let permit = '';
+      await until(async () => {
+        const again = await sessions.claim(key, NOTHING, LEASE);
+        if (again.kind === 'claimed') permit = again.permit;
+        return permit;
+      }, 'the lease to end');
+      const winner = sessionRecord(1, { id: 'winner', tokenFingerprint: 'of the winner' });
+      await sessions.checkpoint(key, permit, { record: winner, due: clock.now() + LEASE });
+      expect(await sessions.commit(key, permit, NOTHING, winner, 0)).toBe(true);
+      const { debts } = await sessions.overdue(clock.now() + LEASE, clock.now() + 2 * LEASE);
+      expect(debts.map(({ record }) => record?.tokenFingerprint)).toEqual(['token-1']);
+    });
+
+    it('reminds of a session when it was asked to', async () => {
+      const { clock, sessions } = await start();
+      await sessions.remind(key, clock.now() + 5000);
+      await sessions.remind({ ...key, owner: 'second' }, clock.now() + 9000);
+      const visited = async (at: number) => (await sessions.overdue(at, at)).visited;
+      expect(await visited(clock.now() + 4999)).toEqual([]);
+      expect(await visited(clock.now() + 5000)).toEqual([key]);
+      expect(await visited(clock.now() + 8999)).toEqual([]);
+      expect(await visited(clock.now() + 9000)).toEqual([{ ...key, owner: 'second' }]);
     });
 
     it('keeps sessions apart and lists them all', async () => {
@@ -195,27 +242,30 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
     it('R-30: of 20 that take a place at once no more than the limit get one', async () => {
       const { store } = await start();
       const taken = await Promise.all(
-        Array.from({ length: 20 }, (_, i) => store.limits.take('client', { owner: `o${i}`, backend: 'b' }, 3, LEASE)),
+        Array.from({ length: 20 }, (_, i) =>
+          store.limits.take('client', { owner: `o${i}`, backend: 'b' }, 'id', 3, LEASE),
+        ),
       );
       expect(taken.filter(Boolean)).toHaveLength(3);
-      expect(await store.limits.take('other', { owner: 'o0', backend: 'b' }, 3, LEASE)).toBe(true);
+      expect(await store.limits.take('other', { owner: 'o0', backend: 'b' }, 'id', 3, LEASE)).toBe(true);
     });
 
     it('R-30: a place is free again when it is left, or when its session is gone and its lease over', async () => {
       const { clock, store, put, sessions } = await start();
       const { limits } = store;
       await put(sessionRecord(1, { owner: 'lives' }));
-      expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 2, LEASE)).toBe(true);
-      expect(await limits.take('c', { owner: 'never stored', backend: 'inventory' }, 2, LEASE)).toBe(true);
-      expect(await limits.take('c', key, 2, LEASE)).toBe(false);
+      expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);
+      expect(await limits.take('c', { owner: 'never stored', backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);
+      expect(await limits.take('c', key, 'id', 2, LEASE)).toBe(false);
       // Who has a place keeps it.
-      expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 1, LEASE)).toBe(true);
+      expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 'id', 1, LEASE)).toBe(true);
       clock.advance(LEASE / 1000);
-      expect(await limits.take('c', key, 2, LEASE)).toBe(true);
-      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 2, LEASE)).toBe(false);
-      await sessions.revoke({ owner: 'lives', backend: 'inventory' }, 0);
-      await limits.leave('c', { owner: 'lives', backend: 'inventory' });
-      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 2, LEASE)).toBe(true);
+      expect(await limits.take('c', key, 'id', 2, LEASE)).toBe(true);
+      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 'id', 2, LEASE)).toBe(false);
+      await limits.leave('c', { owner: 'lives', backend: 'inventory' }, 'of another session');
+      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 'id', 2, LEASE)).toBe(false);
+      await limits.leave('c', { owner: 'lives', backend: 'inventory' }, 'id');
+      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);
     });
   });
 
@@ -227,11 +277,17 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       await store.control.revoke({ client: 'a' });
       await store.control.revoke({ all: true });
       const after = await store.control.read(60_000);
-      expect(Object.fromEntries(after.revocations)).toEqual({
-        'client:a': before.revision + 1,
-        all: before.revision + 2,
-      });
+      // The wider one makes the narrower one needless.
+      expect(Object.fromEntries(after.revocations)).toEqual({ all: before.revision + 2 });
       expect(after).toMatchObject({ epoch: before.epoch, lost: false, revision: before.revision + 2 });
+      await store.control.revoke({ client: 'a' });
+      await store.control.revoke({ subject: 'a' });
+      const newest = await store.control.read(60_000);
+      expect(Object.fromEntries(newest.revocations)).toEqual({
+        all: before.revision + 2,
+        'client:a': before.revision + 3,
+        'subject:a': before.revision + 4,
+      });
     });
   });
 

@@ -52,7 +52,7 @@ describe.skipIf(program === null)('kill -9', () => {
         const unknown = events('login_abandoned').length;
         console.log(
           `kill -9, ${ROUNDS} rounds: ${cluster.legacy.stats().logins} logins, ${
-            events('session_ended').filter(({ cause }) => cause === 'left behind by another replica').length
+            events('session_ended').filter(({ cause }) => cause === 'left behind').length
           } sessions of dead replicas logged out by living ones, ${unknown} logins abandoned, ${
             live - 1
           } sessions left at the legacy system whose answer never arrived, slowest recovery ${Math.max(...slowest)} ms`,

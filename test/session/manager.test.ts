@@ -43,6 +43,7 @@ function manager(of: Store, ring = keys): SessionManager {
     fingerprint: createFingerprint(fingerprintKey),
     clock,
     events: (event) => void events.push(event),
+    endsAt: ({ createdAt }) => createdAt + 3_600_000,
   });
 }
 
@@ -193,6 +194,22 @@ function managerSuite(): void {
       expect(live.size).toBe(0);
     });
 
+    it('who was decided on after a revocation gets nothing of a login that had begun before it', async () => {
+      let open = () => {};
+      gate = new Promise((resolve) => {
+        open = resolve;
+      });
+      const before = sessions.acquire(request(), await seen());
+      await until(() => logins === 1, 'the login to begin');
+      await sessions.revoke(backend, 'owner', 'test');
+      const after = sessions.acquire(request(), await seen());
+      open();
+      expect(await before).toMatchObject({ ok: false, code: 'session.revoked' });
+      expect(name((await acquired(after)).token)).toBe('token-2');
+      await sessions.settled();
+      expect(live).toEqual(new Set(['token-2']));
+    });
+
     it('R-28: a wide revocation ends what it means, logs it out, and spares the rest', async () => {
       const bob: Bound = { ...bound, subject: 'bob' };
       const used = await acquired(sessions.acquire(request('a'), await seen('a')));
@@ -285,6 +302,7 @@ function managerSuite(): void {
       fingerprint: createFingerprint(fingerprintKey),
       clock,
       events: (event) => void events.push(event),
+      endsAt: () => Number.POSITIVE_INFINITY,
     });
     (await acquired(rotating.acquire(request(), await seen()))).release();
     const added = { id: 'new', secret: new Secret(randomBytes(32)) };
@@ -305,6 +323,77 @@ function managerSuite(): void {
     (await acquired(sessions.acquire(limited('z'), await seen('z')))).release();
   });
 
+  it('R-21: a session whose client never comes back is ended when its time is over', async () => {
+    (await acquired(sessions.acquire(request(), await seen()))).release();
+    clock.advance(3599);
+    await sessions.sweep();
+    await sessions.settled();
+    expect(live.size).toBe(1);
+    clock.advance(1);
+    await sessions.sweep();
+    await sessions.settled();
+    expect(live.size).toBe(0);
+    expect(events.at(-1)).toMatchObject({ type: 'session_ended', cause: 'past its time', proof: 'dead' });
+  });
+
+  it('R-25: a backend that does not answer a logout is asked again, and given up in the end', async () => {
+    (await acquired(sessions.acquire(request(), await seen()))).release();
+    const { logout } = backend;
+    backend.logout = async () => 'unreachable';
+    await sessions.revoke(backend, 'owner', 'test');
+    await sessions.settled();
+    expect(events.at(-1)).toMatchObject({ type: 'logout_pending' });
+    backend.logout = logout;
+    clock.advance(40);
+    await sessions.sweep();
+    await sessions.settled();
+    expect(live.size).toBe(0);
+    expect(events.at(-1)).toMatchObject({ type: 'session_ended', proof: 'dead' });
+
+    (await acquired(sessions.acquire(request(), await seen()))).release();
+    backend.logout = async () => Promise.reject(new Error('down'));
+    await sessions.revoke(backend, 'owner', 'test');
+    for (let i = 0; i < 12; i++) {
+      await sessions.settled();
+      clock.advance(40);
+      await sessions.sweep();
+    }
+    await sessions.settled();
+    expect(events.filter(({ type }) => type === 'logout_pending')).toHaveLength(2);
+    expect(events.at(-1)).toMatchObject({ type: 'session_ended', proof: 'residual' });
+  });
+
+  it('R-28: many sessions are ended a few at a time', async () => {
+    for (let i = 0; i < 40; i++) (await acquired(sessions.acquire(request(`o${i}`), await seen(`o${i}`)))).release();
+    let [now, most] = [0, 0];
+    const { logout } = backend;
+    backend.logout = async (token) => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      now -= 1;
+      return logout(token);
+    };
+    expect(await sessions.revokeAll({ all: true }, 'test')).toBe(40);
+    await sessions.settled();
+    expect(live.size).toBe(0);
+    expect(most).toBeLessThanOrEqual(8);
+  });
+
+  it('R-54: two answers with the same new token do not end it', async () => {
+    const [first, second] = [
+      await acquired(sessions.acquire(request(), await seen())),
+      await acquired(sessions.acquire(request(), await seen())),
+    ];
+    live.add('renewed');
+    const renewed = () => new Secret({ cookies: [], values: { id: 'renewed' } });
+    await Promise.all([sessions.renew(first, renewed()), sessions.renew(second, renewed())]);
+    first.release();
+    second.release();
+    await sessions.settled();
+    expect(live.has('renewed')).toBe(true);
+    expect(await stored()).toMatchObject({ generation: 2 });
+  });
+
   it('R-27: what a login that never ended had opened is logged out by whoever is alive', async () => {
     const nothing = await seen();
     afterLogin = async (checkpoint, token) => {
@@ -315,7 +404,8 @@ function managerSuite(): void {
     void sessions.acquire(request(), nothing);
     await until(() => live.size === 1, 'the login');
     await until(
-      async () => (await store.sessions.overdue(Number.MAX_SAFE_INTEGER, clock.now())).length === 1,
+      async () =>
+        (await store.sessions.overdue(Number.MAX_SAFE_INTEGER, clock.now())).debts.some(({ record }) => record),
       'the debt',
     );
     afterLogin = undefined;
@@ -326,7 +416,7 @@ function managerSuite(): void {
     expect(live.size).toBe(0);
     expect(events.at(-1)).toMatchObject({
       type: 'session_ended',
-      cause: 'left behind by another replica',
+      cause: 'left behind',
       proof: 'dead',
     });
   });
@@ -471,14 +561,14 @@ describe.skipIf(program === null)('on Redis', () => {
     const other = await replica();
     backend = { ...backend, drainMs: 5000 };
     (await acquired(sessions.acquire(request(), await seen()))).release();
-    const { call } = await other.store.facts.observe({ client: 'owner', network: 'n', rpc: null, backend: 'b' });
+    await other.store.facts.observe({ call: 'long', client: 'owner', network: 'n', rpc: null, backend: 'b' });
     const used = await acquired(other.manager.acquire(request(), await seen('owner', other.manager, other.store)));
     const draining = manager(store);
     (await acquired(draining.rotate(request(), await seen(), 'age'))).release();
     await new Promise((resolve) => setTimeout(resolve, 120));
     expect(live.has('token-1')).toBe(true);
     used.release();
-    await other.store.facts.finished('owner', call, { denied: false });
+    await other.store.facts.finished('owner', 'long', { denied: false });
     await draining.settled();
     expect(live).toEqual(new Set(['token-2']));
     expect(events.at(-1)).toMatchObject({ type: 'session_ended', drained: true, proof: 'dead' });

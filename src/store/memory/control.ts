@@ -4,6 +4,9 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { type ControlPort, selectorText } from '../../session/control.ts';
 
+/** Too many selectors, and one revocation of all takes the place of each. */
+const SELECTORS = 10_000;
+
 export function createMemoryControl(clock: Clock): ControlPort {
   const revocations = new Map<string, number>();
   const epoch = randomUUID();
@@ -13,7 +16,9 @@ export function createMemoryControl(clock: Clock): ControlPort {
     read: async () => ({ epoch, since, lost: false, revision, revocations }),
     async revoke(selector) {
       revision += 1;
-      revocations.set(selectorText(selector), revision);
+      const all = 'all' in selector || revocations.size >= SELECTORS;
+      if (all) revocations.clear();
+      revocations.set(all ? 'all' : selectorText(selector), revision);
     },
   };
 }

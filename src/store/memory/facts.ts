@@ -2,7 +2,7 @@
 // that observing is one step however many calls arrive at once.
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
-import { createLedger, endedUpTo, finish, handleState, type Ledger, observe, openHandle } from '../../facts/ledger.ts';
+import { createLedger, finish, handleState, type Ledger, observe, openHandle, underWay } from '../../facts/ledger.ts';
 import type { FactsPort } from '../../facts/port.ts';
 import type { SessionKey } from '../../session/record.ts';
 import type { SessionSnapshot } from '../../session/store.ts';
@@ -69,7 +69,7 @@ export function createMemoryFacts({ clock, clients, ttlMs, session }: MemoryFact
     async drained(client, limitMs) {
       const entry = await entries.get(client);
       if (!entry) return true;
-      const last = entry.ledger.calls;
+      const before = new Set(underWay(entry.ledger, clock.now()));
       return new Promise((resolve) => {
         const end = (drained: boolean) => {
           clearTimeout(timer);
@@ -77,7 +77,7 @@ export function createMemoryFacts({ clock, clients, ttlMs, session }: MemoryFact
           resolve(drained);
         };
         const timer = setTimeout(() => end(false), limitMs);
-        const look = () => endedUpTo(entry.ledger, last, clock.now()) && end(true);
+        const look = () => underWay(entry.ledger, clock.now()).some((call) => before.has(call)) || end(true);
         entry.waiting.add(look);
         look();
       });

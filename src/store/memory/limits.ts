@@ -3,14 +3,20 @@ import { createKeyedMutex } from '../../core/mutex.ts';
 import type { SessionLimits } from '../../session/limits.ts';
 import { type SessionKey, sessionKey } from '../../session/record.ts';
 
+interface Place {
+  key: SessionKey;
+  id: string;
+  until: number;
+}
+
 /** Places by client id. A place without a session is free again once its lease is over. */
 export function createMemoryLimits(clock: Clock, lives: (key: SessionKey) => Promise<boolean>): SessionLimits {
-  const places = new Map<string, Map<string, { key: SessionKey; until: number }>>();
+  const places = new Map<string, Map<string, Place>>();
   const mutex = createKeyedMutex();
   return {
-    take: (client, session, limit, leaseMs) =>
+    take: (client, session, id, limit, leaseMs) =>
       mutex.run(client, async () => {
-        const taken = places.get(client) ?? new Map<string, { key: SessionKey; until: number }>();
+        const taken = places.get(client) ?? new Map<string, Place>();
         places.set(client, taken);
         const name = sessionKey(session);
         if (taken.size >= limit && !taken.has(name)) {
@@ -18,12 +24,12 @@ export function createMemoryLimits(clock: Clock, lives: (key: SessionKey) => Pro
             if (until <= clock.now() && !(await lives(key))) taken.delete(other);
         }
         if (taken.size >= limit && !taken.has(name)) return false;
-        taken.set(name, { key: session, until: clock.now() + leaseMs });
+        taken.set(name, { key: session, id, until: clock.now() + leaseMs });
         return true;
       }),
-    async leave(client, session) {
+    async leave(client, session, id) {
       const taken = places.get(client);
-      taken?.delete(sessionKey(session));
+      if (taken?.get(sessionKey(session))?.id === id) taken.delete(sessionKey(session));
       if (taken?.size === 0) places.delete(client);
     },
   };

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from '../../session/record.ts';
-import { type Debt, type SessionStore, sameVersion } from '../../session/store.ts';
+import { debtName, type SessionStore, sameVersion } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
 export interface MemorySessionsOptions {
@@ -24,12 +24,14 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
   const revocations = new Map<string, number>();
   const permits = new Map<string, { permit: string; until: number }>();
   const pauses = new Map<string, { code: string; until: number }>();
-  const debts = new Map<string, Debt & { key: SessionKey }>();
-  /** Logins that have begun, by permit. */
-  const begun = new Map<string, { key: SessionKey; due: number }>();
+  /** By session and name. A login that has begun is one without a record. */
+  const debts = new Map<string, { key: SessionKey; name: string; record: SessionRecord | undefined; due: number }>();
+  let reminders: { key: SessionKey; at: number }[] = [];
   const mutex = createKeyedMutex();
-  const debtName = (key: SessionKey, { id, generation }: { id: string; generation: number }) =>
-    `${sessionKey(key)}:${id}:${generation}`;
+  const owe = (key: SessionKey, name: string, record: SessionRecord | undefined, due: number) =>
+    void debts.set(JSON.stringify([sessionKey(key), name]), { key, name, record, due });
+  const pay = (key: SessionKey, name: string) => debts.delete(JSON.stringify([sessionKey(key), name]));
+  const login = (permit: string) => `login ${permit}`;
 
   async function snapshot(name: string) {
     return { record: await records.get(name), revocations: revocations.get(name) ?? 0 };
@@ -63,7 +65,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         if ((permits.get(name)?.until ?? 0) > clock.now()) return { kind: 'busy' };
         const permit = randomBytes(16).toString('base64url');
         permits.set(name, { permit, until: clock.now() + leaseMs });
-        begun.set(permit, { key, due: clock.now() + leaseMs });
+        owe(key, login(permit), undefined, clock.now() + leaseMs);
         return { kind: 'claimed', permit };
       }),
 
@@ -71,18 +73,17 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
       step(key, async (name) => {
         if (!holds(name, permit)) return false;
         permits.delete(name);
-        begun.delete(permit);
         const now = await snapshot(name);
         if (!sameVersion(now.record, seen.record) || now.revocations !== seen.revocations) return false;
         await put(name, record);
-        debts.delete(debtName(key, record));
-        if (now.record) debts.set(debtName(key, now.record), { key, record: now.record, due });
+        pay(key, login(permit));
+        if (now.record) owe(key, debtName(now.record), now.record, due);
         return true;
       }),
 
     giveUp: (key, permit, pause) =>
       step(key, async (name) => {
-        begun.delete(permit);
+        pay(key, login(permit));
         if (!holds(name, permit)) return;
         permits.delete(name);
         if (pause) pauses.set(name, { code: pause.code, until: clock.now() + pause.ms });
@@ -105,21 +106,27 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         if (!record) return undefined;
         await records.delete(name);
         keys.delete(name);
-        debts.set(debtName(key, record), { key, record, due });
+        owe(key, debtName(record), record, due);
         return record;
       }),
 
-    owe: async (key, debt) => void debts.set(debtName(key, debt.record), { ...debt, key }),
-    paid: async (key, version) => void debts.delete(debtName(key, version)),
+    async checkpoint(key, permit, { record, due }) {
+      if (debts.has(JSON.stringify([sessionKey(key), login(permit)]))) owe(key, login(permit), record, due);
+    },
+    owe: async (key, { record, due }) => owe(key, debtName(record), record, due),
+    paid: async (key, name) => void pay(key, name),
+    remind: async (key, at) => void reminders.push({ key, at }),
     async overdue(now, until) {
-      const found = [...debts.values()].filter((debt) => debt.due <= now);
-      for (const debt of found) debt.due = until;
-      const abandoned = [...begun].filter(([, { due }]) => due <= now);
-      for (const [permit] of abandoned) begun.delete(permit);
-      return [
-        ...found.map(({ key, record }) => ({ key, record })),
-        ...abandoned.map(([, { key }]) => ({ key, record: undefined })),
-      ];
+      const found = [...debts.values()].filter(({ due }) => due <= now);
+      for (const debt of found) {
+        if (debt.record) debt.due = until;
+        else pay(debt.key, debt.name);
+      }
+      const visited = reminders.filter(({ at }) => at <= now).map(({ key }) => key);
+      reminders = reminders.filter(({ at }) => at > now);
+      for (const [name, { until: end }] of pauses) if (end <= now) pauses.delete(name);
+      for (const [name, { until: end }] of permits) if (end <= now) permits.delete(name);
+      return { debts: found.map(({ key, name, record }) => ({ key, name, record })), visited };
     },
 
     drained,

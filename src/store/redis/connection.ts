@@ -3,14 +3,13 @@
 // answer (R-29).
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import KeyvRedis, { type RedisClientOptions } from '@keyv/redis';
 import { OperatorError } from '../../core/errors.ts';
 import type { Secret } from '../../core/secret.ts';
 
 export interface RedisOptions {
   url?: string | undefined;
-  sentinel?: { name: string; nodes: { host: string; port: number }[] } | undefined;
+  sentinel?: { name: string; nodes: { host: string; port: number }[]; tls?: boolean | undefined } | undefined;
   cluster?: { nodes: string[] } | undefined;
   username?: Secret | undefined;
   password?: Secret | undefined;
@@ -31,7 +30,7 @@ export interface RedisConnection {
   within<T>(work: Promise<T>): Promise<T>;
   /** Keys that match, node by node. */
   scan(pattern: string): AsyncIterable<string[]>;
-  /** Which server processes answer, and whether any of them may drop keys to make room. */
+  /** Which server processes answer ('' while that is changing), and whether any may drop keys to make room. */
   servers(): Promise<{ runIds: string; evicts: boolean }>;
   /** Told when a connection was lost or made anew. */
   onChange(listener: () => void): void;
@@ -53,6 +52,9 @@ interface Node {
   info(section: string): Promise<string>;
   scan(cursor: string, options: { MATCH: string; COUNT: number }): Promise<{ cursor: string | number; keys: string[] }>;
 }
+
+/** Commands that may wait for an answer at the same time. */
+const MOST_WAITING = 20_000;
 
 export const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') });
 
@@ -105,17 +107,16 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
       }
     },
     async servers() {
-      const texts = await within(
-        nodes().then((all) =>
-          Promise.all(all.map(async (node) => (await node.info('server')) + (await node.info('memory')))),
-        ),
-      );
+      const sections = async (node: Node) =>
+        (await Promise.all(['server', 'replication', 'memory'].map((section) => node.info(section)))).join('\n');
+      const texts = await within(nodes().then((all) => Promise.all(all.map(sections))));
       const field = (text: string, name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(text)?.[1] ?? '';
+      // A node that has just been demoted: the topology is about to change, and nothing is told from it.
+      const settled = texts.every((text) => field(text, 'role') === 'master');
+      const ids = texts.map((text) => field(text, 'run_id')).sort();
+      if (ids.some((id) => id === '')) throw new Error('the store does not say which server answers (INFO server)');
       return {
-        runIds: texts
-          .map((text) => field(text, 'run_id'))
-          .sort()
-          .join(' '),
+        runIds: settled ? ids.join(' ') : '',
         evicts: texts.some(
           (text) => field(text, 'maxmemory') !== '0' && field(text, 'maxmemory_policy') !== 'noeviction',
         ),
@@ -138,36 +139,38 @@ function clientOptions({ url, sentinel, cluster, username, password, caFile, tim
   const ca = caFile === undefined ? undefined : readFileSync(caFile);
   const common = {
     disableOfflineQueue: true,
+    commandsQueueMaxLength: MOST_WAITING,
+    // A peer that went away without a word is noticed after a few of these.
+    pingInterval: Math.max(1000, timeoutMs),
     ...(username && { username: username.reveal() }),
     ...(password && { password: password.reveal() }),
   };
-  const socket = (at: URL | undefined) => ({
+  const socket = (tls: boolean) => ({
     connectTimeout: timeoutMs,
+    socketTimeout: 5 * Math.max(1000, timeoutMs),
     reconnectStrategy: (attempts: number) => Math.min(50 * 2 ** attempts, 1000),
-    ...(at?.protocol === 'rediss:' && {
-      tls: true as const,
-      ...(ca && { ca }),
-      // A name for an address would be no name at all.
-      ...(isIP(at.hostname) === 0 && { servername: at.hostname }),
-    }),
+    // Verified by the name or address that is connected to.
+    ...(tls && { tls: true as const, ...(ca && { ca }) }),
   });
+  const secure = (address: string) => new URL(address).protocol === 'rediss:';
   if (sentinel) {
+    const tls = sentinel.tls === true;
+    if (ca && !tls) throw new OperatorError('store.redis.ca_file: set sentinel.tls, or nothing is encrypted');
     return {
       name: sentinel.name,
       sentinelRootNodes: sentinel.nodes,
-      nodeClientOptions: { ...common, socket: socket(undefined) },
+      nodeClientOptions: { ...common, socket: socket(tls) },
+      sentinelClientOptions: { socket: socket(tls) },
       masterPoolSize: 1,
       scanInterval: 1000,
     };
   }
+  const addresses = cluster ? cluster.nodes : [url as string];
+  if (ca && !addresses.every(secure))
+    throw new OperatorError('store.redis.ca_file: use rediss://, or nothing is encrypted');
   if (cluster) {
-    const [first] = cluster.nodes;
-    if (first === undefined) throw new OperatorError('store.redis.cluster.nodes is empty');
-    return {
-      rootNodes: cluster.nodes.map((node) => ({ url: node })),
-      defaults: { ...common, socket: socket(new URL(first)) },
-    };
+    const tls = cluster.nodes.some(secure);
+    return { rootNodes: cluster.nodes.map((node) => ({ url: node })), defaults: { ...common, socket: socket(tls) } };
   }
-  if (url === undefined) throw new OperatorError('store.redis needs url, sentinel or cluster');
-  return { url, ...common, socket: socket(new URL(url)) };
+  return { url, ...common, socket: socket(secure(url as string)) };
 }

@@ -5,7 +5,6 @@ import type { Clock } from '../../core/clock.ts';
 import { type Control, type ControlPort, selectorText } from '../../session/control.ts';
 import { type RedisConnection, script } from './connection.ts';
 
-/** More selectors than that, and one revocation of all takes their place. */
 const SELECTORS = 10_000;
 
 // A store that was emptied has no epoch. A server process that was not there before is a restart or a
@@ -15,7 +14,11 @@ local known = redis.call('HMGET', KEYS[1], 'epoch', 'servers')
 local candidate, remembered, servers, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not known[1] then
   redis.call('HSET', KEYS[1], 'epoch', candidate, 'servers', servers, 'since', now, 'lost', remembered == '' and '0' or '1')
-elseif known[2] ~= servers then
+elseif remembered ~= '' and remembered ~= known[1] then
+  -- Whoever remembers another epoch knows that something was lost, also when a newcomer began this one.
+  redis.call('HSET', KEYS[1], 'lost', '1')
+end
+if known[1] and servers ~= '' and known[2] ~= servers then
   local present = ' ' .. servers .. ' '
   local gone = false
   for id in string.gmatch(known[2], '%S+') do
@@ -27,10 +30,16 @@ end
 return redis.call('HGETALL', KEYS[1])
 `);
 
+// Too many selectors, and one revocation of all takes the place of each.
 const REVOKE = script(`
 local field = 'revoked:' .. ARGV[1]
-if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[2]) then field = 'revoked:all' end
 local revision = redis.call('HINCRBY', KEYS[1], 'revision', 1)
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[2]) then field = 'revoked:all' end
+if field == 'revoked:all' then
+  for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(name, 1, 8) == 'revoked:' then redis.call('HDEL', KEYS[1], name) end
+  end
+end
 redis.call('HSET', KEYS[1], field, revision)
 return revision
 `);

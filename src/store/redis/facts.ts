@@ -7,6 +7,7 @@ import type { SessionRecord } from '../../session/record.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { FINISH, FLIGHT, HANDLE_STATE, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
+import { parseRecord } from './row.ts';
 
 export interface RedisFactsOptions {
   connection: RedisConnection;
@@ -25,17 +26,38 @@ const KNOWN_HANDLES = 10_000;
 const LONGEST_STRING = 64;
 const DRAIN_POLL_MS = 50;
 /** Usage is counted over an hour: what was forgotten before that would not count any more. */
+const UNTOLD = 10_000;
 const MEMORY_MS = 3_600_000;
 
 export function createRedisFacts({ connection, keys, control, clock, ttlMs }: RedisFactsOptions): RedisFacts {
   const handles = new Map<string, string>();
 
-  function forgotten(reply: Reply, { lost, since }: Control): boolean {
-    return lost && (reply.changed || (!reply.known && clock.now() - since < MEMORY_MS));
+  /** Ends of calls the store could not be told of. */
+  const untold: { client: string; call: string; denied: boolean }[] = [];
+
+  const tell = (client: string, call: string, denied: boolean) =>
+    connection.run(FINISH, [keys.ledger(client)], [clock.now(), ttlMs, call, denied ? 1 : 0]);
+
+  async function tellAgain(): Promise<void> {
+    for (const { client, call, denied } of untold.splice(0)) {
+      await tell(client, call, denied).catch(() => remember(client, call, denied));
+    }
+  }
+  function remember(client: string, call: string, denied: boolean): void {
+    if (untold.length < UNTOLD) untold.push({ client, call, denied });
+  }
+
+  /**
+   * Until its session was opened under the present epoch, nothing of a client can be relied on: a login
+   * of another epoch, or none within the hour in which there may have been calls nobody knows of.
+   */
+  function forgotten({ record, trusted }: Reply, { lost, since, epoch }: Control): boolean {
+    if (!lost || trusted) return false;
+    return record ? record.epoch !== epoch : clock.now() - since < MEMORY_MS;
   }
 
   return {
-    async observe({ client, network, rpc, backend }) {
+    async observe({ call, client, network, rpc, backend }) {
       let now = await control.read(CONTROL_AGE_MS);
       const session = { owner: client, backend: backend ?? '' };
       const [kind, id] = rpc ? spelling(rpc.id) : ['', ''];
@@ -43,17 +65,23 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
         (await connection.run(
           OBSERVE,
           [keys.ledger(client), keys.session(session), keys.revoked(client), keys.window(client, rpc?.handle ?? '')],
-          [clock.now(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id],
+          [clock.now(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id, call],
         )) as (string | number | null)[],
       );
       // Nothing known of this client: it is new, or the store was emptied a moment ago.
       if (!reply.known) now = await control.read(0);
       if (rpc && reply.seen && reply.firstAt < 0) handles.delete(`${client} ${rpc.handle}`);
+      if (untold.length > 0) void tellAgain();
       return facts(reply, { network, rpc: rpc !== null, forgotten: forgotten(reply, now) });
     },
 
     async finished(client, call, { denied }) {
-      await connection.run(FINISH, [keys.ledger(client)], [clock.now(), ttlMs, call, denied ? 1 : 0]);
+      try {
+        await tell(client, call, denied);
+      } catch (thrown) {
+        remember(client, call, denied);
+        throw thrown;
+      }
     },
 
     async openHandle(client, handle) {
@@ -77,12 +105,11 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
 
     async drained(client, limitMs) {
       const end = performance.now() + limitMs;
-      const look = async () => (await connection.run(FLIGHT, [keys.ledger(client)], [clock.now()])) as [number, number];
-      let [last, oldest] = await look();
-      while (oldest !== 0 && oldest <= last) {
+      const look = async () => (await connection.run(FLIGHT, [keys.ledger(client)], [clock.now()])) as string[];
+      const before = new Set(await look());
+      for (let now: string[] = [...before]; now.some((call) => before.has(call)); now = await look()) {
         if (performance.now() >= end) return false;
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
-        [, oldest] = await look();
       }
       return true;
     },
@@ -97,12 +124,12 @@ function spelling(id: RpcId): [kind: 'i' | 's', id: string] {
 }
 
 interface Reply {
-  call: number;
   counts: [minute: number, hour: number, denials: number, inFlight: number];
   sinceMs: number;
-  /** Whether there was a ledger, and whether it was of another epoch. */
+  /** Whether there was a ledger. */
   known: boolean;
-  changed: boolean;
+  /** Whether a session was opened under the present epoch. */
+  trusted: boolean;
   seen: boolean;
   /** -1 when the first use is not remembered. */
   firstAt: number;
@@ -115,28 +142,29 @@ interface Reply {
   networks: { network: string; calls: number; at: number }[];
 }
 
-const FIXED = 16;
+const FIXED = 15;
 
 function read(reply: (string | number | null)[]): Reply {
   const number = (at: number) => Number(reply[at]);
-  const record = reply[11];
+  const stored = reply[10];
+  const record = typeof stored === 'string' ? parseRecord(stored) : undefined;
+  if (typeof stored === 'string' && !record) throw new Error('the stored session cannot be read');
   const networks: Reply['networks'] = [];
   for (let at = FIXED; at + 2 < reply.length; at += 3)
     networks.push({ network: String(reply[at]), calls: number(at + 1), at: number(at + 2) });
   return {
-    call: number(0),
-    counts: [number(1), number(2), number(3), number(4)],
-    sinceMs: number(5),
-    known: reply[6] === 1,
-    changed: reply[7] === 1,
-    seen: reply[8] === 1,
-    firstAt: number(9),
-    firstNetwork: String(reply[10]),
-    record: typeof record === 'string' ? (JSON.parse(record) as { value: SessionRecord }).value : undefined,
-    revocations: number(12),
-    uses: number(13),
-    idleFrom: number(14),
-    now: number(15),
+    counts: [number(0), number(1), number(2), number(3)],
+    sinceMs: number(4),
+    known: reply[5] === 1,
+    trusted: reply[6] === 1,
+    seen: reply[7] === 1,
+    firstAt: number(8),
+    firstNetwork: String(reply[9]),
+    record,
+    revocations: number(11),
+    uses: number(12),
+    idleFrom: number(13),
+    now: number(14),
     networks,
   };
 }
@@ -146,7 +174,6 @@ function facts(reply: Reply, call: { network: string; rpc: boolean; forgotten: b
   const [calls_1m, calls_1h, denials_1h, in_flight] = reply.counts;
   const first = reply.seen && reply.firstAt >= 0;
   return {
-    call: reply.call,
     usage: {
       calls_1m,
       calls_1h,

@@ -1,5 +1,6 @@
 // Names of keys. Everything of one client is in one slot, so that a script may touch all of it in a
 // cluster too.
+import { createHash } from 'node:crypto';
 import type { SessionKey } from '../../session/record.ts';
 
 export interface Keys {
@@ -28,7 +29,8 @@ export function createKeys(prefix: string): Keys {
     session: ({ owner, backend }) => of(owner, `session:${backend}`),
     claim: ({ owner, backend }) => of(owner, `claim:${backend}`),
     debts: ({ owner, backend }) => of(owner, `debts:${backend}`),
-    places: (client) => of(client, 'places'),
+    // A client id may hold anything, also what looks like another key.
+    places: (client) => of(createHash('sha256').update(client).digest('hex'), 'places'),
     proof: (proof) => of(proof, 'proof'),
     // A pattern for SCAN: the prefix is checked to have no wildcards when the configuration is read.
     allSessions: `${prefix}:{*}:session:*`,

@@ -10,7 +10,7 @@ local INTEGERS, STRINGS = 512, 1024
 local function load()
   local packed = redis.call('GET', KEYS[1])
   if packed then return cmsgpack.unpack(packed), true end
-  return { calls = 0, flight = {}, networks = {}, handles = {}, sessions = {} }, false
+  return { flight = {}, networks = {}, handles = {}, sessions = {} }, false
 end
 
 local function save(ledger, ttl)
@@ -52,22 +52,15 @@ end
 `;
 
 // KEYS: ledger, session record, revocations, replay window.
-// ARGV: now, ttl, epoch, network, backend, handle, kind of id, id.
+// ARGV: now, ttl, epoch, network, backend, handle, kind of id, id, name of the call.
 export const OBSERVE = script(`${LEDGER}
 local ttl, epoch, network, backend, handle, kind, id = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local ledger, known = load()
 local since = ledger.last and math.max(0, now - ledger.last) or -1
 now = math.max(now, ledger.last or now)
 ledger.last = now
--- A ledger that only has a handle so far has seen no call: it knows nothing.
-known = known and ledger.epoch ~= nil
-local changed = known and ledger.epoch ~= epoch
-ledger.epoch = epoch
-
-ledger.calls = ledger.calls + 1
-local call = ledger.calls
 drop_dead(ledger.flight)
-ledger.flight[call] = now
+ledger.flight[ARGV[9]] = now
 
 -- Networks, newest first. Each has a window of its own.
 local networks, current = {}, nil
@@ -124,8 +117,15 @@ local record, revocations, uses, idle_from = false, '0', 0, 0
 if backend ~= '' then
   record = redis.call('GET', KEYS[2])
   revocations = redis.call('HGET', KEYS[3], backend) or '0'
-  if record then
-    local v = cjson.decode(record).value
+  local ok, row = pcall(cjson.decode, record or '')
+  local v = ok and type(row) == 'table' and row.value
+  if record and (type(v) ~= 'table' or type(v.id) ~= 'string' or not tonumber(v.generation) or not tonumber(v.issuedAt)) then
+    -- Somebody has written to the store. It is served to nobody, and gone for the next call.
+    redis.call('DEL', KEYS[2])
+    record = 'unreadable'
+  elseif record then
+    -- A login under this epoch: what was forgotten before it does not matter any more.
+    if v.epoch == epoch then ledger.trusted = epoch end
     local s = ledger.sessions[backend]
     if not s or s.id ~= v.id then s = { id = v.id, generation = 0, uses = 0, last = 0 } end
     if s.generation ~= v.generation then s.uses = 1 end
@@ -137,8 +137,8 @@ if backend ~= '' then
 end
 
 local reply = {
-  call, count(ledger, 'minute', 1000, 1), count(ledger, 'hour', 60000, 1), count(ledger, 'denials', 60000, 0),
-  size(ledger.flight), since, known and 1 or 0, changed and 1 or 0, seen, first_at, first_network,
+  count(ledger, 'minute', 1000, 1), count(ledger, 'hour', 60000, 1), count(ledger, 'denials', 60000, 0),
+  size(ledger.flight), since, known and 1 or 0, ledger.trusted == epoch and 1 or 0, seen, first_at, first_network,
   record, revocations, uses, idle_from, now,
 }
 for _, n in ipairs(networks) do
@@ -155,21 +155,19 @@ export const FINISH = script(`${LEDGER}
 local ledger, known = load()
 if not known then return 0 end
 now = math.max(now, ledger.last or now)
-ledger.flight[tonumber(ARGV[3])] = nil
+ledger.flight[ARGV[3]] = nil
 if ARGV[4] == '1' then count(ledger, 'denials', 60000, 1) end
 save(ledger, ARGV[2])
 return 1
 `);
 
-// KEYS: ledger. ARGV: now. Answers the newest call and the oldest one under way (or 0).
+// KEYS: ledger. ARGV: now. Names of the calls under way.
 export const FLIGHT = script(`${LEDGER}
 local ledger = load()
 drop_dead(ledger.flight)
-local oldest = 0
-for call in pairs(ledger.flight) do
-  if oldest == 0 or call < oldest then oldest = call end
-end
-return { ledger.calls, oldest }
+local names = {}
+for call in pairs(ledger.flight) do names[#names + 1] = call end
+return names
 `);
 
 // KEYS: ledger, window of the new handle. ARGV: now, ttl, epoch, handle, key of windows before the handle.

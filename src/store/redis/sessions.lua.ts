@@ -3,10 +3,13 @@
 import { script } from './connection.ts';
 
 const VERSION = `
+-- A row that cannot be read is a version nobody has seen: it is never served, and may be removed.
 local function version(stored)
   if not stored then return '' end
-  local v = cjson.decode(stored).value
-  return v.id .. ':' .. v.generation
+  local ok, row = pcall(cjson.decode, stored)
+  local v = ok and type(row) == 'table' and row.value
+  if type(v) ~= 'table' then return 'unreadable' end
+  return tostring(v.id) .. ':' .. tostring(v.generation)
 end
 
 local function revocations(backend)
@@ -31,18 +34,26 @@ redis.call('PEXPIRE', KEYS[4], ARGV[7])
 return { 'claimed' }
 `);
 
+// KEYS: claim, debts. ARGV: permit, debt, ttl. Takes the place of the login it belongs to.
+export const CHECKPOINT = script(`
+if redis.call('HEXISTS', KEYS[2], 'login ' .. ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[2], 'login ' .. ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 1
+`);
+
 // KEYS: record, revocations, claim, debts. ARGV: backend, version seen, revocations seen, permit,
-// value, ttl, debt of the record replaced, version of the new record.
+// value, ttl, when the record replaced is due, its debt's name. Twice the same answers the same.
 export const COMMIT = script(`${VERSION}
+local stored = redis.call('GET', KEYS[1])
+if stored == ARGV[5] then return 1 end
 if redis.call('GET', KEYS[3]) ~= 'permit ' .. ARGV[4] then return 0 end
 redis.call('DEL', KEYS[3])
-redis.call('HDEL', KEYS[4], 'login ' .. ARGV[4])
-local stored = redis.call('GET', KEYS[1])
 if version(stored) ~= ARGV[2] or revocations(ARGV[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6])
-redis.call('HDEL', KEYS[4], ARGV[8])
+redis.call('HDEL', KEYS[4], 'login ' .. ARGV[4])
 if stored then
-  redis.call('HSET', KEYS[4], ARGV[2], ARGV[7] .. ' ' .. stored)
+  redis.call('HSET', KEYS[4], ARGV[8], ARGV[7] .. ' ' .. stored)
   redis.call('PEXPIRE', KEYS[4], ARGV[6])
 end
 return 1
@@ -65,78 +76,81 @@ return 1
 `);
 
 // KEYS: record, revocations, debts. ARGV: backend, version (or "*"), due, ttl. A claim is not touched:
-// the login under way fails to commit, because the count has changed.
+// the login under way fails to commit, because the count has changed. A row that cannot be read goes
+// with any revocation; there is nothing in it that could be logged out.
 export const REVOKE = script(`${VERSION}
 local stored = redis.call('GET', KEYS[1])
-if ARGV[2] ~= '*' and version(stored) ~= ARGV[2] then return false end
+local present = version(stored)
+if ARGV[2] ~= '*' and present ~= ARGV[2] and present ~= 'unreadable' then return false end
 redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 if not stored then return false end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[3], version(stored), ARGV[3] .. ' ' .. stored)
+if present == 'unreadable' then return false end
+local debt = tostring(cjson.decode(stored).value.tokenFingerprint)
+redis.call('HSET', KEYS[3], debt, ARGV[3] .. ' ' .. stored)
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
 return stored
 `);
 
-// KEYS: debts. ARGV: now, until. Debts that are due, put off until then; and when the first is due.
+// KEYS: debts. ARGV: now, until. Names and debts that are due, put off until then. What is no debt is
+// removed, and so is a login that never ended, which is told of once.
 export const OVERDUE = script(`
-local found, first = {}, 0
+local found = {}
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local due, stored = string.match(all[i + 1], '^(%d+) (.*)$')
-  due = tonumber(due)
-  if due <= tonumber(ARGV[1]) then
+  if not due then redis.call('HDEL', KEYS[1], all[i])
+  elseif tonumber(due) <= tonumber(ARGV[1]) then
+    found[#found + 1] = all[i]
     found[#found + 1] = stored
-    if stored == '' then
-      redis.call('HDEL', KEYS[1], all[i])
-      due = nil
-    else
-      due = tonumber(ARGV[2])
-      redis.call('HSET', KEYS[1], all[i], ARGV[2] .. ' ' .. stored)
-    end
+    if stored == '' then redis.call('HDEL', KEYS[1], all[i])
+    else redis.call('HSET', KEYS[1], all[i], ARGV[2] .. ' ' .. stored) end
   end
-  if due and (first == 0 or due < first) then first = due end
 end
-return { first, found }
+return found
 `);
 
-// KEYS: places of a client id. ARGV: place, limit, now, lease, ttl. Each place has the time until
-// which it is kept although no session may be there yet.
+// KEYS: places of a client id. ARGV: place, limit, now, lease, ttl, session id. Each place has the time
+// until which it is kept although no session may be there yet, and the session it was taken for.
 export const TAKE_PLACE = script(`
-if not redis.call('HGET', KEYS[1], ARGV[1]) and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[2]) then
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[2]) then
   local stale = {}
   local all = redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
-    if tonumber(all[i + 1]) <= tonumber(ARGV[3]) then stale[#stale + 1] = all[i] end
+    local kept = tonumber(string.match(all[i + 1], '^(%d+)') or '0')
+    if kept <= tonumber(ARGV[3]) and #stale < 100 then stale[#stale + 1] = all[i] end
   end
   return { 0, stale }
 end
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', tonumber(ARGV[3]) + tonumber(ARGV[4])))
+local kept = string.format('%.0f', tonumber(ARGV[3]) + tonumber(ARGV[4]))
+redis.call('HSET', KEYS[1], ARGV[1], kept .. ' ' .. ARGV[6])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return { 1, {} }
+`);
+
+// KEYS: places. ARGV: place, session id. Another session that has taken the place since keeps it.
+export const LEAVE_PLACE = script(`
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if held and string.match(held, '^%d+ (.*)$') == ARGV[2] then return redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 0
 `);
 
 export const LEAVE_PLACES = script(`return redis.call('HDEL', KEYS[1], unpack(ARGV))`);
 
 export const REVOCATIONS = script(`return redis.call('HGET', KEYS[1], ARGV[1]) or '0'`);
 
-// The index keeps the earliest time for each session.
-export const REMIND = script(`return redis.call('ZADD', KEYS[1], 'LT', ARGV[1], ARGV[2])`);
-
+// KEYS: index. ARGV: now, most. Entries whose time has come. Each reminder is an entry of its own, so
+// that taking one away cannot take another.
 export const DUE = script(`
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 `);
 
-// KEYS: index. ARGV: when the next debt is due (0: none is left), session, now. An entry that was made
-// earlier meanwhile stays as it is.
-export const REMIND_AGAIN = script(`
-local score = redis.call('ZSCORE', KEYS[1], ARGV[2])
-if not score or tonumber(score) > tonumber(ARGV[3]) then return 0 end
-if ARGV[1] == '0' then return redis.call('ZREM', KEYS[1], ARGV[2]) end
-return redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
-`);
+export const REMIND = script(`return redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])`);
 
-// KEYS: debts. ARGV: version, debt, ttl.
+export const REMINDED = script(`return redis.call('ZREM', KEYS[1], ARGV[1])`);
+
+// KEYS: debts. ARGV: name, debt, ttl.
 export const OWE = script(`
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('PEXPIRE', KEYS[1], ARGV[3])

@@ -4,21 +4,30 @@ import { randomBytes } from 'node:crypto';
 import { Keyv } from 'keyv';
 import type { Clock } from '../../core/clock.ts';
 import type { SessionLimits } from '../../session/limits.ts';
-import type { SessionKey, SessionRecord } from '../../session/record.ts';
-import type { SessionSnapshot, SessionStore, SessionVersion } from '../../session/store.ts';
+import { readRecord, type SessionKey, type SessionRecord } from '../../session/record.ts';
+import {
+  debtName,
+  type Overdue,
+  type SessionSnapshot,
+  type SessionStore,
+  type SessionVersion,
+} from '../../session/store.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
+import { parseRecord } from './row.ts';
 import {
+  CHECKPOINT,
   CLAIM,
   COMMIT,
   DUE,
   GIVE_UP,
+  LEAVE_PLACE,
   LEAVE_PLACES,
   OVERDUE,
   OWE,
   PAID,
   REMIND,
-  REMIND_AGAIN,
+  REMINDED,
   REPLACE,
   REVOCATIONS,
   REVOKE,
@@ -50,24 +59,25 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
   records.namespace = undefined as unknown as string;
   adapter.namespace = undefined;
   const value = (record: SessionRecord) => JSON.stringify({ value: record, expires: Date.now() + TTL_MS });
-  const parse = (stored: string) => (JSON.parse(stored) as { value: SessionRecord }).value;
   const name = (version: SessionVersion | undefined) => (version ? `${version.id}:${version.generation}` : '');
-  const member = ({ owner, backend }: SessionKey) => JSON.stringify([owner, backend]);
+  const remind = async (key: SessionKey, at: number) =>
+    void (await run(REMIND, [keys.due], [at, JSON.stringify([key.owner, key.backend, at])]));
 
-  /** The index of debts is in a slot of its own, so it is written first: an entry too many does no harm. */
-  const remind = (key: SessionKey, due: number) => run(REMIND, [keys.due], [due, member(key)]);
+  async function get(key: SessionKey): Promise<SessionSnapshot> {
+    const [stored, revocations] = await Promise.all([
+      connection.within(records.get(keys.session(key))),
+      run(REVOCATIONS, [keys.revoked(key.owner)], [key.backend]),
+    ]);
+    const record = stored === undefined ? undefined : readRecord(stored);
+    if (stored !== undefined && !record) throw new Error('the stored session cannot be read');
+    return { record, revocations: Number(revocations) };
+  }
 
   return {
     volatile: false,
     drained,
-
-    async get(key) {
-      const [record, revocations] = await Promise.all([
-        connection.within(records.get(keys.session(key))),
-        run(REVOCATIONS, [keys.revoked(key.owner)], [key.backend]),
-      ]);
-      return { record, revocations: Number(revocations) };
-    },
+    get,
+    remind,
 
     async claim(key, seen, leaseMs) {
       const permit = randomBytes(16).toString('base64url');
@@ -83,16 +93,22 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
       }
       if (kind === 'paused') return { kind, code: text ?? '' };
       if (kind === 'busy') return { kind };
-      const now: SessionSnapshot = { record: text ? parse(text) : undefined, revocations: Number(revoked) };
-      return { kind: 'changed', now };
+      const record = text === null ? undefined : parseRecord(text);
+      if (text !== null && !record) throw new Error('the stored session cannot be read');
+      return { kind: 'changed', now: { record, revocations: Number(revoked) } };
+    },
+
+    async checkpoint(key, permit, { record, due }) {
+      await run(CHECKPOINT, [keys.claim(key), keys.debts(key)], [permit, `${due} ${value(record)}`, TTL_MS]);
     },
 
     async commit(key, permit, seen, record, due) {
       if (seen.record) await remind(key, due);
+      const before = seen.record ? debtName(seen.record) : '';
       const stored = await run(
         COMMIT,
         [keys.session(key), keys.revoked(key.owner), keys.claim(key), keys.debts(key)],
-        [key.backend, name(seen.record), seen.revocations, permit, value(record), TTL_MS, due, name(record)],
+        [key.backend, name(seen.record), seen.revocations, permit, value(record), TTL_MS, due, before],
       );
       return stored === 1;
     },
@@ -113,40 +129,60 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
         [keys.session(key), keys.revoked(key.owner), keys.debts(key)],
         [key.backend, version ? name(version) : '*', due, TTL_MS],
       )) as string | null;
-      return stored === null ? undefined : parse(stored);
+      return stored === null ? undefined : parseRecord(stored);
     },
 
     async owe(key, { record, due }) {
       await remind(key, due);
-      await run(OWE, [keys.debts(key)], [name(record), `${due} ${value(record)}`, TTL_MS]);
+      await run(OWE, [keys.debts(key)], [debtName(record), `${due} ${value(record)}`, TTL_MS]);
     },
 
-    async paid(key, version) {
-      await run(PAID, [keys.debts(key)], [name(version)]);
+    async paid(key, debt) {
+      await run(PAID, [keys.debts(key)], [debt]);
     },
 
     async overdue(now, until) {
-      const members = (await run(DUE, [keys.due], [now, OVERDUE_AT_ONCE])) as string[];
-      const found = await Promise.all(
-        members.map(async (text) => {
-          const [owner, backend] = JSON.parse(text) as [string, string];
-          const [first, stored] = (await run(OVERDUE, [keys.debts({ owner, backend })], [now, until])) as [
-            number,
-            string[],
-          ];
-          await run(REMIND_AGAIN, [keys.due], [first, text, now]);
-          return stored.map((each) => ({ key: { owner, backend }, record: each === '' ? undefined : parse(each) }));
-        }),
-      );
-      return found.flat();
+      const debts: Overdue[] = [];
+      const visited: SessionKey[] = [];
+      for (const entry of (await run(DUE, [keys.due], [now, OVERDUE_AT_ONCE])) as string[]) {
+        const key = reminded(entry);
+        if (key) {
+          visited.push(key);
+          const found = (await run(OVERDUE, [keys.debts(key)], [now, until])) as string[];
+          for (let i = 0; i + 1 < found.length; i += 2) {
+            const [debt, text] = [found[i] as string, found[i + 1] as string];
+            const record = text === '' ? undefined : parseRecord(text);
+            // What is no record can be logged out by nobody.
+            if (text !== '' && !record) await run(PAID, [keys.debts(key)], [debt]);
+            else debts.push({ key, name: debt, record });
+          }
+          if (found.length > 0) await remind(key, until);
+        }
+        // Last: whoever dies before this leaves the entry to another.
+        await run(REMINDED, [keys.due], [entry]);
+      }
+      return { debts, visited };
     },
 
     async *records() {
       for await (const names of connection.scan(keys.allSessions)) {
-        for (const record of await Promise.all(names.map((each) => records.get(each)))) if (record) yield record;
+        const found = await Promise.allSettled(names.map((each) => connection.within(records.get(each))));
+        for (const each of found) {
+          const record = each.status === 'fulfilled' ? readRecord(each.value) : undefined;
+          if (record) yield record;
+        }
       }
     },
   };
+}
+
+function reminded(entry: string): SessionKey | undefined {
+  try {
+    const [owner, backend] = JSON.parse(entry) as unknown[];
+    return typeof owner === 'string' && typeof backend === 'string' ? { owner, backend } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export function createRedisLimits({
@@ -157,25 +193,25 @@ export function createRedisLimits({
 }: Omit<RedisSessionsOptions, 'drained'> & { sessions: SessionStore }): SessionLimits {
   const place = ({ owner, backend }: SessionKey) => JSON.stringify([owner, backend]);
   return {
-    async take(client, session, limit, leaseMs) {
-      const attempt = async () =>
-        (await run(TAKE_PLACE, [keys.places(client)], [place(session), limit, clock.now(), leaseMs, TTL_MS])) as [
-          number,
-          string[],
-        ];
+    async take(client, session, id, limit, leaseMs) {
+      const attempt = async () => {
+        const args = [place(session), limit, clock.now(), leaseMs, TTL_MS, id];
+        return (await run(TAKE_PLACE, [keys.places(client)], args)) as [number, string[]];
+      };
       const [taken, stale] = await attempt();
       if (taken === 1) return true;
-      const gone: string[] = [];
-      for (const each of stale) {
+      const lives = async (each: string) => {
         const [owner, backend] = JSON.parse(each) as [string, string];
-        if (!(await sessions.get({ owner, backend })).record) gone.push(each);
-      }
+        return (await sessions.get({ owner, backend })).record !== undefined;
+      };
+      const living = await Promise.all(stale.map(lives));
+      const gone = stale.filter((_, i) => !living[i]);
       if (gone.length === 0) return false;
       await run(LEAVE_PLACES, [keys.places(client)], gone);
       return (await attempt())[0] === 1;
     },
-    async leave(client, session) {
-      await run(LEAVE_PLACES, [keys.places(client)], [place(session)]);
+    async leave(client, session, id) {
+      await run(LEAVE_PLACE, [keys.places(client)], [place(session), id]);
     },
   };
 }

@@ -1,0 +1,136 @@
+// The admin listener, and what a revocation means to the client whose sessions end.
+import { writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Harness, reasons, startHarness } from '../support/harness.ts';
+
+const TOKEN = 'an-admin-token-of-forty-characters-or-so';
+let h: Harness;
+
+const start = (admin = `{ port: 0, token: { env: TEST_ADMIN_TOKEN } }`) =>
+  startHarness({
+    clients: { 'agent-b': ['clerk'] },
+    edit: (yaml) => yaml.replace('state_dir:', `admin: ${admin}\nstate_dir:`),
+  });
+beforeEach(async () => {
+  process.env.TEST_ADMIN_TOKEN = TOKEN;
+  h = await start();
+});
+afterEach(() => h.close());
+
+const send = (body: string, headers: Record<string, string> = {}, path = '/revocations', method = 'POST') =>
+  fetch(new URL(path, h.connector.adminUrl), {
+    method,
+    headers: { authorization: `Bearer ${TOKEN}`, ...headers },
+    ...(method === 'POST' && { body }),
+  });
+const revoke = async (selector: object) => (await send(JSON.stringify(selector))).json();
+
+describe('R-28: revocation', () => {
+  it('by client, subject, session, backend and all: the session ends, its handle too, others go on', async () => {
+    const events = async (name: string) => (await h.audit('event')).filter(({ event }) => event === name);
+    for (const selector of [
+      () => ({ client: 'demo-agent' }),
+      () => ({ subject: 'demo-agent' }),
+      async () => ({ session: (await events('session_opened')).at(-1).session }),
+    ]) {
+      const handle = await h.initialize();
+      const other = await h.initialize({ key: 'agent-b' });
+      await h.call('stock_list', {}, { key: 'agent-b', handle: other });
+      await h.call('stock_list', {}, { handle });
+      const chosen = await selector();
+      expect(await revoke(chosen)).toEqual({ revoked: 1 });
+      await h.connector.settled();
+      expect(h.legacy.stats().liveSessions).toBe(1);
+      const again = await h.call('stock_list', {}, { handle, id: 77 });
+      expect(again.status).toBe('session' in chosen ? 200 : 404);
+      expect((await h.call('stock_list', {}, { key: 'agent-b', handle: other, id: 78 })).status).toBe(200);
+      await h.call('stock_list');
+      expect((await h.audit('decision')).at(-1).input.session?.generation ?? 1).toBe(1);
+    }
+    expect(await revoke({ backend: 'inventory' })).toEqual({ revoked: 2 });
+    await h.call('stock_list');
+    expect(await revoke({ all: true })).toEqual({ revoked: 1 });
+    await h.connector.settled();
+    expect(h.legacy.stats().liveSessions).toBe(0);
+    expect(await revoke({ all: true })).toEqual({ revoked: 0 });
+    expect((await events('session_revocation')).at(-1)).toMatchObject({ selector: '{"all":true}', ended: 0 });
+  });
+
+  it('a call in flight when its session is revoked does not bring it back', async () => {
+    await h.call('stock_list');
+    h.legacy.inject({ latencyMs: 100 });
+    const slow = h.call('stock_list');
+    await revoke({ client: 'demo-agent' });
+    await slow;
+    h.legacy.inject({ latencyMs: 0 });
+    await h.connector.settled();
+    expect(h.legacy.stats().liveSessions).toBe(0);
+  });
+});
+
+describe('the admin listener', () => {
+  it('has a credential of its own, and takes nothing from browsers', async () => {
+    for (const authorization of ['', 'Bearer', `Bearer ${TOKEN}x`, `Bearer ${h.key}`, `Basic ${TOKEN}`]) {
+      const answer = await send('{"all":true}', { authorization });
+      expect(answer.status).toBe(401);
+    }
+    expect((await send('{"all":true}', { origin: 'http://evil.example' })).status).toBe(403);
+    expect((await fetch(new URL('/revocations', h.url), { method: 'POST' })).status).toBe(404);
+    expect((await h.audit('event')).filter(({ failure }) => failure === 'admin')).toHaveLength(5);
+  });
+
+  it('wants exactly one selector, of a sane size, and knows no other path', async () => {
+    const wrong = [
+      '',
+      '{',
+      '[]',
+      '{}',
+      '{"all":false}',
+      '{"client":""}',
+      '{"client":1}',
+      '{"client":"a","all":true}',
+      '{"who":"a"}',
+      `{"client":"${'x'.repeat(9000)}"}`,
+    ];
+    for (const body of wrong) expect((await send(body)).status).toBe(400);
+    expect((await send('{"all":true}', {}, '/')).status).toBe(404);
+    expect((await send('', {}, '/revocations', 'GET')).status).toBe(405);
+  });
+
+  it('does not start with a token that can be guessed, or a file others can read', async () => {
+    process.env.TEST_ADMIN_TOKEN = 'short';
+    await expect(start()).rejects.toThrow('at least 32 characters');
+    delete process.env.TEST_ADMIN_TOKEN;
+    await expect(start()).rejects.toThrow('TEST_ADMIN_TOKEN is not set');
+    const file = `${h.stateDir}/admin.token`;
+    writeFileSync(file, TOKEN, { mode: 0o644 });
+    await expect(start(`{ port: 0, token: { file: ${file} } }`)).rejects.toThrow('chmod 600');
+  });
+});
+
+it('R-30: one client id may have so many sessions, over all its users, and no more', async () => {
+  const { createIssuer } = await import('../support/tokens.ts');
+  const { policyFolder } = await import('../support/policies.ts');
+  const issuer = await createIssuer(() => h.clock.now());
+  const policies = policyFolder({
+    'data.yaml': (yaml) => yaml.replace(/sessions_per_client: \d+/, 'sessions_per_client: 3'),
+  });
+  await h.close();
+  h = await startHarness({
+    policyDir: policies.dir,
+    edit: (yaml) => yaml.replace('identity:\n', `identity:\n${issuer.yaml}`),
+  });
+  const call = async (subject: string) => {
+    const headers = { authorization: `Bearer ${await issuer.token({ sub: subject })}` };
+    return reasons(await h.call('stock_list', {}, { headers }));
+  };
+  const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => call(`user-${i}`)));
+  expect(answers.filter((codes) => codes.length === 0)).toHaveLength(3);
+  expect(answers.filter((codes) => codes.includes('session.limit'))).toHaveLength(5);
+  expect(h.legacy.stats().logins).toBe(3);
+  const user = answers.findIndex((codes) => codes.length === 0);
+  h.clock.advance(400);
+  expect(await call(`user-${user}`)).toEqual([]);
+  issuer.remove();
+  policies.remove();
+});
