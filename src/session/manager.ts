@@ -15,7 +15,7 @@ import { createLeases } from './leases.ts';
 import type { SessionLimits } from './limits.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from './record.ts';
 import { createRetirement } from './retirement.ts';
-import { debtName, type SessionSnapshot, type SessionStore, type SessionVersion, sameVersion } from './store.ts';
+import { type SessionSnapshot, type SessionStore, sameVersion } from './store.ts';
 import { createVault } from './vault.ts';
 
 /** Whose session is meant, and the place a new one would be bound to. */

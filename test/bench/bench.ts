@@ -1,21 +1,20 @@
 // `npm run bench`: what governing a call costs, as a ratio against the same call without Sallyport,
 // measured in the same run with the same load client. Every server has a process of its own.
-import { type ChildProcess, spawn } from 'node:child_process';
 import type { EventEmitter } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
-import { writePrivateFile } from '../../src/core/private-file.ts';
 import { loadBundle } from '../../src/decision/bundle.ts';
 import { loadCases } from '../../src/decision/cases.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
 import { ENTRYPOINT } from '../../src/decision/manifest.ts';
-import { addClient } from '../../src/identity/client-file.ts';
+import { governedServer, PASSWORD, start, stopAll } from './processes.ts';
+import { redisRows } from './redis.ts';
 
+/** One line of the table and of the JSON. */
 export interface Row {
   name: string;
   concurrency: number;
@@ -24,6 +23,13 @@ export interface Row {
   per_second: number;
   /** Calls per second divided by those of the pass-through at the same concurrency. */
   ratio_to_passthrough: number | null;
+  /** Calls that were made. */
+  calls: number;
+  /** CPU time of all connector processes, for each call. */
+  cpu_us_per_call?: number;
+  /** This row divided by the one named in `compared_to`: p50, or CPU where that is what is measured. */
+  ratio?: number;
+  compared_to?: string;
 }
 
 const { values: options } = parseArgs({
@@ -32,53 +38,23 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '3' },
     'warm-up': { type: 'string', default: '8000' },
+    sessions: { type: 'string', default: '100000' },
+    history: { type: 'string', default: '1000000' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
 if (options.help) {
-  console.log('Usage: npm run bench -- [--seconds N] [--rounds N] [--warm-up CALLS] [--json FILE]');
+  console.log(
+    'Usage: npm run bench -- [--seconds N] [--rounds N] [--warm-up CALLS] [--sessions N] [--history CALLS] [--json FILE]',
+  );
   process.exit(0);
 }
 const seconds = Number(options.seconds);
 const rounds = Number(options.rounds);
-const children: ChildProcess[] = [];
-const PASSWORD = 'bench-password';
 const WARM_UP = Number(options['warm-up']);
-
-/** Starts a process and answers the line of JSON it begins with. */
-async function start(args: string[], env = process.env): Promise<{ url: string }> {
-  const child = spawn(process.execPath, args, { cwd: PACKAGE_ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
-  children.push(child);
-  for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line);
-  throw new Error(`${args.at(-1)} did not start`);
-}
 
 const server = (role: string, ...args: string[]) =>
   start(['--import', 'tsx', join(PACKAGE_ROOT, 'test/bench/server.ts'), role, PASSWORD, ...args]);
-
-/** The built connector with the default policy and configuration; only the rates are out of the way. */
-async function governedServer(legacyUrl: string): Promise<{ url: string; key: string }> {
-  const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
-  cpSync(join(PACKAGE_ROOT, 'policies'), join(dir, 'policies'), { recursive: true });
-  const data = join(dir, 'policies', 'data.yaml');
-  writeFileSync(data, readFileSync(data, 'utf8').replace(/(calls_per_minute|calls_per_hour): \d+/g, '$1: 1000000000'));
-  writePrivateFile(join(dir, 'demo-backend.password'), PASSWORD);
-  const client = { id: 'bench', roles: ['clerk'], scopes: ['stock:write'], now: new Date() };
-  const key = addClient(join(dir, 'clients.json'), [], client).reveal();
-  const config = join(dir, 'connector.yaml');
-  const text = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8');
-  writeFileSync(config, `${text}\npolicy: { dir: ${join(dir, 'policies')} }\n`);
-  const env = {
-    ...process.env,
-    SALLYPORT_STATE_DIR: dir,
-    LEGACY_INVENTORY_URL: legacyUrl,
-    LEGACY_INVENTORY_USER: 'clerk',
-  };
-  return {
-    ...(await start([join(PACKAGE_ROOT, 'dist/main.js'), 'serve', '--config', config, '--port', '0', '--json'], env)),
-    key,
-  };
-}
 
 const quantile = (sorted: number[], q: number): number =>
   Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0) * 10) / 10;
@@ -116,6 +92,7 @@ async function evaluate(): Promise<Row> {
     p99_us: quantile(warm, 0.99),
     per_second: Math.round((warm.length / total) * 1e6),
     ratio_to_passthrough: null,
+    calls: times.length,
   };
 }
 
@@ -166,11 +143,12 @@ async function load(
     p99_us: quantile(times, 0.99),
     per_second: Math.round(times.length / result.duration),
     ratio_to_passthrough: null,
+    calls: times.length,
   };
 }
 
 /** A conversation of its own for each run, since JSON-RPC ids must be new in it. */
-async function conversation(url: string, key: string): Promise<Record<string, string>> {
+async function conversation(url: string, key = ''): Promise<Record<string, string>> {
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', accept: 'application/json' };
   const body = JSON.stringify({
     jsonrpc: '2.0',
@@ -189,12 +167,14 @@ const show = (row: Row): void => {
   const ratio = row.ratio_to_passthrough === null ? '' : row.ratio_to_passthrough.toFixed(2);
   console.log(
     [
-      row.name.padEnd(42),
+      row.name.padEnd(46),
       String(row.concurrency).padStart(4),
       String(row.p50_us).padStart(10),
       String(row.p99_us).padStart(10),
       String(row.per_second).padStart(9),
       ratio.padStart(8),
+      row.cpu_us_per_call === undefined ? '' : `  CPU ${row.cpu_us_per_call} µs a call`,
+      row.ratio === undefined ? '' : `  ${row.ratio.toFixed(2)} of "${row.compared_to}"`,
     ].join(' '),
   );
 };
@@ -203,7 +183,7 @@ try {
   console.log(`Node ${process.version}, ${cpus().length} cores, ${seconds} s a row\n`);
   console.log(
     [
-      'row'.padEnd(42),
+      'row'.padEnd(46),
       'conc'.padStart(4),
       'p50 µs'.padStart(10),
       'p99 µs'.padStart(10),
@@ -220,7 +200,7 @@ try {
   ]);
   // Until V8 has optimised what follows, which takes calls and not seconds.
   for (const { url } of [bare, passthrough]) await load('warm-up', url, 32, {}, { amount: WARM_UP });
-  await load('warm-up', governed.url, 32, await conversation(governed.url, governed.key), { amount: WARM_UP });
+  await load('warm-up', governed.url, 32, await conversation(governed.url, governed.keys.bench), { amount: WARM_UP });
   const duration = seconds;
   for (const concurrency of [1, 32]) {
     show(await load('(a) bare Koa', bare.url, concurrency, {}, { duration }));
@@ -228,7 +208,7 @@ try {
     // In turns, so that a slow minute of the machine meets both; the median round counts.
     for (let i = 0; i < rounds; i++) {
       const baseline = await load('(b) Koa -> undici, ungoverned', passthrough.url, concurrency, {}, { duration });
-      const headers = await conversation(governed.url, governed.key);
+      const headers = await conversation(governed.url, governed.keys.bench);
       const row = await load('(c) Sallyport, governed', governed.url, concurrency, headers, { duration });
       pairs.push({ baseline, row, ratio: Math.round((row.per_second / baseline.per_second) * 1000) / 1000 });
     }
@@ -237,7 +217,23 @@ try {
     show({ ...median.baseline, ratio_to_passthrough: 1 });
     show({ ...median.row, ratio_to_passthrough: median.ratio });
   }
+  const median = <T>(list: T[], of: (item: T) => number): T => {
+    const sorted = [...list].sort((x, y) => of(x) - of(y));
+    return sorted[Math.floor(sorted.length / 2)] as T;
+  };
+  await redisRows({
+    legacyUrl: legacy.url,
+    rounds,
+    sessions: Number(options.sessions),
+    history: Number(options.history),
+    warmUp: WARM_UP,
+    passthrough: () => load('(b) Koa -> undici, ungoverned', passthrough.url, 32, {}, { duration }),
+    run: async (name, url, key, concurrency, length = { duration }) =>
+      load(name, url, concurrency, await conversation(url, key), length),
+    median,
+    show,
+  });
   if (options.json) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 } finally {
-  for (const child of children) child.kill();
+  stopAll();
 }

@@ -251,7 +251,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
     });
 
     it('R-30: a place is free again when it is left, or when its session is gone and its lease over', async () => {
-      const { clock, store, put, sessions } = await start();
+      const { clock, store, put } = await start();
       const { limits } = store;
       await put(sessionRecord(1, { owner: 'lives' }));
       expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);

@@ -1,0 +1,65 @@
+// The processes of the benchmark: each server has one of its own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { writePrivateFile } from '../../src/core/private-file.ts';
+import { addClient, readClientFile } from '../../src/identity/client-file.ts';
+
+export const PASSWORD = 'bench-password';
+const children: ChildProcess[] = [];
+
+/** Starts a process and answers the line of JSON it begins with. */
+export async function start(args: string[], env = process.env): Promise<{ url: string; pid: number }> {
+  const child = spawn(process.execPath, args, { cwd: PACKAGE_ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  for await (const line of createInterface({ input: child.stdout }))
+    return { ...(JSON.parse(line) as { url: string }), pid: child.pid as number };
+  throw new Error(`${args.at(-1)} did not start`);
+}
+
+export function stopAll(): void {
+  for (const child of children) child.kill();
+}
+
+export interface Governed {
+  url: string;
+  pid: number;
+  keys: Record<string, string>;
+  dir: string;
+}
+
+/**
+ * The built connector with the default policy and configuration; only the rates are out of the way.
+ * `beside`: another replica of that one.
+ */
+export async function governedServer(legacyUrl: string, redisUrl?: string, beside?: Governed): Promise<Governed> {
+  const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
+  cpSync(join(PACKAGE_ROOT, 'policies'), join(dir, 'policies'), { recursive: true });
+  const data = join(dir, 'policies', 'data.yaml');
+  writeFileSync(data, readFileSync(data, 'utf8').replace(/(calls_per_minute|calls_per_hour): \d+/g, '$1: 1000000000'));
+  writePrivateFile(join(dir, 'demo-backend.password'), PASSWORD);
+  const clients = join(dir, 'clients.json');
+  const keys: Record<string, string> = { ...beside?.keys };
+  if (beside) cpSync(join(beside.dir, 'clients.json'), clients);
+  else
+    for (const id of ['bench', 'old-hand']) {
+      const client = { id, roles: ['clerk'], scopes: ['stock:write'], now: new Date() };
+      keys[id] = addClient(clients, existsSync(clients) ? readClientFile(clients) : [], client).reveal();
+    }
+  const config = join(dir, 'connector.yaml');
+  const text = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8');
+  const store = redisUrl === undefined ? '' : `store: { redis: { url: "${redisUrl}" } }\n`;
+  const ring = beside ? `keyring_file: ${join(beside.dir, 'keyring.json')}\n` : '';
+  writeFileSync(config, `${text}\n${store}${ring}policy: { dir: ${join(dir, 'policies')} }\n`);
+  const env = {
+    ...process.env,
+    SALLYPORT_STATE_DIR: dir,
+    LEGACY_INVENTORY_URL: legacyUrl,
+    LEGACY_INVENTORY_USER: 'clerk',
+  };
+  const main = join(PACKAGE_ROOT, 'dist/main.js');
+  return { ...(await start([main, 'serve', '--config', config, '--port', '0', '--json'], env)), keys, dir };
+}

@@ -1,0 +1,188 @@
+// The rows with Redis: the ratio to the pass-through, CPU on one replica and on two, and whether a call
+// costs more when there are many sessions or a long history.
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { createClient } from '@keyv/redis';
+import { KEYS_ISSUER } from '../../src/identity/keys.ts';
+import { createRedisStore } from '../../src/store/redis/store.ts';
+import { startRedis } from '../support/redis.ts';
+import type { Row } from './bench.ts';
+import { type Governed, governedServer } from './processes.ts';
+
+export interface RedisRowsOptions {
+  legacyUrl: string;
+  rounds: number;
+  sessions: number;
+  history: number;
+  warmUp: number;
+  passthrough: () => Promise<Row>;
+  run: (
+    name: string,
+    url: string,
+    key: string | undefined,
+    concurrency: number,
+    length?: { amount: number } | { duration: number },
+  ) => Promise<Row>;
+  median: <T>(list: T[], of: (item: T) => number) => T;
+  show: (row: Row) => void;
+}
+
+const CLOCK_TICKS = 100;
+
+/** User and system time of a process so far, in microseconds. */
+function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return ((Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS) * 1e6;
+}
+
+const refOf = (id: string) =>
+  createHash('sha256')
+    .update(JSON.stringify([KEYS_ISSUER, id, id]))
+    .digest('hex');
+const rounded = (value: number, digits = 3) => Math.round(value * 10 ** digits) / 10 ** digits;
+
+export async function redisRows(options: RedisRowsOptions): Promise<void> {
+  const { legacyUrl, rounds, sessions, history, warmUp, passthrough, run, median, show } = options;
+  const program = ['redis-server', 'valkey-server']
+    .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
+    .find((file) => existsSync(file));
+  if (program === undefined) {
+    console.log('The rows with Redis are left out: redis-server (or valkey) is not on PATH.');
+    return;
+  }
+  const [small, large] = [await startRedis(program), await startRedis(program)];
+  try {
+    const first = await governedServer(legacyUrl, small.url);
+    const second = await governedServer(legacyUrl, small.url, first);
+    const crowded = await governedServer(legacyUrl, large.url);
+    await fill(large.url, sessions);
+    await fill(small.url, 9);
+    await remember(small.url, refOf('old-hand'), history);
+    for (const { url, keys } of [first, second, crowded]) {
+      await run('warm-up', url, keys.bench, 32, { amount: warmUp });
+      await run('warm-up', url, keys['old-hand'], 1, { amount: 500 });
+    }
+
+    const pairs: { row: Row; ratio: number }[] = [];
+    for (let i = 0; i < rounds; i++) {
+      const baseline = await passthrough();
+      const row = await run('(d) Sallyport on Redis, governed', first.url, first.keys.bench, 32);
+      pairs.push({ row, ratio: row.per_second / baseline.per_second });
+    }
+    const middle = median(pairs, ({ ratio }) => ratio);
+    show({ ...middle.row, ratio_to_passthrough: rounded(middle.ratio) });
+
+    // One replica with 32 connections against two with 16 each.
+    const cost = async (replicas: Governed[], name: string): Promise<Row> => {
+      const before = replicas.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
+      const each = 32 / replicas.length;
+      const rows = await Promise.all(replicas.map(({ url, keys }) => run(name, url, keys.bench, each)));
+      const after = replicas.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
+      const calls = rows.reduce((sum, row) => sum + row.calls, 0);
+      const perSecond = rows.reduce((sum, row) => sum + row.per_second, 0);
+      return {
+        ...(rows[0] as Row),
+        concurrency: 32,
+        per_second: perSecond,
+        cpu_us_per_call: rounded((after - before) / calls, 0),
+      };
+    };
+    const costs: { one: Row; two: Row; ratio: number }[] = [];
+    for (let i = 0; i < rounds; i++) {
+      const one = await cost([first], 'one replica');
+      const two = await cost([first, second], 'two replicas');
+      costs.push({ one, two, ratio: (two.cpu_us_per_call ?? 0) / (one.cpu_us_per_call ?? 1) });
+    }
+    const { one, two, ratio } = median(costs, (each) => each.ratio);
+    show(one);
+    show({ ...two, ratio: rounded(ratio), compared_to: one.name });
+
+    const compare = async (a: () => Promise<Row>, b: () => Promise<Row>): Promise<void> => {
+      const both: { before: Row; after: Row; ratio: number }[] = [];
+      for (let i = 0; i < rounds; i++) {
+        const [before, after] = [await a(), await b()];
+        both.push({ before, after, ratio: after.p50_us / before.p50_us });
+      }
+      const { before, after, ratio: change } = median(both, (each) => each.ratio);
+      show(before);
+      show({ ...after, ratio: rounded(change), compared_to: before.name });
+    };
+    await compare(
+      () => run('10 live sessions', first.url, first.keys.bench, 1),
+      () => run(`${sessions} live sessions`, crowded.url, crowded.keys.bench, 1),
+    );
+    await compare(
+      () => run('short history', first.url, first.keys.bench, 1),
+      () => run(`${history} calls of history`, first.url, first.keys['old-hand'], 1),
+    );
+  } finally {
+    await small.stop();
+    await large.stop();
+  }
+}
+
+/** Sessions and histories of other clients, as the connector would have stored them. */
+async function fill(url: string, count: number): Promise<void> {
+  const client = createClient({ url });
+  await client.connect();
+  for (let at = 0; at < count; at += 1000) {
+    const batch = client.multi();
+    for (let i = at; i < Math.min(count, at + 1000); i++) {
+      const owner = createHash('sha256').update(`other-${i}`).digest('hex');
+      const value = {
+        id: randomBytes(16).toString('base64url'),
+        backend: 'inventory',
+        owner,
+        generation: 3,
+        createdAt: Date.now(),
+        issuedAt: Date.now(),
+        revision: 0,
+        epoch: 'e',
+        bound: {
+          client_id: `c-${i}`,
+          subject: `s-${i}`,
+          key: null,
+          ipv4: { ip: '10.0.0.1', network: '10.0.0.0/24' },
+          ipv6: null,
+        },
+        fingerprint: randomBytes(16).toString('hex'),
+        tokenFingerprint: randomBytes(16).toString('hex'),
+        sealed: `k.${randomBytes(200).toString('base64url')}`,
+      };
+      batch.set(`sallyport:{${owner}}:session:inventory`, JSON.stringify({ value, expires: Date.now() + 1e9 }));
+    }
+    await batch.exec();
+  }
+  client.destroy();
+}
+
+/** So many calls of one client, counted by the script that counts every call. */
+async function remember(url: string, client: string, calls: number): Promise<void> {
+  const store = await createRedisStore({
+    url,
+    timeoutMs: 60_000,
+    prefix: 'sallyport',
+    ttlMs: 86_400_000,
+    clock: { now: Date.now },
+    remembered: undefined,
+    onEpoch: () => {},
+    onEviction: () => {},
+  });
+  const began = Date.now();
+  for (let at = 0; at < calls; at += 1000) {
+    const names = Array.from({ length: Math.min(1000, calls - at) }, (_, i) => `h-${at + i}`);
+    // Few at a time: calls that wait are calls in flight, which no client has a thousand of.
+    for (let i = 0; i < names.length; i += 20) {
+      const few = names.slice(i, i + 20);
+      await Promise.all(
+        few.map(async (call) => {
+          await store.facts.observe({ call, client, network: '127.0.0.0/24', rpc: null, backend: null });
+          await store.facts.finished(client, call, { denied: false });
+        }),
+      );
+    }
+    if (Date.now() - began > 10_000 && at % 50_000 === 0) process.stderr.write(`history: ${at} of ${calls} calls\n`);
+  }
+  await store.close();
+}
