@@ -1,15 +1,13 @@
 // Verifier for API keys. Looks a key up by its SHA-256, so timing says nothing about stored keys.
 // The file is read again when it changes: removing a client takes effect without a restart.
-import { statSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
-import { messageOf } from '../core/errors.ts';
+import { watchFile } from '../core/watched-file.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
 import type { TokenVerifier } from './verifier.ts';
 
 /** Issuer of all clients of this verifier: they come from the connector's own file. */
 export const KEYS_ISSUER = 'urn:sallyport:keys';
-const RELOAD_MS = 1000;
 
 export interface KeysVerifier extends TokenVerifier {
   /** The file on disk cannot be used at present; the last good list is in force. For /readyz. */
@@ -26,34 +24,19 @@ export interface KeysOptions {
 
 /** Reads the file at once, and throws an OperatorError if it cannot be used at start. */
 export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): KeysVerifier {
-  let clients = index(readClientFile(file));
-  let stamp = stampOf(file);
-  let stale = false;
-  const timer = setInterval(() => {
-    const current = stampOf(file);
-    if (current === stamp) return;
-    stamp = current;
-    try {
-      clients = index(readClientFile(file));
-      stale = false;
-    } catch (thrown) {
-      stale = true;
-      onProblem(messageOf(thrown));
-    }
-  }, RELOAD_MS).unref();
-
+  const clients = watchFile(file, () => index(readClientFile(file)), onProblem);
   return {
     get stale() {
-      return stale;
+      return clients.stale;
     },
     async verify(token) {
-      const client = clients.get(hashKey(token.reveal()));
+      const client = clients.value.get(hashKey(token.reveal()));
       if (!client) return { ok: false, failure: 'unknown_key' };
       if (client.auth.expiresAt !== null && client.auth.expiresAt <= clock.now())
         return { ok: false, failure: 'key_expired' };
       return { ok: true, client, confirmation: {} };
     },
-    close: () => clearInterval(timer),
+    close: () => clients.close(),
   };
 }
 
@@ -75,13 +58,4 @@ function toClient(record: ClientRecord): Client {
       key: null,
     },
   });
-}
-
-function stampOf(file: string): string {
-  try {
-    const { mtimeMs, size, ino, mode } = statSync(file);
-    return `${mtimeMs}:${size}:${ino}:${mode}`;
-  } catch (thrown) {
-    return messageOf(thrown);
-  }
 }

@@ -2,12 +2,13 @@
 // and fingerprints have separate keys: who may read logs may not open records. Read again when it
 // changes, so that keys rotate without a restart (R-42).
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
-import { messageOf, OperatorError } from '../core/errors.ts';
+import { OperatorError } from '../core/errors.ts';
 import { refuseReadableByOthers, writePrivateFile } from '../core/private-file.ts';
 import { Secret } from '../core/secret.ts';
+import { watchFile } from '../core/watched-file.ts';
 import type { SealingKey } from './sealing.ts';
 
 const key = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32, { message: 'not 32 bytes' });
@@ -48,46 +49,34 @@ export interface KeyringOptions {
   onProblem?: (message: string) => void;
 }
 
-const RELOAD_MS = 1000;
-
 /** Makes the file when there is none. Throws an OperatorError when it cannot be used. */
 export function openKeyring({ path, clock, onProblem = () => {} }: KeyringOptions): Keyring {
   if (!existsSync(path)) writeKeyring(path, createKeyringFile(new Date(clock.now())));
-  let keys = readKeyring(path);
-  const fingerprint = new Secret(Buffer.from(keys.fingerprint, 'base64'));
-  let secrets = secretsOf(keys);
-  let stamp = stampOf(path);
-  let stale = false;
-  const timer = setInterval(() => {
-    const current = stampOf(path);
-    if (current === stamp) return;
-    stamp = current;
-    try {
-      const next = readKeyring(path);
+  const first = readKeyring(path);
+  const file = watchFile(
+    path,
+    () => {
+      const keyring = readKeyring(path);
       // Fingerprints of the same thing must stay equal while the process runs.
-      if (next.fingerprint !== keys.fingerprint)
+      if (keyring.fingerprint !== first.fingerprint)
         onProblem(`${path}: a changed fingerprint key takes effect at the next start`);
-      keys = next;
-      secrets = secretsOf(next);
-      stale = false;
-    } catch (thrown) {
-      stale = true;
-      onProblem(messageOf(thrown));
-    }
-  }, RELOAD_MS).unref();
-
+      return { keyring, secrets: secretsOf(keyring) };
+    },
+    onProblem,
+  );
   return {
     sealing() {
-      const active = sealsAt(keys, clock.now()).id;
-      if (secrets[0]?.id !== active)
-        secrets = [...secrets].sort((a, b) => Number(b.id === active) - Number(a.id === active));
-      return secrets;
+      const { value } = file;
+      const active = sealsAt(value.keyring, clock.now()).id;
+      if (value.secrets[0]?.id !== active)
+        value.secrets = [...value.secrets].sort((a, b) => Number(b.id === active) - Number(a.id === active));
+      return value.secrets;
     },
-    fingerprint,
+    fingerprint: new Secret(Buffer.from(first.fingerprint, 'base64')),
     get stale() {
-      return stale;
+      return file.stale;
     },
-    close: () => clearInterval(timer),
+    close: () => file.close(),
   };
 }
 
@@ -129,13 +118,4 @@ export function writeKeyring(path: string, keyring: KeyringFile): void {
 
 function secretsOf({ sealing }: KeyringFile): SealingKey[] {
   return sealing.map(({ id, key: text }) => ({ id, secret: new Secret(Buffer.from(text, 'base64')) }));
-}
-
-function stampOf(path: string): string {
-  try {
-    const { mtimeMs, size, ino, mode } = statSync(path);
-    return `${mtimeMs}:${size}:${ino}:${mode}`;
-  } catch (thrown) {
-    return messageOf(thrown);
-  }
 }

@@ -1,0 +1,93 @@
+// What a login tells on its way, and what is left when it is broken off.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createBackendAdapter } from '../../src/backend/adapter.ts';
+import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
+import { backendSchema } from '../../src/config/backend-schema.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { type LegacyInventory, startLegacyInventory } from '../../src/demo/legacy-inventory/app.ts';
+
+let legacy: LegacyInventory;
+let backend: BackendPort;
+let told: TokenSecret[];
+
+const request = (path: string, method = 'GET', form?: object) => ({ request: { method, path, ...(form && { form }) } });
+
+function adapter(password = 'secret', menu = '/menu'): BackendPort {
+  return createBackendAdapter({
+    name: 'inventory',
+    config: backendSchema.parse({
+      url: legacy.url,
+      timeout_ms: 2000,
+      login: [
+        { ...request('/login'), extract: { form_token: { form_field: 'form_token' } } },
+        {
+          ...request('/login', 'POST', {
+            username: 'clerk',
+            password: '{credentials.password}',
+            form_token: '{form_token}',
+          }),
+          expect: { redirect_to: '/menu' },
+        },
+        { ...request(menu), extract: { csrf: { form_field: 'csrf_token' } } },
+      ],
+      session: { cookies: ['JSESSIONID'], values: ['csrf'] },
+      expired: { redirect_to: ['/login'], form_field: ['form_token'] },
+      logout: request('/logout', 'POST', { csrf_token: '{session.csrf}' }),
+      probe: request('/api/me'),
+    }),
+    tools: {},
+    credentials: { password: new Secret(password) },
+  });
+}
+
+beforeEach(async () => {
+  legacy = await startLegacyInventory({ users: { clerk: { password: 'secret', role: 'clerk' } } });
+  told = [];
+  backend = adapter();
+});
+afterEach(async () => {
+  await backend.close();
+  await legacy.close();
+});
+const checkpoint = async (token: TokenSecret) => void told.push(token);
+
+it('R-27: tells of each cookie a step brings, once; the last one is that of the session', async () => {
+  const login = await backend.login(checkpoint);
+  if (!login.ok) throw new Error(login.detail);
+  // The login page opens an anonymous session, the login another; the menu brings none.
+  expect(told).toHaveLength(2);
+  expect(JSON.stringify(told.at(-1)?.reveal().cookies)).toContain(
+    (login.token.reveal().cookies[0] as { value: string }).value,
+  );
+  expect(told.at(-1)?.reveal().values).toEqual({ csrf: '' });
+});
+
+it('R-27: a token of a login that was broken off is logged out, though its logout needs what a later page has', async () => {
+  await backend.login(checkpoint);
+  expect(legacy.stats().liveSessions).toBe(1);
+  expect(await backend.logout(told.at(-1) as TokenSecret)).toBe('dead');
+  expect(legacy.stats()).toMatchObject({ liveSessions: 0, logins: 1, logouts: 1 });
+});
+
+it('R-27: a login that fails half-way hands over what it had', async () => {
+  await backend.close();
+  backend = adapter('secret', '/nowhere');
+  const login = await backend.login(checkpoint);
+  expect(login).toMatchObject({ ok: false, code: 'session.login_failed' });
+  if (login.ok) throw new Error('unexpected');
+  expect(legacy.stats().liveSessions).toBe(1);
+  expect(login.partial).toBeDefined();
+});
+
+it('R-27: what cannot be recorded is not gone on with', async () => {
+  const login = await backend.login(() => Promise.reject(new Error('store down')));
+  expect(login).toMatchObject({ ok: false, code: 'session.unavailable' });
+  expect(legacy.stats().logins).toBe(0);
+});
+
+it('R-25: a backend that does not answer its logout has not proven anything', async () => {
+  const login = await backend.login(checkpoint);
+  if (!login.ok) throw new Error(login.detail);
+  await legacy.close();
+  expect(await backend.logout(login.token)).toBe('unreachable');
+});
