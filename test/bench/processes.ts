@@ -7,13 +7,16 @@ import { createInterface } from 'node:readline';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { writePrivateFile } from '../../src/core/private-file.ts';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
+import { endWithParent } from '../support/children.ts';
 
 export const PASSWORD = 'bench-password';
 const children: ChildProcess[] = [];
 
 /** Starts a process and answers the line of JSON it begins with. */
 export async function start(args: string[], env = process.env): Promise<{ url: string; pid: number }> {
-  const child = spawn(process.execPath, args, { cwd: PACKAGE_ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = endWithParent(
+    spawn(process.execPath, args, { cwd: PACKAGE_ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] }),
+  );
   children.push(child);
   for await (const line of createInterface({ input: child.stdout }))
     return { ...(JSON.parse(line) as { url: string }), pid: child.pid as number };

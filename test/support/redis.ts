@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { createClient } from '@keyv/redis';
 import { createRedisStore } from '../../src/store/redis/store.ts';
 import type { Store } from '../../src/store/store.ts';
+import { endWithParent } from './children.ts';
 import type { TestClock } from './clock.ts';
 
 export interface TestRedis {
@@ -34,7 +35,9 @@ export async function startRedis(
   const launch = async () => {
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
     const own = options.sentinelConfig === undefined ? args : [options.sentinelConfig, '--sentinel'];
-    const child = spawn(program, [...own, ...(options.args ?? [])], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = endWithParent(
+      spawn(program, [...own, ...(options.args ?? [])], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    );
     const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     for await (const line of createInterface({ input: child.stdout })) {
       if (/Ready to accept connections|Sentinel ID is/.test(line)) break;
@@ -43,9 +46,6 @@ export async function startRedis(
     return { child, exited };
   };
   let running = await launch();
-  // A test that dies must not leave a server behind.
-  const atExit = () => void running.child.kill('SIGKILL');
-  process.once('exit', atExit);
   const kill = async () => {
     running.child.kill('SIGKILL');
     await running.exited;
@@ -73,7 +73,6 @@ export async function startRedis(
     async stop() {
       running.child.kill('SIGCONT');
       await kill();
-      process.off('exit', atExit);
       rmSync(dir, { recursive: true, force: true });
     },
   };

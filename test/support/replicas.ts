@@ -11,6 +11,7 @@ import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { writePrivateFile } from '../../src/core/private-file.ts';
 import { type LegacyInventory, startLegacyInventory } from '../../src/demo/legacy-inventory/app.ts';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
+import { endWithParent } from './children.ts';
 import type { Answer, Loose, RpcOptions } from './harness.ts';
 import { HOME } from './harness.ts';
 import { policyFolder } from './policies.ts';
@@ -105,19 +106,21 @@ admin: { port: 0, token: { file: ${join(dir, 'admin.token')} } }
 state_dir:`,
       );
     writeFileSync(config, edit(text));
-    const child = spawn(
-      process.execPath,
-      [join(PACKAGE_ROOT, 'dist', 'main.js'), 'serve', '--config', config, '--port', '0', '--json'],
-      {
-        cwd: state,
-        env: {
-          ...process.env,
-          SALLYPORT_STATE_DIR: state,
-          LEGACY_INVENTORY_URL: legacy.url,
-          LEGACY_INVENTORY_USER: 'manager',
+    const child = endWithParent(
+      spawn(
+        process.execPath,
+        [join(PACKAGE_ROOT, 'dist', 'main.js'), 'serve', '--config', config, '--port', '0', '--json'],
+        {
+          cwd: state,
+          env: {
+            ...process.env,
+            SALLYPORT_STATE_DIR: state,
+            LEGACY_INVENTORY_URL: legacy.url,
+            LEGACY_INVENTORY_USER: 'manager',
+          },
+          stdio: ['ignore', 'pipe', 'pipe'],
         },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
+      ),
     );
     const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     let stderr = '';
