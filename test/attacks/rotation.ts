@@ -80,11 +80,9 @@ export const rotationAttacks: AttackGroup = {
         const cookie = [...cluster.legacy.stats().callsBySession.keys()].find((id) => !seen.has(id));
         await sleep(3100);
         await cluster.call(b, SHORT, {}, { key });
+        const session = a.audit('event').findLast(({ event }) => event === 'session_opened').session;
         const ended = await until(
-          () =>
-            b
-              .audit('event')
-              .findLast(({ event, cause }) => event === 'session_ended' && cause === 'lifetime.token_too_old'),
+          () => b.audit('event').find((record) => record.event === 'session_ended' && record.session === session),
           'the old session to end',
         );
         const direct = await fetch(`${cluster.legacy.url}/api/me`, {
