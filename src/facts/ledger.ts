@@ -9,7 +9,7 @@ import { count, createWindow, type Window } from './window.ts';
 const MAX_NETWORKS = 8;
 const MAX_HANDLES = 32;
 /** A call that has not ended by then never will: its replica is gone. */
-const LONGEST_CALL_MS = 900_000;
+export const LONGEST_CALL_MS = 900_000;
 const HOUR_MS = 3_600_000;
 
 export interface Ledger {

@@ -6,7 +6,7 @@ import { CONTROL_AGE_MS, type Control, type ControlPort } from '../../session/co
 import type { SessionRecord } from '../../session/record.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
-import { FINISH, FLIGHT, HANDLE_STATE, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
+import { FINISH, FINISH_DENIED, FLIGHT, HANDLE_STATE, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
 import { parseRecord } from './row.ts';
 
 export interface RedisFactsOptions {
@@ -36,7 +36,9 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
   const untold: { client: string; call: string; denied: boolean }[] = [];
 
   const tell = (client: string, call: string, denied: boolean) =>
-    connection.run(FINISH, [keys.ledger(client)], [clock.now(), ttlMs, call, denied ? 1 : 0]);
+    denied
+      ? connection.run(FINISH_DENIED, [keys.ledger(client), keys.flight(client)], [clock.now(), ttlMs, call])
+      : connection.run(FINISH, [keys.flight(client)], [call]);
 
   async function tellAgain(): Promise<void> {
     for (const { client, call, denied } of untold.splice(0)) {
@@ -64,7 +66,13 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
       const reply = read(
         (await connection.run(
           OBSERVE,
-          [keys.ledger(client), keys.session(session), keys.revoked(client), keys.window(client, rpc?.handle ?? '')],
+          [
+            keys.ledger(client),
+            keys.session(session),
+            keys.revoked(client),
+            keys.window(client, rpc?.handle ?? ''),
+            keys.flight(client),
+          ],
           [clock.now(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id, call],
         )) as (string | number | null)[],
       );
@@ -105,7 +113,7 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
 
     async drained(client, limitMs) {
       const end = performance.now() + limitMs;
-      const look = async () => (await connection.run(FLIGHT, [keys.ledger(client)], [clock.now()])) as string[];
+      const look = async () => (await connection.run(FLIGHT, [keys.flight(client)], [clock.now()])) as string[];
       const before = new Set(await look());
       for (let now: string[] = [...before]; now.some((call) => before.has(call)); now = await look()) {
         if (performance.now() >= end) return false;

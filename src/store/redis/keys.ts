@@ -8,6 +8,7 @@ export interface Keys {
   /** Sessions that have debts, by the time the first is due. */
   readonly due: string;
   ledger(client: string): string;
+  flight(client: string): string;
   revoked(client: string): string;
   window(client: string, handle: string): string;
   session(key: SessionKey): string;
@@ -24,6 +25,7 @@ export function createKeys(prefix: string): Keys {
     control: `${prefix}:{control}`,
     due: `${prefix}:{control}:due`,
     ledger: (client) => of(client, 'ledger'),
+    flight: (client) => of(client, 'flight'),
     revoked: (client) => of(client, 'revoked'),
     window: (client, handle) => of(client, `window:${handle}`),
     session: ({ owner, backend }) => of(owner, `session:${backend}`),

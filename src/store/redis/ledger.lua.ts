@@ -1,16 +1,17 @@
 // The ledger of one client as Redis keeps and changes it: ../../facts/ledger.ts in Lua, held to the
 // same contract suite. One value per client, packed; it does not grow with the number of calls.
+import { LONGEST_CALL_MS } from '../../facts/ledger.ts';
 import { script } from './connection.ts';
 
 const LEDGER = `
 local now = tonumber(ARGV[1])
-local HOUR, LONGEST_CALL, NETWORKS, HANDLES = 3600000, 900000, 8, 32
+local HOUR, LONGEST_CALL, NETWORKS, HANDLES = 3600000, ${LONGEST_CALL_MS}, 8, 32
 local INTEGERS, STRINGS = 512, 1024
 
 local function load()
   local packed = redis.call('GET', KEYS[1])
   if packed then return cmsgpack.unpack(packed), true end
-  return { flight = {}, networks = {}, handles = {}, sessions = {} }, false
+  return { networks = {}, handles = {}, sessions = {} }, false
 end
 
 local function save(ledger, ttl)
@@ -38,20 +39,9 @@ local function count(ledger, name, width, events)
   return w.total
 end
 
-local function drop_dead(flight)
-  for call, began in pairs(flight) do
-    if now - began >= LONGEST_CALL then flight[call] = nil end
-  end
-end
-
-local function size(map)
-  local n = 0
-  for _ in pairs(map) do n = n + 1 end
-  return n
-end
 `;
 
-// KEYS: ledger, session record, revocations, replay window.
+// KEYS: ledger, session record, revocations, replay window, calls under way.
 // ARGV: now, ttl, epoch, network, backend, handle, kind of id, id, name of the call.
 export const OBSERVE = script(`${LEDGER}
 local ttl, epoch, network, backend, handle, kind, id = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -59,8 +49,19 @@ local ledger, known = load()
 local since = ledger.last and math.max(0, now - ledger.last) or -1
 now = math.max(now, ledger.last or now)
 ledger.last = now
-drop_dead(ledger.flight)
-ledger.flight[ARGV[9]] = now
+-- Calls under way have a key of their own: ending one need not read the ledger.
+redis.call('HSET', KEYS[5], ARGV[9], string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[5], LONGEST_CALL)
+local under_way = redis.call('HLEN', KEYS[5])
+if under_way > 1 then
+  local all = redis.call('HGETALL', KEYS[5])
+  for i = 1, #all, 2 do
+    if now - tonumber(all[i + 1]) >= LONGEST_CALL then
+      redis.call('HDEL', KEYS[5], all[i])
+      under_way = under_way - 1
+    end
+  end
+end
 
 -- Networks, newest first. Each has a window of its own.
 local networks, current = {}, nil
@@ -138,7 +139,7 @@ end
 
 local reply = {
   count(ledger, 'minute', 1000, 1), count(ledger, 'hour', 60000, 1), count(ledger, 'denials', 60000, 0),
-  size(ledger.flight), since, known and 1 or 0, ledger.trusted == epoch and 1 or 0, seen, first_at, first_network,
+  under_way, since, known and 1 or 0, ledger.trusted == epoch and 1 or 0, seen, first_at, first_network,
   record, revocations, uses, idle_from, now,
 }
 for _, n in ipairs(networks) do
@@ -150,23 +151,27 @@ save(ledger, ttl)
 return reply
 `);
 
-// KEYS: ledger. ARGV: now, ttl, call, denied.
-export const FINISH = script(`${LEDGER}
+// KEYS: calls under way. ARGV: call.
+export const FINISH = script(`return redis.call('HDEL', KEYS[1], ARGV[1])`);
+
+// KEYS: ledger, calls under way. ARGV: now, ttl, call.
+export const FINISH_DENIED = script(`${LEDGER}
+redis.call('HDEL', KEYS[2], ARGV[3])
 local ledger, known = load()
 if not known then return 0 end
 now = math.max(now, ledger.last or now)
-ledger.flight[ARGV[3]] = nil
-if ARGV[4] == '1' then count(ledger, 'denials', 60000, 1) end
+count(ledger, 'denials', 60000, 1)
 save(ledger, ARGV[2])
 return 1
 `);
 
-// KEYS: ledger. ARGV: now. Names of the calls under way.
-export const FLIGHT = script(`${LEDGER}
-local ledger = load()
-drop_dead(ledger.flight)
+// KEYS: calls under way. ARGV: now. Their names.
+export const FLIGHT = script(`
 local names = {}
-for call in pairs(ledger.flight) do names[#names + 1] = call end
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if tonumber(ARGV[1]) - tonumber(all[i + 1]) < ${LONGEST_CALL_MS} then names[#names + 1] = all[i] end
+end
 return names
 `);
 
