@@ -51,9 +51,11 @@ now = math.max(now, ledger.last or now)
 ledger.last = now
 -- Calls under way have a key of their own: ending one need not read the ledger.
 redis.call('HSET', KEYS[5], ARGV[9], string.format('%.0f', now))
-redis.call('PEXPIRE', KEYS[5], LONGEST_CALL)
 local under_way = redis.call('HLEN', KEYS[5])
-if under_way > 1 then
+if now - (ledger.pruned or 0) >= 60000 then
+  -- Now and then: those whose replica died are given up.
+  ledger.pruned = now
+  redis.call('PEXPIRE', KEYS[5], 2 * LONGEST_CALL)
   local all = redis.call('HGETALL', KEYS[5])
   for i = 1, #all, 2 do
     if now - tonumber(all[i + 1]) >= LONGEST_CALL then
