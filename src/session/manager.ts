@@ -259,7 +259,9 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     // A revocation that came after the login had begun, and may not have found the record.
     const [now, state] = await Promise.all([store.get(key), control.read(0)]);
     if (isRevoked(state, record)) await ending.end(key, 'revoked during its login', record);
-    else if (sameVersion(now.record, record) && now.revocations === seen.revocations) return lease(record, request);
+    else if (now.record && now.revocations === seen.revocations) {
+      return sameVersion(now.record, record) ? lease(record, request) : leaseOther(now.record, request);
+    }
     return refuse('session.revoked', 'revoked during its login');
   }
 

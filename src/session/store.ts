@@ -47,7 +47,10 @@ export const debtName = (record: SessionRecord): string => record.tokenFingerpri
 export interface SessionStore {
   get(key: SessionKey): Promise<SessionSnapshot>;
   claim(key: SessionKey, seen: SessionSnapshot, leaseMs: number): Promise<Claim>;
-  /** Remembers what a login has so far, in place of what it had before, until the login ends. */
+  /**
+   * Remembers what a login has so far, in place of what it had before, until the login ends (R-27).
+   * Rejects when its permit is not known any more: what is not recorded must not be gone on with.
+   */
   checkpoint(key: SessionKey, permit: string, debt: Debt): Promise<void>;
   /**
    * Stores the record of a login and gives the permit back. False, and nothing stored, when the

@@ -73,17 +73,17 @@ export async function redisRows(options: RedisRowsOptions): Promise<void> {
     const middle = median(pairs, ({ ratio }) => ratio);
     show({ ...middle.row, ratio_to_passthrough: rounded(middle.ratio) });
 
-    // One replica with 32 connections against two with 16 each.
+    // As much for each replica, so that what is measured is what sharing costs, not smaller batches.
+    const EACH = 16;
     const cost = async (replicas: Governed[], name: string): Promise<Row> => {
       const before = replicas.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
-      const each = 32 / replicas.length;
-      const rows = await Promise.all(replicas.map(({ url, keys }) => run(name, url, keys.bench, each)));
+      const rows = await Promise.all(replicas.map(({ url, keys }) => run(name, url, keys.bench, EACH)));
       const after = replicas.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
       const calls = rows.reduce((sum, row) => sum + row.calls, 0);
       const perSecond = rows.reduce((sum, row) => sum + row.per_second, 0);
       return {
         ...(rows[0] as Row),
-        concurrency: 32,
+        concurrency: EACH * replicas.length,
         per_second: perSecond,
         cpu_us_per_call: rounded((after - before) / calls, 0),
       };

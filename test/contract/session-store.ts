@@ -177,7 +177,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const permit = await claim(NOTHING, LEASE, other);
       await sessions.checkpoint(other, permit, { record, due: later });
       await sessions.commit(other, permit, NOTHING, record, later);
-      await sessions.checkpoint(other, permit, { record, due: later });
+      await expect(sessions.checkpoint(other, permit, { record, due: later })).rejects.toThrow('permit');
       expect(await overdue()).toEqual([]);
       const third = { ...key, owner: 'third' };
       await sessions.giveUp(third, await claim(NOTHING, LEASE, third), undefined);

@@ -111,7 +111,9 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
       }),
 
     async checkpoint(key, permit, { record, due }) {
-      if (debts.has(JSON.stringify([sessionKey(key), login(permit)]))) owe(key, login(permit), record, due);
+      if (!debts.has(JSON.stringify([sessionKey(key), login(permit)])))
+        throw new Error('the permit of the login is not known any more');
+      owe(key, login(permit), record, due);
     },
     owe: async (key, { record, due }) => owe(key, debtName(record), record, due),
     paid: async (key, name) => void pay(key, name),

@@ -99,7 +99,9 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     },
 
     async checkpoint(key, permit, { record, due }) {
-      await run(CHECKPOINT, [keys.claim(key), keys.debts(key)], [permit, `${due} ${value(record)}`, TTL_MS]);
+      const args = [permit, `${due} ${value(record)}`, TTL_MS];
+      if ((await run(CHECKPOINT, [keys.claim(key), keys.debts(key)], args)) !== 1)
+        throw new Error('the permit of the login is not known any more');
     },
 
     async commit(key, permit, seen, record, due) {
