@@ -88,15 +88,22 @@ export async function redisRows(options: RedisRowsOptions): Promise<void> {
         cpu_us_per_call: rounded((after - before) / calls, 0),
       };
     };
-    const costs: { one: Row; two: Row; ratio: number }[] = [];
-    for (let i = 0; i < rounds; i++) {
-      const one = await cost([first], 'one replica');
-      const two = await cost([first, second], 'two replicas');
-      costs.push({ one, two, ratio: (two.cpu_us_per_call ?? 0) / (one.cpu_us_per_call ?? 1) });
-    }
-    const { one, two, ratio } = median(costs, (each) => each.ratio);
-    show(one);
-    show({ ...two, ratio: rounded(ratio), compared_to: one.name });
+    const costPair = async (single: Governed, other: Governed, names: [string, string]): Promise<void> => {
+      const costs: { one: Row; two: Row; ratio: number }[] = [];
+      for (let i = 0; i < rounds; i++) {
+        const one = await cost([single], names[0]);
+        const two = await cost([single, other], names[1]);
+        costs.push({ one, two, ratio: (two.cpu_us_per_call ?? 0) / (one.cpu_us_per_call ?? 1) });
+      }
+      const { one, two, ratio } = median(costs, (each) => each.ratio);
+      show(one);
+      show({ ...two, ratio: rounded(ratio), compared_to: one.name });
+    };
+    await costPair(first, second, ['one replica', 'two replicas']);
+    // What two busy processes cost each other on this machine, whatever they share.
+    const [alone, stranger] = [await governedServer(legacyUrl), await governedServer(legacyUrl)];
+    for (const { url, keys } of [alone, stranger]) await run('warm-up', url, keys.bench, 32, { amount: warmUp });
+    await costPair(alone, stranger, ['one connector in memory', 'two that share nothing']);
 
     const compare = async (a: () => Promise<Row>, b: () => Promise<Row>): Promise<void> => {
       const both: { before: Row; after: Row; ratio: number }[] = [];

@@ -168,6 +168,8 @@ describe('npm run', () => {
         '(d) Sallyport on Redis, governed',
         'one replica',
         'two replicas',
+        'one connector in memory',
+        'two that share nothing',
         '10 live sessions',
         '500 live sessions',
         'short history',
