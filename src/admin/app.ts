@@ -30,9 +30,13 @@ const BODY_BYTES = 4096;
 const SHORTEST_TOKEN = 32;
 
 /** Throws an OperatorError for a token that could be guessed. */
-export function createAdminApp({ token, revoke, onRefused }: AdminOptions): Koa {
+export function refuseShortToken(token: Secret): void {
   if (token.reveal().length < SHORTEST_TOKEN)
     throw new OperatorError(`admin.token: give at least ${SHORTEST_TOKEN} characters`);
+}
+
+export function createAdminApp({ token, revoke, onRefused }: AdminOptions): Koa {
+  refuseShortToken(token);
   const expected = digest(token.reveal());
   const app = new Koa();
   app.silent = true;

@@ -1,6 +1,7 @@
 // `sallyport config check`: every problem at once, then the secret files it names.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { refuseShortToken } from '../admin/app.ts';
 import { type Config, parseConfig } from '../config/load.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
@@ -45,9 +46,14 @@ function secretProblems(file: string, config: Config): Problem[] {
   for (const [path, ref] of [
     ['store.redis.username', redis?.username],
     ['store.redis.password', redis?.password],
-    ['admin.token', config.admin?.token],
   ] as const) {
     if (ref) checks.push([path, () => resolveSecret(ref, 'credential')]);
+  }
+  const { admin } = config;
+  if (admin) checks.push(['admin.token', () => refuseShortToken(resolveSecret(admin.token, 'credential'))]);
+  if (redis?.ca_file !== undefined) {
+    const { ca_file } = redis;
+    checks.push(['store.redis.ca_file', () => readFileSync(ca_file)]);
   }
   if (existsSync(config.keyring_file)) checks.push(['keyring_file', () => readKeyring(config.keyring_file)]);
   const { tls } = config.listen;

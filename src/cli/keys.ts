@@ -18,7 +18,9 @@ export interface KeysOptions {
 }
 
 /** A key is known to every replica before it seals, or another could not open what it sealed. */
-export function keysAdd({ file, json, delaySeconds }: KeysOptions & { delaySeconds: string }): void {
+export function keysAdd(options: KeysOptions & { delaySeconds: string; create?: boolean }): void {
+  const { file, json, delaySeconds, create = false } = options;
+  if (!create) refuseMissing(file);
   const delay = Number(delaySeconds);
   if (!Number.isFinite(delay) || delay < 0)
     throw new OperatorError('--delay-seconds takes a number of seconds, 0 or more');
@@ -30,7 +32,13 @@ export function keysAdd({ file, json, delaySeconds }: KeysOptions & { delaySecon
   print(`key ${key.id} opens now and seals from ${key.seals_from}`);
 }
 
+function refuseMissing(file: string): void {
+  if (!existsSync(file))
+    throw new OperatorError(`${file} does not exist; give the keyring of the connector, or --create to make one`);
+}
+
 export function keysRetire(id: string, { file, json }: KeysOptions): void {
+  refuseMissing(file);
   const keyring = readKeyring(file);
   if (!keyring.sealing.some((key) => key.id === id))
     throw new OperatorError(`${file} has no key "${id}"; see: sallyport keys status --file ${file}`);
@@ -42,6 +50,7 @@ export function keysRetire(id: string, { file, json }: KeysOptions): void {
 }
 
 export function keysStatus({ file, json }: KeysOptions): void {
+  refuseMissing(file);
   const keyring = readKeyring(file);
   const active = sealsAt(keyring, Date.now()).id;
   const keys = keyring.sealing.map(({ id, created_at, seals_from }) => ({

@@ -54,7 +54,8 @@ export function createProgram(): Command {
       .requiredOption('-f, --file <file>', 'keyring (keyring_file, or keyring.json in state_dir)')
       .option('--json', 'print the result as JSON');
   ring('add', 'add a key: it opens at once and seals after a delay')
-    .option('--delay-seconds <seconds>', 'until every replica knows the key', '30')
+    .option('--delay-seconds <seconds>', 'until every replica knows the key (longer for a mounted secret)', '30')
+    .option('--create', 'make the file when there is none')
     .action(keysAdd);
   ring('retire', 'remove a key that no longer seals; what it sealed ends').argument('<id>').action(keysRetire);
   ring('status', 'list the keys, never their values').action(keysStatus);

@@ -1,4 +1,5 @@
 // `sallyport revoke`: ends sessions on every replica, through the admin listener of any of them.
+import { InvalidArgumentError } from 'commander';
 import { resolveSecret } from '../config/secrets.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { print, printJson } from './output.ts';
@@ -19,7 +20,7 @@ const TIMEOUT_MS = 30_000;
 export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptions): Promise<void> {
   const given = Object.entries(selectors).filter(([, value]) => value !== undefined);
   if (given.length !== 1)
-    throw new OperatorError('give exactly one of --session, --client, --subject, --backend and --all');
+    throw new InvalidArgumentError('give exactly one of --session, --client, --subject, --backend and --all');
   const token = resolveSecret(
     tokenFile === undefined ? { env: 'SALLYPORT_ADMIN_TOKEN' } : { file: tokenFile },
     'admin token (--token-file or SALLYPORT_ADMIN_TOKEN)',
@@ -35,13 +36,21 @@ export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptio
     });
   } catch (thrown) {
     throw new OperatorError(
-      `the admin listener at ${url} does not answer (${messageOf(thrown)}); check --url and "admin"`,
+      `the admin listener at ${url} does not answer (${reasonOf(thrown)}); check --url and "admin"`,
     );
   }
   const answer = (await response.json().catch(() => ({}))) as { revoked?: number; error?: string; hint?: string };
+  if (response.status === 404)
+    throw new OperatorError(`${url} is not an admin listener; see "admin" in connector.yaml`);
   if (response.status === 401) throw new OperatorError('the admin listener does not accept the token');
   if (!response.ok)
     throw new OperatorError(`refused: ${answer.error ?? response.status}${answer.hint ? `; ${answer.hint}` : ''}`);
   if (json) return printJson(answer);
   print(`${answer.revoked} ${answer.revoked === 1 ? 'session' : 'sessions'} ended`);
+}
+
+/** fetch hides the reason in the cause. */
+function reasonOf(thrown: unknown): string {
+  const cause = thrown instanceof Error ? (thrown.cause as { code?: unknown } | undefined) : undefined;
+  return typeof cause?.code === 'string' ? cause.code : messageOf(thrown);
 }

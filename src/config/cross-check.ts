@@ -14,6 +14,7 @@ export function crossCheck(config: ConnectorFile): PathProblem[] {
   return [
     ...checkListen(config),
     ...checkIdentity(config),
+    ...checkStore(config),
     ...Object.entries(config.backends).flatMap(([name, backend]) => checkBackend(name, backend)),
     ...Object.entries(config.tools).flatMap(([name, tool]) => checkTool(name, tool, config)),
   ];
@@ -30,6 +31,16 @@ function checkListen({ listen, public_url, allowed_hosts }: ConnectorFile): Path
         'a connector that others reach needs "public_url" (or "allowed_hosts"): calls under other names are refused',
     },
   ];
+}
+
+/** Each replica would make a keyring of its own, and drop the sessions of the others as unreadable. */
+function checkStore({ store, keyring_file, listen, admin }: ConnectorFile): PathProblem[] {
+  const problems: PathProblem[] = [];
+  if (store.redis && keyring_file === undefined)
+    problems.push({ path: ['store', 'redis'], message: 'replicas need the same keys: set "keyring_file"' });
+  if (admin && admin.port !== 0 && admin.port === listen.port)
+    problems.push({ path: ['admin', 'port'], message: 'the same as listen.port; the admin listener needs its own' });
+  return problems;
 }
 
 function checkIdentity({ identity }: ConnectorFile): PathProblem[] {

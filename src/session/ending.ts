@@ -1,7 +1,7 @@
 // How sessions end: by a revocation, because nobody can open them, or because their time is over.
 import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ControlPort, isRevoked } from './control.ts';
+import { CONTROL_AGE_MS, type ControlPort, isRevoked } from './control.ts';
 import type { SessionEvents } from './events.ts';
 import type { SessionLimits } from './limits.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from './record.ts';
@@ -73,12 +73,17 @@ export function createEnding(options: EndingOptions): Ending {
 
   async function scan(meant: (record: SessionRecord) => boolean, cause: string) {
     let [ended, failed] = [0, 0];
-    for await (const record of store.records()) {
-      try {
-        if (meant(record) && (await endMeant(record, meant, cause))) ended += 1;
-      } catch {
-        failed += 1;
+    try {
+      for await (const record of store.records()) {
+        try {
+          if (meant(record) && (await endMeant(record, meant, cause))) ended += 1;
+        } catch {
+          failed += 1;
+        }
       }
+    } catch {
+      // Not all could be read: a later sweep looks again.
+      failed += 1;
     }
     return { ended, failed };
   }
@@ -87,9 +92,11 @@ export function createEnding(options: EndingOptions): Ending {
   async function visit(key: SessionKey, now: number): Promise<void> {
     const { record } = await store.get(key);
     if (!record) return;
+    // Also one that was stored after a revocation had been carried out, by a replica that died then.
+    if (isRevoked(await control.read(CONTROL_AGE_MS), record)) return void (await end(key, 'revoked', record));
     const at = endsAt(record);
     if (at <= now) await end(key, 'past its time', record);
-    else await store.remind(key, at);
+    else if (Number.isFinite(at)) await store.remind(key, at);
   }
 
   return {
@@ -111,9 +118,8 @@ export function createEnding(options: EndingOptions): Ending {
 
     async sweep() {
       const now = clock.now();
-      const { debts, visited } = await store.overdue(now, retirement.due(undefined));
-      for (const debt of debts) retirement.takeOver(debt);
-      for (const key of visited) await visit(key, now).catch(() => undefined);
+      const overdue = store.overdue(now, retirement.due(undefined), (key) => visit(key, now));
+      for (const debt of await overdue.catch(() => [])) retirement.takeOver(debt);
       // What a revocation could not end at once, because a store or a replica failed, is ended now.
       const state = await control.read(0);
       if (state.revision === scanned) return;

@@ -101,6 +101,8 @@ const LEASE_MARGIN_MS = 2000;
  */
 const TRUST_MS = 100;
 const WAIT_MS = 25;
+/** A session may be rotated while it is being ended. */
+const TRIES = 3;
 
 export function createSessionManager(options: SessionManagerOptions): SessionManager {
   const { store, limits, control, backends, sealer, fingerprint, clock, events, endsAt } = options;
@@ -254,8 +256,9 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     }
     events({ type: current ? 'session_rotated' : 'session_opened', record, cause });
     if (current) retirement.retire(current, cause, 'drain');
-    const over = endsAt(record);
-    if (Number.isFinite(over)) await store.remind(key, over).catch(() => undefined);
+    // When its time is over; and soon, should this replica die before it has looked for a revocation.
+    const over = Math.min(endsAt(record), issuedAt + leaseMs);
+    await store.remind(key, over).catch(() => undefined);
     // A revocation that came after the login had begun, and may not have found the record.
     const [now, state] = await Promise.all([store.get(key), control.read(0)]);
     if (isRevoked(state, record)) await ending.end(key, 'revoked during its login', record);
@@ -272,8 +275,12 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
         throw new Error('the stored session is of another owner');
       }
       if (!seen.record || !isRevoked(await control.read(CONTROL_AGE_MS), seen.record)) return { ...seen, at };
-      await ending.end(key, 'revoked', seen.record);
-      return { ...(await store.get(key)), at };
+      for (let i = 0; i < TRIES; i++) {
+        await ending.end(key, 'revoked', i === 0 ? seen.record : undefined);
+        const now = await store.get(key);
+        if (!now.record || !isRevoked(await control.read(0), now.record)) return { ...now, at };
+      }
+      throw new Error('the session is revoked and does not end');
     },
 
     async acquire(request, seen) {

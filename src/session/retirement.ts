@@ -34,12 +34,12 @@ export interface RetirementOptions {
 const GRACE_MS = 30_000;
 /** A backend refuses more than it takes at once, and what is refused stays alive. */
 const AT_ONCE = 8;
-/** How often a backend that does not answer is asked before the token is given up as a residual risk. */
-const ATTEMPTS = 10;
+/** How often a backend is asked, every half a minute, before the token is given up as a residual risk. */
+const ATTEMPTS = 240;
 const REMEMBERED = 100_000;
 
 export function createRetirement({ store, backends, leases, vault, clock, events }: RetirementOptions): Retirement {
-  const running = new Set<Promise<void>>();
+  const running = new Map<string, Promise<void>>();
   const attempts = new Map<string, number>();
   const turns = new Map<string, IPolicy>(
     [...backends.keys()].map((name) => [name, bulkhead(AT_ONCE, Number.MAX_SAFE_INTEGER)]),
@@ -49,7 +49,11 @@ export function createRetirement({ store, backends, leases, vault, clock, events
     const backend = backends.get(record.backend);
     const token = vault.open(record);
     // Another replica may know the backend and the key, during a change of either: the debt stays.
-    if (!backend || !token) return told(name) ? undefined : events({ type: 'session_unopenable', record });
+    if (!backend || !token) {
+      if (!told(name)) events({ type: 'session_unopenable', record });
+      if ((attempts.get(name) ?? 0) >= ATTEMPTS) await giveUp(record, name, cause);
+      return;
+    }
     const began = performance.now();
     let drained = await leases.drained(record, backend.drainMs);
     // Calls on other replicas may hold the token as well.
@@ -67,6 +71,12 @@ export function createRetirement({ store, backends, leases, vault, clock, events
     await store.paid(record, name).catch(() => undefined);
   }
 
+  async function giveUp(record: SessionRecord, name: string, cause: string): Promise<void> {
+    attempts.delete(name);
+    events({ type: 'session_ended', record, cause, proof: 'residual', drained: true });
+    await store.paid(record, name).catch(() => undefined);
+  }
+
   /** Counts an attempt; whether there was one before. */
   function told(name: string): boolean {
     const before = attempts.get(name) ?? 0;
@@ -76,10 +86,13 @@ export function createRetirement({ store, backends, leases, vault, clock, events
   }
 
   function start(record: SessionRecord, name: string, cause: string, drain: boolean): void {
+    // One that waits for a slow backend is overdue again before it has had its turn.
+    const once = JSON.stringify([record.owner, record.backend, name]);
+    if (running.has(once)) return;
     const work = end(record, name, cause, drain)
       .catch(() => {})
-      .finally(() => running.delete(work));
-    running.add(work);
+      .finally(() => running.delete(once));
+    running.set(once, work);
   }
 
   return {
@@ -90,7 +103,7 @@ export function createRetirement({ store, backends, leases, vault, clock, events
       else events({ type: 'login_abandoned', key });
     },
     async settled() {
-      while (running.size > 0) await Promise.allSettled(running);
+      while (running.size > 0) await Promise.allSettled(running.values());
     },
   };
 }

@@ -73,10 +73,11 @@ export interface SessionStore {
   /** Has the session listed by `overdue` at that time, whatever becomes of it. */
   remind(key: SessionKey, at: number): Promise<void>;
   /**
-   * What is overdue, for whoever is alive. Puts each debt off until `until`, so that one replica sees to
-   * it; a login that never ended is told of once. `visited`: the sessions somebody was reminded of.
+   * Debts that are overdue, for whoever is alive. Puts each off until `until`, so that one replica sees
+   * to it; a login that never ended is told of once. Calls `visit` for each session somebody was to be
+   * reminded of; when that rejects, it is reminded of again.
    */
-  overdue(now: number, until: number): Promise<{ debts: Overdue[]; visited: SessionKey[] }>;
+  overdue(now: number, until: number, visit: (key: SessionKey) => Promise<void>): Promise<Overdue[]>;
 
   /** Waits until no call is under way that may have seen the session before now, or `limitMs` have passed. */
   drained(owner: string, limitMs: number): Promise<boolean>;

@@ -55,7 +55,7 @@ export async function governedServer(legacyUrl: string, redisUrl?: string, besid
   const config = join(dir, 'connector.yaml');
   const text = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8');
   const store = redisUrl === undefined ? '' : `store: { redis: { url: "${redisUrl}" } }\n`;
-  const ring = beside ? `keyring_file: ${join(beside.dir, 'keyring.json')}\n` : '';
+  const ring = `keyring_file: ${join(beside?.dir ?? dir, 'keyring.json')}\n`;
   writeFileSync(config, `${text}\n${store}${ring}policy: { dir: ${join(dir, 'policies')} }\n`);
   const env = {
     ...process.env,

@@ -103,6 +103,35 @@ describe.skipIf(program === null)('Redis', () => {
       expect((await store.facts.observe(observation)).usage.forgotten).toBe(true);
     });
 
+    it('a replica that has not read the new epoch yet allows nothing because another one has been asked before', async () => {
+      const prefix = `shared-${Math.random()}`;
+      const clock = createTestClock();
+      const [a, b] = [await create(clock, { prefix }), await create(clock, { prefix })];
+      for (const each of [a, b]) await each.facts.observe(observation);
+      await redis.command('FLUSHALL');
+      expect((await a.facts.observe(observation)).usage.forgotten).toBe(true);
+      expect((await b.facts.observe(observation)).usage.forgotten).toBe(true);
+    });
+
+    it('a login at one backend does not vouch for an older session at another', async () => {
+      const prefix = `shared-${Math.random().toString(36).slice(2)}`;
+      const store = await create(createTestClock(), { prefix });
+      const put = async (backend: string, epoch: string) => {
+        const at = { owner: 'c', backend };
+        const seen = await store.sessions.get(at);
+        const claim = await store.sessions.claim(at, seen, 1000);
+        if (claim.kind !== 'claimed') throw new Error(claim.kind);
+        await store.sessions.commit(at, claim.permit, seen, sessionRecord(1, { ...at, epoch }), 0);
+      };
+      await put('two', (await store.control.read(0)).epoch);
+      await redis.command('HSET', `${prefix}:{control}`, 'servers', 'another process');
+      const { epoch, lost } = await store.control.read(0);
+      expect(lost).toBe(true);
+      await put('one', epoch);
+      expect((await store.facts.observe({ ...observation, backend: 'one' })).usage.forgotten).toBe(false);
+      expect((await store.facts.observe({ ...observation, backend: 'two' })).usage.forgotten).toBe(true);
+    });
+
     it('a newcomer that begins the new epoch does not hide the loss from those who knew the old one', async () => {
       const prefix = `shared-${Math.random()}`;
       const clock = createTestClock();
@@ -143,7 +172,12 @@ describe.skipIf(program === null)('Redis', () => {
         await redis.command('HSET', `${prefix}:{c}:debts:b`, debt, debt);
       for (const entry of ['x', '[]', '["c","b",1]'])
         await redis.command('ZADD', `${prefix}:{control}:due`, '1', entry);
-      expect((await store.sessions.overdue(clock.now(), clock.now())).debts).toEqual([]);
+      await redis.command('SET', `${prefix}:{d}:debts:b`, 'no hash');
+      await redis.command('ZADD', `${prefix}:{control}:due`, '0', '["d","b",0]');
+      await store.sessions.owe(at, { record: sessionRecord(3, at), due: 1 });
+      const debts = await store.sessions.overdue(clock.now(), clock.now() + 1, async () => {});
+      expect(debts.map(({ name }) => name)).toEqual(['token-3']);
+      await store.sessions.paid(at, 'token-3');
       expect(await redis.command('HLEN', `${prefix}:{c}:debts:b`)).toBe(0);
     });
 

@@ -148,7 +148,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
     it('R-25, R-27: what is replaced, revoked or owed is a debt until it is paid, and one alive takes it over', async () => {
       const { clock, sessions, put } = await start();
       const overdue = async (at: number, until: number) =>
-        (await sessions.overdue(at, until)).debts.map(({ name }) => name).sort();
+        (await sessions.overdue(at, until, async () => {})).map(({ name }) => name).sort();
       const now = clock.now();
       await put(sessionRecord(1));
       expect(await overdue(now + 10_000, now)).toEqual([]);
@@ -162,7 +162,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await overdue(now + 5000, now + 60_000)).toEqual(['another', 'token-2', 'token-7']);
       expect(await overdue(now + 5000, now + 60_000)).toEqual([]);
       await sessions.paid(key, 'token-1');
-      const { debts } = await sessions.overdue(now + 60_000, now + 90_000);
+      const debts = await sessions.overdue(now + 60_000, now + 90_000, async () => {});
       expect(debts.find(({ name }) => name === 'token-7')).toEqual({ key, name: 'token-7', record: sessionRecord(7) });
       for (const { name } of debts) await sessions.paid(key, name);
       expect(await overdue(now + 900_000, now)).toEqual([]);
@@ -171,7 +171,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
     it('R-27: what a login has is on record until it ends; one that never ends leaves it, or is told of once', async () => {
       const { clock, sessions, claim } = await start();
       const later = clock.now() + LEASE;
-      const overdue = async () => (await sessions.overdue(later, later)).debts;
+      const overdue = () => sessions.overdue(later, later + LEASE, async () => {});
       const other = { ...key, owner: 'other' };
       const record = sessionRecord(1, { owner: 'other' });
       const permit = await claim(NOTHING, LEASE, other);
@@ -211,19 +211,43 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const winner = sessionRecord(1, { id: 'winner', tokenFingerprint: 'of the winner' });
       await sessions.checkpoint(key, permit, { record: winner, due: clock.now() + LEASE });
       expect(await sessions.commit(key, permit, NOTHING, winner, 0)).toBe(true);
-      const { debts } = await sessions.overdue(clock.now() + LEASE, clock.now() + 2 * LEASE);
+      const debts = await sessions.overdue(clock.now() + LEASE, clock.now() + 2 * LEASE, async () => {});
       expect(debts.map(({ record }) => record?.tokenFingerprint)).toEqual(['token-1']);
     });
 
-    it('reminds of a session when it was asked to', async () => {
+    it('R-21: reminds of a session when it was asked to, and again when nobody could see to it', async () => {
       const { clock, sessions } = await start();
+      const second = { ...key, owner: 'second' };
       await sessions.remind(key, clock.now() + 5000);
-      await sessions.remind({ ...key, owner: 'second' }, clock.now() + 9000);
-      const visited = async (at: number) => (await sessions.overdue(at, at)).visited;
+      await sessions.remind(second, clock.now() + 9000);
+      const visited = async (at: number, fail = false) => {
+        const seen: string[] = [];
+        await sessions.overdue(at, at + 1000, async ({ owner }) => {
+          seen.push(owner);
+          if (fail) throw new Error('not now');
+        });
+        return seen;
+      };
       expect(await visited(clock.now() + 4999)).toEqual([]);
-      expect(await visited(clock.now() + 5000)).toEqual([key]);
+      expect(await visited(clock.now() + 5000, true)).toEqual(['owner']);
+      expect(await visited(clock.now() + 5999)).toEqual([]);
+      expect(await visited(clock.now() + 6000)).toEqual(['owner']);
       expect(await visited(clock.now() + 8999)).toEqual([]);
-      expect(await visited(clock.now() + 9000)).toEqual([{ ...key, owner: 'second' }]);
+      expect(await visited(clock.now() + 9000)).toEqual(['second']);
+    });
+
+    it('many debts are found at once, and each again when it was not paid', async () => {
+      const { clock, sessions } = await start();
+      const due = clock.now();
+      for (let i = 0; i < 250; i++) {
+        const at = { ...key, owner: `o-${i}` };
+        await sessions.owe(at, { record: sessionRecord(1, at), due });
+      }
+      const found = async (at: number) => (await sessions.overdue(at, at + 1000, async () => {})).length;
+      expect(await found(due)).toBe(250);
+      expect(await found(due + 999)).toBe(0);
+      expect(await found(due + 1000)).toBe(250);
+      expect(await found(due + 2000)).toBe(250);
     });
 
     it('keeps sessions apart and lists them all', async () => {

@@ -11,7 +11,11 @@ describe.skipIf(program === null)('Redis', () => {
   let redis: TestRedis;
   const start = (store = `url: "${redis.url}"`) =>
     startHarness({
-      edit: (yaml) => yaml.replace('state_dir:', `store: { redis: { ${store}, timeout_ms: 300 } }\nstate_dir:`),
+      edit: (yaml) =>
+        yaml.replace(
+          'state_dir:',
+          `keyring_file: \${SALLYPORT_STATE_DIR}/keyring.json\nstore: { redis: { ${store}, timeout_ms: 300 } }\nstate_dir:`,
+        ),
     });
   beforeEach(async () => {
     redis = await startRedis(program as string);

@@ -211,7 +211,10 @@ describe.skipIf(program === null)('model', () => {
           `store: { redis: { url: "${redis.url}" } }\nadmin: { port: 0, token: { env: MODEL_ADMIN_TOKEN } }\nstate_dir:`,
         );
     process.env.MODEL_ADMIN_TOKEN = 't'.repeat(40);
-    first = await startHarness({ edit: shared });
+    first = await startHarness({
+      edit: (yaml) =>
+        shared(yaml).replace('state_dir:', 'keyring_file: ${SALLYPORT_STATE_DIR}/keyring.json\nstate_dir:'),
+    });
     second = await startHarness({
       clock: first.clock,
       edit: (yaml) =>

@@ -26,7 +26,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
   const pauses = new Map<string, { code: string; until: number }>();
   /** By session and name. A login that has begun is one without a record. */
   const debts = new Map<string, { key: SessionKey; name: string; record: SessionRecord | undefined; due: number }>();
-  let reminders: { key: SessionKey; at: number }[] = [];
+  const reminders = new Map<string, { key: SessionKey; at: number }>();
   const mutex = createKeyedMutex();
   const owe = (key: SessionKey, name: string, record: SessionRecord | undefined, due: number) =>
     void debts.set(JSON.stringify([sessionKey(key), name]), { key, name, record, due });
@@ -117,18 +117,23 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
     },
     owe: async (key, { record, due }) => owe(key, debtName(record), record, due),
     paid: async (key, name) => void pay(key, name),
-    remind: async (key, at) => void reminders.push({ key, at }),
-    async overdue(now, until) {
+    remind: async (key, at) => void reminders.set(JSON.stringify([sessionKey(key), at]), { key, at }),
+    async overdue(now, until, visit) {
       const found = [...debts.values()].filter(({ due }) => due <= now);
       for (const debt of found) {
         if (debt.record) debt.due = until;
         else pay(debt.key, debt.name);
       }
-      const visited = reminders.filter(({ at }) => at <= now).map(({ key }) => key);
-      reminders = reminders.filter(({ at }) => at > now);
+      for (const [name, { key, at }] of reminders) {
+        if (at > now) continue;
+        await visit(key).then(
+          () => reminders.delete(name),
+          () => reminders.set(name, { key, at: until }),
+        );
+      }
       for (const [name, { until: end }] of pauses) if (end <= now) pauses.delete(name);
       for (const [name, { until: end }] of permits) if (end <= now) permits.delete(name);
-      return { debts: found.map(({ key, name, record }) => ({ key, name, record })), visited };
+      return found.map(({ key, name, record }) => ({ key, name, record }));
     },
 
     drained,

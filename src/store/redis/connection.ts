@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import KeyvRedis, { type RedisClientOptions } from '@keyv/redis';
-import { OperatorError } from '../../core/errors.ts';
+import { messageOf, OperatorError } from '../../core/errors.ts';
 import type { Secret } from '../../core/secret.ts';
 
 export interface RedisOptions {
@@ -135,8 +135,16 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
   };
 }
 
+function readCa(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (thrown) {
+    throw new OperatorError(`store.redis.ca_file: ${messageOf(thrown)}`);
+  }
+}
+
 function clientOptions({ url, sentinel, cluster, username, password, caFile, timeoutMs }: RedisOptions): object {
-  const ca = caFile === undefined ? undefined : readFileSync(caFile);
+  const ca = caFile === undefined ? undefined : readCa(caFile);
   const common = {
     disableOfflineQueue: true,
     commandsQueueMaxLength: MOST_WAITING,

@@ -54,8 +54,8 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
    * of another epoch, or none within the hour in which there may have been calls nobody knows of.
    */
   function forgotten({ record, trusted }: Reply, { lost, since, epoch }: Control): boolean {
-    if (!lost || trusted) return false;
-    return record ? record.epoch !== epoch : clock.now() - since < MEMORY_MS;
+    if (!lost) return false;
+    return record ? record.epoch !== epoch : trusted !== epoch && clock.now() - since < MEMORY_MS;
   }
 
   return {
@@ -76,7 +76,7 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
           [clock.now(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id, call],
         )) as (string | number | null)[],
       );
-      // Nothing known of this client: it is new, or the store was emptied a moment ago.
+      // Nothing known of this client in this epoch: it is new, or the store was emptied a moment ago.
       if (!reply.known) now = await control.read(0);
       if (rpc && reply.seen && reply.firstAt < 0) handles.delete(`${client} ${rpc.handle}`);
       if (untold.length > 0) void tellAgain();
@@ -134,10 +134,10 @@ function spelling(id: RpcId): [kind: 'i' | 's', id: string] {
 interface Reply {
   counts: [minute: number, hour: number, denials: number, inFlight: number];
   sinceMs: number;
-  /** Whether there was a ledger. */
+  /** Whether there was a ledger, of the epoch this replica knows. */
   known: boolean;
-  /** Whether a session was opened under the present epoch. */
-  trusted: boolean;
+  /** Epoch under which the newest session that was seen had logged in. */
+  trusted: string;
   seen: boolean;
   /** -1 when the first use is not remembered. */
   firstAt: number;
@@ -164,7 +164,7 @@ function read(reply: (string | number | null)[]): Reply {
     counts: [number(0), number(1), number(2), number(3)],
     sinceMs: number(4),
     known: reply[5] === 1,
-    trusted: reply[6] === 1,
+    trusted: String(reply[6]),
     seen: reply[7] === 1,
     firstAt: number(8),
     firstNetwork: String(reply[9]),

@@ -49,9 +49,15 @@ local ledger, known = load()
 local since = ledger.last and math.max(0, now - ledger.last) or -1
 now = math.max(now, ledger.last or now)
 ledger.last = now
+-- Known in this epoch? A ledger that is new, or was last used under another one, says no: then one of
+-- the replicas has not read the present epoch yet. A new one gets no label: who made it may be that one.
+local existed = known
+known = existed and ledger.epoch == epoch
+if existed then ledger.epoch = epoch end
 -- Calls under way have a key of their own: ending one need not read the ledger.
 redis.call('HSET', KEYS[5], ARGV[9], string.format('%.0f', now))
 local under_way = redis.call('HLEN', KEYS[5])
+if under_way == 1 then redis.call('PEXPIRE', KEYS[5], 2 * LONGEST_CALL) end
 if now - (ledger.pruned or 0) >= 60000 then
   -- Now and then: those whose replica died are given up.
   ledger.pruned = now
@@ -127,8 +133,8 @@ if backend ~= '' then
     redis.call('DEL', KEYS[2])
     record = 'unreadable'
   elseif record then
-    -- A login under this epoch: what was forgotten before it does not matter any more.
-    if v.epoch == epoch then ledger.trusted = epoch end
+    -- What was forgotten before the epoch of this login does not matter any more.
+    ledger.trusted = v.epoch
     local s = ledger.sessions[backend]
     if not s or s.id ~= v.id then s = { id = v.id, generation = 0, uses = 0, last = 0 } end
     if s.generation ~= v.generation then s.uses = 1 end
@@ -141,7 +147,7 @@ end
 
 local reply = {
   count(ledger, 'minute', 1000, 1), count(ledger, 'hour', 60000, 1), count(ledger, 'denials', 60000, 0),
-  under_way, since, known and 1 or 0, ledger.trusted == epoch and 1 or 0, seen, first_at, first_network,
+  under_way, since, known and 1 or 0, type(ledger.trusted) == 'string' and ledger.trusted or '', seen, first_at, first_network,
   record, revocations, uses, idle_from, now,
 }
 for _, n in ipairs(networks) do

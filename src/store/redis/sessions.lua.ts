@@ -93,21 +93,30 @@ redis.call('PEXPIRE', KEYS[3], ARGV[4])
 return stored
 `);
 
-// KEYS: debts. ARGV: now, until. Names and debts that are due, put off until then. What is no debt is
-// removed, and so is a login that never ended, which is told of once.
+// KEYS: debts. ARGV: now, until. First, when the next debt is due (0: there is none); then names and
+// debts that are due now, put off until then. What is no debt is removed, and so is a login that never
+// ended, which is told of once.
 export const OVERDUE = script(`
-local found = {}
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' then
+  if kind ~= 'none' then redis.call('DEL', KEYS[1]) end
+  return { 0 }
+end
+local found, next_due = { 0 }, 0
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local due, stored = string.match(all[i + 1], '^(%d+) (.*)$')
-  if not due then redis.call('HDEL', KEYS[1], all[i])
-  elseif tonumber(due) <= tonumber(ARGV[1]) then
+  due = tonumber(due)
+  if due and due <= tonumber(ARGV[1]) then
     found[#found + 1] = all[i]
     found[#found + 1] = stored
-    if stored == '' then redis.call('HDEL', KEYS[1], all[i])
-    else redis.call('HSET', KEYS[1], all[i], ARGV[2] .. ' ' .. stored) end
+    due = stored ~= '' and tonumber(ARGV[2]) or nil
+    if due then redis.call('HSET', KEYS[1], all[i], ARGV[2] .. ' ' .. stored) end
   end
+  if not due then redis.call('HDEL', KEYS[1], all[i])
+  elseif next_due == 0 or due < next_due then next_due = due end
 end
+found[1] = next_due
 return found
 `);
 

@@ -43,7 +43,8 @@ export interface RedisSessionsOptions {
 
 /** Longer than any absolute limit a policy would set; the policy ends sessions, this only bounds the store. */
 const TTL_MS = 7 * 24 * 3_600_000;
-const OVERDUE_AT_ONCE = 100;
+const PAGE = 100;
+const PAGES = 50;
 
 export function createRedisSessions({ connection, keys, clock, drained }: RedisSessionsOptions): SessionStore {
   const { run, adapter } = connection;
@@ -143,39 +144,56 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
       await run(PAID, [keys.debts(key)], [debt]);
     },
 
-    async overdue(now, until) {
+    async overdue(now, until, visit) {
       const debts: Overdue[] = [];
-      const visited: SessionKey[] = [];
-      for (const entry of (await run(DUE, [keys.due], [now, OVERDUE_AT_ONCE])) as string[]) {
-        const key = reminded(entry);
-        if (key) {
-          visited.push(key);
-          const found = (await run(OVERDUE, [keys.debts(key)], [now, until])) as string[];
-          for (let i = 0; i + 1 < found.length; i += 2) {
-            const [debt, text] = [found[i] as string, found[i + 1] as string];
-            const record = text === '' ? undefined : parseRecord(text);
-            // What is no record can be logged out by nobody.
-            if (text !== '' && !record) await run(PAID, [keys.debts(key)], [debt]);
-            else debts.push({ key, name: debt, record });
+      for (let page = 0; page < PAGES; page++) {
+        const entries = (await run(DUE, [keys.due], [now, PAGE])) as string[];
+        for (const entry of entries) {
+          try {
+            const key = reminded(entry);
+            if (key) {
+              debts.push(...(await overdueOf(key, now, until)));
+              await visit(key);
+            }
+            // Last: whoever dies before this leaves the entry to another.
+            await run(REMINDED, [keys.due], [entry]);
+          } catch {
+            // Put off, so that it does not stand in the way of others.
+            await run(REMIND, [keys.due], [until, entry]);
           }
-          if (found.length > 0) await remind(key, until);
         }
-        // Last: whoever dies before this leaves the entry to another.
-        await run(REMINDED, [keys.due], [entry]);
+        if (entries.length < PAGE) break;
       }
-      return { debts, visited };
+      return debts;
     },
 
     async *records() {
+      let unread = 0;
       for await (const names of connection.scan(keys.allSessions)) {
         const found = await Promise.allSettled(names.map((each) => connection.within(records.get(each))));
         for (const each of found) {
+          if (each.status === 'rejected') unread += 1;
           const record = each.status === 'fulfilled' ? readRecord(each.value) : undefined;
           if (record) yield record;
         }
       }
+      if (unread > 0) throw new Error(`${unread} sessions could not be read`);
     },
   };
+
+  async function overdueOf(key: SessionKey, now: number, until: number): Promise<Overdue[]> {
+    const [next, ...found] = (await run(OVERDUE, [keys.debts(key)], [now, until])) as [number, ...string[]];
+    if (next !== 0) await remind(key, next);
+    const debts: Overdue[] = [];
+    for (let i = 0; i + 1 < found.length; i += 2) {
+      const [name, text] = [found[i] as string, found[i + 1] as string];
+      const record = text === '' ? undefined : parseRecord(text);
+      // What is no record can be logged out by nobody.
+      if (text !== '' && !record) await run(PAID, [keys.debts(key)], [name]);
+      else debts.push({ key, name, record });
+    }
+    return debts;
+  }
 }
 
 function reminded(entry: string): SessionKey | undefined {
