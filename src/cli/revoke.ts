@@ -1,5 +1,5 @@
 // `sallyport revoke`: ends sessions on every replica, through the admin listener of any of them.
-import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { resolveSecret } from '../config/secrets.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { print, printJson } from './output.ts';
@@ -17,10 +17,10 @@ export interface RevokeOptions {
 
 const TIMEOUT_MS = 30_000;
 
-export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptions): Promise<void> {
+export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptions, command: Command): Promise<void> {
   const given = Object.entries(selectors).filter(([, value]) => value !== undefined);
   if (given.length !== 1)
-    throw new InvalidArgumentError('give exactly one of --session, --client, --subject, --backend and --all');
+    command.error('error: give exactly one of --session, --client, --subject, --backend and --all');
   const token = resolveSecret(
     tokenFile === undefined ? { env: 'SALLYPORT_ADMIN_TOKEN' } : { file: tokenFile },
     'admin token (--token-file or SALLYPORT_ADMIN_TOKEN)',
