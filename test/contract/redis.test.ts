@@ -189,6 +189,16 @@ describe.skipIf(program === null)('Redis', () => {
       expect(found).toEqual([]);
     });
 
+    it('calls under way of a client that never comes back are forgotten in the end', async () => {
+      const prefix = `ttl-${Math.random().toString(36).slice(2)}`;
+      const store = await create(createTestClock(), { prefix });
+      for (const call of ['first', 'second']) {
+        await store.facts.observe({ ...observation, call });
+        expect(await redis.command('PTTL', `${prefix}:{c}:flight`)).toBeGreaterThan(0);
+        await store.facts.finished('c', call, { denied: false });
+      }
+    });
+
     it('calls whose counting was late do not stay in flight', async () => {
       const store = await create(createTestClock(), { timeoutMs: 150 });
       await store.facts.observe({ ...observation, call: 'before' });

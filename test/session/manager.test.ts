@@ -363,6 +363,30 @@ function managerSuite(): void {
     expect(events.at(-1)).toMatchObject({ type: 'session_ended', proof: 'residual' });
   });
 
+  it('R-25: a logout that takes long is not begun again by every sweep', async () => {
+    (await acquired(sessions.acquire(request(), await seen()))).release();
+    const { logout } = backend;
+    let [begun, open] = [0, () => {}];
+    const slow = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    backend.logout = async (token) => {
+      begun += 1;
+      await slow;
+      return logout(token);
+    };
+    await sessions.revoke(backend, 'owner', 'test');
+    await until(() => begun === 1, 'the logout to begin');
+    for (let i = 0; i < 5; i++) {
+      clock.advance(60);
+      await sessions.sweep();
+    }
+    open();
+    await sessions.settled();
+    expect(begun).toBe(1);
+    expect(events.filter(({ type }) => type === 'session_ended')).toHaveLength(1);
+  });
+
   it('R-28: many sessions are ended a few at a time', async () => {
     for (let i = 0; i < 40; i++) (await acquired(sessions.acquire(request(`o${i}`), await seen(`o${i}`)))).release();
     let [now, most] = [0, 0];
