@@ -16,6 +16,8 @@ interface Request {
   headers?: Record<string, string> | undefined;
   form?: Record<string, string> | undefined;
   json?: Json | undefined;
+  xml?: string | undefined;
+  jsonrpc?: { params?: Json | undefined } | undefined;
 }
 
 /** Names of the placeholders in a template, in order. */
@@ -44,6 +46,8 @@ export function templateParts(request: Request): TemplatePart[] {
     ...table('headers'),
     ...table('form'),
     ...jsonParts(request.json, ['json']),
+    ...(request.xml === undefined ? [] : [{ path: ['xml'], template: request.xml }]),
+    ...jsonParts(request.jsonrpc?.params, ['jsonrpc', 'params']),
   ];
 }
 
