@@ -5,14 +5,15 @@ import type { RequestListener } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createAdminApp } from './admin/app.ts';
+import { createMetrics } from './admin/metrics.ts';
 import { createAuditEvents, type Source } from './audit/events.ts';
 import { createAuditLog } from './audit/log.ts';
 import { createOpsLog, type OpsLog } from './audit/ops.ts';
 import type { ClientFields } from './audit/records.ts';
-import { createBackendAdapter } from './backend/adapter.ts';
-import type { BackendPort } from './backend/port.ts';
+import { accountClaims } from './backend/accounts.ts';
+import { openBackends } from './backend/open.ts';
 import type { Config } from './config/load.ts';
-import { resolveCredentials, resolveSecret } from './config/secrets.ts';
+import { resolveSecret } from './config/secrets.ts';
 import { type Clock, createSystemClock } from './core/clock.ts';
 import { OperatorError } from './core/errors.ts';
 import { PACKAGE_ROOT } from './core/paths.ts';
@@ -20,7 +21,6 @@ import { preparePrivateFolder } from './core/private-file.ts';
 import { type Bundle, loadBundle } from './decision/bundle.ts';
 import { createEvaluator } from './decision/evaluator.ts';
 import { endOfSession } from './decision/lifetimes.ts';
-import { ENTRYPOINT } from './decision/manifest.ts';
 import { refuseUnknownNames, unlistedTools } from './decision/settings-names.ts';
 import { createPipeline } from './enforcement/pipeline.ts';
 import { createApp } from './http/app.ts';
@@ -30,17 +30,13 @@ import { MCP_PATH } from './http/mcp-route.ts';
 import { metadataUrl } from './http/metadata.ts';
 import { trustedHeader } from './identity/certificate.ts';
 import type { Client } from './identity/client.ts';
-import { createDpopVerifier } from './identity/dpop.ts';
-import { createJwtVerifier } from './identity/jwt.ts';
-import { createKeysVerifier } from './identity/keys.ts';
-import { createNonces } from './identity/nonces.ts';
-import { createVerifier } from './identity/verifier.ts';
+import { openIdentity } from './identity/open.ts';
 import { openKeyring } from './keyring/keyring.ts';
 import { createFingerprint, createSealer } from './keyring/sealing.ts';
 import { createEndpoint } from './mcp/endpoint.ts';
 import { createHandles } from './mcp/handles.ts';
 import { createServerFactory } from './mcp/server.ts';
-import { enforcedTools, listedTools } from './mcp/tools.ts';
+import { createListing, enforcedTools } from './mcp/tools.ts';
 import { CONTROL_AGE_MS } from './session/control.ts';
 import { createSessionManager } from './session/manager.ts';
 import { openStore } from './store/open.ts';
@@ -96,15 +92,8 @@ export async function startConnector({
   const evaluator = createEvaluator({
     module: bundle.module,
     data: { settings: bundle.settings },
-    entrypoint: ENTRYPOINT,
     budgetMs: config.policy.budget_ms,
   });
-  const credentials = new Map(
-    Object.entries(config.backends).map(([name, backend]) => [
-      name,
-      resolveCredentials(backend.credentials, name, env),
-    ]),
-  );
   const adminToken = config.admin && resolveSecret(config.admin.token, 'admin.token', env);
 
   /** What has to be taken down again, the last first; also when the start fails half-way. */
@@ -122,11 +111,14 @@ export async function startConnector({
     parts.push(() => keyring.close());
     const fingerprint = createFingerprint(keyring.fingerprint);
 
-    const audit = createAuditLog({
-      file: config.audit.file,
-      durability: config.audit.durability,
-      labels: { id: hostname(), version: VERSION },
-    });
+    const metrics = createMetrics(VERSION);
+    const audit = metrics.counting(
+      createAuditLog({
+        file: config.audit.file,
+        durability: config.audit.durability,
+        labels: { id: hostname(), version: VERSION },
+      }),
+    );
     parts.push(() => audit.close());
     const events = createAuditEvents(audit, clock);
 
@@ -145,61 +137,47 @@ export async function startConnector({
     parts.push(() => store.close());
     const { facts, control } = store;
 
-    const backends = new Map<string, BackendPort>(
-      Object.entries(config.backends).map(([name, backend]) => [
-        name,
-        createBackendAdapter({ name, config: backend, tools: config.tools, credentials: credentials.get(name) ?? {} }),
-      ]),
-    );
-    parts.push(async () => void (await Promise.all([...backends.values()].map((backend) => backend.close()))));
+    const backends = openBackends({
+      config,
+      env,
+      clock,
+      onProblem: (problem) =>
+        ops.error('a file of accounts cannot be used; the last good one stays in force', { problem }),
+      onExchange: metrics.exchange,
+    });
+    parts.push(() => backends.close());
     const tools = enforcedTools(config.tools);
 
     const sessions = createSessionManager({
       store: store.sessions,
       limits: store.limits,
       control,
-      backends,
+      backends: backends.ports,
       sealer: createSealer(keyring.sealing, 'session'),
       fingerprint,
       clock,
       events: events.session,
       endsAt: endOfSession(bundle.settings),
     });
-    const sweeping = setInterval(() => void sessions.sweep().catch(() => {}), SWEEP_MS).unref();
+    const sweeping = setInterval(() => {
+      void sessions.sweep().catch(() => {});
+      void sessions.keepAlive().catch(() => {});
+    }, SWEEP_MS).unref();
     parts.push(() => clearInterval(sweeping));
 
-    const { keys, jwt } = config.identity;
-    const keysVerifier =
-      keys &&
-      createKeysVerifier({
-        file: keys.file,
-        clock,
-        onProblem: (problem) =>
-          ops.error('the client file cannot be used; the last good one stays in force', { problem }),
-      });
-    if (keysVerifier) parts.push(() => keysVerifier.close());
-    const dpop =
-      jwt &&
-      createDpopVerifier({
-        nonces: createNonces({
-          sealer: createSealer(keyring.sealing, 'nonce'),
-          epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
-          clock,
-          lifetimeMs: config.identity.dpop.nonce_seconds * 1000,
-        }),
-        proofs: store.proofs,
-        clock,
-        algorithms: config.identity.dpop.algorithms,
-        proofSeconds: config.identity.dpop.proof_seconds,
-        skewSeconds: config.identity.dpop.skew_seconds,
-      });
-    const strict = config.identity.sender_constrained === 'required';
-    const verifier = createVerifier({
-      ...(keysVerifier && { keys: keysVerifier }),
-      ...(jwt && { jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, clock }) }),
-      ...(dpop && { dpop }),
-      strict,
+    const { jwt } = config.identity;
+    const identity = openIdentity({
+      identity: config.identity,
+      keep: accountClaims(config.backends),
+      clock,
+      sealer: createSealer(keyring.sealing, 'nonce'),
+      epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
+      proofs: store.proofs,
+      onProblem: (problem) =>
+        ops.error('the client file cannot be used; the last good one stays in force', { problem }),
     });
+    parts.push(() => identity.close());
+    const { dpop } = identity;
 
     // Listens before the application exists, which must know the port it is reached at.
     let handle: RequestListener = (_request, response) => void response.writeHead(503).end();
@@ -214,7 +192,16 @@ export async function startConnector({
     };
     parts.push(stopListening);
 
-    const pipeline = createPipeline({ tools, backends, facts, evaluator, policy: bundle, audit, sessions, clock });
+    const pipeline = createPipeline({
+      tools,
+      backends: backends.ports,
+      facts,
+      evaluator,
+      policy: bundle,
+      audit,
+      sessions,
+      clock,
+    });
     /** Calls under way, also those whose client has hung up. */
     const calls = new Set<Promise<unknown>>();
 
@@ -223,28 +210,33 @@ export async function startConnector({
     const limits = createFailureLimits(config.limits.failures_per_minute);
     const header = config.identity.mtls && trustedHeader(config.identity.mtls);
     const mtls = config.listen.tls !== undefined || header !== undefined;
+    const notReady = async () =>
+      [
+        stopping && 'stopping',
+        audit.failure && 'audit',
+        identity.stale && 'clients',
+        backends.stale && 'accounts',
+        keyring.stale && 'keyring',
+        !(await store.ready()) && 'store',
+      ].filter((part) => typeof part === 'string');
+    metrics.watch(function* () {
+      for (const [name, backend] of backends.ports) yield [name, backend.health()];
+    }, notReady);
     const app = createApp({
       ops,
-      readiness: async () =>
-        [
-          stopping && 'stopping',
-          audit.failure && 'audit',
-          keysVerifier?.stale && 'clients',
-          keyring.stale && 'keyring',
-          !(await store.ready()) && 'store',
-        ].filter((part) => typeof part === 'string'),
+      readiness: notReady,
       hosts: { publicUrl, allowedHosts: config.allowed_hosts, allowedOrigins: config.allowed_origins },
       metadata: {
         resource: publicUrl.href,
         authorizationServers: jwt ? [jwt.issuer] : [],
         scopes: [...new Set(Object.values(bundle.settings.access.scopes).flat())].sort(),
-        dpop: dpop && { algorithms: dpop.algorithms, required: strict },
+        dpop: dpop && { algorithms: dpop.algorithms, required: identity.strict },
         mtls,
       },
       proxyHops: config.proxy_hops,
       prefixes: config.network_prefix,
       authenticate: {
-        verifier,
+        verifier: identity.verifier,
         metadataUrl: metadataUrl(publicUrl.href),
         publicUrl: config.public_url,
         certificates: { header, ca: config.listen.tls?.client_ca_file !== undefined },
@@ -273,7 +265,7 @@ export async function startConnector({
         }),
         createServer: createServerFactory({
           version: VERSION,
-          tools: listedTools(config.tools),
+          list: createListing({ tools: config.tools, evaluator, clock, onRefused: events.listingRefused }),
           pipeline: (call) => {
             const running = pipeline(call).finally(() => calls.delete(running));
             calls.add(running);
@@ -296,6 +288,7 @@ export async function startConnector({
       (await listen(
         createAdminApp({
           token: adminToken,
+          metrics,
           async revoke(selector, cause, ip) {
             let ended: number | null = null;
             try {

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { connectorSchema } from '../src/config/schema.ts';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
-import { decisionSchema, inputSchema } from '../src/decision/schema.ts';
+import { decisionSchema, inputSchema, listingSchema } from '../src/decision/schema.ts';
 import { settingsSchema } from '../src/decision/settings.ts';
 import { firstDifference, type Problem } from './problems.ts';
 
@@ -14,6 +14,12 @@ const PUBLISHED = [
     file: 'policies/schemas/input.json',
     title: 'Sallyport decision input, version 1',
     schema: inputSchema,
+    io: 'output',
+  },
+  {
+    file: 'policies/schemas/listing.json',
+    title: 'Sallyport listing input, version 1: what tools/list asks the policy',
+    schema: listingSchema,
     io: 'output',
   },
   {

@@ -15,6 +15,7 @@ package sallyport
 import data.sallyport.access
 import data.sallyport.binding
 import data.sallyport.lifetime
+import data.sallyport.listing
 import data.sallyport.replay
 import data.sallyport.usage
 
@@ -23,6 +24,12 @@ import data.sallyport.usage
 # description: The entrypoint. Always defined, always with at least one reason.
 # entrypoint: true
 decision := {"outcome": outcome, "reasons": reasons, "obligations": obligations}
+
+# METADATA
+# title: Visible tools
+# description: The entrypoint behind tools/list. Names of the tools this client is shown.
+# entrypoint: true
+visible := listing.visible
 
 findings := (((access.findings | binding.findings) | lifetime.findings) | replay.findings) | usage.findings
 

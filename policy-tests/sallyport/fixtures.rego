@@ -32,6 +32,7 @@ settings := {
 	"access": {
 		"roles": {"clerk": {"tools": ["stock_list", "stock_adjust"]}, "manager": {"tools": ["*"]}},
 		"scopes": {"stock_adjust": ["stock:write"]},
+		"hide_without_scope": false,
 		"masks": {"stock_list": {"pointers": ["/price"], "except_roles": ["manager"]}},
 	},
 	"binding": {

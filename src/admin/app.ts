@@ -6,9 +6,11 @@ import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Selector } from '../session/control.ts';
+import type { Metrics } from './metrics.ts';
 
 export interface AdminOptions {
   token: Secret;
+  metrics: Pick<Metrics, 'text' | 'contentType'>;
   /** Ends every session the selector means, on all replicas, and answers how many there were. */
   revoke: (selector: Selector, cause: string, ip: string) => Promise<number>;
   onRefused: (ip: string) => void;
@@ -35,7 +37,7 @@ export function refuseShortToken(token: Secret): void {
     throw new OperatorError(`admin.token: give at least ${SHORTEST_TOKEN} characters`);
 }
 
-export function createAdminApp({ token, revoke, onRefused }: AdminOptions): Koa {
+export function createAdminApp({ token, metrics, revoke, onRefused }: AdminOptions): Koa {
   refuseShortToken(token);
   const expected = digest(token.reveal());
   const app = new Koa();
@@ -52,11 +54,14 @@ export function createAdminApp({ token, revoke, onRefused }: AdminOptions): Koa 
       ctx.set('WWW-Authenticate', 'Bearer');
       return answer(ctx, 401, { error: 'unauthorized' });
     }
-    if (ctx.path !== '/revocations') return answer(ctx, 404, { error: 'not_found' });
-    if (ctx.method !== 'POST') {
-      ctx.set('Allow', 'POST');
-      return answer(ctx, 405, { error: 'method_not_allowed' });
+    if (ctx.path === '/metrics') {
+      if (ctx.method !== 'GET') return wrongMethod(ctx, 'GET');
+      ctx.body = await metrics.text();
+      ctx.type = metrics.contentType;
+      return;
     }
+    if (ctx.path !== '/revocations') return answer(ctx, 404, { error: 'not_found' });
+    if (ctx.method !== 'POST') return wrongMethod(ctx, 'POST');
     const selector = revocationSchema.safeParse(await readJson(ctx.req));
     if (!selector.success) {
       const hint = 'send exactly one of {"session"}, {"client"}, {"subject"}, {"backend"} and {"all": true}';
@@ -69,6 +74,11 @@ export function createAdminApp({ token, revoke, onRefused }: AdminOptions): Koa 
     }
   });
   return app;
+}
+
+function wrongMethod(ctx: Koa.Context, allowed: string): void {
+  ctx.set('Allow', allowed);
+  answer(ctx, 405, { error: 'method_not_allowed' });
 }
 
 function answer(ctx: Koa.Context, status: number, body: object): void {

@@ -20,6 +20,8 @@ export interface AuditEvents {
   /** `alert`: there were too many from there, or a proof was used twice. */
   authenticationFailed(source: Source, failure: string, alert: 'proof_replayed' | 'too_many' | undefined): void;
   unknownHandle(source: Source, alert: 'too_many' | undefined): void;
+  /** The policy could not say which tools a client may see: it was shown none. */
+  listingRefused(source: Source, code: string, detail: string): void;
   lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string>): Promise<void>;
   /** `ended`: null when it failed half-way. */
   revoked(selector: Selector, ended: number | null, requestedBy: string): void;
@@ -86,6 +88,10 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
       const { requestId: req_id, ip: requested_by, client } = source;
       writeBounded('session_use_fail', { req_id, requested_by, client: client?.id ?? '', failure: 'unknown_handle' });
       if (alerting) alert('handle.too_many_unknown', 'medium', source);
+    },
+
+    listingRefused({ requestId: req_id, ip: requested_by, client }, code, detail) {
+      writeBounded('listing_refused', { req_id, requested_by, client: client?.id ?? '', code, detail });
     },
 
     lifecycle: (event, fields) => write(event, fields),

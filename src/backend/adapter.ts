@@ -1,167 +1,230 @@
 // One legacy application server behind the backend port, from configuration alone.
 import type { BackendConfig } from '../config/backend-schema.ts';
+import type { RequestTemplate } from '../config/request-schema.ts';
 import type { ToolConfig } from '../config/tool-schema.ts';
-import { atPointer, type Json, nestsDeeperThan } from '../core/json.ts';
-import { Secret } from '../core/secret.ts';
-import { classify } from './expiry.ts';
-import { type BackendHttp, type BackendResponse, createBackendHttp, type Exchange } from './http.ts';
-import { createJar, type Jar } from './jar.ts';
-import { complete, login } from './login.ts';
-import type { BackendPort, BackendToken, CallResult, TokenSecret } from './port.ts';
-import { buildRequest, fillHeaders, UnbuildableError, type Values } from './request.ts';
-import { scrub, secretsOf, spellings } from './scrub.ts';
+import type { Clock } from '../core/clock.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Account, Accounts } from './accounts.ts';
+import { send } from './conversation.ts';
+import { attachedTo, fetchTokens, needsTokens, withTokens } from './csrf.ts';
+import { type BackendHttp, type BackendResponse, createBackendHttp, type OnExchange } from './http.ts';
+import type { Jar } from './jar.ts';
+import { complete, login, type OnStep } from './login.ts';
+import { readPages } from './pages.ts';
+import type { BackendPort, CallResult, TokenSecret } from './port.ts';
+import { createReader, type Read, type Reader } from './result.ts';
+import { type OpenSession, openSession, renewedToken, type WriteTokens } from './session.ts';
+import { UnbuildableError, type Values } from './values.ts';
+import { type Expectation, judge } from './verdict.ts';
 
 export interface AdapterOptions {
   name: string;
   config: BackendConfig;
   tools: Record<string, ToolConfig>;
-  credentials: Record<string, Secret>;
+  accounts: Accounts;
+  clock: Clock;
+  onExchange?: OnExchange;
+  /** Told of each step of a login, for `sallyport backend check`. */
+  onStep?: OnStep;
 }
 
-const MAX_NESTING = 64;
+/** A good answer, or what the call has come to without one. */
+type Answer = { ok: true; response: BackendResponse } | { ok: false; ended: Exclude<CallResult, { kind: 'ok' }> };
 
-/** A token ready for use. Kept while the token object lives. */
-interface Opened {
+/** One call on its way. `jar` is the session's own until an answer changes something. */
+interface Turn {
+  session: OpenSession;
   jar: Jar;
-  headers: Record<string, string>;
-  secrets: string[];
-  token: BackendToken;
+  tokens?: WriteTokens | undefined;
+  signal?: AbortSignal | undefined;
 }
 
-export function createBackendAdapter({ name, config, tools, credentials }: AdapterOptions): BackendPort {
-  const http: BackendHttp = createBackendHttp(config);
-  const basePath = http.url.pathname.replace(/\/$/, '');
-  const passwords = Object.entries(credentials)
-    .filter(([key]) => !/user|login/.test(key))
-    .map(([, secret]) => secret.reveal());
-  const opened = new WeakMap<TokenSecret, Opened>();
+export function createBackendAdapter(options: AdapterOptions): BackendPort {
+  const { name, config, accounts, clock, onStep } = options;
+  const http: BackendHttp = createBackendHttp(config, clock, options.onExchange);
+  const tools = new Map<string, { tool: ToolConfig; reader: Reader }>(
+    Object.entries(options.tools)
+      .filter(([, tool]) => tool.backend === name)
+      .map(([key, tool]) => [key, { tool, reader: createReader(tool, http.url) }]),
+  );
+  /** Kept while the token object lives. */
+  const opened = new WeakMap<TokenSecret, OpenSession>();
 
-  function open(secret: TokenSecret): Opened {
+  function open(secret: TokenSecret, account?: Account): OpenSession {
     const known = opened.get(secret);
-    if (known) return known;
-    const token = secret.reveal();
-    const fresh: Opened = {
-      jar: createJar(token.cookies),
-      headers: fillHeaders(config.session.headers, sessionValues(token)),
-      secrets: spellings([...secretsOf(token), ...passwords]),
-      token,
-    };
+    // One that was opened without its account does not know what to blank.
+    if (known && (account === undefined || known.account === account)) return known;
+    const fresh = openSession(config, secret.reveal(), account);
     opened.set(secret, fresh);
     return fresh;
   }
 
-  /** The one place where a session is attached to a request. */
-  async function send(
-    template: ToolConfig['request'],
+  /**
+   * Sends one request of a tool, with tokens when it needs them, and judges the answer. A refused token is
+   * fetched anew, once: the backend says that it has done nothing.
+   */
+  async function ask(
+    request: RequestTemplate,
     values: Values,
-    session: Opened,
-    signal?: AbortSignal,
-  ): Promise<{ url: string; exchange: Exchange }> {
-    const request = buildRequest(template, values, basePath);
-    const url = new URL(request.path, http.url.origin).href;
-    const cookie = session.jar.header(url);
-    return {
-      url,
-      exchange: await http.send(request, { ...session.headers, ...(cookie !== undefined && { cookie }) }, signal),
+    expectation: Expectation,
+    writes: boolean,
+    turn: Turn,
+    again = true,
+  ): Promise<Answer> {
+    const { session, signal } = turn;
+    const needed = needsTokens(request, writes, config);
+    if (needed) {
+      turn.tokens = session.csrf;
+      if (!turn.tokens) {
+        const fetched = await fetchTokens(http, config, session, turn.jar, signal);
+        if (!fetched.ok) return { ok: false, ended: fetched.result };
+        turn.tokens = fetched.tokens;
+        if (config.csrf?.lasts === 'session') session.csrf = fetched.tokens;
+      }
+      turn.jar = turn.tokens.jar;
+    }
+    const filled = withTokens(values, turn.tokens);
+    const sent = await send(http, request, filled, turn.jar, attachedTo(writes, config, session, filled), signal);
+    if (!sent.ok) return { ok: false, ended: { kind: 'failed', status: null, ...sent } };
+    const { response, url } = sent;
+    const verdict = judge(response, config, expectation, http.url);
+    // A refusal may come with a new anonymous cookie, which is no session of ours.
+    const ours = verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours);
+    if (ours && response.setCookies.length > 0) {
+      turn.jar = turn.jar.copy();
+      turn.jar.store(response.setCookies, url);
+    }
+    const failed = (code: 'backend.rejected' | 'backend.redirected', detail: string): Answer => ({
+      ok: false,
+      ended: { kind: 'failed', code, detail, status: response.status, ...wait(response) },
+    });
+    switch (verdict.kind) {
+      case 'good':
+        return { ok: true, response };
+      case 'expired':
+        return {
+          ok: false,
+          ended: { kind: 'expired', status: response.status, beforeEffect: verdict.beforeEffect },
+        };
+      case 'token_refused':
+        session.csrf = undefined;
+        if (!needed || !again) return failed('backend.rejected', 'the backend does not accept the CSRF token');
+        turn.jar = session.jar;
+        return ask(request, values, expectation, writes, turn, false);
+      case 'redirected':
+        return failed('backend.redirected', verdict.detail);
+      case 'failed':
+        return failed('backend.rejected', verdict.detail);
+    }
+  }
+
+  /** What the backend asked for with a 429 or 503. */
+  function wait({ status }: BackendResponse): { retryAfterSeconds?: number } {
+    const seconds = status === 429 || status === 503 ? http.health().pausedSeconds : 0;
+    return seconds > 0 ? { retryAfterSeconds: seconds } : {};
+  }
+
+  async function call(toolName: string, args: JsonObject, turn: Turn): Promise<CallResult> {
+    const known = tools.get(toolName);
+    if (!known) return failed('call.unknown_tool', 'the tool is not configured');
+    const { tool, reader } = known;
+    const { session } = turn;
+    const argument: Values = (key) => session.values(key) ?? (Object.hasOwn(args, key) ? args[key] : undefined);
+    const fetch = (values: Values): Promise<Answer> => ask(tool.request, values, tool, tool.effect !== 'read', turn);
+    const secrets = () => {
+      const renewed = renewedToken(config, session, turn.jar);
+      const later = renewed ? openSession(config, renewed.reveal(), undefined).secrets : [];
+      return [...session.secrets, ...later, ...(turn.tokens?.secrets ?? [])];
     };
+
+    if (tool.pages) {
+      const pages = await readPages(tool.pages, async (page) => {
+        const answer = await fetch((key) => (key === 'page' ? page : argument(key)));
+        if (!answer.ok) return answer;
+        const parsed = reader.document(answer.response);
+        return parsed.ok
+          ? { ok: true, document: parsed.value }
+          : { ok: false, ended: failed(parsed.code, parsed.detail, answer.response.status) };
+      });
+      if (!pages.ok) return 'ended' in pages ? pages.ended : failed('backend.response_unusable', pages.problem);
+      return finished(reader.finish(pages.value, secrets()), 200);
+    }
+    const answer = await fetch(argument);
+    if (!answer.ok) return answer.ended;
+    return finished(reader.read(answer.response, secrets()), answer.response.status);
   }
 
   return {
     name,
     drainMs: config.drain_ms,
-
     // Each step may first wait for its turn.
     loginLimitMs: config.login.length * config.timeout_ms,
+    oneAtATime: config.session.one_at_a_time,
+    keepAlive: config.keep_alive && {
+      everyMs: config.keep_alive.every_seconds * 1000,
+      forMs: config.keep_alive.for_seconds * 1000,
+    },
+    account: accounts,
+    login: (account, checkpoint) => login(http, config, account.credentials, checkpoint, onStep),
 
-    login: (checkpoint) => login(http, config, credentials, checkpoint),
-
-    async call(toolName, args, secret, signal) {
-      const tool = tools[toolName];
-      if (!tool) return failed('call.unknown_tool', 'the tool is not configured', null);
-      const session = open(secret);
-      const ofSession = sessionValues(session.token);
-      const values: Values = (key) => ofSession(key) ?? (Object.hasOwn(args, key) ? args[key] : undefined);
-      let sent: Awaited<ReturnType<typeof send>>;
+    async call({ tool, arguments: args, token, account, signal }) {
+      const session = open(token, account);
+      const turn: Turn = { session, jar: session.jar, signal };
+      let result: CallResult;
       try {
-        sent = await send(tool.request, values, session, signal);
+        result = await call(tool, args, turn);
       } catch (thrown) {
-        if (thrown instanceof UnbuildableError) return failed('backend.request_unbuildable', thrown.message, null);
-        throw thrown;
+        if (!(thrown instanceof UnbuildableError)) throw thrown;
+        result = failed('backend.request_unbuildable', thrown.message);
       }
-      const { url, exchange } = sent;
-      if (!exchange.ok) return failed(exchange.code, exchange.detail, null);
-      const { response } = exchange;
-      const kind = classify(response, config, http.url);
-      if (kind === 'expired') return { kind: 'expired', status: response.status };
-      if (kind !== 'data')
-        return failed(
-          'backend.redirected',
-          kind === 'redirect' ? 'to another page' : 'to another origin',
-          response.status,
-        );
-      const renewed = renewedToken(response, session, url);
-      if (response.status < 200 || response.status >= 300) {
-        return { ...failed('backend.rejected', `status ${response.status}`, response.status), renewed };
-      }
-      return { ...read(response, tool, session, renewed), renewed };
+      return result.kind === 'expired' ? result : { ...result, renewed: renewedToken(config, session, turn.jar) };
+    },
+
+    async touch(token) {
+      const { keep_alive } = config;
+      const session = open(token);
+      const turn: Turn = { session, jar: session.jar };
+      if (!keep_alive) return { kind: 'ok' };
+      const answer = await ask(keep_alive.request, session.values, keep_alive, false, turn);
+      return {
+        kind: answer.ok ? 'ok' : answer.ended.kind,
+        renewed: answer.ok ? renewedToken(config, session, turn.jar) : undefined,
+      };
     },
 
     async logout(secret) {
       const session = open(await complete(http, config, secret));
-      const values = sessionValues(session.token);
+      const turn: Turn = { session, jar: session.jar };
       if (config.logout) {
-        const { exchange } = await send(config.logout.request, values, session);
-        if (!exchange.ok) return 'unreachable';
+        // Whatever it answers is a logout: a redirect, a page, an error. The probe tells.
+        const answer = await ask(config.logout.request, session.values, config.logout, true, turn);
+        if (!answer.ok && answer.ended.kind === 'failed' && answer.ended.status === null) return 'unreachable';
       }
       if (!config.probe) return 'residual';
-      const { exchange } = await send(config.probe.request, values, session);
-      if (!exchange.ok) return 'unreachable';
-      return classify(exchange.response, config, http.url) === 'expired' ? 'dead' : 'residual';
+      const probe = await ask(config.probe.request, session.values, config.probe, false, {
+        session,
+        jar: session.jar,
+      });
+      if (probe.ok) return 'residual';
+      if (probe.ended.kind === 'expired') return 'dead';
+      return probe.ended.status === null ? 'unreachable' : 'residual';
     },
 
+    health: () => http.health(),
     close: () => http.close(),
   };
-
-  function read(response: BackendResponse, tool: ToolConfig, session: Opened, renewed: TokenSecret | undefined): Read {
-    const secrets = renewed ? [...session.secrets, ...spellings(secretsOf(renewed.reveal()))] : session.secrets;
-    if (tool.result.as === 'text') return { kind: 'ok', status: response.status, value: scrub(response.body, secrets) };
-    let document: Json;
-    try {
-      document = JSON.parse(response.body) as Json;
-    } catch {
-      return failed('backend.response_unusable', 'not JSON', response.status);
-    }
-    if (nestsDeeperThan(document, MAX_NESTING))
-      return failed('backend.response_unusable', `nests deeper than ${MAX_NESTING}`, response.status);
-    const value = atPointer(document, tool.result.pointer) as Json | undefined;
-    if (value === undefined)
-      return failed('backend.response_unusable', `nothing at ${tool.result.pointer}`, response.status);
-    return { kind: 'ok', status: response.status, value: scrub(value, secrets) };
-  }
-
-  /** R-54: a session cookie that the backend changed in a good answer makes a new token. */
-  function renewedToken(response: BackendResponse, session: Opened, url: string): TokenSecret | undefined {
-    if (response.setCookies.length === 0) return undefined;
-    const { cookies } = config.session;
-    const jar = createJar(session.token.cookies);
-    jar.store(response.setCookies, url);
-    const changed = cookies.some((cookie) => jar.value(cookie) !== session.jar.value(cookie));
-    // A cookie taken away is a logout, not a renewal: the next call will find out.
-    if (!changed || cookies.some((cookie) => jar.value(cookie) === undefined)) return undefined;
-    return new Secret({ cookies: jar.keep(cookies), values: session.token.values });
-  }
 }
 
-type Failed = Omit<Extract<CallResult, { kind: 'failed' }>, 'renewed'>;
-type Read = Failed | Omit<Extract<CallResult, { kind: 'ok' }>, 'renewed'>;
+type Failed = Extract<CallResult, { kind: 'failed' }>;
 
-const failed = (
-  code: Extract<CallResult, { kind: 'failed' }>['code'],
-  detail: string,
-  status: number | null,
-): Failed => ({ kind: 'failed', code, detail, status });
+const failed = (code: Failed['code'], detail: string, status: number | null = null): Failed => ({
+  kind: 'failed',
+  code,
+  detail,
+  status,
+});
 
-const sessionValues =
-  (token: BackendToken): Values =>
-  (name) =>
-    name.startsWith('session.') ? token.values[name.slice('session.'.length)] : undefined;
+const finished = (read: Read, status: number): CallResult =>
+  read.ok
+    ? { kind: 'ok', status, value: read.value, blob: read.blob, renewed: undefined }
+    : failed(read.code, read.detail, status);

@@ -14,30 +14,52 @@ import {
 } from 'cockatiel';
 import { type Dispatcher, errors, Pool } from 'undici';
 import type { BackendConfig } from '../config/backend-schema.ts';
+import type { Clock } from '../core/clock.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { BuiltRequest } from './request.ts';
 
+/** An answer. `body` and `document` are made when they are first asked for. */
 export interface BackendResponse {
   status: number;
   contentType: string;
   location: string | undefined;
   setCookies: string[];
   header(name: string): string | undefined;
-  body: string;
+  readonly bytes: Buffer;
+  readonly body: string;
+  /** The body as JSON, or undefined. */
+  readonly document: unknown;
 }
 
 /** Codes and library error names only: some HTTP errors quote the header they choke on. */
-export type Exchange = { ok: true; response: BackendResponse } | { ok: false; code: RefusalCode; detail: string };
+export type Exchange =
+  | { ok: true; response: BackendResponse }
+  | { ok: false; code: RefusalCode; detail: string; retryAfterSeconds?: number };
+
+/** How a backend fares, for metrics. */
+export interface BackendHealth {
+  circuit: 'closed' | 'half_open' | 'open';
+  inFlight: number;
+  queued: number;
+  /** Until the backend wants to be asked again (Retry-After). */
+  pausedSeconds: number;
+}
+
+/** Told of every exchange: what it came to (a status class such as "2xx", or a refusal code), and how long it took. */
+export type OnExchange = (outcome: string, seconds: number) => void;
 
 export interface BackendHttp {
   readonly url: URL;
-  readonly circuitOpen: boolean;
+  health(): BackendHealth;
   send(request: BuiltRequest, headers: Record<string, string>, signal?: AbortSignal): Promise<Exchange>;
   close(): Promise<void>;
 }
 
-export function createBackendHttp(config: BackendConfig): BackendHttp {
+/** Answers of a proxy in front of a backend that is down, or of one that is going down. */
+const DOWN = [502, 503, 504];
+
+export function createBackendHttp(config: BackendConfig, clock: Clock, onExchange: OnExchange = () => {}): BackendHttp {
   const url = new URL(config.url);
   const ca = config.ca_file === undefined ? undefined : readCa(config.ca_file);
   const pool = new Pool(url.origin, {
@@ -49,10 +71,48 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
   });
   const breaker = circuitBreaker(
     // Not the backend's failure: a client that gave up, and an answer that is merely long.
-    handleWhen((error) => !(error instanceof CancelledError || error instanceof errors.ResponseExceededMaxSizeError)),
+    handleWhen(
+      (error) => !(error instanceof CancelledError || error instanceof errors.ResponseExceededMaxSizeError),
+    ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
     { halfOpenAfter: config.breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(config.breaker.failures) },
   );
-  const guard = wrap(bulkhead(config.max_concurrent, config.max_queued), breaker);
+  const gate = bulkhead(config.max_concurrent, config.max_queued);
+  const guard = wrap(gate, breaker);
+  let pausedUntil = 0;
+  let openedAt = 0;
+  breaker.onBreak(() => {
+    openedAt = clock.now();
+  });
+
+  /** Whole seconds until it makes sense to ask again; 0 when it does now. */
+  const waitSeconds = (until: number): number => Math.max(0, Math.ceil((until - clock.now()) / 1000));
+
+  /** RFC 9110 §10.2.3: the backend says when to come back. Believed within the limit of the configuration. */
+  function heed({ status, header }: BackendResponse): void {
+    if (status !== 429 && status !== 503) return;
+    const seconds = retryAfter(header('retry-after'), clock.now());
+    pausedUntil = clock.now() + Math.min(seconds, config.retry_after_seconds) * 1000;
+  }
+
+  async function guarded(
+    request: BuiltRequest,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<Exchange> {
+    const paused = waitSeconds(pausedUntil);
+    if (paused > 0)
+      return { ok: false, code: 'backend.unavailable', detail: 'asked to wait', retryAfterSeconds: paused };
+    try {
+      const response = await guard.execute(() => exchange(request, headers, signal));
+      heed(response);
+      return { ok: true, response };
+    } catch (thrown) {
+      const failure = classify(signal.aborted ? signal.reason : thrown);
+      const wait =
+        thrown instanceof BrokenCircuitError ? waitSeconds(openedAt + config.breaker.open_seconds * 1000) : 0;
+      return { ok: false, ...failure, ...(wait > 0 && { retryAfterSeconds: wait }) };
+    }
+  }
 
   async function exchange(
     request: BuiltRequest,
@@ -75,9 +135,12 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
 
   return {
     url,
-    get circuitOpen() {
-      return breaker.state === CircuitState.Open;
-    },
+    health: () => ({
+      circuit: CIRCUIT[breaker.state] ?? 'closed',
+      inFlight: config.max_concurrent - gate.executionSlots,
+      queued: config.max_queued - gate.queueSlots,
+      pausedSeconds: waitSeconds(pausedUntil),
+    }),
     async send(request, headers, signal) {
       const controller = new AbortController();
       // One deadline over waiting, connecting and reading.
@@ -85,10 +148,12 @@ export function createBackendHttp(config: BackendConfig): BackendHttp {
       const cancel = () => controller.abort(new CancelledError());
       if (signal?.aborted) cancel();
       else signal?.addEventListener('abort', cancel, { once: true });
+      const began = performance.now();
       try {
-        return { ok: true, response: await guard.execute(() => exchange(request, headers, controller.signal)) };
-      } catch (thrown) {
-        return { ok: false, ...classify(controller.signal.aborted ? controller.signal.reason : thrown) };
+        const result = await guarded(request, headers, controller.signal);
+        const outcome = result.ok ? `${Math.floor(result.response.status / 100)}xx` : result.code;
+        onExchange(outcome, (performance.now() - began) / 1000);
+        return result;
       } finally {
         clearTimeout(timer);
         signal?.removeEventListener('abort', cancel);
@@ -105,6 +170,11 @@ function readCa(file: string): string {
     throw new OperatorError(`ca_file ${file} cannot be read: ${messageOf(thrown)}`);
   }
 }
+
+const CIRCUIT: Partial<Record<CircuitState, BackendHealth['circuit']>> = {
+  [CircuitState.Open]: 'open',
+  [CircuitState.HalfOpen]: 'half_open',
+};
 
 class DeadlineError extends Error {}
 class CancelledError extends Error {}
@@ -133,14 +203,40 @@ function describe(answer: Dispatcher.ResponseData, body: ArrayBuffer): BackendRe
   };
   const contentType = header('content-type') ?? '';
   const cookies = answer.headers['set-cookie'];
+  let text: string | undefined;
+  let document: { value: unknown } | undefined;
   return {
     status: answer.statusCode,
     contentType,
     location: header('location'),
     setCookies: cookies === undefined ? [] : Array.isArray(cookies) ? cookies : [cookies],
     header: (name) => header(name.toLowerCase()),
-    body: decode(body, contentType),
+    bytes: Buffer.from(body),
+    get body() {
+      text ??= decode(body, contentType);
+      return text;
+    },
+    get document() {
+      document ??= { value: parse(this.body) };
+      return document.value;
+    },
   };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Seconds, or an HTTP date. What cannot be read asks for nothing. */
+function retryAfter(value: string | undefined, now: number): number {
+  if (value === undefined) return 0;
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? 0 : Math.max(0, (at - now) / 1000);
 }
 
 /** Old applications answer in Latin-1 and say so. An unknown charset is read as UTF-8. */

@@ -1,6 +1,8 @@
 // The only home of tough-cookie: one jar per session (R-52), Domain, Path, Secure and prefix rules
 // as RFC 6265bis has them (R-51). Nothing of a jar is ever printed.
 import { type Cookie, CookieJar } from 'tough-cookie';
+import type { CookieName } from '../config/backend-schema.ts';
+import { pattern } from '../core/pattern.ts';
 
 export interface Jar {
   /** Takes the Set-Cookie headers of an answer; what the rules refuse is dropped. */
@@ -8,8 +10,11 @@ export interface Jar {
   /** The Cookie header for a URL, or undefined when no cookie applies. */
   header(url: string): string | undefined;
   value(name: string): string | undefined;
+  names(): string[];
   /** The named cookies, serialised. Others are dropped: a remember-me cookie must not outlive its session. */
-  keep(names: readonly string[]): object[];
+  keep(names: readonly CookieName[]): object[];
+  /** One that goes on from here by itself. */
+  copy(): Jar;
 }
 
 export function createJar(cookies: readonly object[] = []): Jar {
@@ -32,6 +37,14 @@ export function createJar(cookies: readonly object[] = []): Jar {
     },
     header: (url) => jar.getCookieStringSync(url) || undefined,
     value: (name) => all().find((cookie) => cookie.key === name)?.value,
-    keep: (names) => all().filter((cookie) => names.includes(cookie.key)),
+    names: () => all().map((cookie) => cookie.key),
+    keep: (names) => all().filter(({ key }) => names.some((name) => isNamed(key, name))),
+    copy: () => createJar(all()),
   };
 }
+
+export const isNamed = (key: string, name: CookieName): boolean =>
+  typeof name === 'string' ? key === name : pattern(name.matching).matches(key);
+
+/** How a cookie is called in a message. */
+export const spelled = (name: CookieName): string => (typeof name === 'string' ? name : `matching ${name.matching}`);

@@ -1,69 +1,121 @@
 // Walks the login steps of a backend with a jar of its own and keeps what the session is made of.
-import type { BackendConfig, Extraction, LoginStep } from '../config/backend-schema.ts';
-import { atPointer, type Json } from '../core/json.ts';
+import type { BackendConfig, LoginStep } from '../config/backend-schema.ts';
 import { Secret } from '../core/secret.ts';
+import { placeholders, templateParts } from '../core/template.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
-import { leadsTo } from './expiry.ts';
-import { formFields } from './html.ts';
+import { anyHolds } from './conditions.ts';
+import { send } from './conversation.ts';
+import { compose, type Extracted, extract } from './extract.ts';
 import type { BackendHttp, BackendResponse } from './http.ts';
-import { createJar, type Jar } from './jar.ts';
+import { createJar, isNamed, type Jar, spelled } from './jar.ts';
 import type { Checkpoint, LoginResult, TokenSecret } from './port.ts';
-import { buildRequest, UnbuildableError } from './request.ts';
+import { fillCookies, fillHeaders } from './request.ts';
+import { text, UnbuildableError } from './values.ts';
+import { rpcProblem } from './verdict.ts';
+
+/** What a step came to, for `sallyport backend check`. Names and lengths, never values. */
+export interface StepReport {
+  step: LoginStep;
+  status: number | null;
+  location: string | undefined;
+  /** Cookies the answer set, by name. */
+  cookies: string[];
+  /** Name and length of each value the step gave. */
+  values: [string, number][];
+  problem: string | undefined;
+}
+
+export type OnStep = (report: StepReport) => void;
 
 export async function login(
   http: BackendHttp,
   config: BackendConfig,
-  credentials: Record<string, Secret>,
+  credentials: Readonly<Record<string, Secret>>,
   checkpoint: Checkpoint,
+  onStep: OnStep = () => {},
 ): Promise<LoginResult> {
   const jar = createJar();
-  const values = new Map<string, string>(
+  const values = new Map<string, Extracted>(
     Object.entries(credentials).map(([name, secret]) => [`credentials.${name}`, secret.reveal()]),
   );
+  const { session } = config;
   const token = (): TokenSecret =>
     new Secret({
-      cookies: jar.keep(config.session.cookies),
-      values: Object.fromEntries(config.session.values.map((name) => [name, values.get(name) ?? ''])),
+      cookies: jar.keep(session.cookies),
+      values: Object.fromEntries(session.values.map((name) => [name, textOf(values.get(name))])),
     });
-  const partial = () => (config.session.cookies.some((name) => jar.value(name) !== undefined) ? token() : undefined);
-  const fail = (code: RefusalCode, detail: string): LoginResult => ({ ok: false, code, detail, partial: partial() });
+  /** What is worth recording: the cookies, or in a session without any the values. */
+  const begun = (): string => {
+    const kept = session.cookies.length > 0 ? jar.keep(session.cookies) : session.values.filter((n) => values.has(n));
+    return kept.length === 0 ? '' : JSON.stringify(session.cookies.length > 0 ? kept : token().reveal().values);
+  };
+  const partial = () => (begun() === '' ? undefined : token());
+  const fail = (code: RefusalCode, detail: string, retryAfterSeconds?: number): LoginResult => ({
+    ok: false,
+    code,
+    detail,
+    retryAfterSeconds,
+    partial: partial(),
+  });
 
-  let recorded: string | undefined;
+  let recorded = '';
   for (const [i, step] of config.login.entries()) {
-    const failure = await walk(step, http, jar, values);
-    if (failure)
-      return fail(failure.code, `login step ${i + 1} (${step.request.method} ${step.request.path}): ${failure.detail}`);
-    const cookies = config.session.cookies.map((name) => jar.value(name)).join();
-    const soFar = cookies === recorded ? undefined : partial();
-    recorded = cookies;
-    if (!soFar) continue;
+    const failure = await walk(step, http, jar, values, onStep);
+    if (failure) {
+      const { code, detail, retryAfterSeconds } = failure;
+      const where = step.request ? `${step.request.method} ${step.request.path}` : 'compose';
+      return fail(code, `login step ${i + 1} (${where}): ${detail}`, retryAfterSeconds);
+    }
+    const soFar = begun();
+    if (soFar === recorded) continue;
+    recorded = soFar;
     try {
-      await checkpoint(soFar);
+      await checkpoint(token());
     } catch {
       return fail('session.unavailable', `the token of login step ${i + 1} could not be recorded`);
     }
   }
-  const missing = config.session.cookies.find((name) => jar.value(name) === undefined);
-  if (missing !== undefined) return fail('session.login_failed', `no cookie ${missing} after the login`);
-  return { ok: true, token: token() };
+  const missing = session.cookies.find((name) => !jar.names().some((key) => isNamed(key, name)));
+  if (missing !== undefined) return fail('session.login_failed', `no cookie ${spelled(missing)} after the login`);
+  const problem = unusable(config, token());
+  return problem === undefined ? { ok: true, token: token() } : fail('session.login_failed', problem);
+}
+
+/** A value that no header or cookie can carry is found here, not at the first call. */
+function unusable({ session }: BackendConfig, token: TokenSecret): string | undefined {
+  const { values } = token.reveal();
+  const value = (name: string) => values[name.replace(/^session\./, '')];
+  try {
+    fillHeaders(session.headers, value);
+    fillCookies(session.send_cookies, value);
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof UnbuildableError) return thrown.message;
+    throw thrown;
+  }
 }
 
 /**
  * A token of a login that was broken off may lack values its logout needs, such as a CSRF token. Pages
- * that are only read are read again for them; nothing is posted.
+ * that are only read, and with nothing but what is known, are read again for them; nothing is posted.
  */
 export async function complete(http: BackendHttp, config: BackendConfig, secret: TokenSecret): Promise<TokenSecret> {
   const token = secret.reveal();
   const missing = config.session.values.filter((name) => (token.values[name] ?? '') === '');
   if (missing.length === 0) return secret;
   const jar = createJar(token.cookies);
-  const values = new Map(Object.entries(token.values));
+  const values = new Map<string, Extracted>(Object.entries(token.values));
   for (const step of config.login) {
-    const useful = step.request.method === 'GET' && missing.some((name) => Object.hasOwn(step.extract ?? {}, name));
-    if (useful) await walk(step, http, jar, values);
+    const { request, extract: extractions = {} } = step;
+    const useful = request?.method === 'GET' && missing.some((name) => Object.hasOwn(extractions, name));
+    const known = request && templateParts(request).every((p) => placeholders(p.template).every((n) => values.has(n)));
+    if (useful && known && !step.compose) await walk(step, http, jar, values);
   }
-  return new Secret({ cookies: token.cookies, values: Object.fromEntries(values) });
+  const kept = config.session.values.map((name) => [name, textOf(values.get(name))]);
+  return new Secret({ cookies: token.cookies, values: Object.fromEntries(kept) });
 }
+
+const textOf = (value: Extracted | undefined): string => (typeof value === 'string' ? value : '');
 
 type Failure = Omit<Extract<LoginResult, { ok: false }>, 'ok' | 'partial'>;
 
@@ -71,58 +123,60 @@ async function walk(
   step: LoginStep,
   http: BackendHttp,
   jar: Jar,
-  values: Map<string, string>,
+  values: Map<string, Extracted>,
+  onStep: OnStep = () => {},
 ): Promise<Failure | undefined> {
-  let request: ReturnType<typeof buildRequest>;
-  try {
-    request = buildRequest(
-      step.request,
-      (name): Json | undefined => values.get(name),
-      http.url.pathname.replace(/\/$/, ''),
-    );
-  } catch (thrown) {
-    if (thrown instanceof UnbuildableError) return { code: 'session.login_failed', detail: thrown.message };
-    throw thrown;
-  }
-  const url = new URL(request.path, http.url.origin).href;
-  const cookie = jar.header(url);
-  const exchange = await http.send(request, cookie === undefined ? {} : { cookie });
-  if (!exchange.ok) return exchange;
-  const { response } = exchange;
-  jar.store(response.setCookies, url);
-  const unexpected = check(step, response, http.url);
-  if (unexpected !== undefined) return { code: 'session.login_failed', detail: unexpected };
-  for (const [name, extraction] of Object.entries(step.extract ?? {})) {
-    const value = extract(extraction, response, jar);
-    if (value === undefined) return { code: 'session.login_failed', detail: `nothing to extract for "${name}"` };
+  const report: StepReport = { step, status: null, location: undefined, cookies: [], values: [], problem: undefined };
+  /** Nothing is optional in a login: an account without a password must not log in with an empty one. */
+  const known = (name: string): Extracted => {
+    const value = values.get(name);
+    if (value === undefined) throw new UnbuildableError(`there is no value for {${name}}`);
+    return value;
+  };
+  const keep = (name: string, value: Extracted) => {
     values.set(name, value);
-  }
-  return undefined;
-}
+    report.values.push([name, typeof value === 'string' ? value.length : Object.keys(value).length]);
+  };
+  const failure = await take();
+  report.problem = failure?.detail;
+  onStep(report);
+  return failure;
 
-function check({ expect }: LoginStep, response: BackendResponse, base: URL): string | undefined {
-  const { status } = response;
-  const accepted =
-    expect?.status?.includes(status) ??
-    (expect?.redirect_to === undefined ? status >= 200 && status < 300 : status >= 300 && status < 400);
-  if (!accepted) return `status ${status} was not expected`;
-  if (expect?.redirect_to !== undefined && !leadsTo(response.location, expect.redirect_to, base))
-    return `the redirect does not lead to ${expect.redirect_to}`;
-  return undefined;
-}
-
-function extract(extraction: Extraction, response: BackendResponse, jar: Jar): string | undefined {
-  if ('cookie' in extraction) return jar.value(extraction.cookie);
-  if ('header' in extraction) return response.header(extraction.header);
-  if ('form_field' in extraction) return formFields(response.body).get(extraction.form_field);
-  const value = atPointer(parse(response.body), extraction.json);
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
+  async function take(): Promise<Failure | undefined> {
+    try {
+      for (const [name, composition] of Object.entries(step.compose ?? {})) {
+        const value = (of: string) => text(known(of), name);
+        keep(name, compose(composition, value));
+      }
+    } catch (thrown) {
+      if (thrown instanceof UnbuildableError) return { code: 'session.login_failed', detail: thrown.message };
+      throw thrown;
+    }
+    if (!step.request) return undefined;
+    const sent = await send(http, step.request, known, jar);
+    if (!sent.ok) return sent.code === 'backend.request_unbuildable' ? { ...sent, code: 'session.login_failed' } : sent;
+    const { response } = sent;
+    report.status = response.status;
+    report.location = response.location;
+    report.cookies = [...new Set(response.setCookies.map((line) => line.split('=', 1)[0] ?? ''))];
+    jar.store(response.setCookies, sent.url);
+    const unexpected = check(step, response, http.url);
+    if (unexpected !== undefined) return { code: 'session.login_failed', detail: unexpected };
+    for (const [name, extraction] of Object.entries(step.extract ?? {})) {
+      const value = extract(extraction, response, jar);
+      if (value === undefined) return { code: 'session.login_failed', detail: `nothing to extract for "${name}"` };
+      keep(name, value);
+    }
     return undefined;
   }
+}
+
+function check({ expect, request }: LoginStep, response: BackendResponse, base: URL): string | undefined {
+  const { status } = response;
+  if (request?.jsonrpc) {
+    const problem = rpcProblem(response.document);
+    if (problem !== undefined) return problem;
+  }
+  if (!expect) return status >= 200 && status < 300 ? undefined : `status ${status} was not expected`;
+  return anyHolds(expect, response, base) ? undefined : `the answer (status ${status}) is not as "expect" says`;
 }

@@ -2,6 +2,8 @@
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
+import type { Account, Caller } from './accounts.ts';
+import type { BackendHealth } from './http.ts';
 
 /** What the backend gave us at login: the asset (A01). Only ever held in a Secret, or sealed. */
 export interface BackendToken {
@@ -16,7 +18,13 @@ export type TokenSecret = Secret<BackendToken>;
 /** `partial`: what the backend had given before the login failed; it may be a session all the same. */
 export type LoginResult =
   | { ok: true; token: TokenSecret }
-  | { ok: false; code: RefusalCode; detail: string; partial?: TokenSecret | undefined };
+  | {
+      ok: false;
+      code: RefusalCode;
+      detail: string;
+      retryAfterSeconds?: number | undefined;
+      partial?: TokenSecret | undefined;
+    };
 
 /** Told of what a login has so far, after each step that gave a session cookie. Rejects: the login stops. */
 export type Checkpoint = (token: TokenSecret) => Promise<void>;
@@ -27,20 +35,53 @@ export type Checkpoint = (token: TokenSecret) => Promise<void>;
  */
 export type LogoutResult = 'dead' | 'residual' | 'unreachable';
 
+/** Bytes that are no text: a document, a picture. */
+export interface Blob {
+  mediaType: string;
+  base64: string;
+}
+
 export type CallResult =
-  | { kind: 'ok'; status: number; value: Json; renewed: TokenSecret | undefined }
-  /** The backend ended the session. What it answered is not data and is not kept (R-53). */
-  | { kind: 'expired'; status: number }
+  | { kind: 'ok'; status: number; value: Json; blob?: Blob | undefined; renewed: TokenSecret | undefined }
+  /**
+   * The backend ended the session. What it answered is not data and is not kept (R-53). `beforeEffect`:
+   * the request of the tool was not sent, or the configuration vouches that it did nothing.
+   */
+  | { kind: 'expired'; status: number; beforeEffect: boolean }
   /** `renewed`: also an answer that is of no use may have changed the token (R-54). */
-  | { kind: 'failed'; code: RefusalCode; detail: string; status: number | null; renewed?: TokenSecret | undefined };
+  | {
+      kind: 'failed';
+      code: RefusalCode;
+      detail: string;
+      status: number | null;
+      retryAfterSeconds?: number | undefined;
+      renewed?: TokenSecret | undefined;
+    };
+
+export interface CallRequest {
+  tool: string;
+  arguments: JsonObject;
+  token: TokenSecret;
+  account: Account;
+  signal: AbortSignal;
+}
 
 export interface BackendPort {
   readonly name: string;
   readonly drainMs: number;
   /** The longest a login can take. */
   readonly loginLimitMs: number;
-  login(checkpoint: Checkpoint): Promise<LoginResult>;
+  /** Calls of one session must wait for each other. */
+  readonly oneAtATime: boolean;
+  /** How often an idle session wants a sign of life, and for how long after its last call. */
+  readonly keepAlive: { everyMs: number; forMs: number } | undefined;
+  /** Undefined: the caller has no account at this backend. */
+  account(caller: Caller): Account | undefined;
+  login(account: Account, checkpoint: Checkpoint): Promise<LoginResult>;
   logout(token: TokenSecret): Promise<LogoutResult>;
-  call(tool: string, args: JsonObject, token: TokenSecret, signal: AbortSignal): Promise<CallResult>;
+  call(request: CallRequest): Promise<CallResult>;
+  /** The sign of life. A result of kind `expired` means that it came too late. */
+  touch(token: TokenSecret): Promise<Pick<CallResult, 'kind'> & { renewed?: TokenSecret | undefined }>;
+  health(): BackendHealth;
   close(): Promise<void>;
 }

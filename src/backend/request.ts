@@ -1,8 +1,9 @@
 // Fills a request template. Each place has its own encoding, so that a value can never change the
-// structure of the request: not the path segments, not the header count, not the JSON.
+// structure of the request: not the path segments, not the query, not the header count, not the body.
 import type { RequestTemplate } from '../config/request-schema.ts';
-import type { Json } from '../core/json.ts';
-import { placeholders, replacePlaceholders, solePlaceholder } from '../core/template.ts';
+import { placeholders, replacePlaceholders } from '../core/template.ts';
+import { buildBody, encodePairs } from './body.ts';
+import { fill, text, UnbuildableError, type Values } from './values.ts';
 
 export interface BuiltRequest {
   method: RequestTemplate['method'];
@@ -12,42 +13,40 @@ export interface BuiltRequest {
   body: string | undefined;
 }
 
-/** Undefined: the optional argument was not given. */
-export type Values = (name: string) => Json | undefined;
-
-/** Thrown when a value cannot be put where the template wants it. Carries the place, never the value. */
-export class UnbuildableError extends Error {
-  override readonly name = 'UnbuildableError';
-}
-
 export function buildRequest(template: RequestTemplate, values: Values, basePath = ''): BuiltRequest {
   const query = encodePairs(template.query, values);
   const headers: Record<string, string> = {};
-  for (const [name, text] of Object.entries(template.headers ?? {})) {
-    const value = fillOptional(text, values, name);
+  for (const [name, source] of Object.entries(template.headers ?? {})) {
+    const value = fillOptional(source, values, name);
     if (value !== undefined) headers[name] = headerValue(value, name);
   }
-  let body: string | undefined;
-  if (template.form) {
-    body = encodePairs(template.form, values);
-    headers['content-type'] = 'application/x-www-form-urlencoded';
-  } else if (template.json !== undefined) {
-    body = JSON.stringify(fillJson(template.json, values) ?? null);
-    headers['content-type'] = 'application/json';
-  }
+  const body = buildBody(template, values);
+  if (body) headers['content-type'] = body.type;
   return {
     method: template.method,
     path: `${basePath}${fillPath(template.path, values)}${query && `?${query}`}`,
     headers,
-    body,
+    body: body?.text,
   };
 }
 
-/** Header values of a session: the same rules, without a body. */
+/** Headers made of the values of a session: the same rules, without the rest of a request. */
 export function fillHeaders(templates: Record<string, string>, values: Values): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(templates).map(([name, text]) => [name, headerValue(fill(text, values, name), name)]),
+    Object.entries(templates).map(([name, source]) => [name, headerValue(fill(source, values, name), name)]),
   );
+}
+
+/** The same for cookies: each value is one cookie value (RFC 6265 §4.1.1), or refused. */
+export function fillCookies(templates: Record<string, string>, values: Values): string[] {
+  return Object.entries(templates).map(([name, source]) => {
+    const value = fill(source, values, name);
+    if (!/^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+$/.test(value))
+      throw new UnbuildableError(
+        `cookie ${name}: empty, or with a character that a cookie cannot have; encode it with "compose"`,
+      );
+    return `${name}=${value}`;
+  });
 }
 
 function fillPath(template: string, values: Values): string {
@@ -67,33 +66,6 @@ function fillPath(template: string, values: Values): string {
   return path;
 }
 
-function encodePairs(templates: Record<string, string> | undefined, values: Values): string {
-  const pairs = new URLSearchParams();
-  for (const [name, template] of Object.entries(templates ?? {})) {
-    const sole = solePlaceholder(template);
-    const value = sole === undefined ? fill(template, values, name) : values(sole);
-    if (Array.isArray(value)) for (const item of value) pairs.append(name, text(item, name));
-    else if (value !== undefined) pairs.append(name, text(value, name));
-  }
-  return pairs.toString();
-}
-
-function fillJson(template: Json, values: Values): Json | undefined {
-  if (typeof template === 'string') {
-    const sole = solePlaceholder(template);
-    return sole === undefined ? fill(template, values, 'json') : values(sole);
-  }
-  if (Array.isArray(template))
-    return template.map((item) => fillJson(item, values)).filter((item) => item !== undefined);
-  if (typeof template !== 'object' || template === null) return template;
-  const filled: [string, Json][] = [];
-  for (const [key, item] of Object.entries(template)) {
-    const value = fillJson(item, values);
-    if (value !== undefined) filled.push([key, value]);
-  }
-  return Object.fromEntries(filled);
-}
-
 function fillOptional(template: string, values: Values, place: string): string | undefined {
   const names = placeholders(template);
   return names.length > 0 && names.every((name) => values(name) === undefined)
@@ -101,18 +73,8 @@ function fillOptional(template: string, values: Values, place: string): string |
     : fill(template, values, place);
 }
 
-function fill(template: string, values: Values, place: string): string {
-  return replacePlaceholders(template, (name) => text(values(name) ?? '', place));
-}
-
-function text(value: Json | undefined, place: string): string {
-  if (typeof value === 'string') return value;
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw new UnbuildableError(`${place}: only text, numbers and booleans can stand here`);
-}
-
 function headerValue(value: string, name: string): string {
   if (!/^[\x20-\x7e]*$/.test(value) || value !== value.trim())
-    throw new UnbuildableError(`header ${name}: only printable ASCII can stand here`);
+    throw new UnbuildableError(`header ${name}: only printable ASCII can stand here; encode it with "compose"`);
   return value;
 }

@@ -7,9 +7,10 @@ import type { BackendToken } from './port.ts';
 /** Shorter values would blank ordinary text. */
 const SHORTEST = 6;
 
-/** The values of a token that must not come back. */
-export function secretsOf({ cookies, values }: BackendToken): string[] {
-  return [...cookies.map((cookie) => String((cookie as { value?: unknown }).value ?? '')), ...Object.values(values)];
+/** The values of a token that must not come back. `open`: names of values that are no secret. */
+export function secretsOf({ cookies, values }: BackendToken, open: readonly string[] = []): string[] {
+  const kept = Object.entries(values).filter(([name]) => !open.includes(name));
+  return [...cookies.map((c) => String((c as { value?: unknown }).value ?? '')), ...kept.map(([, value]) => value)];
 }
 
 /** The spellings that are looked for. Longest first, so that none hides another. */
@@ -30,7 +31,11 @@ export function scrub(value: Json, secrets: readonly string[]): Json {
   );
 }
 
-function scrubText(text: string, secrets: readonly string[]): string {
+/** Whether any spelling stands in the bytes. Bytes cannot be blanked: what holds one is refused. */
+export const holdsSecret = (bytes: Buffer, secrets: readonly string[]): boolean =>
+  secrets.some((secret) => bytes.includes(secret));
+
+export function scrubText(text: string, secrets: readonly string[]): string {
   let clean = text;
   for (const secret of secrets) if (clean.includes(secret)) clean = clean.replaceAll(secret, REDACTED);
   return clean;

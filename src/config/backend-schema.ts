@@ -168,7 +168,7 @@ export const backendSchema = z.strictObject({
   keep_alive: z
     .strictObject({
       request: requestSchema,
-      every_seconds: seconds,
+      every_seconds: z.int().min(5).max(86_400),
       for_seconds: seconds.default(900).describe('How long after its last call a session is kept alive'),
     })
     .optional()

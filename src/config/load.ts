@@ -51,6 +51,8 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
   const { redis } = config.store;
   const secret = <T extends SecretRef | undefined>(ref: T): T =>
     (ref && 'file' in ref ? { file: at(ref.file) } : ref) as T;
+  const all = (refs: Record<string, SecretRef>) =>
+    Object.fromEntries(Object.entries(refs).map(([key, ref]) => [key, secret(ref)]));
   return {
     ...config,
     state_dir: stateDir,
@@ -95,7 +97,16 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
         {
           ...backend,
           ...(backend.ca_file !== undefined && { ca_file: at(backend.ca_file) }),
-          credentials: Object.fromEntries(Object.entries(backend.credentials).map(([key, ref]) => [key, secret(ref)])),
+          credentials: all(backend.credentials),
+          ...(backend.accounts && {
+            accounts: {
+              ...backend.accounts,
+              ...(backend.accounts.file !== undefined && { file: at(backend.accounts.file) }),
+              ...(backend.accounts.map && {
+                map: Object.fromEntries(Object.entries(backend.accounts.map).map(([key, refs]) => [key, all(refs)])),
+              }),
+            },
+          }),
         },
       ]),
     ),

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { refuseReadableByOthers } from '../core/private-file.ts';
 import { Secret } from '../core/secret.ts';
+import type { AccountTable } from './accounts-file.ts';
 import type { SecretRef } from './backend-schema.ts';
 
 /** Throws an OperatorError that names the reference, never the value. */
@@ -31,11 +32,26 @@ export function resolveCredentials(
   backend: string,
   env?: NodeJS.ProcessEnv,
 ): Record<string, Secret> {
+  return resolveAll(refs, `backends.${backend}.credentials`, env);
+}
+
+/** The same for each of its accounts. */
+export function resolveAccounts(
+  map: Record<string, Record<string, SecretRef>>,
+  backend: string,
+  env?: NodeJS.ProcessEnv,
+): AccountTable {
+  return new Map(
+    Object.entries(map).map(([key, refs]) => [key, resolveAll(refs, `backends.${backend}.accounts.map.${key}`, env)]),
+  );
+}
+
+function resolveAll(refs: Record<string, SecretRef>, at: string, env?: NodeJS.ProcessEnv): Record<string, Secret> {
   const problems: string[] = [];
   const values: Record<string, Secret> = {};
   for (const [name, ref] of Object.entries(refs)) {
     try {
-      values[name] = resolveSecret(ref, `backends.${backend}.credentials.${name}`, env);
+      values[name] = resolveSecret(ref, `${at}.${name}`, env);
     } catch (thrown) {
       problems.push(messageOf(thrown));
     }

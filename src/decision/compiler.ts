@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { OperatorError } from '../core/errors.ts';
-import { ENTRYPOINT, hashSources, type Manifest, sha256 } from './manifest.ts';
+import { ENTRYPOINTS, hashSources, type Manifest, sha256 } from './manifest.ts';
 import type { Opa } from './opa.ts';
 
 const run = promisify(execFile);
@@ -30,8 +30,7 @@ export async function compile(dir: string, opa: Opa): Promise<Compiled> {
       'build',
       '-t',
       'wasm',
-      '-e',
-      ENTRYPOINT,
+      ...ENTRYPOINTS.flatMap((entrypoint) => ['-e', entrypoint]),
       '--capabilities',
       capabilities,
       '-o',
@@ -48,7 +47,7 @@ export async function compile(dir: string, opa: Opa): Promise<Compiled> {
       manifest: {
         version: 1,
         opa: opa.version,
-        entrypoints: [ENTRYPOINT],
+        entrypoints: [...ENTRYPOINTS],
         wasm_sha256: sha256(wasm),
         sources,
         reasons,

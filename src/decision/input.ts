@@ -3,27 +3,65 @@
 import { wholeSeconds } from '../core/clock.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Client } from '../identity/client.ts';
-import type { DecisionInput, Effect, ReplayFacts, SessionFacts, UsageFacts } from './schema.ts';
+import type { DecisionInput, Effect, ListingInput, ReplayFacts, SessionFacts, UsageFacts } from './schema.ts';
 
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 
-export interface InputParts {
-  now: number;
+/** Who asks, from where. */
+export interface Caller {
   client: Client;
   ip: string;
   network: string;
   userAgent: string;
-  tool: { name: string; backend: string; effect: Effect };
+}
+
+interface NamedTool {
+  name: string;
+  backend: string;
+  effect: Effect;
+}
+
+export interface InputParts extends Caller {
+  now: number;
+  tool: NamedTool;
   arguments: JsonObject;
   session: SessionFacts | null;
   usage: UsageFacts;
   replay: ReplayFacts;
 }
 
-export function buildInput(parts: InputParts): DecisionInput {
-  const { now, client, tool } = parts;
-  const date = new Date(now);
+/** The client as policies see it. */
+function clientOf(now: number, { client, ip, network, userAgent }: Caller): DecisionInput['client'] {
   const { auth } = client;
+  return {
+    id: client.id,
+    subject: client.subject,
+    issuer: client.issuer,
+    roles: client.roles,
+    scopes: client.scopes,
+    ip,
+    network,
+    user_agent: userAgent,
+    auth: {
+      method: auth.method,
+      age_seconds: auth.issuedAt === null ? null : wholeSeconds(now - auth.issuedAt),
+      expires_in_seconds: auth.expiresAt === null ? null : Math.floor((auth.expiresAt - now) / 1000),
+      key: auth.key,
+    },
+  };
+}
+
+export function buildListing(now: number, caller: Caller, tools: readonly NamedTool[]): ListingInput {
+  return {
+    version: 1,
+    client: clientOf(now, caller),
+    tools: tools.map(({ name, backend, effect }) => ({ name, backend, effect })),
+  };
+}
+
+export function buildInput(parts: InputParts): DecisionInput {
+  const { now, tool } = parts;
+  const date = new Date(now);
   return {
     version: 1,
     time: {
@@ -32,22 +70,7 @@ export function buildInput(parts: InputParts): DecisionInput {
       weekday: WEEKDAYS[date.getUTCDay()] as (typeof WEEKDAYS)[number],
       hour: date.getUTCHours(),
     },
-    client: {
-      id: client.id,
-      subject: client.subject,
-      issuer: client.issuer,
-      roles: client.roles,
-      scopes: client.scopes,
-      ip: parts.ip,
-      network: parts.network,
-      user_agent: parts.userAgent,
-      auth: {
-        method: auth.method,
-        age_seconds: auth.issuedAt === null ? null : wholeSeconds(now - auth.issuedAt),
-        expires_in_seconds: auth.expiresAt === null ? null : Math.floor((auth.expiresAt - now) / 1000),
-        key: auth.key,
-      },
-    },
+    client: clientOf(now, parts),
     tool: { name: tool.name, backend: tool.backend, effect: tool.effect, arguments: parts.arguments },
     session: parts.session,
     usage: parts.usage,

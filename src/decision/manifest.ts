@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 export const ENTRYPOINT = 'sallyport/decision';
+/** Which tools a client sees. */
+export const VISIBLE = 'sallyport/visible';
+export const ENTRYPOINTS: readonly string[] = [ENTRYPOINT, VISIBLE];
 
 export const manifestSchema = z.strictObject({
   version: z.literal(1),

@@ -76,7 +76,6 @@ async function runCases(dir: string, cases: DecisionCase[], opa: Opa): Promise<P
     const evaluation = createEvaluator({
       module,
       data: { settings: entry.settings },
-      entrypoint: ENTRYPOINT,
       budgetMs: 10_000,
     }).evaluate(entry.input);
     const problem = (message: string): Problem[] => [

@@ -19,6 +19,7 @@ export const REFUSALS = {
   'session.changed': 'The session changed while the call was on its way.',
   'session.limit': 'The client has as many sessions as it may have.',
   'session.expired': 'The backend ended the session; a write is not repeated.',
+  'backend.no_account': 'The client has no account at this backend.',
   'backend.request_unbuildable': 'The arguments cannot be put into the request safely.',
   'backend.rejected': 'The backend refused the request.',
   'backend.unavailable': 'The backend did not answer.',

@@ -76,6 +76,16 @@ export const inputSchema = z.strictObject({
   }),
 });
 
+/** What is asked for a tools/list: who wants to see which tools. */
+export const listingSchema = z.strictObject({
+  version: z.literal(1),
+  client: inputSchema.shape.client,
+  tools: z.array(inputSchema.shape.tool.omit({ arguments: true })),
+});
+
+/** Names of the tools the client is shown. */
+export const visibleSchema = z.array(z.string());
+
 /** RFC 6901 pointer; the token "*" stands for every item of a list. */
 const pointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/);
 
@@ -102,6 +112,7 @@ export const decisionSchema = z.strictObject({
 });
 
 export type DecisionInput = z.infer<typeof inputSchema>;
+export type ListingInput = z.infer<typeof listingSchema>;
 export type SessionFacts = NonNullable<DecisionInput['session']>;
 export type UsageFacts = DecisionInput['usage'];
 export type ReplayFacts = DecisionInput['replay'];

@@ -61,6 +61,7 @@ export const settingsSchema = z.strictObject({
   access: z.strictObject({
     roles: z.record(z.string(), z.strictObject({ tools: z.array(z.string()) })),
     scopes: z.record(z.string(), z.array(z.string())),
+    hide_without_scope: z.boolean().default(false),
     masks: z.record(
       z.string(),
       z.strictObject({ pointers: z.array(z.string().startsWith('/')).min(1), except_roles: z.array(z.string()) }),

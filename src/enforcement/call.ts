@@ -1,5 +1,6 @@
 // One tool call on its way, and what comes of it. The types between MCP and the pipeline.
 
+import type { Blob } from '../backend/port.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import type { Effect, Reason } from '../decision/schema.ts';
 import type { RpcId } from '../facts/port.ts';
@@ -31,17 +32,27 @@ export interface Tool {
   readonly name: string;
   readonly backend: string;
   readonly effect: Effect;
+  /** May be sent again after a new login, whatever became of the first time. */
+  readonly repeatable: boolean;
   readonly audit: readonly string[];
   /** What does not match, or undefined. */
   readonly validate: (args: unknown) => string | undefined;
+  /** The same for what a client is shown as the schema of the result. */
+  readonly validateResult: ((value: unknown) => string | undefined) | undefined;
 }
 
 export type Reply =
-  | { kind: 'result'; value: Json; decisionId: string }
+  | { kind: 'result'; value: Json; blob?: Blob | undefined; decisionId: string }
   /** The policy said no. */
   | { kind: 'denied'; reasons: readonly string[]; decisionId: string; requiredScopes: readonly string[] }
   /** Something on the way failed, and the call was refused for it. */
-  | { kind: 'refused'; reasons: readonly string[]; decisionId: string; status: number | null }
+  | {
+      kind: 'refused';
+      reasons: readonly string[];
+      decisionId: string;
+      status: number | null;
+      retryAfterSeconds?: number | undefined;
+    }
   | { kind: 'invalid_arguments'; problem: string; decisionId: string }
   | { kind: 'unknown_tool'; decisionId: string }
   | { kind: 'cancelled'; decisionId: string };

@@ -3,11 +3,12 @@
 import type { AuditLog } from '../audit/log.ts';
 import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
+import { createKeyedMutex } from '../core/mutex.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildInput } from '../decision/input.ts';
 import type { FactsPort } from '../facts/port.ts';
 import { boundTo, type Place } from '../session/bound.ts';
-import type { SessionManager } from '../session/manager.ts';
+import type { SessionManager, SessionRequest } from '../session/manager.ts';
 import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import { mask } from './mask.ts';
 import { carryOut } from './obligations.ts';
@@ -31,6 +32,11 @@ export type Pipeline = (call: ToolCall) => Promise<Reply>;
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { tools, backends, facts, evaluator, policy, audit, sessions, clock } = options;
+
+  const turns = createKeyedMutex();
+  /** A backend whose every answer replaces the cookie gets one call of a session at a time. */
+  const inTurn = <T>({ backend, owner }: SessionRequest, work: () => Promise<T>): Promise<T> =>
+    backend.oneAtATime ? turns.run(JSON.stringify([backend.name, owner]), work) : work();
 
   /** Decides one call and carries it out. `trail` has the decision on record before anything happens. */
   async function enforce(call: ToolCall, tool: Tool, backend: BackendPort, trail: Trail): Promise<Reply> {
@@ -64,24 +70,34 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       denied = false;
       call.progress(1, STEPS, 'decided');
 
+      const account = backend.account(scope.client);
+      if (!account)
+        return refuse('backend.no_account', 'no credentials for this client; see "accounts" of the backend');
       const request = {
         backend,
         owner: scope.client.ref,
         bound: boundTo(placeOf(call), known.seen.record?.bound),
+        account,
         limit: carried.sessionLimit,
       };
-      const acquired = await (decision.outcome === 'rotate' && known.seen.record
-        ? sessions.rotate(request, known.seen, codes.join(' '))
-        : sessions.acquire(request, known.seen));
-      const result = await useSession(acquired, { call, tool, request, seen: known.seen, sessions, trail });
-      if (!result.ok) return refuse(result.code, result.detail, result.status);
+      const result = await inTurn(request, () =>
+        useSession({ call, tool, request, decision, seen: known.seen, sessions, trail }),
+      );
+      if (!result.ok) return refuse(result.code, result.detail, result.status, result.retryAfterSeconds);
       call.progress(STEPS, STEPS, 'answered');
 
       if (carried.masks.length > 0 && (typeof result.value !== 'object' || result.value === null)) {
         return refuse('obligation.failed', 'mask on a result that has no fields');
       }
+      const value = mask(result.value, carried.masks);
+      // A client would drop a result that is not as its schema says; it is told why instead.
+      if (carried.masks.length > 0 && tool.validateResult?.(value) !== undefined)
+        return refuse(
+          'obligation.failed',
+          'the masked result does not match result.schema; let it say "[masked]" there',
+        );
       trail.finished('success', codes);
-      return { kind: 'result', value: mask(result.value, carried.masks), decisionId: trail.decisionId };
+      return { kind: 'result', value, blob: result.blob, decisionId: trail.decisionId };
     } finally {
       // Nobody waits for it: what is left to count is that the call is over.
       void facts.finished(scope.client.ref, trail.decisionId, { denied }).catch(() => {});

@@ -9,11 +9,13 @@ export type Refused = Extract<Reply, { kind: 'refused' }>;
 /** Refuses a call whose decision is on record. */
 export const refusal =
   (trail: Trail) =>
-  (code: RefusalCode, detail?: string, status: number | null = null): Reply => {
+  (code: RefusalCode, detail?: string, status: number | null = null, retryAfterSeconds?: number): Reply => {
     const { decisionId } = trail;
     const cancelled = code === 'call.cancelled';
     trail.finished(cancelled ? 'cancelled' : 'refused', [code], detail);
-    return cancelled ? { kind: 'cancelled', decisionId } : { kind: 'refused', reasons: [code], decisionId, status };
+    return cancelled
+      ? { kind: 'cancelled', decisionId }
+      : { kind: 'refused', reasons: [code], decisionId, status, retryAfterSeconds };
   };
 
 /** Refuses a call that no policy was asked about. It has a decision record like any other. */

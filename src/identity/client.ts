@@ -11,6 +11,8 @@ export interface Client {
   readonly issuer: string;
   readonly roles: string[];
   readonly scopes: string[];
+  /** Claims of its token that the configuration of a backend names; nothing for an API key. */
+  readonly claims: Readonly<Record<string, string>>;
   readonly auth: {
     readonly method: AuthMethod;
     /** Milliseconds since the epoch; null when the credential does not say. */
@@ -23,10 +25,13 @@ export interface Client {
   readonly ref: string;
 }
 
-export function createClient(parts: Omit<Client, 'ref'>): Client {
+export function createClient({
+  claims = {},
+  ...parts
+}: Omit<Client, 'ref' | 'claims'> & Partial<Pick<Client, 'claims'>>): Client {
   // JSON keeps the three apart: "a" + "bc" and "ab" + "c" must not meet.
   const ref = createHash('sha256')
     .update(JSON.stringify([parts.issuer, parts.subject, parts.id]))
     .digest('hex');
-  return Object.freeze({ ...parts, auth: Object.freeze({ ...parts.auth }), ref });
+  return Object.freeze({ ...parts, claims: Object.freeze(claims), auth: Object.freeze({ ...parts.auth }), ref });
 }

@@ -26,6 +26,8 @@ export interface JwtOptions {
   clockSkewSeconds: number;
   /** Claim names, or JSON pointers into the claims when they start with "/". */
   claims: { client_id: string; roles: string; scopes: string };
+  /** Other claims to keep, in the same spelling. */
+  keep: readonly string[];
   clock: Clock;
 }
 
@@ -111,7 +113,7 @@ function confirmationOf(cnf: unknown): { jkt?: string; x5t?: string } | undefine
 
 function toClient(
   payload: JWTPayload,
-  { claims, issuer }: JwtOptions,
+  { claims, issuer, keep }: JwtOptions,
   { jkt, x5t }: { jkt?: string; x5t?: string },
 ): Client | undefined {
   const id = claim(payload, claims.client_id) ?? (claims.client_id === 'client_id' ? payload.azp : undefined);
@@ -125,6 +127,7 @@ function toClient(
     issuer,
     roles,
     scopes,
+    claims: Object.fromEntries(keep.flatMap((name) => kept(name, claim(payload, name)))),
     auth: {
       method: jkt !== undefined ? 'dpop' : x5t !== undefined ? 'mtls' : 'jwt',
       issuedAt: payload.iat === undefined ? null : payload.iat * 1000,
@@ -136,6 +139,12 @@ function toClient(
 
 const claim = (payload: JWTPayload, name: string): unknown =>
   name.startsWith('/') ? atPointer(payload, name) : Object.hasOwn(payload, name) ? payload[name] : undefined;
+
+/** Text or a whole number, as identifiers are. Anything else is as good as missing. */
+function kept(name: string, value: unknown): [string, string][] {
+  const text = Number.isSafeInteger(value) ? String(value) : value;
+  return typeof text === 'string' && fits(text) ? [[name, text]] : [];
+}
 
 const fits = (text: string): boolean => text.length > 0 && text.length <= 200;
 

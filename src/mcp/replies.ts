@@ -9,7 +9,7 @@ export function toolResult(reply: Answered): CallToolResult {
   switch (reply.kind) {
     case 'result':
       return {
-        content: [{ type: 'text', text: typeof reply.value === 'string' ? reply.value : JSON.stringify(reply.value) }],
+        content: [contentOf(reply)],
         ...(isObject(reply.value) && { structuredContent: reply.value }),
         _meta: meta(reply.decisionId),
       };
@@ -17,9 +17,10 @@ export function toolResult(reply: Answered): CallToolResult {
       return failure('The call was denied by policy.', reply.reasons, reply.decisionId);
     case 'refused':
       return failure(
-        reply.status === null ? 'The call was refused.' : `The call failed: the backend answered ${reply.status}.`,
+        `${reply.status === null ? 'The call was refused.' : `The call failed: the backend answered ${reply.status}.`}${again(reply)}`,
         reply.reasons,
         reply.decisionId,
+        reply.retryAfterSeconds === undefined ? {} : { 'sallyport/retry-after-seconds': reply.retryAfterSeconds },
       );
     case 'invalid_arguments':
       // A tool error, not a protocol error, so that a model can correct itself (SEP-1303).
@@ -33,11 +34,31 @@ export function toolResult(reply: Answered): CallToolResult {
   }
 }
 
-function failure(sentence: string, reasons: readonly string[], decisionId: string): CallToolResult {
+/** Bytes are a resource of their own; everything else is text. */
+function contentOf({ value, blob, decisionId }: Extract<Reply, { kind: 'result' }>): CallToolResult['content'][number] {
+  if (blob) {
+    const { mediaType, base64 } = blob;
+    return {
+      type: 'resource',
+      resource: { uri: `urn:sallyport:result:${decisionId}`, mimeType: mediaType, blob: base64 },
+    };
+  }
+  return { type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) };
+}
+
+const again = ({ retryAfterSeconds: seconds }: Extract<Reply, { kind: 'refused' }>): string =>
+  seconds === undefined ? '' : ` Try again in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}.`;
+
+function failure(
+  sentence: string,
+  reasons: readonly string[],
+  decisionId: string,
+  more: Record<string, unknown> = {},
+): CallToolResult {
   return {
     isError: true,
     content: [{ type: 'text', text: `${sentence} Reasons: ${reasons.join(', ')}. Decision: ${decisionId}` }],
-    _meta: { ...meta(decisionId), 'sallyport/reasons': [...reasons] },
+    _meta: { ...meta(decisionId), 'sallyport/reasons': [...reasons], ...more },
   };
 }
 

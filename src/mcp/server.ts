@@ -31,18 +31,18 @@ export interface Verdict {
 
 export interface ServerOptions {
   version: string;
-  tools: readonly Tool[];
+  /** Undefined: the policy could not be asked, and nothing is shown. */
+  list: (scope: RequestScope) => readonly Tool[] | undefined;
   pipeline: Pipeline;
 }
 
 /** `signal` is aborted when the client cancels. */
 export type ServerFactory = (scope: RequestScope, verdict: Verdict, signal: AbortSignal) => Server;
 
-export function createServerFactory({ version, tools, pipeline }: ServerOptions): ServerFactory {
+export function createServerFactory({ version, list, pipeline }: ServerOptions): ServerFactory {
   const jsonSchemaValidator = new AjvJsonSchemaValidator();
   const serverInfo = { name: 'sallyport', title: 'Sallyport', version };
   const capabilities = { tools: {} };
-  const listed = { tools: [...tools] };
 
   return (scope, verdict, signal) => {
     const server = new Server(serverInfo, { capabilities, jsonSchemaValidator });
@@ -55,7 +55,12 @@ export function createServerFactory({ version, tools, pipeline }: ServerOptions)
 
     server.setRequestHandler(ListToolsRequestSchema, () => {
       verdict.reached = true;
-      return listed;
+      const tools = list(scope);
+      if (!tools) {
+        verdict.error = 'The tools cannot be listed';
+        throw new McpError(ErrorCode.InternalError, verdict.error);
+      }
+      return { tools: [...tools] };
     });
 
     // The fallback and not setRequestHandler, which checks a tools/call three times over: twice its

@@ -1,11 +1,14 @@
 // Tools as clients see them, from the configuration.
 import type { Tool as ListedTool } from '@modelcontextprotocol/sdk/types.js';
 import type { ToolConfig } from '../config/tool-schema.ts';
+import type { Clock } from '../core/clock.ts';
 import type { JsonObject } from '../core/json.ts';
 import { closedSchema, compileSchema } from '../core/json-schema.ts';
-import type { Tool as EnforcedTool } from '../enforcement/call.ts';
+import type { Evaluator } from '../decision/evaluator.ts';
+import { buildListing } from '../decision/input.ts';
+import type { Tool as EnforcedTool, RequestScope } from '../enforcement/call.ts';
 
-/** In order of name, so that the list is the same at every replica and after every restart. */
+/** In order of code points of the name, so that the list is the same at every replica and after every restart. */
 export function listedTools(tools: Record<string, ToolConfig>): ListedTool[] {
   return Object.entries(tools)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -14,21 +17,50 @@ export function listedTools(tools: Record<string, ToolConfig>): ListedTool[] {
       ...(tool.title !== undefined && { title: tool.title }),
       description: tool.description,
       inputSchema: closedSchema(tool.arguments as JsonObject) as ListedTool['inputSchema'],
+      ...(tool.result.schema && { outputSchema: tool.result.schema as NonNullable<ListedTool['outputSchema']> }),
       annotations: {
         readOnlyHint: tool.effect === 'read',
         destructiveHint: tool.effect === 'destructive',
-        idempotentHint: tool.effect === 'read',
-        openWorldHint: false,
+        idempotentHint: tool.effect === 'read' || tool.idempotent === true,
+        openWorldHint: tool.open_world,
       },
     }));
+}
+
+export interface ListingOptions {
+  tools: Record<string, ToolConfig>;
+  evaluator: Pick<Evaluator, 'visible'>;
+  clock: Clock;
+  /** The policy could not be asked which tools a client may see. */
+  onRefused: (scope: RequestScope, code: string, detail: string) => void;
+}
+
+/** The tools a client is shown: what the policy says, and nothing when it says nothing. */
+export function createListing({ tools, evaluator, clock, onRefused }: ListingOptions) {
+  const all = listedTools(tools);
+  const named = all.map(({ name }) => ({ name, ...(tools[name] as Pick<ToolConfig, 'backend' | 'effect'>) }));
+  return (scope: RequestScope): readonly ListedTool[] | undefined => {
+    const visible = evaluator.visible(buildListing(clock.now(), scope, named));
+    if (visible.ok) return all.filter(({ name }) => visible.names.has(name));
+    onRefused(scope, visible.code, visible.detail);
+    return undefined;
+  };
 }
 
 /** The tools as the pipeline knows them, their argument schemas compiled. */
 export function enforcedTools(tools: Record<string, ToolConfig>): Map<string, EnforcedTool> {
   return new Map(
-    Object.entries(tools).map(([name, { backend, effect, audit, arguments: schema }]) => [
+    Object.entries(tools).map(([name, { backend, effect, idempotent, audit, result, arguments: schema }]) => [
       name,
-      { name, backend, effect, audit, validate: compileSchema(closedSchema(schema as JsonObject)) },
+      {
+        name,
+        backend,
+        effect,
+        repeatable: effect === 'read' || idempotent === true,
+        audit,
+        validate: compileSchema(closedSchema(schema as JsonObject)),
+        validateResult: result.schema && compileSchema(result.schema as JsonObject),
+      },
     ]),
   );
 }

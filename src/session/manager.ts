@@ -2,94 +2,28 @@
 // every write guarded by generation and permit (R-24), no session minted once it was revoked (R-26),
 // and every token that is not in use any more logged out by somebody (R-25, R-27).
 import { randomBytes } from 'node:crypto';
-import type { BackendPort, TokenSecret } from '../backend/port.ts';
-import type { Clock } from '../core/clock.ts';
+
+import type { TokenSecret } from '../backend/port.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { Bound } from '../decision/schema.ts';
-import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import { samePlace } from './bound.ts';
-import { CONTROL_AGE_MS, type ControlPort, isRevoked, type Selector, selects } from './control.ts';
+import type { Acquired, Seen, SessionManager, SessionManagerOptions, SessionRequest } from './contract.ts';
+import { CONTROL_AGE_MS, isRevoked, selects } from './control.ts';
 import { createEnding } from './ending.ts';
-import type { SessionEvents } from './events.ts';
+import { createKeepAlive } from './keep-alive.ts';
 import { createLeases } from './leases.ts';
-import type { SessionLimits } from './limits.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from './record.ts';
 import { createRetirement } from './retirement.ts';
-import { type SessionSnapshot, type SessionStore, sameVersion } from './store.ts';
+import { type SessionSnapshot, sameVersion } from './store.ts';
 import { createVault } from './vault.ts';
 
-/** Whose session is meant, and the place a new one would be bound to. */
-export interface SessionRequest {
-  backend: BackendPort;
-  owner: string;
-  bound: Bound;
-  /** Most sessions the client id may have; undefined: any number. */
-  limit?: number | undefined;
-}
-
-/** A session that may be used until `release`, which must be called exactly once. */
-export interface AcquiredSession {
-  record: SessionRecord;
-  token: TokenSecret;
-  release(): void;
-}
-
-export type Acquired = { ok: true; session: AcquiredSession } | { ok: false; code: RefusalCode; detail: string };
-
-/** What a decision saw of a session, and when (performance.now). */
-export interface Seen extends SessionSnapshot {
-  at?: number;
-}
-
-export interface SessionManager {
-  /**
-   * What a decision may see of a stored session: nothing, when a revocation means it (R-28). Rejects
-   * for a record that is another's: somebody has moved it (R-41). `at`: when the store was asked.
-   */
-  examine(key: SessionKey, seen: SessionSnapshot, at?: number): Promise<Seen>;
-  /**
-   * The session the decision saw, or a new login when it saw none. What was revoked since is not
-   * brought back (R-26). What somebody else has opened or rotated since is handed out only when it
-   * is bound to the same place: no decision has looked at it.
-   */
-  acquire(request: SessionRequest, seen: Seen): Promise<Acquired>;
-  /** A session newer than the one seen: whoever comes first logs in, all others get the result. */
-  rotate(request: SessionRequest, seen: Seen, cause: string): Promise<Acquired>;
-  /**
-   * The backend changed the token in an answer: the same session, one generation on (R-54). When
-   * someone rotated or revoked meanwhile their word holds, and the new token is logged out.
-   */
-  renew(session: AcquiredSession, token: TokenSecret): Promise<void>;
-  /** After it has returned, nothing of the old session is handed out. */
-  revoke(backend: BackendPort, owner: string, cause: string): Promise<void>;
-  /**
-   * The same for every session a selector means. Answers how many were ended; what could not be ended
-   * now is void all the same, and ended by a later sweep.
-   */
-  revokeAll(selector: Selector, cause: string): Promise<number>;
-  /**
-   * Logs out what replicas that are gone have left behind, and ends sessions that are past their time or
-   * were revoked while a store or a backend did not answer.
-   */
-  sweep(): Promise<void>;
-  /** Waits for sessions that are being logged out. */
-  settled(): Promise<void>;
-  /** Logs out what would end with this process. */
-  close(): Promise<void>;
-}
-
-export interface SessionManagerOptions {
-  store: SessionStore;
-  limits: SessionLimits;
-  control: ControlPort;
-  backends: ReadonlyMap<string, BackendPort>;
-  sealer: Sealer;
-  fingerprint: Fingerprint;
-  clock: Clock;
-  events: SessionEvents;
-  /** When a session that nobody uses is past its time, in milliseconds since the epoch (R-21). */
-  endsAt: (record: SessionRecord) => number;
-}
+export type {
+  Acquired,
+  AcquiredSession,
+  Seen,
+  SessionManager,
+  SessionManagerOptions,
+  SessionRequest,
+} from './contract.ts';
 
 /** After the backend refused a login, how long nobody tries again: a locked service account helps no one. */
 const LOGIN_PAUSE_MS = 5000;
@@ -100,6 +34,7 @@ const LEASE_MARGIN_MS = 2000;
  * from here since. So long can a call on another replica go on with what it saw before a revocation.
  */
 const TRUST_MS = 100;
+const PAUSES = 10_000;
 const WAIT_MS = 25;
 /** A session may be rotated while it is being ended. */
 const TRIES = 3;
@@ -112,6 +47,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
   const vault = createVault(sealer, fingerprint);
   const retirement = createRetirement({ store, backends, leases, vault, clock, events });
   const ending = createEnding({ ...options, retirement });
+  const keepAlive = createKeepAlive({ store, backends, leases, clock, renew });
   let closed = false;
 
   const keyOf = ({ backend, owner }: SessionRequest): SessionKey => ({ backend: backend.name, owner });
@@ -123,11 +59,22 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     return fresh && at > ending.changedAt(key) ? seen : store.get(key);
   }
 
+  /** An account that is refused must not keep the others out. */
+  const pauseOf = ({ backend, account }: SessionRequest): string => JSON.stringify([backend.name, account.key]);
+
+  function pause(request: SessionRequest): void {
+    if (loginPause.size >= PAUSES) loginPause.delete(loginPause.keys().next().value as string);
+    loginPause.set(pauseOf(request), clock.now() + LOGIN_PAUSE_MS);
+  }
+
   async function lease(record: SessionRecord, { backend, owner }: SessionRequest): Promise<Acquired> {
     // A row that was moved under another key names its old owner.
     const belongs = record.owner === owner && record.backend === backend.name;
     const token = belongs ? vault.open(record) : undefined;
-    if (token) return { ok: true, session: { record, token, release: leases.take(record) } };
+    if (token) {
+      keepAlive.used(record, token);
+      return { ok: true, session: { record, token, release: leases.take(record) } };
+    }
     // Its key was retired (R-42) or somebody has changed it (R-41).
     await ending.discard({ backend: backend.name, owner }, record);
     return refuse('session.unavailable', 'the stored session does not open for this owner');
@@ -135,7 +82,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
 
   /** Hands out a record that is not the one decided on, if it is bound to the same place. */
   async function leaseOther(record: SessionRecord, request: SessionRequest): Promise<Acquired> {
-    return samePlace(record.bound, request.bound)
+    return record.account === request.account.key && samePlace(record.bound, request.bound)
       ? lease(record, request)
       : refuse('session.changed', 'another call bound the session elsewhere');
   }
@@ -163,7 +110,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     const end = performance.now() + leaseMs;
     for (;;) {
       if (closed) return refuse('session.unavailable', 'the connector is stopping');
-      if ((loginPause.get(backend.name) ?? 0) > clock.now()) {
+      if ((loginPause.get(pauseOf(request)) ?? 0) > clock.now()) {
         return refuse('session.login_failed', 'a login was refused moments ago');
       }
       const claim = await store.claim(key, seen, leaseMs).catch(() => undefined);
@@ -204,7 +151,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     leaseMs: number,
     cause: string,
   ): Promise<Acquired> {
-    const { backend, bound, limit } = request;
+    const { backend, bound, limit, account } = request;
     const key = keyOf(request);
     const current = seen.record;
     // Read before the login: a revocation from now on is newer than the session, whatever it overtakes.
@@ -225,20 +172,21 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
           revision: current?.revision ?? revision,
           epoch,
           bound,
+          account: account.key,
           fingerprint: current?.fingerprint ?? fingerprint(id),
         },
         token,
       );
     // Each token is on record before the next step is taken: a crash leaves nothing nobody knows (R-27).
-    const result = await backend.login((token) =>
+    const result = await backend.login(account, (token) =>
       store.checkpoint(key, permit, { record: seal(token), due: issuedAt + leaseMs }),
     );
     if (!result.ok) {
-      if (result.code === 'session.login_failed') loginPause.set(backend.name, clock.now() + LOGIN_PAUSE_MS);
+      if (result.code === 'session.login_failed') pause(request);
       if (!current && limit !== undefined) await limits.leave(bound.client_id, key, id).catch(() => undefined);
       events({ type: 'login_failed', backend: backend.name, detail: result.detail });
       if (result.partial) await ending.discardToken(seal(result.partial), 'the login failed');
-      return refuse(result.code, result.detail);
+      return { ...refuse(result.code, result.detail), retryAfterSeconds: result.retryAfterSeconds };
     }
     const record = seal(result.token);
     const stored = await store
@@ -266,6 +214,18 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       return sameVersion(now.record, record) ? lease(record, request) : leaseOther(now.record, request);
     }
     return refuse('session.revoked', 'revoked during its login');
+  }
+
+  async function renew(record: SessionRecord, token: TokenSecret): Promise<void> {
+    const next = vault.seal({ ...record, generation: record.generation + 1, issuedAt: clock.now() }, token);
+    const stored = await store.replace(record, record, next).catch(() => false);
+    ending.touch(record);
+    if (stored) keepAlive.moved(record, next, token);
+    if (stored) return events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
+    // Two answers may bring the same new token: the one that is stored is in use.
+    const now = await store.get(record).catch(() => undefined);
+    if (now?.record?.tokenFingerprint !== next.tokenFingerprint)
+      await ending.discardToken(next, 'renewed but not stored');
   }
 
   return {
@@ -297,16 +257,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       return share(request, seen, cause);
     },
 
-    async renew({ record }, token) {
-      const next = vault.seal({ ...record, generation: record.generation + 1, issuedAt: clock.now() }, token);
-      const stored = await store.replace(record, record, next).catch(() => false);
-      ending.touch(record);
-      if (stored) return events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
-      // Two answers may bring the same new token: the one that is stored is in use.
-      const now = await store.get(record).catch(() => undefined);
-      if (now?.record?.tokenFingerprint !== next.tokenFingerprint)
-        await ending.discardToken(next, 'renewed but not stored');
-    },
+    renew: ({ record }, token) => renew(record, token),
 
     revoke: async (backend, owner, cause) => void (await ending.end({ backend: backend.name, owner }, cause)),
 
@@ -316,6 +267,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     },
 
     sweep: () => ending.sweep(),
+    keepAlive: () => keepAlive.tick(),
     settled: () => retirement.settled(),
 
     async close() {
@@ -329,4 +281,4 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
   };
 }
 
-const refuse = (code: RefusalCode, detail: string): Acquired => ({ ok: false, code, detail });
+const refuse = (code: RefusalCode, detail: string): Extract<Acquired, { ok: false }> => ({ ok: false, code, detail });

@@ -22,6 +22,8 @@ export interface SessionRecord extends SessionKey {
   /** Epoch of the store at the login of the present token: facts of another one may be forgotten (R-29). */
   readonly epoch: string;
   readonly bound: Bound;
+  /** Key of the account at the backend; "" for the one that all clients share. */
+  readonly account: string;
   /** Keyed fingerprints, for policy and logs (R-43). */
   readonly fingerprint: string;
   readonly tokenFingerprint: string;
@@ -35,7 +37,7 @@ export const sessionKey = ({ backend, owner }: SessionKey): string => `${backend
 export function readRecord(value: unknown): SessionRecord | undefined {
   if (!isObject(value) || !isObject(value.bound)) return undefined;
   const { bound } = value;
-  const texts = ['backend', 'owner', 'id', 'epoch', 'fingerprint', 'tokenFingerprint', 'sealed'];
+  const texts = ['backend', 'owner', 'id', 'epoch', 'account', 'fingerprint', 'tokenFingerprint', 'sealed'];
   const numbers = ['generation', 'createdAt', 'issuedAt', 'revision'];
   const place = (slot: unknown) =>
     slot === null || (isObject(slot) && typeof slot.ip === 'string' && typeof slot.network === 'string');

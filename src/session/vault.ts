@@ -45,11 +45,22 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
   };
 }
 
-function context({ owner, id, generation, backend, createdAt, issuedAt, revision, epoch, bound }: Unsealed): string {
+function context({
+  owner,
+  id,
+  generation,
+  backend,
+  createdAt,
+  issuedAt,
+  revision,
+  epoch,
+  bound,
+  account,
+}: Unsealed): string {
   const { client_id, subject, key, ipv4, ipv6 } = bound;
   const places = [ipv4?.ip, ipv4?.network, ipv6?.ip, ipv6?.network];
   return JSON.stringify([
     ...[owner, id, generation, backend, createdAt, issuedAt, revision, epoch],
-    ...[client_id, subject, key, ...places],
+    ...[client_id, subject, key, ...places, account],
   ]);
 }

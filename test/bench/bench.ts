@@ -66,7 +66,6 @@ async function evaluate(): Promise<Row> {
   const evaluator = createEvaluator({
     module: bundle.module,
     data: { settings: bundle.settings },
-    entrypoint: ENTRYPOINT,
     budgetMs: 1000,
   });
   const input = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), bundle.settings)[0]?.input;

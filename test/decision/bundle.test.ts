@@ -25,7 +25,6 @@ async function decide(dir: string, name: string, env: NodeJS.ProcessEnv = { PATH
   const evaluation = createEvaluator({
     module: bundle.module,
     data: { settings: bundle.settings },
-    entrypoint: ENTRYPOINT,
     budgetMs: 5000,
   }).evaluate(entry.input);
   return { revision: bundle.revision, outcome: evaluation.ok ? evaluation.decision.outcome : evaluation.code };
@@ -125,7 +124,6 @@ it('an evaluation over its budget is refused', async () => {
   const evaluator = createEvaluator({
     module: bundle.module,
     data: { settings: bundle.settings },
-    entrypoint: ENTRYPOINT,
     budgetMs: 0,
   });
   expect(evaluator.evaluate(entry.input)).toMatchObject({ ok: false, code: 'decision.over_budget' });
@@ -137,7 +135,6 @@ it('R-36: the same input gives the same decision, byte for byte, also after othe
   const options = {
     module: bundle.module,
     data: { settings: bundle.settings },
-    entrypoint: ENTRYPOINT,
     budgetMs: 5000,
   };
   const run = (evaluator: ReturnType<typeof createEvaluator>) =>

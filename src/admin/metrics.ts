@@ -1,0 +1,113 @@
+// The only home of prom-client. What an operator watches: how calls end, how backends fare. Labels are
+// names of the configuration and codes of ours: never a client, an address or anything a caller can choose.
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { AuditLog } from '../audit/log.ts';
+import type { BackendHealth } from '../backend/http.ts';
+
+export interface Metrics {
+  /** One exchange with a backend. */
+  exchange(backend: string, outcome: string, seconds: number): void;
+  /** The same log; what it is given is counted. */
+  counting(log: AuditLog): AuditLog;
+  /** Asked at every scrape. */
+  watch(health: () => Iterable<[string, BackendHealth]>, notReady: () => Promise<readonly string[]>): void;
+  /** Prometheus text exposition. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+const CIRCUIT = { closed: 0, half_open: 1, open: 2 } as const;
+
+export function createMetrics(version: string): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = <T extends string>(name: string, help: string, labelNames: T[]) =>
+    new Counter<T>({ name: `sallyport_${name}`, help, labelNames, registers });
+  const gauge = <T extends string>(name: string, help: string, labelNames: T[], collect?: () => void | Promise<void>) =>
+    new Gauge<T>({ name: `sallyport_${name}`, help, labelNames, registers, ...(collect && { collect }) });
+  let health: Parameters<Metrics['watch']>[0] = () => [];
+  let notReady: Parameters<Metrics['watch']>[1] = async () => [];
+
+  const decisions = counter('decisions_total', 'Decisions, by outcome and by who decided.', ['outcome', 'decided_by']);
+  const calls = counter('calls_total', 'Tool calls that have ended, by outcome.', ['outcome']);
+  const refusals = counter('refusals_total', 'Calls that were allowed and refused all the same, by reason.', [
+    'reason',
+  ]);
+  const alerts = counter('alerts_total', 'Alerts, by severity.', ['severity']);
+  const events = counter('events_total', 'Events of the decision log, by name.', ['event']);
+  const exchanges = counter('backend_exchanges_total', 'Requests to a backend: status class or refusal code.', [
+    'backend',
+    'outcome',
+  ]);
+  const duration = new Histogram({
+    name: 'sallyport_backend_exchange_seconds',
+    help: 'Time of one request to a backend, waiting for its turn included.',
+    labelNames: ['backend'],
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  const circuit = gauge('backend_circuit', 'Circuit breaker: 0 closed, 1 half open, 2 open.', ['backend'], () => {
+    for (const [backend, state] of health()) {
+      circuit.set({ backend }, CIRCUIT[state.circuit]);
+      inFlight.set({ backend }, state.inFlight);
+      queued.set({ backend }, state.queued);
+      paused.set({ backend }, state.pausedSeconds);
+    }
+  });
+  const inFlight = gauge('backend_in_flight', 'Requests that are under way.', ['backend']);
+  const queued = gauge('backend_queued', 'Requests that wait for their turn.', ['backend']);
+  const paused = gauge('backend_paused_seconds', 'How long the backend asked not to be called (Retry-After).', [
+    'backend',
+  ]);
+  const ready = gauge(
+    'ready',
+    'What /readyz says: 1 when all is well; each part that is not has a 0.',
+    ['part'],
+    async () => {
+      const missing = await notReady();
+      ready.reset();
+      ready.set({ part: 'all' }, missing.length === 0 ? 1 : 0);
+      for (const part of missing) ready.set({ part }, 0);
+    },
+  );
+  gauge('info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
+
+  return {
+    exchange(backend, outcome, seconds) {
+      exchanges.inc({ backend, outcome });
+      duration.observe({ backend }, seconds);
+    },
+
+    counting: (log) => ({
+      ...log,
+      get failure() {
+        return log.failure;
+      },
+      decided(record) {
+        decisions.inc({ outcome: record.result.outcome, decided_by: record.decided_by });
+        return log.decided(record);
+      },
+      finished(record) {
+        calls.inc({ outcome: record.outcome });
+        if (record.outcome === 'refused') for (const reason of record.reasons) refusals.inc({ reason });
+        return log.finished(record);
+      },
+      alert(record) {
+        alerts.inc({ severity: record.severity });
+        return log.alert(record);
+      },
+      event(record) {
+        events.inc({ event: record.event });
+        return log.event(record);
+      },
+    }),
+
+    watch(backends, parts) {
+      health = backends;
+      notReady = parts;
+    },
+
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

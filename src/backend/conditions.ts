@@ -1,0 +1,59 @@
+// Whether an answer looks as a condition of the configuration says.
+import type { Condition } from '../config/condition-schema.ts';
+import { formFields } from '../core/html.ts';
+import { atPointer } from '../core/json.ts';
+import { pattern } from '../core/pattern.ts';
+import type { BackendResponse } from './http.ts';
+
+/** Whether one of the conditions holds. */
+export const anyHolds = (conditions: readonly Condition[] | undefined, response: BackendResponse, base: URL): boolean =>
+  conditions?.some((condition) => holds(condition, response, base)) === true;
+
+/** Everything that is given must hold. The cheap questions come first: a page is parsed only when it matters. */
+export function holds(condition: Condition, response: BackendResponse, base: URL): boolean {
+  const { status, redirect_to, header, body_contains, body_matches, form_field, json, json_has, json_lacks } =
+    condition;
+  if (status && !status.includes(response.status)) return false;
+  if (redirect_to && !redirect_to.some((path) => leadsTo(response, path, base))) return false;
+  for (const [name, value] of Object.entries(header ?? {})) {
+    const given = response.header(name);
+    if (given === undefined || !pattern(value).matches(given)) return false;
+  }
+  if (body_contains && !body_contains.some((text) => response.body.includes(text))) return false;
+  if (body_matches && !body_matches.some((source) => pattern(source).matches(response.body))) return false;
+  if (form_field && !hasField(response, form_field)) return false;
+  const { document } = response;
+  if ((json || json_has || json_lacks) && document === undefined) return false;
+  for (const [at, values] of Object.entries(json ?? {}))
+    if (!(values as unknown[]).includes(atPointer(document, at))) return false;
+  if (json_has?.some((at) => atPointer(document, at) === undefined)) return false;
+  return !json_lacks?.some((at) => atPointer(document, at) !== undefined);
+}
+
+/** A page need not say that it is HTML; only what says JSON, and looks like it, is taken for it. */
+function hasField(response: BackendResponse, names: readonly string[]): boolean {
+  if (/json/i.test(response.contentType) && !response.body.trimStart().startsWith('<')) return false;
+  const fields = formFields(response.body);
+  return names.some((name) => fields.has(name));
+}
+
+/** Where a redirect leads, when it stays on the backend: the path below its URL, and the query. */
+export function redirectTarget(
+  { status, location }: BackendResponse,
+  base: URL,
+): { path: string; query: string } | undefined {
+  if (status < 300 || status >= 400 || location === undefined || !URL.canParse(location, base.href)) return undefined;
+  const target = new URL(location, base.href);
+  if (target.origin !== base.origin) return undefined;
+  const prefix = base.pathname.replace(/\/$/, '');
+  const below = prefix !== '' && (target.pathname === prefix || target.pathname.startsWith(`${prefix}/`));
+  return { path: below ? target.pathname.slice(prefix.length) || '/' : target.pathname, query: target.search };
+}
+
+/** "/login", "/login/x" and "/login;jsessionid=…", but not "/loginhelp". */
+function leadsTo(response: BackendResponse, prefix: string, base: URL): boolean {
+  const path = redirectTarget(response, base)?.path;
+  if (path === undefined) return false;
+  const bare = prefix.replace(/\/$/, '');
+  return path === bare || path === prefix || [`${bare}/`, `${bare};`].some((start) => path.startsWith(start));
+}

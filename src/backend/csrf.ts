@@ -1,0 +1,67 @@
+// Tokens without which a backend takes no write: fetched by a request of their own, kept with the session
+// or fetched for each write, and attached.
+import type { BackendConfig } from '../config/backend-schema.ts';
+import type { ToolConfig } from '../config/tool-schema.ts';
+import { placeholders, templateParts } from '../core/template.ts';
+import { type Attached, send } from './conversation.ts';
+import { extract } from './extract.ts';
+import type { BackendHttp } from './http.ts';
+import type { Jar } from './jar.ts';
+import type { CallResult } from './port.ts';
+import { fillHeaders } from './request.ts';
+import { spellings } from './scrub.ts';
+import type { OpenSession, WriteTokens } from './session.ts';
+import type { Values } from './values.ts';
+import { judge } from './verdict.ts';
+
+export type Fetched = { ok: true; tokens: WriteTokens } | { ok: false; result: Exclude<CallResult, { kind: 'ok' }> };
+
+/** Whether a request goes out with tokens: it names one, or it is a write and headers are attached to writes. */
+export function needsTokens(request: ToolConfig['request'], writes: boolean, { csrf }: BackendConfig): boolean {
+  if (!csrf) return false;
+  const named = templateParts(request).some((part) => placeholders(part.template).some((n) => n.startsWith('csrf.')));
+  return named || (writes && Object.keys(csrf.headers).length > 0);
+}
+
+/** `jar`: that of the call, whose other cookies belong to the tokens. Nothing has been written yet when this fails. */
+export async function fetchTokens(
+  http: BackendHttp,
+  config: BackendConfig,
+  session: OpenSession,
+  jar: Jar,
+  signal?: AbortSignal,
+): Promise<Fetched> {
+  const csrf = config.csrf as NonNullable<BackendConfig['csrf']>;
+  const failed = (detail: string, status: number | null): Fetched => ({
+    ok: false,
+    result: { kind: 'failed', code: 'backend.rejected', detail: `CSRF token: ${detail}`, status },
+  });
+  const sent = await send(http, csrf.request, session.values, jar, session.attached, signal);
+  if (!sent.ok) return { ok: false, result: { kind: 'failed', status: null, ...sent } };
+  const { response, url } = sent;
+  const verdict = judge(response, { ...config, csrf: undefined }, csrf, http.url);
+  if (verdict.kind === 'expired')
+    return { ok: false, result: { kind: 'expired', status: response.status, beforeEffect: true } };
+  if (verdict.kind !== 'good') return failed('detail' in verdict ? verdict.detail : verdict.kind, response.status);
+  const own = jar.copy();
+  own.store(response.setCookies, url);
+  const values: Record<string, string> = {};
+  for (const [name, extraction] of Object.entries(csrf.extract)) {
+    const value = extract(extraction, response, own);
+    if (typeof value !== 'string') return failed(`nothing to extract for "${name}"`, response.status);
+    values[name] = value;
+  }
+  return { ok: true, tokens: { values, jar: own, secrets: spellings(Object.values(values)) } };
+}
+
+/** The values of a request with its tokens. */
+export const withTokens =
+  (values: Values, tokens: WriteTokens | undefined): Values =>
+  (name) =>
+    name.startsWith('csrf.') ? tokens?.values[name.slice('csrf.'.length)] : values(name);
+
+/** What goes with a write. Throws an UnbuildableError when a token is nothing a header can carry. */
+export function attachedTo(writes: boolean, config: BackendConfig, session: OpenSession, values: Values): Attached {
+  const headers = writes && config.csrf ? fillHeaders(config.csrf.headers, values) : {};
+  return { ...session.attached, headers: { ...headers, ...session.attached.headers } };
+}

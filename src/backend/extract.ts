@@ -1,0 +1,60 @@
+// Takes values out of answers, and makes values of others.
+import { createHash } from 'node:crypto';
+import type { Composition, Extraction } from '../config/backend-schema.ts';
+import { formFields, hiddenFields, metaContent } from '../core/html.ts';
+import { atPointer, type JsonObject } from '../core/json.ts';
+import { pattern } from '../core/pattern.ts';
+import { replacePlaceholders } from '../core/template.ts';
+import type { BackendResponse } from './http.ts';
+import type { Jar } from './jar.ts';
+
+/** Values of a login on its way: texts, and the hidden fields of a page. */
+export type Extracted = string | JsonObject;
+
+/** Undefined when there is nothing, which includes an empty text: an empty token is no token. */
+export function extract(extraction: Extraction, response: BackendResponse, jar: Jar): Extracted | undefined {
+  if ('hidden_fields' in extraction) {
+    const fields = hiddenFields(
+      response.body,
+      extraction.hidden_fields === true ? undefined : extraction.hidden_fields,
+    );
+    return Object.keys(fields).length > 0 ? fields : undefined;
+  }
+  return textIn(extraction, response, jar) || undefined;
+}
+
+function textIn(
+  extraction: Exclude<Extraction, { hidden_fields: unknown }>,
+  response: BackendResponse,
+  jar: Jar,
+): string | undefined {
+  if ('cookie' in extraction) return jar.value(extraction.cookie);
+  if ('regex' in extraction) {
+    const text = extraction.header === undefined ? response.body : response.header(extraction.header);
+    return text === undefined ? undefined : pattern(extraction.regex).group(text);
+  }
+  if ('header' in extraction) return response.header(extraction.header);
+  if ('meta' in extraction) return metaContent(response.body, extraction.meta);
+  if ('form_field' in extraction) return formFields(response.body).get(extraction.form_field);
+  const value = atPointer(response.document, extraction.json);
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+}
+
+export function compose(composition: Composition, value: (name: string) => string): string {
+  if (typeof composition === 'string') return replacePlaceholders(composition, value);
+  const [encoding, template] = Object.entries(composition)[0] as [keyof typeof ENCODE, string];
+  return ENCODE[encoding](replacePlaceholders(template, value));
+}
+
+const digest = (algorithm: string) => (text: string) => createHash(algorithm).update(text).digest('hex');
+
+/** MD5 and SHA-1 are what some old login forms ask for; nothing of ours rests on them. */
+const ENCODE = {
+  base64: (text: string) => Buffer.from(text).toString('base64'),
+  base64url: (text: string) => Buffer.from(text).toString('base64url'),
+  hex: (text: string) => Buffer.from(text).toString('hex'),
+  url: (text: string) => encodeURIComponent(Buffer.from(text).toString()),
+  md5: digest('md5'),
+  sha1: digest('sha1'),
+  sha256: digest('sha256'),
+};

@@ -1,0 +1,75 @@
+// Opens the backends of a configuration: their credentials, their accounts, their pools.
+import { type AccountTable, readAccountsFile } from '../config/accounts-file.ts';
+import type { AccountsConfig } from '../config/backend-schema.ts';
+import type { Config } from '../config/load.ts';
+import { resolveAccounts, resolveCredentials } from '../config/secrets.ts';
+import type { Clock } from '../core/clock.ts';
+import { watchFile } from '../core/watched-file.ts';
+import { createAccounts } from './accounts.ts';
+import { createBackendAdapter } from './adapter.ts';
+import type { OnStep } from './login.ts';
+import type { BackendPort } from './port.ts';
+
+export interface BackendsOptions {
+  config: Pick<Config, 'backends' | 'tools'>;
+  env: NodeJS.ProcessEnv;
+  clock: Clock;
+  /** Told when a file of accounts has changed and cannot be used; the last good one stays in force. */
+  onProblem?: (problem: string) => void;
+  onExchange?: (backend: string, outcome: string, seconds: number) => void;
+  onStep?: OnStep;
+}
+
+export interface Backends {
+  readonly ports: ReadonlyMap<string, BackendPort>;
+  /** A file of accounts cannot be used at present. For /readyz. */
+  readonly stale: boolean;
+  close(): Promise<void>;
+}
+
+/** Throws one OperatorError with every credential that is missing. */
+export function openBackends(options: BackendsOptions): Backends {
+  const { config, env, clock, onExchange, onStep } = options;
+  const watched: ReturnType<typeof watchFile<AccountTable>>[] = [];
+  const credentials = new Map(
+    Object.entries(config.backends).map(([name, b]) => [name, resolveCredentials(b.credentials, name, env)]),
+  );
+
+  function tableOf(name: string, { file, map }: AccountsConfig): () => AccountTable {
+    if (file !== undefined) {
+      const table = watchFile(file, () => readAccountsFile(file), options.onProblem ?? (() => {}));
+      watched.push(table);
+      return () => table.value;
+    }
+    const table = resolveAccounts(map ?? {}, name, env);
+    return () => table;
+  }
+
+  const ports = new Map<string, BackendPort>();
+  for (const [name, backend] of Object.entries(config.backends)) {
+    const { accounts } = backend;
+    const table = accounts ? tableOf(name, accounts) : () => new Map();
+    ports.set(
+      name,
+      createBackendAdapter({
+        name,
+        config: backend,
+        tools: config.tools,
+        accounts: createAccounts(credentials.get(name) ?? {}, accounts?.by, table),
+        clock,
+        ...(onExchange && { onExchange: (outcome, seconds) => onExchange(name, outcome, seconds) }),
+        ...(onStep && { onStep }),
+      }),
+    );
+  }
+  return {
+    ports,
+    get stale() {
+      return watched.some((file) => file.stale);
+    },
+    async close() {
+      for (const file of watched) file.close();
+      await Promise.all([...ports.values()].map((port) => port.close()));
+    },
+  };
+}

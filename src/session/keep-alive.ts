@@ -1,0 +1,94 @@
+// Keeps idle sessions from timing out at a backend, for a while after their last call. No call of a client
+// and no use of the session: what the policy says about age, idle time and uses holds as before.
+import type { BackendPort, TokenSecret } from '../backend/port.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Leases } from './leases.ts';
+import { type SessionRecord, sessionKey } from './record.ts';
+import { type SessionStore, sameVersion } from './store.ts';
+
+export interface KeepAlive {
+  /** A call is using the session now. */
+  used(record: SessionRecord, token: TokenSecret): void;
+  /** The session goes on with another token. */
+  moved(from: SessionRecord, to: SessionRecord, token: TokenSecret): void;
+  /** Gives every session a sign of life whose time has come. */
+  tick(): Promise<void>;
+}
+
+export interface KeepAliveOptions {
+  store: Pick<SessionStore, 'get'>;
+  backends: ReadonlyMap<string, BackendPort>;
+  leases: Leases;
+  clock: Clock;
+  renew: (record: SessionRecord, token: TokenSecret) => Promise<void>;
+}
+
+interface Kept {
+  record: SessionRecord;
+  token: TokenSecret;
+  usedAt: number;
+  touchedAt: number;
+}
+
+const SESSIONS = 10_000;
+const AT_ONCE = 8;
+
+export function createKeepAlive({ store, backends, leases, clock, renew }: KeepAliveOptions): KeepAlive {
+  const kept = new Map<string, Kept>();
+  let ticking = false;
+
+  async function touch(key: string, entry: Kept, backend: BackendPort): Promise<void> {
+    const { record, token } = entry;
+    const now = (await store.get(record)).record;
+    // Rotated, ended, or gone on elsewhere: whoever uses it now keeps it alive.
+    if (!sameVersion(now, record)) return void kept.delete(key);
+    entry.touchedAt = clock.now();
+    const release = leases.take(record);
+    try {
+      const result = await backend.touch(token);
+      // It came too late. The next call finds out, and logs in anew.
+      if (result.kind === 'expired') kept.delete(key);
+      else if (result.renewed) await renew(record, result.renewed);
+    } finally {
+      release();
+    }
+  }
+
+  return {
+    used(record, token) {
+      if (!backends.get(record.backend)?.keepAlive) return;
+      const key = sessionKey(record);
+      // Moved to the end: the first are those that were not used for the longest time.
+      kept.delete(key);
+      if (kept.size >= SESSIONS) kept.delete(kept.keys().next().value as string);
+      const now = clock.now();
+      kept.set(key, { record, token, usedAt: now, touchedAt: now });
+    },
+
+    moved(from, to, token) {
+      const entry = kept.get(sessionKey(from));
+      if (entry && sameVersion(entry.record, from)) Object.assign(entry, { record: to, token });
+    },
+
+    async tick() {
+      // A slow backend must not have the next round begin before this one has ended.
+      if (ticking) return;
+      ticking = true;
+      try {
+        const due: [string, Kept, BackendPort][] = [];
+        for (const [key, entry] of kept) {
+          const backend = backends.get(entry.record.backend);
+          const now = clock.now();
+          if (!backend?.keepAlive || now - entry.usedAt > backend.keepAlive.forMs) kept.delete(key);
+          else if (now - entry.touchedAt >= backend.keepAlive.everyMs) due.push([key, entry, backend]);
+        }
+        const worker = async () => {
+          for (let next = due.pop(); next; next = due.pop()) await touch(...next).catch(() => {});
+        };
+        await Promise.all(Array.from({ length: AT_ONCE }, worker));
+      } finally {
+        ticking = false;
+      }
+    },
+  };
+}
