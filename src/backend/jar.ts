@@ -1,6 +1,6 @@
 // The only home of tough-cookie: one jar per session (R-52), Domain, Path, Secure and prefix rules
 // as RFC 6265bis has them (R-51). Nothing of a jar is ever printed.
-import { type Cookie, CookieJar } from 'tough-cookie';
+import { Cookie, CookieJar } from 'tough-cookie';
 import type { CookieName } from '../config/backend-schema.ts';
 import { pattern } from '../core/pattern.ts';
 
@@ -27,10 +27,12 @@ export function createJar(cookies: readonly object[] = []): Jar {
     prefixSecurity: 'strict',
     cookies: cookies as never[],
   });
-  const all = (): Cookie[] => {
-    const serialized = jar.serializeSync();
-    return (serialized?.cookies ?? []) as unknown as Cookie[];
-  };
+  /** An expired cookie stays in the jar until it is asked for: a cookie that was taken away is not there. */
+  const all = (): Cookie[] =>
+    ((jar.serializeSync()?.cookies ?? []) as unknown as Cookie[]).filter((serialized) => {
+      const expires = Cookie.fromJSON(serialized)?.expiryTime();
+      return expires === undefined || expires > Date.now();
+    });
   return {
     store(setCookies, url) {
       for (const text of setCookies) jar.setCookieSync(text, url, { ignoreError: true });
@@ -45,6 +47,10 @@ export function createJar(cookies: readonly object[] = []): Jar {
 
 export const isNamed = (key: string, name: CookieName): boolean =>
   typeof name === 'string' ? key === name : pattern(name.matching).matches(key);
+
+/** What the cookies are, apart from when they were made and used. */
+export const cookieState = (cookies: readonly object[]): Map<string, string> =>
+  new Map((cookies as { key: string; value: string; path?: string }[]).map((c) => [`${c.key} ${c.path}`, c.value]));
 
 /** How a cookie is called in a message. */
 export const spelled = (name: CookieName): string => (typeof name === 'string' ? name : `matching ${name.matching}`);

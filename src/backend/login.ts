@@ -7,7 +7,7 @@ import { anyHolds } from './conditions.ts';
 import { send } from './conversation.ts';
 import { compose, type Extracted, extract } from './extract.ts';
 import type { BackendHttp, BackendResponse } from './http.ts';
-import { createJar, isNamed, type Jar, spelled } from './jar.ts';
+import { cookieState, createJar, isNamed, type Jar, spelled } from './jar.ts';
 import type { Checkpoint, LoginResult, TokenSecret } from './port.ts';
 import { fillCookies, fillHeaders } from './request.ts';
 import { text, UnbuildableError } from './values.ts';
@@ -46,8 +46,10 @@ export async function login(
     });
   /** What is worth recording: the cookies, or in a session without any the values. */
   const begun = (): string => {
-    const kept = session.cookies.length > 0 ? jar.keep(session.cookies) : session.values.filter((n) => values.has(n));
-    return kept.length === 0 ? '' : JSON.stringify(session.cookies.length > 0 ? kept : token().reveal().values);
+    const cookies = [...cookieState(jar.keep(session.cookies))];
+    const kept =
+      session.cookies.length > 0 ? cookies : session.values.map((n) => textOf(values.get(n))).filter(Boolean);
+    return kept.length === 0 ? '' : JSON.stringify(kept);
   };
   const partial = () => (begun() === '' ? undefined : token());
   const fail = (code: RefusalCode, detail: string, retryAfterSeconds?: number): LoginResult => ({

@@ -3,7 +3,7 @@ import type { BackendConfig } from '../config/backend-schema.ts';
 import { Secret } from '../core/secret.ts';
 import type { Account } from './accounts.ts';
 import type { Attached } from './conversation.ts';
-import { createJar, type Jar } from './jar.ts';
+import { cookieState, createJar, type Jar } from './jar.ts';
 import type { BackendToken, TokenSecret } from './port.ts';
 import { fillCookies, fillHeaders } from './request.ts';
 import { secretsOf, spellings } from './scrub.ts';
@@ -53,14 +53,11 @@ export function openSession(
 /** R-54: a session cookie that the backend changed in a good answer makes a new token. */
 export function renewedToken({ session }: BackendConfig, open: OpenSession, jar: Jar): TokenSecret | undefined {
   if (jar === open.jar) return undefined;
-  const before = namedValues(open.jar.keep(session.cookies));
+  const before = cookieState(open.jar.keep(session.cookies));
   const after = jar.keep(session.cookies);
-  const now = namedValues(after);
+  const now = cookieState(after);
   // A cookie taken away is a logout, not a renewal: the next call will find out.
   const changed = [...now].some(([name, value]) => before.get(name) !== value);
   if (!changed || [...before.keys()].some((name) => !now.has(name))) return undefined;
   return new Secret({ cookies: after, values: open.token.values });
 }
-
-const namedValues = (cookies: readonly object[]): Map<string, string> =>
-  new Map((cookies as { key: string; value: string; path?: string }[]).map((c) => [`${c.key} ${c.path}`, c.value]));

@@ -10,7 +10,6 @@ import { loadSettings } from './bundle.ts';
 import { type DecisionCase, loadCases } from './cases.ts';
 import { compile, opaRun } from './compiler.ts';
 import { createEvaluator } from './evaluator.ts';
-import { ENTRYPOINT } from './manifest.ts';
 import type { Opa } from './opa.ts';
 import type { PolicyDecision } from './schema.ts';
 

@@ -5,6 +5,7 @@ import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
 import { backendSchema } from '../../src/config/backend-schema.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { type LegacyInventory, startLegacyInventory } from '../../src/demo/legacy-inventory/app.ts';
+import { createTestClock } from '../support/clock.ts';
 
 let legacy: LegacyInventory;
 let backend: BackendPort;
@@ -12,7 +13,9 @@ let told: TokenSecret[];
 
 const request = (path: string, method = 'GET', form?: object) => ({ request: { method, path, ...(form && { form }) } });
 
-function adapter(password = 'secret', menu = '/menu'): BackendPort {
+const account = { key: '', credentials: { password: new Secret('secret') } };
+
+function adapter(menu = '/menu'): BackendPort {
   return createBackendAdapter({
     name: 'inventory',
     config: backendSchema.parse({
@@ -31,12 +34,13 @@ function adapter(password = 'secret', menu = '/menu'): BackendPort {
         { ...request(menu), extract: { csrf: { form_field: 'csrf_token' } } },
       ],
       session: { cookies: ['JSESSIONID'], values: ['csrf'] },
-      expired: { redirect_to: ['/login'], form_field: ['form_token'] },
+      expired: [{ redirect_to: '/login' }, { form_field: 'form_token' }],
       logout: request('/logout', 'POST', { csrf_token: '{session.csrf}' }),
       probe: request('/api/me'),
     }),
     tools: {},
-    credentials: { password: new Secret(password) },
+    accounts: () => account,
+    clock: createTestClock(),
   });
 }
 
@@ -52,7 +56,7 @@ afterEach(async () => {
 const checkpoint = async (token: TokenSecret) => void told.push(token);
 
 it('R-27: tells of each cookie a step brings, once; the last one is that of the session', async () => {
-  const login = await backend.login(checkpoint);
+  const login = await backend.login(account, checkpoint);
   if (!login.ok) throw new Error(login.detail);
   // The login page opens an anonymous session, the login another; the menu brings none.
   expect(told).toHaveLength(2);
@@ -63,7 +67,7 @@ it('R-27: tells of each cookie a step brings, once; the last one is that of the 
 });
 
 it('R-27: a token of a login that was broken off is logged out, though its logout needs what a later page has', async () => {
-  await backend.login(checkpoint);
+  await backend.login(account, checkpoint);
   expect(legacy.stats().liveSessions).toBe(1);
   expect(await backend.logout(told.at(-1) as TokenSecret)).toBe('dead');
   expect(legacy.stats()).toMatchObject({ liveSessions: 0, logins: 1, logouts: 1 });
@@ -71,8 +75,8 @@ it('R-27: a token of a login that was broken off is logged out, though its logou
 
 it('R-27: a login that fails half-way hands over what it had', async () => {
   await backend.close();
-  backend = adapter('secret', '/nowhere');
-  const login = await backend.login(checkpoint);
+  backend = adapter('/nowhere');
+  const login = await backend.login(account, checkpoint);
   expect(login).toMatchObject({ ok: false, code: 'session.login_failed' });
   if (login.ok) throw new Error('unexpected');
   expect(legacy.stats().liveSessions).toBe(1);
@@ -80,13 +84,13 @@ it('R-27: a login that fails half-way hands over what it had', async () => {
 });
 
 it('R-27: what cannot be recorded is not gone on with', async () => {
-  const login = await backend.login(() => Promise.reject(new Error('store down')));
+  const login = await backend.login(account, () => Promise.reject(new Error('store down')));
   expect(login).toMatchObject({ ok: false, code: 'session.unavailable' });
   expect(legacy.stats().logins).toBe(0);
 });
 
 it('R-25: a backend that does not answer its logout has not proven anything', async () => {
-  const login = await backend.login(checkpoint);
+  const login = await backend.login(account, checkpoint);
   if (!login.ok) throw new Error(login.detail);
   await legacy.close();
   expect(await backend.logout(login.token)).toBe('unreachable');

@@ -1,28 +1,33 @@
 import { describe, expect, it } from 'vitest';
-import { classify } from '../../src/backend/expiry.ts';
-import { formFields } from '../../src/backend/html.ts';
 import type { BackendResponse } from '../../src/backend/http.ts';
 import { createJar } from '../../src/backend/jar.ts';
 import { scrub, secretsOf, spellings } from '../../src/backend/scrub.ts';
-import type { BackendConfig } from '../../src/config/backend-schema.ts';
+import { judge } from '../../src/backend/verdict.ts';
+import { backendSchema } from '../../src/config/backend-schema.ts';
+import { formFields } from '../../src/core/html.ts';
 
 describe('R-53: the end of a session', () => {
-  const config = {
-    expired: {
-      status: [401],
-      redirect_to: ['/login'],
-      form_field: ['j_password'],
-      body_contains: ['Session timed out'],
-    },
-  } as unknown as BackendConfig;
-  const base = new URL('http://legacy:8080/app');
+  const config = backendSchema.parse({
+    url: 'http://legacy:8080/app',
+    login: [{ request: { path: '/' } }],
+    session: { cookies: ['S'] },
+    expired: [
+      { status: 401 },
+      { redirect_to: '/login' },
+      { form_field: 'j_password' },
+      { body_contains: ['Session timed out', 'Please log in'] },
+    ],
+  });
+  const base = new URL(config.url);
   const response = (changes: Partial<BackendResponse>): BackendResponse => ({
     status: 200,
     contentType: 'text/html',
     location: undefined,
     setCookies: [],
     header: () => undefined,
+    bytes: Buffer.alloc(0),
     body: '',
+    document: undefined,
     ...changes,
   });
   it.each([
@@ -32,19 +37,28 @@ describe('R-53: the end of a session', () => {
     ['… given whole', { status: 303, location: 'http://legacy:8080/app/login/form' }, 'expired'],
     ['the login page with status 200', { body: '<form><INPUT type=password name="j_password"></form>' }, 'expired'],
     ['a mark in the body', { contentType: 'application/json', body: '{"e":"Session timed out"}' }, 'expired'],
-    ['a page that only mentions the field', { body: '<p>name="j_password"</p>' }, 'data'],
+    ['a page that only mentions the field', { body: '<p>name="j_password"</p>' }, 'good'],
     [
       'JSON with the same text',
       { contentType: 'application/json', body: '{"html":"<input name=\\"j_password\\">"}' },
-      'data',
+      'good',
     ],
-    ['a redirect to a page that begins alike', { status: 302, location: '/app/loginhelp' }, 'redirect'],
-    ['a redirect to another host', { status: 302, location: 'http://evil.example/app/login' }, 'redirect_elsewhere'],
-    ['… without a scheme', { status: 302, location: '//evil.example/app/login' }, 'redirect_elsewhere'],
-    ['a redirect nobody can read', { status: 302, location: 'http://[' }, 'redirect_elsewhere'],
-    ['data', { contentType: 'application/json', body: '{}' }, 'data'],
+    [
+      'a redirect to a page that begins alike',
+      { status: 302, location: '/app/loginhelp' },
+      'redirected: to another page',
+    ],
+    [
+      'a redirect to another host',
+      { status: 302, location: 'http://evil.example/app/login' },
+      'redirected: to another origin',
+    ],
+    ['… without a scheme', { status: 302, location: '//evil.example/app/login' }, 'redirected: to another origin'],
+    ['a redirect nobody can read', { status: 302, location: 'http://[' }, 'redirected: to another origin'],
+    ['data', { contentType: 'application/json', body: '{}' }, 'good'],
   ])('%s', (_name, changes, kind) => {
-    expect(classify(response(changes as Partial<BackendResponse>), config, base)).toBe(kind);
+    const verdict = judge(response(changes as Partial<BackendResponse>), config, { request: {} }, base);
+    expect('detail' in verdict ? `${verdict.kind}: ${verdict.detail}` : verdict.kind).toBe(kind);
   });
 });
 

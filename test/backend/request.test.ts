@@ -1,7 +1,8 @@
 // Template safety: no value of any argument changes the structure of a request.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildRequest, UnbuildableError, type Values } from '../../src/backend/request.ts';
+import { buildRequest } from '../../src/backend/request.ts';
+import { UnbuildableError, type Values } from '../../src/backend/values.ts';
 import { requestSchema } from '../../src/config/request-schema.ts';
 import type { Json } from '../../src/core/json.ts';
 

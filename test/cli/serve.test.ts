@@ -130,7 +130,7 @@ describe.skipIf(inspector === null)('MCP Inspector (needs tools/inspector)', () 
       );
       return JSON.parse(stdout);
     };
-    expect((await inspect('--method', 'tools/list')).tools).toHaveLength(5);
+    expect((await inspect('--method', 'tools/list')).tools).toHaveLength(4);
     const result = await inspect('--method', 'tools/call', '--tool-name', 'stock_get', '--tool-arg', 'sku=A-1');
     expect(result.structuredContent).toMatchObject({ sku: 'A-1', quantity: 240 });
   });

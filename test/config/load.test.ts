@@ -67,7 +67,12 @@ describe('what one schema cannot say', () => {
       'required: []\n    request: { method: GET',
       'must be a required argument',
     ],
-    ['a session value nothing extracts', 'values: [csrf]', 'values: [csfr]', 'no login step extracts "csfr"'],
+    [
+      'a session value nothing extracts',
+      'values: [csrf]',
+      'values: [csfr]',
+      'no login step extracts or composes "csfr"',
+    ],
     ['a schema that does not compile', 'type: string, maxLength: 100', 'type: strnig, maxLength: 100', 'type'],
     [
       'credentials in the URL',
@@ -77,9 +82,9 @@ describe('what one schema cannot say', () => {
     ],
     [
       'no way to tell the end of a session',
-      'status: [401]\n      redirect_to: [/login]\n      form_field: [form_token]',
-      'status: []',
-      'say how the end of a session looks',
+      '- status: 401\n      - redirect_to: /login\n      - form_field: form_token',
+      '- {}',
+      'a condition needs at least one of',
     ],
     ['an audit argument the tool has not', 'audit: [sku, delta]', 'audit: [sku, detla]', 'no argument "detla"'],
     [

@@ -24,6 +24,7 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
       ipv4: { ip: '10.0.0.1', network: '10.0.0.0/24' },
       ipv6: null,
     },
+    account: '',
     fingerprint: 'f',
     tokenFingerprint: `token-${generation}`,
     sealed: `sealed-${generation}`,

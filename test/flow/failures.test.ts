@@ -22,11 +22,12 @@ afterEach(async () => {
 });
 
 const METADATA = '# METADATA\n# schemas:\n#   - input: schema.input\n';
+const LISTING = 'visible := {tool.name | some tool in input.tools}';
 
 describe.skipIf(opa === null)('attack 26: a policy that does not answer as it should (needs OPA)', () => {
   /** Starts on a policy whose decision document is this one, compiled for real. */
   async function decidedBy(rego: string): Promise<void> {
-    folder = policyFolder({ 'sallyport/decision.rego': `${METADATA}package sallyport\n\n${rego}\n` });
+    folder = policyFolder({ 'sallyport/decision.rego': `${METADATA}package sallyport\n\n${LISTING}\n\n${rego}\n` });
     const all = execFileSync(opa?.path ?? '', ['capabilities', '--current']);
     writeFileSync(join(folder.dir, 'capabilities.json'), all);
     await start({ policyDir: folder.dir });
@@ -271,9 +272,38 @@ describe('backend', () => {
   });
 });
 
+describe.skipIf(opa === null)('R-35: a policy that cannot say what a client may see (needs OPA)', () => {
+  it.each([
+    ['undefined', 'visible := 1 if input.nothing', 'decision.undefined'],
+    ['no list', 'visible := "all"', 'decision.malformed'],
+    ['a throw', 'visible := {x | some x in numbers.range(1, 100000000)}', 'decision.error'],
+  ])('%s: nothing is shown, and it is on record', async (_name, visible, code) => {
+    folder = policyFolder({
+      'sallyport/decision.rego': `package sallyport\n\n${visible}\n\ndecision := {"outcome": "deny"}\n`,
+      'capabilities.json': execFileSync(opa?.path ?? '', ['capabilities', '--current']).toString(),
+    });
+    await start({ policyDir: folder.dir });
+    const answer = await h.rpc('tools/list');
+    expect(answer.body).toMatchObject({ error: { code: -32603, message: 'The tools cannot be listed' } });
+    expect((await h.audit('event')).at(-1)).toMatchObject({ event: 'listing_refused', code });
+  });
+});
+
 describe('R-54: a cookie the backend changes in an answer that is of no use', () => {
-  it('is kept, so that the session goes on', async () => {
+  it('is no session, since a refusal may come with an anonymous one: the next call logs in', async () => {
     await start();
+    await h.call('stock_list');
+    h.legacy.inject({ renewIds: true });
+    expect(reasons(await h.call('stock_get', { sku: 'none' }))).toEqual(['backend.rejected']);
+    h.legacy.inject({ renewIds: false });
+    expect((await h.call('stock_list')).body.result.isError).toBeUndefined();
+    expect(h.legacy.stats()).toMatchObject({ logins: 2 });
+  });
+
+  it('is kept when the answer shows what only a user who is logged in sees', async () => {
+    await start({
+      edit: (yaml) => yaml.replace('    logout:', '    assert: [{ header: { X-User: "." } }]\n    logout:'),
+    });
     await h.call('stock_list');
     h.legacy.inject({ renewIds: true });
     expect(reasons(await h.call('stock_get', { sku: 'none' }))).toEqual(['backend.rejected']);

@@ -48,7 +48,8 @@ function manager(of: Store, ring = keys): SessionManager {
 }
 
 const KEY = (owner = 'owner') => ({ backend: 'b', owner });
-const request = (owner = 'owner', place = bound) => ({ backend, owner, bound: place });
+const SHARED = { key: '', credentials: {} };
+const request = (owner = 'owner', place = bound, account = SHARED) => ({ backend, owner, bound: place, account });
 const seen = async (owner = 'owner', by = sessions, at = store): Promise<Seen> =>
   by.examine(KEY(owner), await at.sessions.get(KEY(owner)));
 async function acquired(result: Promise<Awaited<ReturnType<SessionManager['acquire']>>>) {
@@ -69,7 +70,10 @@ beforeEach(() => {
     name: 'b',
     drainMs: 50,
     loginLimitMs: 1000,
-    async login(checkpoint) {
+    oneAtATime: false,
+    keepAlive: undefined,
+    account: () => SHARED,
+    async login(_account, checkpoint) {
       const id = `token-${++logins}`;
       await gate;
       live.add(id);
@@ -82,6 +86,8 @@ beforeEach(() => {
       return 'dead';
     },
     call: () => Promise.reject(new Error('not used')),
+    touch: async () => ({ kind: 'ok' }),
+    health: () => ({ circuit: 'closed', inFlight: 0, queued: 0, pausedSeconds: 0 }),
     close: async () => {},
   };
 });
@@ -554,8 +560,8 @@ describe.skipIf(program === null)('on Redis', () => {
     });
     const nothing = await seen();
     const login = backend.login;
-    backend.login = async (checkpoint) => {
-      await login(checkpoint);
+    backend.login = async (_account, checkpoint) => {
+      await login(SHARED, checkpoint);
       return { ok: false, code: 'session.login_failed', detail: 'wrong password' };
     };
     const first = sessions.acquire(request(), nothing);

@@ -158,6 +158,7 @@ export async function startLegacyInventory({
     if (path === '/login') return request.method === 'POST' ? logIn(call) : showLogin(call);
     if (!session) return path === '/orders' ? showLogin(call, 'Your session has ended.') : redirect(response, '/login');
     session.calls += 1;
+    response.setHeader('x-user', session.user ?? '');
     calls.set(session.id, session.calls);
     if (path === '/menu') return html(response, menuPage(session.user ?? '', session.csrf));
     if (path === '/logout' && request.method === 'POST') {
