@@ -39,7 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'session',
     'store',
   ],
-  cli: ['core', 'admin', 'config', 'connector', 'decision', 'demo', 'http', 'identity', 'keyring'],
+  cli: ['core', 'admin', 'backend', 'config', 'connector', 'decision', 'demo', 'http', 'identity', 'keyring'],
   main: ['core', 'cli'],
 };
 

@@ -24,8 +24,9 @@ export interface AdapterOptions {
   accounts: Accounts;
   clock: Clock;
   onExchange?: OnExchange;
-  /** Told of each step of a login, for `sallyport backend check`. */
+  /** Told of each step of a login and of each answer, for `sallyport backend check`. */
   onStep?: OnStep;
+  onAnswer?: (response: BackendResponse) => void;
 }
 
 /** A good answer, or what the call has come to without one. */
@@ -87,6 +88,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     const sent = await send(http, request, filled, turn.jar, attachedTo(writes, config, session, filled), signal);
     if (!sent.ok) return { ok: false, ended: { kind: 'failed', status: null, ...sent } };
     const { response, url } = sent;
+    options.onAnswer?.(response);
     const verdict = judge(response, config, expectation, http.url);
     // A refusal may come with a new anonymous cookie, which is no session of ours.
     const ours = verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours);

@@ -13,13 +13,11 @@ import { fillCookies, fillHeaders } from './request.ts';
 import { text, UnbuildableError } from './values.ts';
 import { rpcProblem } from './verdict.ts';
 
-/** What a step came to, for `sallyport backend check`. Names and lengths, never values. */
+/** What a step came to, for `sallyport backend check`, which shows names and lengths and never a value. */
 export interface StepReport {
   step: LoginStep;
-  status: number | null;
-  location: string | undefined;
-  /** Cookies the answer set, by name. */
-  cookies: string[];
+  /** Undefined: there was none. */
+  response: BackendResponse | undefined;
   /** Name and length of each value the step gave. */
   values: [string, number][];
   problem: string | undefined;
@@ -128,7 +126,7 @@ async function walk(
   values: Map<string, Extracted>,
   onStep: OnStep = () => {},
 ): Promise<Failure | undefined> {
-  const report: StepReport = { step, status: null, location: undefined, cookies: [], values: [], problem: undefined };
+  const report: StepReport = { step, response: undefined, values: [], problem: undefined };
   /** Nothing is optional in a login: an account without a password must not log in with an empty one. */
   const known = (name: string): Extracted => {
     const value = values.get(name);
@@ -158,9 +156,7 @@ async function walk(
     const sent = await send(http, step.request, known, jar);
     if (!sent.ok) return sent.code === 'backend.request_unbuildable' ? { ...sent, code: 'session.login_failed' } : sent;
     const { response } = sent;
-    report.status = response.status;
-    report.location = response.location;
-    report.cookies = [...new Set(response.setCookies.map((line) => line.split('=', 1)[0] ?? ''))];
+    report.response = response;
     jar.store(response.setCookies, sent.url);
     const unexpected = check(step, response, http.url);
     if (unexpected !== undefined) return { code: 'session.login_failed', detail: unexpected };

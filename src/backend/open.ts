@@ -7,6 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import { watchFile } from '../core/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
+import type { BackendResponse } from './http.ts';
 import type { OnStep } from './login.ts';
 import type { BackendPort } from './port.ts';
 
@@ -18,6 +19,7 @@ export interface BackendsOptions {
   onProblem?: (problem: string) => void;
   onExchange?: (backend: string, outcome: string, seconds: number) => void;
   onStep?: OnStep;
+  onAnswer?: (response: BackendResponse) => void;
 }
 
 export interface Backends {
@@ -29,7 +31,7 @@ export interface Backends {
 
 /** Throws one OperatorError with every credential that is missing. */
 export function openBackends(options: BackendsOptions): Backends {
-  const { config, env, clock, onExchange, onStep } = options;
+  const { config, env, clock, onExchange, onStep, onAnswer } = options;
   const watched: ReturnType<typeof watchFile<AccountTable>>[] = [];
   const credentials = new Map(
     Object.entries(config.backends).map(([name, b]) => [name, resolveCredentials(b.credentials, name, env)]),
@@ -59,6 +61,7 @@ export function openBackends(options: BackendsOptions): Backends {
         clock,
         ...(onExchange && { onExchange: (outcome, seconds) => onExchange(name, outcome, seconds) }),
         ...(onStep && { onStep }),
+        ...(onAnswer && { onAnswer }),
       }),
     );
   }

@@ -1,6 +1,7 @@
 // The command line: every command and its options. One file per command does the work.
 import { Command } from 'commander';
 import { VERSION } from '../connector.ts';
+import { backendCheck } from './backend-check.ts';
 import { clientAdd } from './client-add.ts';
 import { configCheck } from './config-check.ts';
 import { keysAdd, keysRetire, keysStatus } from './keys.ts';
@@ -67,6 +68,21 @@ export function createProgram(): Command {
     .argument('[file]', 'configuration to check', 'connector.yaml')
     .option('--json', 'print the problems as JSON')
     .action(configCheck);
+
+  program
+    .command('backend')
+    .description('look at a backend')
+    .command('check')
+    .description(
+      'log in, call, end, log in again and log out on the real system, and say what was seen (no secret is shown)',
+    )
+    .argument('<name>', 'backend, as connector.yaml names it')
+    .option('-c, --config <file>', 'configuration', 'connector.yaml')
+    .option('-a, --account <key>', 'whose account to use, when the backend has "accounts"')
+    .option('-t, --tool <name>', 'tool to call (default: one that reads without arguments, else the probe)')
+    .option('--args <json>', 'arguments of the tool, as a JSON object')
+    .option('--json', 'print the results as JSON')
+    .action(backendCheck);
 
   const policy = program.command('policy').description('check, build and test policies (needs OPA, or Go to build it)');
   for (const [name, description, action] of [

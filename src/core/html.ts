@@ -37,6 +37,26 @@ export function metaContent(html: string, name: string): string | undefined {
   return content;
 }
 
+/** Text of <title>, in one line. */
+export function pageTitle(html: string): string {
+  let title = '';
+  let inside = false;
+  const parser = new Parser({
+    onopentag: (tag) => {
+      inside = tag === 'title' && title === '';
+    },
+    ontext: (text) => {
+      if (inside) title += text;
+    },
+    onclosetag: () => {
+      inside = false;
+    },
+  });
+  parser.write(html);
+  parser.end();
+  return title.replace(/\s+/g, ' ').trim();
+}
+
 function inputs(html: string): Field[] {
   const found: Field[] = [];
   let form: Field['form'] = [];

@@ -1,0 +1,285 @@
+// Walks everything a configuration promises about a backend, against the real system: login, a call, an
+// ended session, a second login, a logout. Reports names, lengths and statuses; never a value.
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../config/load.ts';
+import { type ToolConfig, toolSchema } from '../config/tool-schema.ts';
+import type { Clock } from '../core/clock.ts';
+import { formFields, pageTitle } from '../core/html.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { compileSchema } from '../core/json-schema.ts';
+import { Secret } from '../core/secret.ts';
+import type { Account, Caller } from './accounts.ts';
+import type { BackendResponse } from './http.ts';
+import type { StepReport } from './login.ts';
+import { openBackends } from './open.ts';
+import type { BackendPort, CallResult, TokenSecret } from './port.ts';
+import { scrubText, spellings } from './scrub.ts';
+
+/** `warn`: it works, and somebody should know. */
+export interface CheckResult {
+  result: 'ok' | 'warn' | 'fail';
+  step: string;
+  detail: string;
+}
+
+export interface CheckOptions {
+  config: Config;
+  name: string;
+  /** Key of an account, when the backend has one for each client or user. */
+  account?: string | undefined;
+  tool?: string | undefined;
+  arguments?: JsonObject | undefined;
+  env: NodeJS.ProcessEnv;
+  clock: Clock;
+  /** Told of each result as soon as it is there. */
+  onResult: (result: CheckResult) => void;
+}
+
+/** Name of the tool that stands for the probe. No tool of a configuration can have it. */
+const PROBE = ' probe';
+
+/** Whether nothing failed. Stops at the first step without which the next ones make no sense. */
+export async function checkBackend(options: CheckOptions): Promise<boolean> {
+  const { config, name, env, clock } = options;
+  let failed = false;
+  const report = (result: CheckResult['result'], step: string, detail: string): void => {
+    if (result === 'fail') failed = true;
+    options.onResult({ result, step, detail });
+  };
+  let last: BackendResponse | undefined;
+  let logins = 0;
+  let secrets: string[] = [];
+  const shown = (response: BackendResponse) => scrubText(looks(response), secrets);
+  const onStep = (step: StepReport) => {
+    if (logins === 0) report(step.problem === undefined ? 'ok' : 'fail', titleOf(step), stepDetail(step, shown));
+  };
+  const backends = openBackends({
+    config: {
+      backends: { [name]: config.backends[name] as Config['backends'][string] },
+      tools: toolsWith(config, name),
+    },
+    env,
+    clock,
+    onStep,
+    onAnswer: (response) => {
+      last = response;
+    },
+  });
+  const backend = backends.ports.get(name) as BackendPort;
+  async function walk(): Promise<void> {
+    const account = accountOf(backend, options);
+    if (!account) return report('fail', 'account', `no account "${options.account ?? ''}"; give one with --account`);
+    secrets = spellings(Object.values(account.credentials).map((secret) => secret.reveal()));
+    const first = await logIn(account);
+    if (!first) return;
+    report('ok', 'session', kept(first));
+    const tool = choose(options, report);
+    const second = tool && (await call(tool, first, account)) ? await exercise(tool, first, account) : undefined;
+    await logOut('logout', second ?? first, account, undefined, tool);
+  }
+
+  /** What a session that works is good for: recognising one that does not, and living beside another. */
+  async function exercise(tool: string, first: TokenSecret, account: Account): Promise<TokenSecret | undefined> {
+    await expiry(tool, first, account);
+    const second = await logIn(account);
+    if (!second) {
+      await logOut('logout', first, account, undefined, tool);
+      return undefined;
+    }
+    const both = (await ask(tool, first, account)).kind === 'ok';
+    if ((await ask(tool, second, account)).kind === 'ok')
+      report(
+        both ? 'ok' : 'warn',
+        're-login',
+        both
+          ? 'a second session, beside the first'
+          : 'a second session, which ended the first: calls in flight during a rotation will fail',
+      );
+    else report('fail', 're-login', `the second session does not work: ${last ? shown(last) : 'no answer'}`);
+    await logOut('rotation', first, account, second, tool);
+    return second;
+  }
+
+  async function logIn(account: Account): Promise<TokenSecret | undefined> {
+    const login = await backend.login(account, async () => {});
+    logins += 1;
+    if (login.ok) return login.token;
+    report('fail', 'login', login.detail);
+    if (login.partial) await backend.logout(login.partial).catch(() => {});
+    return undefined;
+  }
+
+  const ask = (tool: string, token: TokenSecret, account: Account): Promise<CallResult> =>
+    backend.call({
+      tool,
+      arguments: options.arguments ?? {},
+      token,
+      account,
+      signal: new AbortController().signal,
+    });
+
+  async function call(tool: string, token: TokenSecret, account: Account): Promise<boolean> {
+    const result = await ask(tool, token, account);
+    const label = tool === PROBE ? 'the probe' : tool;
+    if (result.kind === 'ok') {
+      report(
+        'ok',
+        'call',
+        `${label}: ${last ? shown(last) : ''}${tool === PROBE ? '' : `; result ${shapeOf(result)}`}`,
+      );
+      return true;
+    }
+    const why =
+      result.kind === 'expired'
+        ? 'the answer looks like an ended session, right after the login; see "expired" and "assert"'
+        : `${result.code}: ${result.detail}`;
+    report('fail', 'call', `${label}: ${why}${last ? ` (${shown(last)})` : ''}`);
+    return false;
+  }
+
+  async function expiry(tool: string, token: TokenSecret, account: Account): Promise<void> {
+    const result = await ask(tool, stranger(token), account);
+    const answer = last ? shown(last) : 'no answer';
+    if (result.kind === 'expired') return report('ok', 'expiry', `an unknown session is recognised: ${answer}`);
+    const what = result.kind === 'ok' ? 'is taken for data' : `is a failure (${result.code}), not an ended session`;
+    report('fail', 'expiry', `the answer to an unknown session ${what}; say under "expired" how it looks: ${answer}`);
+  }
+
+  async function logOut(
+    step: string,
+    token: TokenSecret,
+    account: Account,
+    other: TokenSecret | undefined,
+    tool: string | undefined,
+  ): Promise<void> {
+    const proof = await backend.logout(token).catch(() => 'unreachable' as const);
+    const residual = config.backends[name]?.probe
+      ? 'the session still works after its logout: a residual risk, on record at every rotation'
+      : 'without a "probe" nothing shows that the session is dead; it counts as a residual risk';
+    if (proof === 'unreachable') return report('fail', step, 'the backend did not answer the logout');
+    report(proof === 'dead' ? 'ok' : 'warn', step, proof === 'dead' ? 'the old session is dead' : residual);
+    if (!other || !tool) return;
+    const alive = (await ask(tool, other, account)).kind === 'ok';
+    report(
+      alive ? 'ok' : 'fail',
+      step,
+      alive
+        ? 'the new session still works'
+        : 'the logout of the old session ended the new one as well: leave "logout" out, or use accounts of their own',
+    );
+  }
+
+  try {
+    await walk();
+  } finally {
+    await backends.close();
+  }
+  return !failed;
+}
+
+function toolsWith(config: Config, name: string): Record<string, ToolConfig> {
+  const probe = config.backends[name]?.probe;
+  if (!probe) return config.tools;
+  const tool = toolSchema.parse({
+    backend: name,
+    description: 'probe',
+    effect: 'read',
+    request: probe.request,
+    result: { as: 'status' },
+  });
+  return { ...config.tools, [PROBE]: tool };
+}
+
+function accountOf(backend: BackendPort, { account = '', config, name }: CheckOptions): Account | undefined {
+  const by = config.backends[name]?.accounts?.by;
+  const claims = typeof by === 'object' ? { [by.claim]: account } : {};
+  const caller: Caller = { id: account, subject: account, claims };
+  return backend.account(caller);
+}
+
+/** The tool to call: the one asked for, the probe, or a read that needs no argument. */
+function choose(
+  { config, name, tool, arguments: args }: CheckOptions,
+  report: (r: CheckResult['result'], s: string, d: string) => void,
+): string | undefined {
+  if (tool !== undefined) {
+    const known = config.tools[tool];
+    const problem =
+      known?.backend === name
+        ? compileSchema(known.arguments as JsonObject)(args ?? {})
+        : `no tool "${tool}" of this backend`;
+    if (problem === undefined) return tool;
+    report('fail', 'call', `${tool}: ${problem}`);
+    return undefined;
+  }
+  const simple = Object.entries(config.tools).find(
+    ([, t]) =>
+      t.backend === name && t.effect === 'read' && ((t.arguments.required as unknown[] | undefined) ?? []).length === 0,
+  );
+  if (simple) return simple[0];
+  if (config.backends[name]?.probe) return PROBE;
+  report('warn', 'call', 'no probe, and no tool that reads without arguments: name one with --tool and --args');
+  return undefined;
+}
+
+/** The same session with other secrets: what a session the backend has forgotten looks like to it. */
+function stranger(token: TokenSecret): TokenSecret {
+  const { cookies, values } = token.reveal();
+  const other = (text: unknown) =>
+    randomBytes(Math.max(8, String(text).length))
+      .toString('hex')
+      .slice(0, Math.max(8, String(text).length));
+  return new Secret({
+    cookies: cookies.map((cookie) => ({ ...cookie, value: other((cookie as { value?: unknown }).value) })),
+    values: Object.fromEntries(Object.entries(values).map(([key, value]) => [key, other(value)])),
+  });
+}
+
+function titleOf({ step }: StepReport): string {
+  return step.request ? `login: ${step.request.method} ${step.request.path}` : 'login: compose';
+}
+
+function stepDetail({ response, values, problem }: StepReport, shown: (response: BackendResponse) => string): string {
+  const parts = [
+    problem,
+    response && shown(response),
+    ...values.map(([name, length]) => `${name} (${length} characters)`),
+  ];
+  return parts.filter((part) => part !== undefined).join('; ');
+}
+
+function kept(token: TokenSecret): string {
+  const { cookies, values } = token.reveal();
+  const names = cookies.map((cookie) => `cookie ${(cookie as { key: string }).key}`);
+  return [...names, ...Object.entries(values).map(([name, value]) => `${name} (${value.length} characters)`)].join(
+    '; ',
+  );
+}
+
+/** What somebody who writes the configuration wants to know of an answer. */
+function looks(response: BackendResponse): string {
+  const { status, location, contentType, setCookies, bytes } = response;
+  const parts = [`status ${status}`];
+  if (location !== undefined) parts.push(`to ${location.replace(/[;?#].*$/s, '')}`);
+  const type = contentType.split(';', 1)[0];
+  if (bytes.length > 0) parts.push(`${type || 'no content type'}, ${bytes.length} bytes`);
+  if (isObject(response.document)) parts.push(`members ${names(Object.keys(response.document))}`);
+  else if (/<(html|form|title|body)\b/i.test(response.body)) {
+    const title = pageTitle(response.body);
+    const fields = [...formFields(response.body).keys()];
+    if (title) parts.push(`page "${title.slice(0, 80)}"`);
+    if (fields.length > 0) parts.push(`fields ${names(fields)}`);
+  }
+  const cookies = new Set(setCookies.map((line) => line.split('=', 1)[0] ?? ''));
+  if (cookies.size > 0) parts.push(`sets ${names([...cookies])}`);
+  return parts.join(', ');
+}
+
+const names = (list: string[]): string => `${list.slice(0, 8).join(', ')}${list.length > 8 ? ', …' : ''}`;
+
+function shapeOf({ value, blob }: Extract<CallResult, { kind: 'ok' }>): string {
+  if (blob) return `${blob.mediaType}, ${blob.base64.length} base64 characters`;
+  if (typeof value === 'string') return `text of ${value.length} characters`;
+  if (Array.isArray(value)) return `list of ${value.length}`;
+  return isObject(value) ? `object with ${names(Object.keys(value)) || 'nothing'}` : typeof value;
+}
