@@ -19,6 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'config', 'facts', 'identity', 'session'],
   audit: ['core', 'decision', 'session'],
   admin: ['core', 'audit', 'backend', 'session'],
+  openapi: ['core'],
   enforcement: ['core', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
   mcp: ['core', 'config', 'decision', 'enforcement', 'facts', 'identity', 'keyring', 'session'],
   http: ['core', 'audit', 'identity', 'mcp'],
@@ -39,7 +40,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'session',
     'store',
   ],
-  cli: ['core', 'admin', 'backend', 'config', 'connector', 'decision', 'demo', 'http', 'identity', 'keyring'],
+  cli: [
+    'core',
+    'admin',
+    'backend',
+    'config',
+    'connector',
+    'decision',
+    'demo',
+    'http',
+    'identity',
+    'keyring',
+    'openapi',
+  ],
   main: ['core', 'cli'],
 };
 
@@ -49,6 +62,7 @@ const ADAPTERS = [/^store\//, /^backend\/adapter\.ts$/, /^identity\/(keys|jwt)\.
 const HOMES: Record<string, RegExp> = {
   '@open-policy-agent/opa-wasm': /^decision\/evaluator\.ts$/,
   '@modelcontextprotocol/sdk': /^mcp\//,
+  '@readme/openapi-parser': /^openapi\/document\.ts$/,
   ajv: /^core\/json-schema\.ts$/,
   'ajv-formats': /^core\/json-schema\.ts$/,
   cockatiel: /^(backend\/http|session\/retirement)\.ts$/,

@@ -4,6 +4,7 @@ import { VERSION } from '../connector.ts';
 import { backendCheck } from './backend-check.ts';
 import { clientAdd } from './client-add.ts';
 import { configCheck } from './config-check.ts';
+import { importOpenapi } from './import-openapi.ts';
 import { keysAdd, keysRetire, keysStatus } from './keys.ts';
 import { policyBuild } from './policy-build.ts';
 import { policyCheck } from './policy-check.ts';
@@ -68,6 +69,21 @@ export function createProgram(): Command {
     .argument('[file]', 'configuration to check', 'connector.yaml')
     .option('--json', 'print the problems as JSON')
     .action(configCheck);
+
+  program
+    .command('import')
+    .description('make tools from a description of a system')
+    .command('openapi')
+    .description('tools from an OpenAPI 3 document, as YAML to be reviewed and put into connector.yaml')
+    .argument('<source>', 'file or URL of the document')
+    .option('-b, --backend <name>', 'backend of the tools', 'backend')
+    .option('-p, --prefix <text>', 'begin each name with this', '')
+    .option('--tag <tag...>', 'only operations with one of these tags', [])
+    .option('--read-only', 'only tools that read')
+    .option('-o, --out <file>', 'write here (default: standard output)')
+    .option('--force', 'replace the file')
+    .option('--json', 'print tools and what became of each operation as JSON')
+    .action(importOpenapi);
 
   program
     .command('backend')

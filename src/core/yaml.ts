@@ -1,6 +1,18 @@
 // The only home of the yaml package: reads a YAML file against a strict schema and reports every
 // problem at once, each with the file, the line and the path (STYLE habit 7).
-import { isMap, isNode, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument, visit } from 'yaml';
+import {
+  Document,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+  parse as parsePlain,
+  visit,
+  YAMLMap,
+} from 'yaml';
 import type { z } from 'zod';
 
 /** One thing wrong with a file. `line` is 1-based; 0 when the file as a whole is meant. */
@@ -115,6 +127,28 @@ function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []
     }
     return [{ path, message: issue.message }];
   });
+}
+
+/** JSON or YAML as plain data. Throws what is wrong with it. */
+export function parseData(text: string): unknown {
+  return /^\s*[{[]/.test(text) ? JSON.parse(text) : parsePlain(text, { maxAliasCount: 1000 });
+}
+
+/** A table of tables as YAML, each entry with comments above it. Nothing is shared, so there are no anchors. */
+export function toYaml(tables: Record<string, { key: string; value: unknown; comments: string[] }[]>): string {
+  const document = new Document({}, { aliasDuplicateObjects: false });
+  for (const [name, entries] of Object.entries(tables)) {
+    const table = new YAMLMap();
+    entries.forEach(({ key, value, comments }, i) => {
+      const pair = document.createPair(key, value);
+      pair.key.spaceBefore = i > 0;
+      if (comments.length > 0)
+        pair.key.commentBefore = comments.map((line) => ` ${line.replace(/\s+/g, ' ')}`).join('\n');
+      table.add(pair);
+    });
+    document.set(name, table);
+  }
+  return document.toString({ lineWidth: 110 });
 }
 
 /** One problem as a line of text: `connector.yaml:12 tools.stock_get.effect: …`. */
