@@ -16,6 +16,15 @@ const create = () => {
   return ajv;
 };
 
+let shared: Ajv2020 | undefined;
+
+/** One for all, since making one costs more than any schema; but two schemas may have the same "$id". */
+function ajvFor(schema: JsonObject): Ajv2020 {
+  if (JSON.stringify(schema).includes('"$id"')) return create();
+  shared ??= create();
+  return shared;
+}
+
 /** A schema whose properties are a closed list unless it says otherwise: what is not named is refused. */
 export function closedSchema(schema: JsonObject): JsonObject {
   return 'additionalProperties' in schema || 'unevaluatedProperties' in schema
@@ -26,7 +35,7 @@ export function closedSchema(schema: JsonObject): JsonObject {
 /** What is wrong with a JSON Schema, or undefined. */
 export function schemaProblem(schema: JsonObject): string | undefined {
   try {
-    create().compile(schema);
+    ajvFor(schema).compile(schema);
     return undefined;
   } catch (thrown) {
     return messageOf(thrown);
@@ -37,7 +46,7 @@ export function schemaProblem(schema: JsonObject): string | undefined {
 export type Validate = (value: unknown) => string | undefined;
 
 export function compileSchema(schema: JsonObject): Validate {
-  const validate = create().compile(schema);
+  const validate = ajvFor(schema).compile(schema);
   return (value) => (validate(value) ? undefined : describe(validate.errors?.[0]));
 }
 

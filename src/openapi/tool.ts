@@ -74,7 +74,9 @@ export function importOperation(
   // Renamed in two steps, so that one parameter's new name is not taken for another's old one.
   request.path = String(request.path).replace(/\{ ([^}]*) \}/g, '{$1}');
 
-  const body = readBody(operation.requestBody, document, converter, notes, add);
+  // RFC 9110 §9.3.1: a body with a GET means nothing; some documents describe an empty one.
+  const given = method === 'GET' || method === 'HEAD' ? undefined : operation.requestBody;
+  const body = readBody(given, document, converter, notes, add);
   if (typeof body === 'string') return { ok: false, reason: body };
   Object.assign(request, body);
 
