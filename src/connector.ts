@@ -67,6 +67,8 @@ export const VERSION = (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json
 
 /** How often a replica looks for what others have left behind. */
 const SWEEP_MS = 5000;
+/** How often sessions are looked through for one that wants a sign of life. */
+const KEEP_ALIVE_MS = 1000;
 
 /** Starts a connector. Rejects with an OperatorError when something must be fixed first. */
 export async function startConnector({
@@ -159,11 +161,12 @@ export async function startConnector({
       events: events.session,
       endsAt: endOfSession(bundle.settings),
     });
-    const sweeping = setInterval(() => {
-      void sessions.sweep().catch(() => {});
-      void sessions.keepAlive().catch(() => {});
-    }, SWEEP_MS).unref();
-    parts.push(() => clearInterval(sweeping));
+    const timers = [
+      setInterval(() => void sessions.sweep().catch(() => {}), SWEEP_MS),
+      setInterval(() => void sessions.keepAlive().catch(() => {}), KEEP_ALIVE_MS),
+    ];
+    for (const timer of timers) timer.unref();
+    parts.push(() => timers.forEach(clearInterval));
 
     const { jwt } = config.identity;
     const identity = openIdentity({

@@ -50,8 +50,12 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
   let logins = 0;
   let secrets: string[] = [];
   const shown = (response: BackendResponse) => scrubText(looks(response), secrets);
+  let steps = 0;
   const onStep = (step: StepReport) => {
-    if (logins === 0) report(step.problem === undefined ? 'ok' : 'fail', titleOf(step), stepDetail(step, shown));
+    steps += 1;
+    // The second login is the same again, unless it fails.
+    if (logins === 0 || step.problem !== undefined)
+      report(step.problem === undefined ? 'ok' : 'fail', `login ${steps}`, stepDetail(step, shown));
   };
   const backends = openBackends({
     config: {
@@ -101,10 +105,12 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
   }
 
   async function logIn(account: Account): Promise<TokenSecret | undefined> {
+    steps = 0;
     const login = await backend.login(account, async () => {});
     logins += 1;
     if (login.ok) return login.token;
-    report('fail', 'login', login.detail);
+    if (login.code !== 'session.login_failed' || !login.detail.startsWith('login step'))
+      report('fail', 'login', login.detail);
     if (login.partial) await backend.logout(login.partial).catch(() => {});
     return undefined;
   }
@@ -205,9 +211,11 @@ function choose(
   if (tool !== undefined) {
     const known = config.tools[tool];
     const problem =
-      known?.backend === name
-        ? compileSchema(known.arguments as JsonObject)(args ?? {})
-        : `no tool "${tool}" of this backend`;
+      known?.backend !== name
+        ? `no tool "${tool}" of this backend`
+        : known.effect !== 'read'
+          ? 'the tool writes, and a check calls several times: name one that reads'
+          : compileSchema(known.arguments as JsonObject)(args ?? {});
     if (problem === undefined) return tool;
     report('fail', 'call', `${tool}: ${problem}`);
     return undefined;
@@ -235,12 +243,12 @@ function stranger(token: TokenSecret): TokenSecret {
   });
 }
 
-function titleOf({ step }: StepReport): string {
-  return step.request ? `login: ${step.request.method} ${step.request.path}` : 'login: compose';
-}
-
-function stepDetail({ response, values, problem }: StepReport, shown: (response: BackendResponse) => string): string {
+function stepDetail(
+  { step, response, values, problem }: StepReport,
+  shown: (response: BackendResponse) => string,
+): string {
   const parts = [
+    step.request ? `${step.request.method} ${step.request.path}` : 'compose',
     problem,
     response && shown(response),
     ...values.map(([name, length]) => `${name} (${length} characters)`),

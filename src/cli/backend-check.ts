@@ -36,7 +36,7 @@ export async function backendCheck(name: string, options: BackendCheckOptions): 
     onResult(result) {
       results.push(result);
       if (!options.json)
-        print(`${paint(COLOURS[result.result], result.result.padEnd(4))}  ${result.step.padEnd(30)} ${result.detail}`);
+        print(`${paint(COLOURS[result.result], result.result.padEnd(4))}  ${result.step.padEnd(9)} ${result.detail}`);
     },
   });
   if (options.json) printJson({ ok, backend: name, url: backend.url, results });

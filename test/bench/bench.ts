@@ -10,7 +10,6 @@ import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { loadBundle } from '../../src/decision/bundle.ts';
 import { loadCases } from '../../src/decision/cases.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
-import { ENTRYPOINT } from '../../src/decision/manifest.ts';
 import { governedServer, PASSWORD, start, stopAll } from './processes.ts';
 import { redisRows } from './redis.ts';
 

@@ -5,7 +5,6 @@ import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { loadBundle, loadSettings, readCompiled } from '../../src/decision/bundle.ts';
 import { loadCases } from '../../src/decision/cases.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
-import { ENTRYPOINT } from '../../src/decision/manifest.ts';
 import { unknownNames } from '../../src/decision/settings-names.ts';
 import { type PolicyFolder, policyFolder } from '../support/policies.ts';
 

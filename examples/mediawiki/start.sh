@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# A real MediaWiki with SQLite, from Debian's packages, on 127.0.0.1, in the foreground.
+#
+#   apt-get install --no-install-recommends mediawiki micro-httpd php8.2-cgi php-cli php-sqlite3 php-mbstring php-xml php-intl
+#   MW_PASSWORD=... MW_USERS="Alice:... Bob:..." examples/mediawiki/start.sh FOLDER PORT
+#
+# (micro-httpd and php-cgi only keep apt from choosing a web server; PHP's own is used.) FOLDER holds
+# everything, also for a second start. MW_PASSWORD is that of the first account, Admin; passwords have ten
+# characters at least. MW_SESSION_SECONDS: how long an idle session lives (3600).
+set -euo pipefail
+[ $# = 2 ] || { echo "usage: $0 FOLDER PORT" >&2; exit 2; }
+: "${MW_PASSWORD:?set it}"
+mkdir -p "$1"
+folder=$(cd "$1" && pwd -P)
+port=$2
+src=/usr/share/mediawiki
+www=$folder/www
+[ -f $src/api.php ] || { echo "install the package mediawiki" >&2; exit 1; }
+mkdir -p "$folder/tmp"
+export TMPDIR=$folder/tmp MW_INSTALL_PATH=$www MW_FOLDER=$folder MW_PORT=$port MW_SESSION_SECONDS=${MW_SESSION_SECONDS:-3600}
+ini=(-d sys_temp_dir="$TMPDIR" -d display_errors=0 -d log_errors=1 -d error_log="$folder/php.log" -d memory_limit=256M)
+
+if [ ! -f "$folder/installed" ]; then
+  rm -rf "$www" "$folder/data" "$folder/cache"
+  mkdir -p "$www/images" "$www/extensions" "$folder/data" "$folder/cache"
+  # PHP finds its files beside the entry points: those are copied, the rest is linked.
+  for file in "$src"/*.php "$src"/composer.json; do [ -L "$file" ] || cp "$file" "$www/"; done
+  for dir in includes languages maintenance mw-config resources skins vendor; do ln -s "$src/$dir" "$www/$dir"; done
+  (umask 077 && printf '%s' "$MW_PASSWORD" >"$TMPDIR/password")
+  php "${ini[@]}" "$src/maintenance/install.php" --confpath "$www" --dbtype sqlite --dbname wiki --dbpath "$folder/data" \
+    --server "http://127.0.0.1:$port" --scriptpath "" --lang en --skins Vector --passfile "$TMPDIR/password" \
+    "Test Wiki" Admin >"$folder/install.log" 2>&1 || { cat "$folder/install.log" >&2; exit 1; }
+  rm -f "$TMPDIR/password"
+  cat >>"$www/LocalSettings.php" <<'PHP'
+
+$wgServer = $wgCanonicalServer = 'http://127.0.0.1:' . getenv( 'MW_PORT' );
+$wgMainCacheType = CACHE_NONE;
+$wgMessageCacheType = $wgParserCacheType = $wgSessionCacheType = CACHE_DB;
+$wgObjectCacheSessionExpiry = (int)getenv( 'MW_SESSION_SECONDS' );
+$wgCacheDirectory = getenv( 'MW_FOLDER' ) . '/cache';
+$wgEnableEmail = $wgPingback = false;
+$wgJobRunRate = 0;
+$wgPasswordAttemptThrottle = $wgRateLimits = [];
+# Nobody may write without an account: an anonymous write must never look like a success.
+$wgGroupPermissions['*']['edit'] = false;
+PHP
+  for pair in ${MW_USERS:-}; do
+    php "${ini[@]}" "$src/maintenance/createAndPromote.php" "${pair%%:*}" "${pair#*:}" >>"$folder/install.log" 2>&1
+  done
+  touch "$folder/installed"
+fi
+
+# The workers of `php -S` outlive their master, so they get a process group of their own.
+export PHP_CLI_SERVER_WORKERS=4
+set -m
+php "${ini[@]}" -S "127.0.0.1:$port" -t "$www" </dev/null >>"$folder/access.log" 2>&1 &
+server=$!
+set +m
+stop() { trap - TERM INT HUP EXIT; kill -TERM -- "-$server" 2>/dev/null || true; exit "${1:-0}"; }
+trap 'stop 0' TERM INT HUP
+trap 'stop $?' EXIT
+( # Also when this script is killed: nothing is left listening.
+  trap '' TERM INT HUP
+  while kill -0 $$ 2>/dev/null && kill -0 "$server" 2>/dev/null; do sleep 1; done
+  kill -TERM -- "-$server" 2>/dev/null
+) >/dev/null 2>&1 </dev/null &
+wait "$server"

@@ -1,0 +1,25 @@
+// The real systems, from Debian's packages. Under CI=true a missing one fails the run; elsewhere its tests
+// are left out, and the reporter says so at the end.
+import { existsSync } from 'node:fs';
+import type { TestProject } from 'vitest/node';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    tomcat: boolean;
+    mediawiki: boolean;
+  }
+}
+
+export default function setup({ provide }: TestProject): void {
+  const tomcat = ['/usr/share/tomcat10/etc/web.xml', '/usr/share/tomcat10-examples/examples'].every(existsSync);
+  const mediawiki = ['/usr/share/mediawiki/api.php', '/usr/bin/php'].every(existsSync);
+  provide('tomcat', tomcat);
+  provide('mediawiki', mediawiki);
+  const missing = [
+    ...(tomcat ? [] : ['Apache Tomcat: install the packages tomcat10 and tomcat10-examples']),
+    ...(mediawiki ? [] : ['MediaWiki: install the packages named in examples/mediawiki/start.sh']),
+  ];
+  if (missing.length > 0 && process.env.CI === 'true')
+    throw new Error(`CI must run every test; missing: ${missing.join('; ')}`);
+  process.env.SALLYPORT_TESTS_MISSING = missing.join('\n');
+}

@@ -1,0 +1,16 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    root: fileURLToPath(new URL('../..', import.meta.url)),
+    include: ['test/e2e/**/*.e2e.ts'],
+    globalSetup: ['test/e2e/requirements.ts'],
+    reporters: ['default', './test/support/loud-reporter.ts'],
+    // They wait for sessions of real systems to time out.
+    testTimeout: 150_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
