@@ -88,9 +88,10 @@ function checkSession({ session }: BackendConfig, at: Path, kept: ReadonlySet<st
     if (!session.values.includes(value))
       problems.push({ path: [...at, 'public', i], message: `"${value}" is not among "values"` });
   });
-  const places = [session.cookies, Object.keys(session.headers), Object.keys(session.send_cookies)];
+  // Values alone will do: some backends take the session in the body of each request.
+  const places = [session.cookies, session.values, Object.keys(session.headers), Object.keys(session.send_cookies)];
   if (places.every((place) => place.length === 0))
-    problems.push({ path: at, message: 'a session needs at least one of cookies, headers and send_cookies' });
+    problems.push({ path: at, message: 'a session needs at least one of cookies, values, headers and send_cookies' });
   return problems;
 }
 
