@@ -13,7 +13,7 @@ import { type Answer, HOME, type Loose } from './harness.ts';
 export interface Fronted {
   connector: Connector;
   stateDir: string;
-  /** Answer of a tool call. `as`: id of the client. */
+  /** Answer of a tool call. `as`: id of the client, or a token. */
   call(tool: string, args?: object, as?: string): Promise<Answer>;
   rpc(method: string, params?: object, as?: string): Promise<Answer>;
   /** Records of the decision log, once everything under way is written. */
@@ -28,11 +28,19 @@ export interface FrontedOptions {
   yaml: string;
   env?: Record<string, string>;
   clock?: Clock;
+  /** Lines under `identity:` besides the keys. */
+  identity?: string;
   /** Client ids; each is its own subject, with the role that may call everything. */
   clients?: string[];
 }
 
-export async function front({ yaml, env = {}, clock, clients = ['agent'] }: FrontedOptions): Promise<Fronted> {
+export async function front({
+  yaml,
+  env = {},
+  clock,
+  identity = '',
+  clients = ['agent'],
+}: FrontedOptions): Promise<Fronted> {
   const stateDir = mkdtempSync(join(tmpdir(), 'sallyport-fronted-'));
   const clientsFile = join(stateDir, 'clients.json');
   const keys = new Map<string, string>();
@@ -47,7 +55,7 @@ export async function front({ yaml, env = {}, clock, clients = ['agent'] }: Fron
     listen: 'listen: { port: 0 }',
     proxy_hops: 'proxy_hops: 1',
     state_dir: `state_dir: ${stateDir}`,
-    identity: `identity: { keys: { file: ${clientsFile} } }`,
+    identity: `identity:\n  keys: { file: ${clientsFile} }\n${identity}`,
     policy: 'policy: { allow_unknown_names: true, budget_ms: 5000 }',
   }).filter(([key]) => !new RegExp(`^${key}:`, 'm').test(yaml));
   const text = `${added.map(([, line]) => line).join('\n')}\n${yaml}`;
@@ -69,7 +77,7 @@ export async function front({ yaml, env = {}, clock, clients = ['agent'] }: Fron
       headers: {
         'content-type': 'application/json',
         accept: 'application/json, text/event-stream',
-        authorization: `Bearer ${keys.get(as)}`,
+        authorization: `Bearer ${keys.get(as) ?? as}`,
         'x-forwarded-for': HOME,
       },
       body: JSON.stringify({ jsonrpc: '2.0', id: nextId++, method, params }),
