@@ -33,9 +33,12 @@ export async function importOpenapi(source: string, options: ImportOptions): Pro
   const text = render(result, document, backend);
   if (out === undefined) print(text.trimEnd());
   else writeFileSync(out, text);
-  for (const { operation, reason } of left) progress(`left out: ${operation}: ${reason}`);
+  for (const { operation, reason } of left) progress(oneLine(`left out: ${operation}: ${reason}`));
   progress(`${result.operations.length} operations: ${result.tools.length} tools, ${left.length} left out`);
 }
+
+/** Text of somebody else's document must not end a comment, nor speak to the terminal. */
+const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 
 function render(
   { tools, operations }: ImportResult,
@@ -52,12 +55,12 @@ function render(
     ...(left.length > 0 ? ['', 'Left out:'] : []),
     ...left.map(({ operation, reason }) => `  ${operation}: ${reason}`),
   ];
-  const head = comments.map((line) => `# ${line}`.trimEnd()).join('\n');
+  const head = comments.map((line) => `# ${oneLine(line)}`.trimEnd()).join('\n');
   const body = toYaml({
     tools: tools.map(([name, { tool, notes }]) => ({
       key: name,
       value: tool,
-      comments: notes.map((n) => `REVIEW: ${n}`),
+      comments: notes.map((n) => oneLine(`REVIEW: ${n}`)),
     })),
   });
   return `${head}\n${body}`;

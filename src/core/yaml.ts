@@ -134,13 +134,21 @@ export function parseData(text: string): unknown {
   return /^\s*[{[]/.test(text) ? JSON.parse(text) : parsePlain(text, { maxAliasCount: 1000 });
 }
 
-/** A table of tables as YAML, each entry with comments above it. Nothing is shared, so there are no anchors. */
+/** Text as it must stand in a file whose `${NAME}` is replaced from the environment, so that it stays text. */
+function unexpanded(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('${', '$$${');
+  if (Array.isArray(value)) return value.map(unexpanded);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [unexpanded(key), unexpanded(item)]));
+}
+
+/** A table of tables as YAML for a connector.yaml, each entry with comments above it. Nothing is shared, so there are no anchors. */
 export function toYaml(tables: Record<string, { key: string; value: unknown; comments: string[] }[]>): string {
   const document = new Document({}, { aliasDuplicateObjects: false });
   for (const [name, entries] of Object.entries(tables)) {
     const table = new YAMLMap();
     entries.forEach(({ key, value, comments }, i) => {
-      const pair = document.createPair(key, value);
+      const pair = document.createPair(key, unexpanded(value));
       pair.key.spaceBefore = i > 0;
       if (comments.length > 0)
         pair.key.commentBefore = comments.map((line) => ` ${line.replace(/\s+/g, ' ')}`).join('\n');

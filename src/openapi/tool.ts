@@ -148,9 +148,8 @@ function readBody(
   const media = content[type];
   const source = isObject(media) ? media.schema : undefined;
   const schema = document.resolve(source) ?? {};
-  const needed = new Set(
-    body?.required === true && Array.isArray(schema.required) ? (schema.required as unknown[]) : [],
-  );
+  // The template always sends a body, so what it must have is needed, whether it had to be there or not.
+  const needed = new Set(Array.isArray(schema.required) ? (schema.required as unknown[]) : []);
   const flat = isObject(schema.properties) && !['allOf', 'anyOf', 'oneOf'].some((key) => key in schema);
   if (/form-urlencoded/i.test(type)) {
     if (!flat) return 'a form whose fields are not listed';

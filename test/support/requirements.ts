@@ -12,6 +12,7 @@ declare module 'vitest' {
     inspector: string | null;
     redis: string | null;
     openssl: string | null;
+    github: string | null;
   }
 }
 
@@ -20,6 +21,7 @@ const HOW = {
   Linux: 'the full-disk test writes to /dev/full, the test of signals below npm needs a POSIX shell',
   Redis: 'install the package redis-server (or valkey), or put redis-server on PATH; stores and replicas need it',
   openssl: 'install the package openssl; client certificates are made with it',
+  "GitHub's OpenAPI document": 'run: npm ci --prefix tools/openapi',
   'MCP Inspector': 'run: npm ci --prefix tools/inspector',
 };
 
@@ -27,7 +29,10 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   const opa = (await findOpa({ progress: (line) => console.error(line) })) ?? null;
   const cli = join(PACKAGE_ROOT, 'tools/inspector/node_modules/@modelcontextprotocol/inspector/cli/build/cli.js');
   const inspector = existsSync(cli) ? cli : null;
+  const document = join(PACKAGE_ROOT, 'tools/openapi/node_modules/@octokit/openapi/generated/api.github.com.json');
+  const github = existsSync(document) ? document : null;
   provide('opa', opa);
+  provide('github', github);
   provide('inspector', inspector);
 
   const missing: (keyof typeof HOW)[] = [];
@@ -38,6 +43,7 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   provide('openssl', onPath('openssl'));
   if (onPath('openssl') === null) missing.push('openssl');
   if (inspector === null) missing.push('MCP Inspector');
+  if (github === null) missing.push("GitHub's OpenAPI document");
   if (process.platform !== 'linux') missing.push('Linux');
   if (missing.length > 0 && process.env.CI === 'true') {
     throw new Error(`CI must run every test; missing: ${missing.map((name) => `${name} (${HOW[name]})`).join('; ')}`);
