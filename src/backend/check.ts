@@ -6,7 +6,7 @@ import { type ToolConfig, toolSchema } from '../config/tool-schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { formFields, pageTitle } from '../core/html.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { compileSchema } from '../core/json-schema.ts';
+import { closedSchema, compileSchema } from '../core/json-schema.ts';
 import { Secret } from '../core/secret.ts';
 import type { Account, Caller } from './accounts.ts';
 import type { BackendResponse } from './http.ts';
@@ -44,15 +44,18 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
   let failed = false;
   const report = (result: CheckResult['result'], step: string, detail: string): void => {
     if (result === 'fail') failed = true;
-    options.onResult({ result, step, detail });
+    // Names and titles are the backend's own text: it must not speak to the terminal.
+    options.onResult({ result, step, detail: detail.replace(/\p{Cc}+/gu, ' ') });
   };
   let last: BackendResponse | undefined;
   let logins = 0;
   let secrets: string[] = [];
   const shown = (response: BackendResponse) => scrubText(looks(response), secrets);
   let steps = 0;
+  let stepFailed = false;
   const onStep = (step: StepReport) => {
     steps += 1;
+    stepFailed = step.problem !== undefined;
     // The second login is the same again, unless it fails.
     if (logins === 0 || step.problem !== undefined)
       report(step.problem === undefined ? 'ok' : 'fail', `login ${steps}`, stepDetail(step, shown));
@@ -109,8 +112,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     const login = await backend.login(account, async () => {});
     logins += 1;
     if (login.ok) return login.token;
-    if (login.code !== 'session.login_failed' || !login.detail.startsWith('login step'))
-      report('fail', 'login', login.detail);
+    if (!stepFailed) report('fail', 'login', login.detail);
     if (login.partial) await backend.logout(login.partial).catch(() => {});
     return undefined;
   }
@@ -215,7 +217,7 @@ function choose(
         ? `no tool "${tool}" of this backend`
         : known.effect !== 'read'
           ? 'the tool writes, and a check calls several times: name one that reads'
-          : compileSchema(known.arguments as JsonObject)(args ?? {});
+          : compileSchema(closedSchema(known.arguments as JsonObject))(args ?? {});
     if (problem === undefined) return tool;
     report('fail', 'call', `${tool}: ${problem}`);
     return undefined;

@@ -134,3 +134,54 @@ it('R-30: one client id may have so many sessions, over all its users, and no mo
   issuer.remove();
   policies.remove();
 });
+
+describe('GET /metrics', () => {
+  const metrics = async (): Promise<string[]> => {
+    const answer = await send('', {}, '/metrics', 'GET');
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([
+      200,
+      'text/plain; version=0.0.4; charset=utf-8',
+    ]);
+    return (await answer.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  };
+
+  it('R-55: tells how calls end and how each backend fares', async () => {
+    await h.call('stock_list');
+    await h.call('stock_get', { sku: 'none' });
+    await h.call('stock_write_off', { sku: 'A-1' });
+    const lines = await metrics();
+    for (const line of [
+      'sallyport_decisions_total{outcome="allow",decided_by="policy"} 2',
+      'sallyport_decisions_total{outcome="deny",decided_by="policy"} 1',
+      'sallyport_calls_total{outcome="success"} 1',
+      'sallyport_calls_total{outcome="denied"} 1',
+      'sallyport_refusals_total{reason="backend.rejected"} 1',
+      'sallyport_events_total{event="session_opened"} 1',
+      'sallyport_backend_exchanges_total{backend="inventory",outcome="3xx"} 1',
+      'sallyport_backend_exchanges_total{backend="inventory",outcome="4xx"} 1',
+      'sallyport_backend_exchange_seconds_count{backend="inventory"} 5',
+      'sallyport_backend_circuit{backend="inventory"} 0',
+      'sallyport_backend_in_flight{backend="inventory"} 0',
+      'sallyport_ready{part="all"} 1',
+    ])
+      expect(lines).toContain(line);
+  });
+
+  it('shows a circuit that is open', async () => {
+    await h.call('stock_list');
+    h.legacy.inject({ failure: 'drop' });
+    for (let i = 0; i < 6; i++) await h.call('stock_list');
+    const lines = await metrics();
+    expect(lines).toContain('sallyport_backend_circuit{backend="inventory"} 2');
+    expect(lines.filter((line) => line.includes('backend.unavailable'))).not.toEqual([]);
+  });
+
+  it('needs the token, and nothing that a caller says becomes a label', async () => {
+    expect((await send('', { authorization: 'Bearer wrong' }, '/metrics', 'GET')).status).toBe(401);
+    expect((await send('{}', {}, '/metrics')).status).toBe(405);
+    await h.call('no_such_tool_marker', { secret: 'argument-marker' }, { headers: { 'user-agent': 'agent-marker' } });
+    const text = (await metrics()).join('\n');
+    expect(text).not.toMatch(/marker|demo-agent|10\.1\.2/);
+    expect(text).toContain('sallyport_refusals_total{reason="call.unknown_tool"} 1');
+  });
+});

@@ -1,0 +1,174 @@
+// `sallyport backend check`: what it finds on systems that do not do what their configuration says, and
+// that it shows no secret doing so.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { run } from '../support/cli.ts';
+import { bodyOf, type LegacyServer, legacyServer } from '../support/fronted.ts';
+import type { Loose } from '../support/harness.ts';
+
+const PASSWORD = 'pass word &"1';
+let dir: string;
+let server: LegacyServer;
+/** What the server does besides what it should. */
+let quirk: 'none' | 'one session' | 'logout ends all' | 'no logout' | 'welcomes strangers' | 'echoes' | 'down';
+
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'sallyport-check-'));
+  quirk = 'none';
+  let live: string[] = [];
+  let count = 0;
+  server = await legacyServer(async (request, response) => {
+    const id = /S=([\w-]+)/.exec(request.headers.cookie ?? '')?.[1] ?? '';
+    const path = request.url?.split('?')[0];
+    if (quirk === 'down') return request.socket.destroy();
+    if (path === '/login') {
+      const form = new URLSearchParams(await bodyOf(request));
+      const echo =
+        quirk === 'echoes' ? `<title>${PASSWORD} \u001b[31m ${form.get('p')}</title>` : '<title>Home</title>';
+      if (form.get('p') !== PASSWORD) return response.writeHead(200, { 'content-type': 'text/html' }).end(echo);
+      if (quirk === 'one session') live = [];
+      live.push(`session-${++count}`);
+      return response
+        .writeHead(302, {
+          location: `/home;jsessionid=session-${count}?token=session-${count}`,
+          'set-cookie': `S=session-${count}; Path=/`,
+        })
+        .end(echo);
+    }
+    const known = live.includes(id);
+    if (path === '/logout')
+      live = quirk === 'no logout' ? live : quirk === 'logout ends all' ? [] : live.filter((other) => other !== id);
+    if (!known && quirk !== 'welcomes strangers') return response.writeHead(401).end();
+    return response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ id, 'odd\u001b[2Jname': 1 }));
+  });
+});
+afterEach(async () => {
+  await server.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function check(args: string[] = [], change = (yaml: string) => yaml) {
+  const yaml = `
+version: 1
+identity: { keys: { file: clients.json } }
+backends:
+  app:
+    url: ${server.url}
+    timeout_ms: 2000
+    credentials: { p: { env: APP_PASSWORD } }
+    login:
+      - request: { method: POST, path: /login, form: { p: "{credentials.p}" } }
+        expect: { redirect_to: /home }
+        extract: { target: { regex: 'token=(.*)', header: Location } }
+    session: { cookies: [S], values: [target] }
+    expired: [{ status: 401 }]
+    logout: { request: { path: /logout } }
+    probe: { request: { path: /me } }
+tools:
+  list: { backend: app, description: List, effect: read, request: { path: /list } }
+  put: { backend: app, description: Put, effect: write, request: { method: POST, path: /list } }
+`;
+  writeFileSync(join(dir, 'connector.yaml'), change(yaml));
+  const result = await run(['backend', 'check', 'app', ...args], { cwd: dir, env: { APP_PASSWORD: PASSWORD } });
+  for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), 'session-', '\u001b'])
+    expect(result.stdout + result.stderr).not.toContain(secret);
+  return result;
+}
+/** "fail expiry" for each result that is not ok. */
+async function found(
+  args: string[] = [],
+  change?: (yaml: string) => string,
+): Promise<{ code: number; results: string[]; details: string }> {
+  const { code, stdout } = await check(['--json', ...args], change);
+  const { results, ok } = JSON.parse(stdout) as Loose;
+  expect(ok).toBe(code === 0);
+  return {
+    code,
+    results: results.filter((r: Loose) => r.result !== 'ok').map((r: Loose) => `${r.result} ${r.step}`),
+    details: JSON.stringify(results),
+  };
+}
+
+it('shows each step with what was seen, without a secret, and ends with 0', async () => {
+  const { code, stdout } = await check();
+  expect(code).toBe(0);
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.replace(/\s+/g, ' '));
+  expect(lines).toEqual([
+    'ok login 1 POST /login; status 302, to /home, no content type, 19 bytes, page "Home", sets S; target (9 characters)',
+    'ok session cookie S; target (9 characters)',
+    expect.stringMatching(
+      /^ok call list: status 200, application\/json, \d+ bytes, members id, odd.*name; result object with id, odd.*name$/,
+    ),
+    'ok expiry an unknown session is recognised: status 401',
+    'ok re-login a second session, beside the first',
+    'ok rotation the old session is dead',
+    'ok rotation the new session still works',
+    'ok logout the old session is dead',
+  ]);
+});
+
+it('finds a backend that has one session for each account', async () => {
+  quirk = 'one session';
+  expect(await found()).toMatchObject({ code: 0, results: ['warn re-login'] });
+});
+
+it('finds a logout that ends the other sessions too: every rotation would end its own session', async () => {
+  quirk = 'logout ends all';
+  expect(await found()).toMatchObject({ code: 1, results: ['fail rotation'] });
+});
+
+it('finds a logout that ends nothing', async () => {
+  quirk = 'no logout';
+  expect(await found()).toMatchObject({ code: 0, results: ['warn rotation', 'warn logout'] });
+});
+
+it('finds that the end of a session would not be noticed', async () => {
+  quirk = 'welcomes strangers';
+  const { code, results } = await found();
+  expect(code).toBe(1);
+  expect(results).toContain('fail expiry');
+});
+
+it('a login that is refused: which step, and what came instead', async () => {
+  quirk = 'echoes';
+  const { code, results, details } = await found([], (yaml) => yaml.replace('{credentials.p}', 'x{credentials.p}'));
+  expect({ code, results }).toEqual({ code: 1, results: ['fail login 1'] });
+  expect(details).toContain('[redacted]');
+});
+
+it('a backend that does not answer', async () => {
+  quirk = 'down';
+  expect(await found()).toMatchObject({ code: 1, results: ['fail login 1'] });
+});
+
+it('a failed step leaves no session behind', async () => {
+  const { results } = await found([], (yaml) => yaml.replace("'token=(.*)'", "'nosuch=(.*)'"));
+  expect(results).toEqual(['fail login 1']);
+  expect(server.requests).toContain('GET /logout');
+});
+
+it.each([
+  [['--tool', 'put'], 'the tool writes'],
+  [['--tool', 'nosuch'], 'no tool \\"nosuch\\"'],
+  [['--tool', 'list', '--args', '{"a":1}'], 'has a property that is not defined'],
+])('%j is refused', async (args, message) => {
+  const { code, details } = await found(args);
+  expect(code).toBe(1);
+  expect(details).toContain(message);
+  expect(server.requests).not.toContain('POST /list');
+});
+
+it('says how it is used', async () => {
+  const missing = await run(['backend', 'check', 'app', '-c', join(dir, 'none.yaml')]);
+  expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining('does not exist')]);
+  expect((await check(['--args', '{'])).code).toBe(1);
+  expect((await run(['backend', 'check'])).code).toBe(2);
+  expect((await run(['backend', 'check', '--help'])).stdout).toContain('no secret is shown');
+});
