@@ -1,0 +1,251 @@
+// What is said of backends and tools: slips are found when the file is read, with their line; and what the
+// guide tells people to write is right.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+
+const YAML = `version: 1
+identity: { keys: { file: clients.json } }
+backends:
+  app:
+    url: https://app.example
+    credentials: { user: { env: A }, password: { env: B } }
+    login:
+      - request: { path: /login }
+        extract: { token: { form_field: t }, page: { hidden_fields: true } }
+      - compose: { pair: "{credentials.user}:{token}", auth: { base64: "{pair}" } }
+        request: { method: POST, path: /login, hidden_fields: page, form: { p: "{credentials.password}" } }
+        expect: { status: 302 }
+    session:
+      cookies: [S, { matching: '^x' }]
+      values: [auth]
+      public: [auth]
+      headers: { X-Auth: "{session.auth}" }
+    csrf:
+      request: { path: /token }
+      extract: { token: { regex: 'token=(\\w+)' } }
+      headers: { X-Csrf: "{csrf.token}" }
+    expired: [{ status: 401 }]
+    logout: { request: { method: POST, path: /logout, form: { t: "{csrf.token}" } } }
+tools:
+  list:
+    backend: app
+    description: List
+    effect: read
+    arguments: { type: object, properties: { q: { type: string } } }
+    request: { path: /list, query: { q: "{q}", page: "{page}" } }
+    pages: { by: number, items: /items }
+    result: { jmespath: "items[]", wrap: items, schema: { type: object } }
+  put:
+    backend: app
+    description: Put
+    effect: write
+    arguments: { type: object, properties: { q: { type: string } } }
+    request: { method: POST, path: /put, xml: "<a>{q}</a>" }
+`;
+const parse = (text: string) => parseConfig({ text, file: 'connector.yaml', baseDir: '/base', env: {} });
+const problems = (text: string): string[] => {
+  const parsed = parse(text);
+  return parsed.ok ? [] : parsed.problems.map(({ line, path, message }) => `${line} ${path}: ${message}`);
+};
+
+it('the file these tests change is right', () => expect(problems(YAML)).toEqual([]));
+
+describe('a slip is found', () => {
+  it.each([
+    [
+      'a composition of something nobody extracted',
+      '"{credentials.user}:{token}"',
+      '"{credentials.user}:{tokne}"',
+      'login.1.compose.pair: nothing fills the placeholder {tokne}',
+    ],
+    [
+      'one that uses a later one',
+      'compose: { pair: "{credentials.user}:{token}", auth: { base64: "{pair}" } }',
+      'compose: { auth: { base64: "{pair}" }, pair: "{token}" }',
+      'nothing fills the placeholder {pair}',
+    ],
+    [
+      'two encodings at once',
+      '{ base64: "{pair}" }',
+      '{ base64: "{pair}", hex: "{pair}" }',
+      'one of base64, base64url',
+    ],
+    [
+      'hidden fields nobody extracted',
+      'hidden_fields: page',
+      'hidden_fields: token',
+      'no earlier step extracts hidden_fields under "token"',
+    ],
+    [
+      'hidden fields as a text',
+      'values: [auth]',
+      'values: [page]',
+      'no login step extracts or composes "page" as text',
+    ],
+    [
+      'a step that does nothing',
+      '      - request: { path: /login }\n        extract',
+      '      - extract',
+      'a step has a request',
+    ],
+    ['a pattern that is none', 'token=(\\w+)', 'token=(\\w+', 'is not a regular expression'],
+    ['a pattern with two groups', 'token=(\\w+)', '(t)oken=(\\w+)', 'has 2 groups; 1 is needed'],
+    ['a name of cookies that is no pattern', "'^x'", "'['", 'is not a regular expression'],
+    [
+      'an ended session that is one object, where a list is meant',
+      'expired: [{ status: 401 }]',
+      'expired: { status: 401 }',
+      'expected array',
+    ],
+    [
+      'a condition that says nothing',
+      'expired: [{ status: 401 }]',
+      'expired: [{ before_effect: true }]',
+      'a condition needs at least one of status',
+    ],
+    ['an unknown condition', 'expired: [{ status: 401 }]', 'expired: [{ staus: 401 }]', 'unknown key "staus"'],
+    ['a public value that is not kept', 'public: [auth]', 'public: [token]', '"token" is not among "values"'],
+    [
+      'a session of nothing',
+      'cookies: [S, { matching: \'^x\' }]\n      values: [auth]\n      public: [auth]\n      headers: { X-Auth: "{session.auth}" }',
+      'one_at_a_time: true',
+      'a session needs at least one of cookies',
+    ],
+    ['a session value in a query', 'query: { q: "{q}"', 'query: { q: "{session.auth}"', 'does not belong into a URL'],
+    ['a session value in a path', 'path: /token }', 'path: "/token/{session.auth}" }', 'does not belong into a URL'],
+    [
+      'a token nobody fetches',
+      'xml: "<a>{q}</a>"',
+      'xml: "<a>{csrf.tokne}</a>"',
+      'nothing fills the placeholder {csrf.tokne}',
+    ],
+    [
+      'a header that frames messages',
+      'headers: { X-Csrf:',
+      'headers: { Cookie:',
+      'the connector sets these headers itself',
+    ],
+    ['two bodies', 'xml: "<a>{q}</a>"', 'xml: "<a>{q}</a>", json: {}', 'a request has one body'],
+    [
+      'a body of a GET',
+      'request: { path: /token }',
+      'request: { path: /token, json: {} }',
+      'a GET or HEAD request has no body',
+    ],
+    ['XML that is none', '<a>{q}</a>', '<a>{q}</b>', 'is not well-formed XML'],
+    [
+      'a content type that is none',
+      'xml: "<a>{q}</a>"',
+      'xml: "<a>{q}</a>", content_type: "xml\\r\\nX: y"',
+      'a media type',
+    ],
+    ['pages of a write', 'effect: read', 'effect: write', 'only a tool with "effect: read" has pages'],
+    ['pages nobody asks for', ', page: "{page}"', '', 'the request must use "{page}" somewhere'],
+    [
+      'a page outside of pages',
+      'pages: { by: number, items: /items }',
+      'title: x',
+      'nothing fills the placeholder {page}',
+    ],
+    ['pages by a cursor that is nowhere', 'by: number', 'by: cursor', 'needed with "by: cursor"'],
+    ['pages by an offset without a size', 'by: number', 'by: offset', 'needed with "by: offset"'],
+    ['a JMESPath expression that is none', '"items[]"', '"items[*"', 'is not a JMESPath expression'],
+    [
+      'a schema of a result that is no object',
+      'schema: { type: object }',
+      'schema: { type: array }',
+      'must have "type": "object"',
+    ],
+    ['a selector for JSON', 'wrap: items', 'wrap: items, select: "#a"', 'only with "as: html"'],
+    [
+      'a selector that is none',
+      'result: { jmespath: "items[]", wrap: items, schema: { type: object } }',
+      'result: { as: html, select: "#a[[" }',
+      'is not a CSS selector',
+    ],
+    [
+      'bytes of any type',
+      'result: { jmespath: "items[]", wrap: items, schema: { type: object } }',
+      'result: { as: binary }',
+      'say which content types',
+    ],
+    [
+      'a location without a redirect',
+      'result: { jmespath: "items[]", wrap: items, schema: { type: object } }',
+      'result: { as: location }',
+      'needs "expect" with a redirect_to',
+    ],
+    ['accounts from nowhere', '    login:', '    accounts: { by: client }\n    login:', 'give either "file" or "map"'],
+    [
+      'accounts by a claim where nobody has any',
+      '    login:',
+      '    accounts: { by: { claim: x }, file: f }\n    login:',
+      'API keys have no claims',
+    ],
+    [
+      'accounts that differ in what they have',
+      '    login:',
+      '    accounts: { by: client, map: { a: { x: { env: A } }, b: { y: { env: A } } } }\n    login:',
+      'has the credentials y, others have x',
+    ],
+    [
+      'a credential twice',
+      '    login:',
+      '    accounts: { by: client, map: { a: { user: { env: A } } } }\n    login:',
+      'stands under "credentials" as well',
+    ],
+  ])('%s', (_name, before, after, message) => {
+    expect(YAML).toContain(before);
+    const found = problems(YAML.replace(before, after));
+    expect(found.join('\n')).toContain(message);
+    expect(found.join('\n')).not.toMatch(/^0 /m);
+  });
+});
+
+describe('the guide', () => {
+  const guide = readFileSync(join(PACKAGE_ROOT, 'docs/legacy-systems.md'), 'utf8');
+  const blocks = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block as string);
+  const logins = blocks.filter((block) => block.includes('login:')).flatMap((block) => block.split(/\n(?=# [A-G] )/));
+  const indent = (text: string) => text.replace(/^(?=.)/gm, '    ');
+  const HEAD = `version: 1\nidentity: { keys: { file: c.json } }\ntools: {}\nbackends:\n  crm:\n    url: https://crm.example\n    credentials: { user: { env: A }, password: { env: B } }\n    expired: [{ status: 401 }]\n`;
+
+  it('has all the logins of its tree, and the connector takes each as it stands there', () => {
+    expect(logins.map((login) => /^# ([A-G])/.exec(login)?.[1] ?? '-').join('')).toBe('ABCDEFG-');
+    for (const login of logins) expect(problems(HEAD + indent(login)), login).toEqual([]);
+  });
+
+  it('its other examples are right, too', () => {
+    const [logout, csrf, tools] = ['logout:', 'csrf:', 'tools:'].map((key) =>
+      blocks.find((block) => block.startsWith(key)),
+    );
+    const backend = `login: [{ request: { path: / } }]\nsession: { cookies: [S] }\n${csrf}${logout}`;
+    expect(problems(`${HEAD.replace('tools: {}\n', '')}${indent(backend)}\n${tools}`)).toEqual([]);
+  });
+
+  it('each way in its tables is one the connector knows', () => {
+    const rows = (heading: string) => {
+      const part = guide.slice(guide.indexOf(heading));
+      const table = part.slice(0, part.indexOf('\n\n`') > 0 ? part.indexOf('\n\n`') : undefined);
+      return [...table.matchAll(/^\| .* \| `(- .*?)`/gm)].map(([, way]) => way as string);
+    };
+    const ways = rows('## 4. How does its end look?');
+    expect(ways.length).toBeGreaterThanOrEqual(7);
+    for (const way of ways) {
+      const text = `${HEAD.replace('expired: [{ status: 401 }]\n', '')}expired:\n      ${way}\n    login: [{ request: { path: / } }]\n    session: { cookies: [S] }\n`;
+      expect(problems(text), way).toEqual([]);
+    }
+  });
+});
+
+it('the examples in configuration.md are right', () => {
+  const reference = readFileSync(join(PACKAGE_ROOT, 'docs/configuration.md'), 'utf8');
+  const blocks = [...reference.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block as string);
+  const smallest = blocks.find((block) => block.startsWith('version: 1')) as string;
+  const backend = blocks.find((block) => block.startsWith('backends:\n  inventory:')) as string;
+  const tool = blocks.find((block) => block.startsWith('tools:\n  stock_adjust:')) as string;
+  expect(problems(smallest)).toEqual([]);
+  expect(problems(`version: 1\nidentity: { keys: { file: c.json } }\n${backend}${tool}`)).toEqual([]);
+});
