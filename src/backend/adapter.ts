@@ -3,17 +3,19 @@ import type { BackendConfig } from '../config/backend-schema.ts';
 import type { RequestTemplate } from '../config/request-schema.ts';
 import type { ToolConfig } from '../config/tool-schema.ts';
 import type { Clock } from '../core/clock.ts';
+import { PageTooDeepError } from '../core/html.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { send } from './conversation.ts';
-import { attachedTo, fetchTokens, needsTokens, withTokens } from './csrf.ts';
+import { attachedTo, type Fetched, fetchTokens, needsTokens, tokensIn, type WriteTokens, withTokens } from './csrf.ts';
 import { type BackendHttp, type BackendResponse, createBackendHttp, type OnExchange } from './http.ts';
 import type { Jar } from './jar.ts';
 import { complete, login, type OnStep } from './login.ts';
 import { readPages } from './pages.ts';
 import type { BackendPort, CallResult, TokenSecret } from './port.ts';
 import { createReader, type Read, type Reader } from './result.ts';
-import { type OpenSession, openSession, renewedToken, type WriteTokens } from './session.ts';
+import { type Spelling, secretsOf, spellings } from './scrub.ts';
+import { type OpenSession, openSession, renewedToken } from './session.ts';
 import { UnbuildableError, type Values } from './values.ts';
 import { type Expectation, judge } from './verdict.ts';
 
@@ -30,15 +32,22 @@ export interface AdapterOptions {
 }
 
 /** A good answer, or what the call has come to without one. */
-type Answer = { ok: true; response: BackendResponse } | { ok: false; ended: Exclude<CallResult, { kind: 'ok' }> };
+type Answer =
+  | { ok: true; response: BackendResponse }
+  /** `unsent`: the request itself never went out. */
+  | { ok: false; ended: Exclude<CallResult, { kind: 'ok' }>; unsent?: true };
 
 /** One call on its way. `jar` is the session's own until an answer changes something. */
 interface Turn {
   session: OpenSession;
   jar: Jar;
-  tokens?: WriteTokens | undefined;
+  /** Spellings that have come up on the way, besides those of the session. */
+  secrets: Spelling[];
   signal?: AbortSignal | undefined;
 }
+
+/** A proxy before a backend that is down, or one that asks to be left alone: nothing is known of the session. */
+const DOWN: readonly (number | null)[] = [429, 502, 503, 504, null];
 
 export function createBackendAdapter(options: AdapterOptions): BackendPort {
   const { name, config, accounts, clock, onStep } = options;
@@ -49,15 +58,40 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       .map(([key, tool]) => [key, { tool, reader: createReader(tool, http.url) }]),
   );
   /** Kept while the token object lives. */
-  const opened = new WeakMap<TokenSecret, OpenSession>();
+  const open = new WeakMap<TokenSecret, OpenSession>();
 
-  function open(secret: TokenSecret, account?: Account): OpenSession {
-    const known = opened.get(secret);
+  /** Undefined: the token was made under another configuration, and lacks what this one needs. */
+  function opened(secret: TokenSecret, account?: Account): OpenSession | undefined {
+    const known = open.get(secret);
     // One that was opened without its account does not know what to blank.
     if (known && (account === undefined || known.account === account)) return known;
-    const fresh = openSession(config, secret.reveal(), account);
-    opened.set(secret, fresh);
-    return fresh;
+    try {
+      const fresh = openSession(config, secret.reveal(), account);
+      open.set(secret, fresh);
+      return fresh;
+    } catch (thrown) {
+      if (thrown instanceof UnbuildableError) return undefined;
+      throw thrown;
+    }
+  }
+
+  const turnOf = (session: OpenSession, signal?: AbortSignal): Turn => ({
+    session,
+    jar: session.jar,
+    secrets: [],
+    signal,
+  });
+
+  /** Tokens for one write. All calls of a session share a request for tokens that last. */
+  async function tokensFor({ session, jar, signal }: Turn): Promise<{ fetched: Fetched; fresh: boolean }> {
+    if (config.csrf?.lasts === 'call')
+      return { fetched: await fetchTokens(http, config, session, jar, signal), fresh: true };
+    const fresh = session.csrf === undefined;
+    session.csrf ??= fetchTokens(http, config, session, jar);
+    const shared = session.csrf;
+    const fetched = await shared;
+    if (!fetched.ok && session.csrf === shared) session.csrf = undefined;
+    return { fetched, fresh };
   }
 
   /**
@@ -73,18 +107,18 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     again = true,
   ): Promise<Answer> {
     const { session, signal } = turn;
-    const needed = needsTokens(request, writes, config);
-    if (needed) {
-      turn.tokens = session.csrf;
-      if (!turn.tokens) {
-        const fetched = await fetchTokens(http, config, session, turn.jar, signal);
-        if (!fetched.ok) return { ok: false, ended: fetched.result };
-        turn.tokens = fetched.tokens;
-        if (config.csrf?.lasts === 'session') session.csrf = fetched.tokens;
-      }
-      turn.jar = turn.tokens.jar;
+    let tokens: WriteTokens | undefined;
+    let used: OpenSession['csrf'];
+    if (needsTokens(request, writes, config)) {
+      const { fetched, fresh } = await tokensFor(turn);
+      used = session.csrf;
+      if (!fetched.ok) return { ok: false, ended: fetched.result, unsent: true };
+      tokens = fetched.tokens;
+      turn.secrets.push(...tokens.secrets);
+      const cookies = [...tokens.cookies, ...(fresh ? tokens.changed : [])];
+      if (cookies.length > 0) turn.jar = turn.jar.copy(cookies);
     }
-    const filled = withTokens(values, turn.tokens);
+    const filled = withTokens(values, tokens);
     const sent = await send(http, request, filled, turn.jar, attachedTo(writes, config, session, filled), signal);
     if (!sent.ok) return { ok: false, ended: { kind: 'failed', status: null, ...sent } };
     const { response, url } = sent;
@@ -95,6 +129,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     if (ours && response.setCookies.length > 0) {
       turn.jar = turn.jar.copy();
       turn.jar.store(response.setCookies, url);
+      turn.secrets.push(...spellings(secretsOf({ cookies: turn.jar.keep(config.session.cookies), values: {} })));
     }
     const failed = (code: 'backend.rejected' | 'backend.redirected', detail: string): Answer => ({
       ok: false,
@@ -109,9 +144,9 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
           ended: { kind: 'expired', status: response.status, beforeEffect: verdict.beforeEffect },
         };
       case 'token_refused':
-        session.csrf = undefined;
-        if (!needed || !again) return failed('backend.rejected', 'the backend does not accept the CSRF token');
-        turn.jar = session.jar;
+        // Unless another call has fetched new ones since.
+        if (session.csrf === used) session.csrf = undefined;
+        if (!tokens || !again) return failed('backend.rejected', 'the backend does not accept the CSRF token');
         return ask(request, values, expectation, writes, turn, false);
       case 'redirected':
         return failed('backend.redirected', verdict.detail);
@@ -133,10 +168,11 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     const { session } = turn;
     const argument: Values = (key) => session.values(key) ?? (Object.hasOwn(args, key) ? args[key] : undefined);
     const fetch = (values: Values): Promise<Answer> => ask(tool.request, values, tool, tool.effect !== 'read', turn);
-    const secrets = () => {
-      const renewed = renewedToken(config, session, turn.jar);
-      const later = renewed ? openSession(config, renewed.reveal(), undefined).secrets : [];
-      return [...session.secrets, ...later, ...(turn.tokens?.secrets ?? [])];
+    /** All that must not come back: of the session, of its tokens, of what came up on the way. */
+    const secrets = async (response?: BackendResponse): Promise<Spelling[]> => {
+      const kept = await session.csrf;
+      const shown = response && tool.result.as !== 'binary' ? tokensIn(response, turn.jar, config) : [];
+      return [...session.secrets, ...turn.secrets, ...(kept?.ok ? kept.tokens.secrets : []), ...shown];
     };
 
     if (tool.pages) {
@@ -149,11 +185,13 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
           : { ok: false, ended: failed(parsed.code, parsed.detail, answer.response.status) };
       });
       if (!pages.ok) return 'ended' in pages ? pages.ended : failed('backend.response_unusable', pages.problem);
-      return finished(reader.finish(pages.value, secrets()), 200);
+      const all = await secrets();
+      return reading(200, () => reader.finish(pages.value, all));
     }
     const answer = await fetch(argument);
     if (!answer.ok) return answer.ended;
-    return finished(reader.read(answer.response, secrets()), answer.response.status);
+    const all = await secrets(answer.response);
+    return reading(answer.response.status, () => reader.read(answer.response, all));
   }
 
   return {
@@ -170,24 +208,28 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     login: (account, checkpoint) => login(http, config, account.credentials, checkpoint, onStep),
 
     async call({ tool, arguments: args, token, account, signal }) {
-      const session = open(token, account);
-      const turn: Turn = { session, jar: session.jar, signal };
+      const session = opened(token, account);
+      // A token of another configuration: the backend has not been asked yet.
+      if (!session) return { kind: 'expired', status: null, beforeEffect: true };
+      const turn = turnOf(session, signal);
       let result: CallResult;
       try {
         result = await call(tool, args, turn);
       } catch (thrown) {
-        if (!(thrown instanceof UnbuildableError)) throw thrown;
-        result = failed('backend.request_unbuildable', thrown.message);
+        if (thrown instanceof UnbuildableError) result = failed('backend.request_unbuildable', thrown.message);
+        else if (thrown instanceof PageTooDeepError)
+          result = failed('backend.response_unusable', 'a page that nests too deeply');
+        else throw thrown;
       }
       return result.kind === 'expired' ? result : { ...result, renewed: renewedToken(config, session, turn.jar) };
     },
 
     async touch(token) {
       const { keep_alive } = config;
-      const session = open(token);
-      const turn: Turn = { session, jar: session.jar };
-      if (!keep_alive) return { kind: 'ok' };
-      const answer = await ask(keep_alive.request, session.values, keep_alive, false, turn);
+      const session = opened(token);
+      if (!keep_alive || !session) return { kind: 'expired' };
+      const turn = turnOf(session);
+      const answer = await ask(keep_alive.request, session.values, own(keep_alive), false, turn);
       return {
         kind: answer.ok ? 'ok' : answer.ended.kind,
         renewed: answer.ok ? renewedToken(config, session, turn.jar) : undefined,
@@ -195,27 +237,28 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     },
 
     async logout(secret) {
-      const session = open(await complete(http, config, secret));
-      const turn: Turn = { session, jar: session.jar };
+      const session = opened(await complete(http, config, secret));
+      if (!session) return 'residual';
       if (config.logout) {
         // Whatever it answers is a logout: a redirect, a page, an error. The probe tells.
-        const answer = await ask(config.logout.request, session.values, config.logout, true, turn);
-        if (!answer.ok && answer.ended.kind === 'failed' && answer.ended.status === null) return 'unreachable';
+        const answer = await ask(config.logout.request, session.values, config.logout, true, turnOf(session));
+        if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status)))
+          return 'unreachable';
       }
       if (!config.probe) return 'residual';
-      const probe = await ask(config.probe.request, session.values, config.probe, false, {
-        session,
-        jar: session.jar,
-      });
+      const probe = await ask(config.probe.request, session.values, own(config.probe), false, turnOf(session));
       if (probe.ok) return 'residual';
       if (probe.ended.kind === 'expired') return 'dead';
-      return probe.ended.status === null ? 'unreachable' : 'residual';
+      return DOWN.includes(probe.ended.status) ? 'unreachable' : 'residual';
     },
 
     health: () => http.health(),
     close: () => http.close(),
   };
 }
+
+/** Probes, keep-alive calls and tokens come from pages of their own, which show other things than those of tools. */
+const own = (part: Expectation): Expectation => ({ ...part, assert: part.assert ?? [] });
 
 type Failed = Extract<CallResult, { kind: 'failed' }>;
 
@@ -226,7 +269,14 @@ const failed = (code: Failed['code'], detail: string, status: number | null = nu
   status,
 });
 
-const finished = (read: Read, status: number): CallResult =>
-  read.ok
-    ? { kind: 'ok', status, value: read.value, blob: read.blob, renewed: undefined }
-    : failed(read.code, read.detail, status);
+/** Whatever reading trips over, the answer was good: a cookie that came with it must not be lost. */
+function reading(status: number, read: () => Read): CallResult {
+  try {
+    const result = read();
+    return result.ok
+      ? { kind: 'ok', status, value: result.value, blob: result.blob, renewed: undefined }
+      : failed(result.code, result.detail, status);
+  } catch {
+    return failed('backend.response_unusable', 'the answer could not be read', status);
+  }
+}

@@ -41,7 +41,7 @@ export function encodePairs(
     const sole = solePlaceholder(template);
     const value = sole === undefined ? fill(template, values, name) : values(sole);
     if (Array.isArray(value)) for (const item of value) pairs.append(name, text(item, name));
-    else if (value !== undefined) pairs.append(name, text(value, name));
+    else if (value !== undefined && value !== null) pairs.append(name, text(value, name));
   }
   return pairs.toString();
 }

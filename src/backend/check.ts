@@ -13,7 +13,7 @@ import type { BackendResponse } from './http.ts';
 import type { StepReport } from './login.ts';
 import { openBackends } from './open.ts';
 import type { BackendPort, CallResult, TokenSecret } from './port.ts';
-import { scrubText, spellings } from './scrub.ts';
+import { type Spelling, scrubText, spellings } from './scrub.ts';
 
 /** `warn`: it works, and somebody should know. */
 export interface CheckResult {
@@ -49,7 +49,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
   };
   let last: BackendResponse | undefined;
   let logins = 0;
-  let secrets: string[] = [];
+  let secrets: readonly Spelling[] = [];
   const shown = (response: BackendResponse) => scrubText(looks(response), secrets);
   let steps = 0;
   let stepFailed = false;

@@ -16,8 +16,7 @@ export function holds(condition: Condition, response: BackendResponse, base: URL
   if (status && !status.includes(response.status)) return false;
   if (redirect_to && !redirect_to.some((path) => leadsTo(response, path, base))) return false;
   for (const [name, value] of Object.entries(header ?? {})) {
-    const given = response.header(name);
-    if (given === undefined || !pattern(value).matches(given)) return false;
+    if (!response.headers(name).some((given) => pattern(value).matches(given))) return false;
   }
   if (body_contains && !body_contains.some((text) => response.body.includes(text))) return false;
   if (body_matches && !body_matches.some((source) => pattern(source).matches(response.body))) return false;
@@ -33,18 +32,31 @@ export function holds(condition: Condition, response: BackendResponse, base: URL
 /** A page need not say that it is HTML; only what says JSON, and looks like it, is taken for it. */
 function hasField(response: BackendResponse, names: readonly string[]): boolean {
   if (/json/i.test(response.contentType) && !response.body.trimStart().startsWith('<')) return false;
-  const fields = formFields(response.body);
+  const fields = fieldsOf(response);
   return names.some((name) => fields.has(name));
 }
 
-/** Where a redirect leads, when it stays on the backend: the path below its URL, and the query. */
+const parsed = new WeakMap<BackendResponse, Map<string, string>>();
+
+/** A page is parsed once, however many conditions ask. Throws a PageTooDeepError. */
+export function fieldsOf(response: BackendResponse): Map<string, string> {
+  const known = parsed.get(response) ?? formFields(response.body);
+  parsed.set(response, known);
+  return known;
+}
+
+/**
+ * Where a redirect leads, when it stays on the backend: the path below its URL, and the query. A backend
+ * behind a proxy names itself with another scheme, and then another port; nothing of it is followed.
+ */
 export function redirectTarget(
   { status, location }: BackendResponse,
   base: URL,
 ): { path: string; query: string } | undefined {
   if (status < 300 || status >= 400 || location === undefined || !URL.canParse(location, base.href)) return undefined;
   const target = new URL(location, base.href);
-  if (target.origin !== base.origin) return undefined;
+  const samePort = target.port === base.port || target.protocol !== base.protocol;
+  if (target.hostname !== base.hostname || !samePort) return undefined;
   const prefix = base.pathname.replace(/\/$/, '');
   const below = prefix !== '' && (target.pathname === prefix || target.pathname.startsWith(`${prefix}/`));
   return { path: below ? target.pathname.slice(prefix.length) || '/' : target.pathname, query: target.search };
@@ -54,6 +66,8 @@ export function redirectTarget(
 function leadsTo(response: BackendResponse, prefix: string, base: URL): boolean {
   const path = redirectTarget(response, base)?.path;
   if (path === undefined) return false;
+  // The root is a page of its own: every path lies below it.
+  if (prefix === '/') return path === '/' || path.startsWith('/;');
   const bare = prefix.replace(/\/$/, '');
   return path === bare || path === prefix || [`${bare}/`, `${bare};`].some((start) => path.startsWith(start));
 }

@@ -1,29 +1,39 @@
 // Tokens without which a backend takes no write: fetched by a request of their own, kept with the session
 // or fetched for each write, and attached.
 import type { BackendConfig } from '../config/backend-schema.ts';
-import type { ToolConfig } from '../config/tool-schema.ts';
+import type { RequestTemplate } from '../config/request-schema.ts';
 import { placeholders, templateParts } from '../core/template.ts';
 import { type Attached, send } from './conversation.ts';
 import { extract } from './extract.ts';
-import type { BackendHttp } from './http.ts';
+import type { BackendHttp, BackendResponse } from './http.ts';
 import type { Jar } from './jar.ts';
 import type { CallResult } from './port.ts';
 import { fillHeaders } from './request.ts';
-import { spellings } from './scrub.ts';
-import type { OpenSession, WriteTokens } from './session.ts';
+import { type Spelling, spellings } from './scrub.ts';
+import type { OpenSession } from './session.ts';
 import type { Values } from './values.ts';
 import { judge } from './verdict.ts';
 
+export interface WriteTokens {
+  values: Record<string, string>;
+  /** Cookies that came with them and go back with them. */
+  cookies: object[];
+  /** Cookies of the session that the answer changed: whoever asked goes on with them. */
+  changed: object[];
+  secrets: readonly Spelling[];
+}
+
+/** Without tokens nothing has been written yet, whatever the reason. */
 export type Fetched = { ok: true; tokens: WriteTokens } | { ok: false; result: Exclude<CallResult, { kind: 'ok' }> };
 
 /** Whether a request goes out with tokens: it names one, or it is a write and headers are attached to writes. */
-export function needsTokens(request: ToolConfig['request'], writes: boolean, { csrf }: BackendConfig): boolean {
+export function needsTokens(request: RequestTemplate, writes: boolean, { csrf }: BackendConfig): boolean {
   if (!csrf) return false;
   const named = templateParts(request).some((part) => placeholders(part.template).some((n) => n.startsWith('csrf.')));
   return named || (writes && Object.keys(csrf.headers).length > 0);
 }
 
-/** `jar`: that of the call, whose other cookies belong to the tokens. Nothing has been written yet when this fails. */
+/** `jar`: that of the call. */
 export async function fetchTokens(
   http: BackendHttp,
   config: BackendConfig,
@@ -39,7 +49,7 @@ export async function fetchTokens(
   const sent = await send(http, csrf.request, session.values, jar, session.attached, signal);
   if (!sent.ok) return { ok: false, result: { kind: 'failed', status: null, ...sent } };
   const { response, url } = sent;
-  const verdict = judge(response, { ...config, csrf: undefined }, csrf, http.url);
+  const verdict = judge(response, { ...config, csrf: undefined }, { ...csrf, assert: csrf.assert ?? [] }, http.url);
   if (verdict.kind === 'expired')
     return { ok: false, result: { kind: 'expired', status: response.status, beforeEffect: true } };
   if (verdict.kind !== 'good') return failed('detail' in verdict ? verdict.detail : verdict.kind, response.status);
@@ -51,7 +61,24 @@ export async function fetchTokens(
     if (typeof value !== 'string') return failed(`nothing to extract for "${name}"`, response.status);
     values[name] = value;
   }
-  return { ok: true, tokens: { values, jar: own, secrets: spellings(Object.values(values)) } };
+  // Of the session only what this answer changed: the call may have gone on from there.
+  const before = jar.keep(config.session.cookies).map((cookie) => JSON.stringify(nameAndValue(cookie)));
+  const changed = own.keep(config.session.cookies).filter((c) => !before.includes(JSON.stringify(nameAndValue(c))));
+  const cookies = own.keep(csrf.cookies);
+  const all = [...cookies, ...changed].map((cookie) => nameAndValue(cookie)[1]);
+  const secrets = spellings([...Object.values(values), ...all]);
+  return { ok: true, tokens: { values, cookies, changed, secrets } };
+}
+
+const nameAndValue = (cookie: object): [string, string] => {
+  const { key, value } = cookie as { key: string; value: string };
+  return [key, value];
+};
+
+/** Tokens that stand in an answer a client is to see: a page shows its form to whoever reads it. */
+export function tokensIn(response: BackendResponse, jar: Jar, { csrf }: BackendConfig): Spelling[] {
+  const found = Object.values(csrf?.extract ?? {}).map((extraction) => extract(extraction, response, jar));
+  return spellings(found.filter((value) => typeof value === 'string'));
 }
 
 /** The values of a request with its tokens. */

@@ -1,10 +1,11 @@
 // Takes values out of answers, and makes values of others.
 import { createHash } from 'node:crypto';
 import type { Composition, Extraction } from '../config/backend-schema.ts';
-import { formFields, hiddenFields, metaContent } from '../core/html.ts';
+import { hiddenFields, metaContent } from '../core/html.ts';
 import { atPointer, type JsonObject } from '../core/json.ts';
 import { pattern } from '../core/pattern.ts';
 import { replacePlaceholders } from '../core/template.ts';
+import { fieldsOf } from './conditions.ts';
 import type { BackendResponse } from './http.ts';
 import type { Jar } from './jar.ts';
 
@@ -30,15 +31,19 @@ function textIn(
 ): string | undefined {
   if ('cookie' in extraction) return jar.value(extraction.cookie);
   if ('regex' in extraction) {
-    const text = extraction.header === undefined ? response.body : response.header(extraction.header);
-    return text === undefined ? undefined : pattern(extraction.regex).group(text);
+    const texts = extraction.header === undefined ? [response.body] : response.headers(extraction.header);
+    return texts.map((text) => pattern(extraction.regex).group(text)).find((group) => group !== undefined);
   }
   if ('header' in extraction) return response.header(extraction.header);
   if ('meta' in extraction) return metaContent(response.body, extraction.meta);
-  if ('form_field' in extraction) return formFields(response.body).get(extraction.form_field);
+  if ('form_field' in extraction) return fieldsOf(response).get(extraction.form_field);
   const value = atPointer(response.document, extraction.json);
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
+
+/** The template of a composition, whatever its encoding. */
+export const templateOf = (composition: Composition): string =>
+  typeof composition === 'string' ? composition : (Object.values(composition)[0] ?? '');
 
 export function compose(composition: Composition, value: (name: string) => string): string {
   if (typeof composition === 'string') return replacePlaceholders(composition, value);

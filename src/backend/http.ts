@@ -16,6 +16,7 @@ import { type Dispatcher, errors, Pool } from 'undici';
 import type { BackendConfig } from '../config/backend-schema.ts';
 import type { Clock } from '../core/clock.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { BuiltRequest } from './request.ts';
 
@@ -25,7 +26,9 @@ export interface BackendResponse {
   contentType: string;
   location: string | undefined;
   setCookies: string[];
+  /** The first of this name. */
   header(name: string): string | undefined;
+  headers(name: string): readonly string[];
   readonly bytes: Buffer;
   readonly body: string;
   /** The body as JSON, or undefined. */
@@ -70,9 +73,10 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     connect: { timeout: config.timeout_ms, rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
   });
   const breaker = circuitBreaker(
-    // Not the backend's failure: a client that gave up, and an answer that is merely long.
+    // Not the backend's failure: a client that gave up, and an answer that is merely long, or packed.
     handleWhen(
-      (error) => !(error instanceof CancelledError || error instanceof errors.ResponseExceededMaxSizeError),
+      (error) =>
+        ![CancelledError, EncodedError, errors.ResponseExceededMaxSizeError].some((own) => error instanceof own),
     ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
     { halfOpenAfter: config.breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(config.breaker.failures) },
   );
@@ -122,7 +126,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     const answer = await pool.request({
       method: request.method as Dispatcher.HttpMethod,
       path: request.path,
-      headers: { 'accept-encoding': 'identity', 'user-agent': 'sallyport', ...request.headers, ...headers },
+      headers: merged({ 'accept-encoding': 'identity', 'user-agent': 'sallyport' }, request.headers, headers),
       body: request.body ?? null,
       signal,
     });
@@ -202,33 +206,30 @@ function describe(answer: Dispatcher.ResponseData, body: ArrayBuffer): BackendRe
     return Array.isArray(value) ? value[0] : value;
   };
   const contentType = header('content-type') ?? '';
-  const cookies = answer.headers['set-cookie'];
   let text: string | undefined;
   let document: { value: unknown } | undefined;
   return {
     status: answer.statusCode,
     contentType,
     location: header('location'),
-    setCookies: cookies === undefined ? [] : Array.isArray(cookies) ? cookies : [cookies],
+    setCookies: [answer.headers['set-cookie'] ?? []].flat(),
     header: (name) => header(name.toLowerCase()),
+    headers: (name) => [answer.headers[name.toLowerCase()] ?? []].flat(),
     bytes: Buffer.from(body),
     get body() {
       text ??= decode(body, contentType);
       return text;
     },
     get document() {
-      document ??= { value: parse(this.body) };
+      document ??= { value: parseJson(this.body) };
       return document.value;
     },
   };
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** Later ones win, whatever the case of their names: two of one name would both be sent. */
+function merged(...all: Record<string, string>[]): Record<string, string> {
+  return Object.fromEntries(all.flatMap((headers) => Object.entries(headers).map(([k, v]) => [k.toLowerCase(), v])));
 }
 
 /** Seconds, or an HTTP date. What cannot be read asks for nothing. */
@@ -239,11 +240,14 @@ function retryAfter(value: string | undefined, now: number): number {
   return Number.isNaN(at) ? 0 : Math.max(0, (at - now) / 1000);
 }
 
-/** Old applications answer in Latin-1 and say so. An unknown charset is read as UTF-8. */
+/** Old applications answer in Latin-1, and say so in a header or in the page. An unknown charset is read as UTF-8. */
 function decode(body: ArrayBuffer, contentType: string): string {
-  const charset = /charset="?([\w-]+)/i.exec(contentType)?.[1] ?? 'utf-8';
+  const start = () => Buffer.from(body.slice(0, 1024)).toString('latin1');
+  const charset =
+    /charset="?([\w-]+)/i.exec(contentType)?.[1] ??
+    /^<\?xml[^>]*\bencoding=["']([\w-]+)|<meta[^>]*\bcharset=["']?([\w-]+)/i.exec(start())?.slice(1).find(Boolean);
   try {
-    return new TextDecoder(charset).decode(body);
+    return new TextDecoder(charset ?? 'utf-8').decode(body);
   } catch {
     return new TextDecoder().decode(body);
   }

@@ -13,8 +13,8 @@ export interface Jar {
   names(): string[];
   /** The named cookies, serialised. Others are dropped: a remember-me cookie must not outlive its session. */
   keep(names: readonly CookieName[]): object[];
-  /** One that goes on from here by itself. */
-  copy(): Jar;
+  /** One that goes on from here by itself, with these besides. */
+  copy(besides?: readonly object[]): Jar;
 }
 
 export function createJar(cookies: readonly object[] = []): Jar {
@@ -27,11 +27,11 @@ export function createJar(cookies: readonly object[] = []): Jar {
     prefixSecurity: 'strict',
     cookies: cookies as never[],
   });
-  /** An expired cookie stays in the jar until it is asked for: a cookie that was taken away is not there. */
+  /** A cookie that was taken away stays until it is asked for, and some take one away by emptying it. */
   const all = (): Cookie[] =>
     ((jar.serializeSync()?.cookies ?? []) as unknown as Cookie[]).filter((serialized) => {
       const expires = Cookie.fromJSON(serialized)?.expiryTime();
-      return expires === undefined || expires > Date.now();
+      return Boolean(serialized.value) && (expires === undefined || expires > Date.now());
     });
   return {
     store(setCookies, url) {
@@ -41,7 +41,8 @@ export function createJar(cookies: readonly object[] = []): Jar {
     value: (name) => all().find((cookie) => cookie.key === name)?.value,
     names: () => all().map((cookie) => cookie.key),
     keep: (names) => all().filter(({ key }) => names.some((name) => isNamed(key, name))),
-    copy: () => createJar(all()),
+    copy: (besides = []) =>
+      createJar([...all().filter(({ key }) => !besides.some((b) => (b as Cookie).key === key)), ...besides]),
   };
 }
 

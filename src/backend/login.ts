@@ -1,5 +1,6 @@
 // Walks the login steps of a backend with a jar of its own and keeps what the session is made of.
 import type { BackendConfig, LoginStep } from '../config/backend-schema.ts';
+import { PageTooDeepError } from '../core/html.ts';
 import { Secret } from '../core/secret.ts';
 import { placeholders, templateParts } from '../core/template.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
@@ -137,7 +138,11 @@ async function walk(
     values.set(name, value);
     report.values.push([name, typeof value === 'string' ? value.length : Object.keys(value).length]);
   };
-  const failure = await take();
+  const failure = await take().catch((thrown: unknown): Failure => {
+    if (thrown instanceof PageTooDeepError)
+      return { code: 'session.login_failed', detail: 'a page that nests too deeply' };
+    throw thrown;
+  });
   report.problem = failure?.detail;
   onStep(report);
   return failure;

@@ -22,7 +22,7 @@ export async function readPages<Ended>(
     if (!result.ok) return result;
     const list = atPointer(result.document, listAt);
     if (!Array.isArray(list)) return { ok: false, problem: `no list at ${listAt || 'the root'} of page ${read + 1}` };
-    items.push(...(list as Json[]));
+    for (const item of list as Json[]) items.push(item);
     if (by === 'cursor') {
       const next = atPointer(result.document, cursor ?? '');
       if (next === undefined || next === null || next === '') return { ok: true, value: { items, complete: true } };

@@ -47,7 +47,7 @@ export type CallResult =
    * The backend ended the session. What it answered is not data and is not kept (R-53). `beforeEffect`:
    * the request of the tool was not sent, or the configuration vouches that it did nothing.
    */
-  | { kind: 'expired'; status: number; beforeEffect: boolean }
+  | { kind: 'expired'; status: number | null; beforeEffect: boolean }
   /** `renewed`: also an answer that is of no use may have changed the token (R-54). */
   | {
       kind: 'failed';

@@ -68,7 +68,7 @@ function fillPath(template: string, values: Values): string {
 
 function fillOptional(template: string, values: Values, place: string): string | undefined {
   const names = placeholders(template);
-  return names.length > 0 && names.every((name) => values(name) === undefined)
+  return names.length > 0 && names.every((name) => (values(name) ?? undefined) === undefined)
     ? undefined
     : fill(template, values, place);
 }

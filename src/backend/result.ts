@@ -10,7 +10,7 @@ import type { RefusalCode } from '../decision/refusal-codes.ts';
 import { redirectTarget } from './conditions.ts';
 import type { BackendResponse } from './http.ts';
 import type { Blob } from './port.ts';
-import { holdsSecret, scrub, scrubText } from './scrub.ts';
+import { holdsSecret, type Spelling, scrub, scrubText } from './scrub.ts';
 
 export type Read = { ok: true; value: Json; blob?: Blob } | { ok: false; code: RefusalCode; detail: string };
 
@@ -18,9 +18,9 @@ export type Read = { ok: true; value: Json; blob?: Blob } | { ok: false; code: R
 export interface Reader {
   /** The document of one page, before its list is taken out of it. */
   document(response: BackendResponse): { ok: true; value: Json } | Extract<Read, { ok: false }>;
-  read(response: BackendResponse, secrets: readonly string[]): Read;
+  read(response: BackendResponse, secrets: readonly Spelling[]): Read;
   /** Selected, wrapped, bounded, scrubbed and checked. */
-  finish(value: Json, secrets: readonly string[]): Read;
+  finish(value: Json, secrets: readonly Spelling[]): Read;
 }
 
 const MAX_NESTING = 64;
@@ -36,6 +36,8 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
   });
 
   function document(response: BackendResponse): ReturnType<Reader['document']> {
+    // RFC 9110 §15.3.5: it was done, and there is nothing to say about it.
+    if (response.status === 204 || response.status === 205) return { ok: true, value: null };
     const wrong = wrongType(response, result);
     if (wrong !== undefined) return unusable(wrong);
     const parsed =
@@ -57,7 +59,7 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
       : unusable(`the result does not match its schema: ${problem}`);
   }
 
-  function finish(value: Json, secrets: readonly string[]): Read {
+  function finish(value: Json, secrets: readonly Spelling[]): Read {
     const picked = result.jmespath === undefined ? value : query(value, result.jmespath);
     if (picked === undefined) return unusable(`"${result.jmespath}" does not fit the answer`);
     const clean = scrub(picked, secrets);
@@ -66,7 +68,7 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
   }
 
   /** Text is scrubbed before it is cut: half a token would not be recognised. */
-  function finishText(text: string, secrets: readonly string[]): Read {
+  function finishText(text: string, secrets: readonly Spelling[]): Read {
     const clean = scrubText(text, secrets);
     const bytes = Buffer.byteLength(clean);
     if (bytes > result.max_bytes && !result.truncate) return tooLarge(bytes);
@@ -79,7 +81,7 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
     detail: `the result has ${bytes} bytes, ${result.max_bytes} are allowed (result.max_bytes)`,
   });
 
-  function readBlob(response: BackendResponse, secrets: readonly string[]): Read {
+  function readBlob(response: BackendResponse, secrets: readonly Spelling[]): Read {
     const { bytes } = response;
     if (bytes.length > result.max_bytes) return tooLarge(bytes.length);
     if (holdsSecret(bytes, secrets)) return unusable('the document has the session in it');
@@ -95,7 +97,7 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
       if (as === 'json' || as === 'xml') {
         const parsed = document(response);
         if (!parsed.ok) return parsed;
-        const at = result.pointer ?? '';
+        const at = parsed.value === null ? '' : (result.pointer ?? '');
         const value = atPointer(parsed.value, at) as Json | undefined;
         return value === undefined ? unusable(`nothing at ${at}`) : finish(value, secrets);
       }

@@ -1,53 +1,68 @@
 // A token ready for use: its jar, what goes with every request, and what must never come back.
 import type { BackendConfig } from '../config/backend-schema.ts';
 import { Secret } from '../core/secret.ts';
+import { placeholders } from '../core/template.ts';
 import type { Account } from './accounts.ts';
 import type { Attached } from './conversation.ts';
+import type { Fetched } from './csrf.ts';
+import { compose, templateOf } from './extract.ts';
 import { cookieState, createJar, type Jar } from './jar.ts';
 import type { BackendToken, TokenSecret } from './port.ts';
 import { fillCookies, fillHeaders } from './request.ts';
-import { secretsOf, spellings } from './scrub.ts';
+import { type Spelling, secretsOf, spellings } from './scrub.ts';
 import type { Values } from './values.ts';
 
 export interface OpenSession {
-  /** As it was sealed. A call takes a copy. */
+  /** As it was sealed. A call goes on from it with a copy. */
   readonly jar: Jar;
   readonly attached: Attached;
   readonly values: Values;
   /** Spellings of everything that is blanked in results (R-40). */
-  readonly secrets: readonly string[];
+  readonly secrets: readonly Spelling[];
   readonly token: BackendToken;
   readonly account: Account | undefined;
-  /** Tokens for writes, once they were fetched, with the cookies that came with them. */
-  csrf: WriteTokens | undefined;
+  /** Tokens for writes, or the request for them that is under way: two would void each other's. */
+  csrf: Promise<Fetched> | undefined;
 }
 
-export interface WriteTokens {
-  values: Record<string, string>;
-  jar: Jar;
-  secrets: readonly string[];
-}
+/** Names of credentials that are data as often as not. Everything else is a secret. */
+const NAMES =
+  /^(user|username|user_?name|user_?id|login|login_?name|account|client|e?mail|tenant|company|domain|realm)$/;
 
-export function openSession(
-  { session }: BackendConfig,
-  token: BackendToken,
-  account: Account | undefined,
-): OpenSession {
+/** Throws an UnbuildableError for a token that lacks what the configuration makes headers and cookies of. */
+export function openSession(config: BackendConfig, token: BackendToken, account: Account | undefined): OpenSession {
+  const { session } = config;
   const values: Values = (name) =>
     name.startsWith('session.') ? token.values[name.slice('session.'.length)] : undefined;
-  // A login name, a tenant or a mail address is data as often as not.
-  const passwords = Object.entries(account?.credentials ?? {})
-    .filter(([name]) => !/user|login|mail|tenant/.test(name))
-    .map(([, secret]) => secret.reveal());
   return {
     jar: createJar(token.cookies),
     attached: { headers: fillHeaders(session.headers, values), cookies: fillCookies(session.send_cookies, values) },
     values,
-    secrets: spellings([...secretsOf(token, session.public), ...passwords]),
+    secrets: spellings([...secretsOf(token, session.public), ...credentialsOf(config, account)]),
     token,
     account,
     csrf: undefined,
   };
+}
+
+/** Passwords, and what a login makes of them alone: a digest that logs in is as good as the password. */
+function credentialsOf({ login }: BackendConfig, account: Account | undefined): string[] {
+  const known = new Map<string, string>();
+  const secret = new Set<string>();
+  for (const [name, value] of Object.entries(account?.credentials ?? {})) {
+    known.set(`credentials.${name}`, value.reveal());
+    if (!NAMES.test(name)) secret.add(`credentials.${name}`);
+  }
+  for (const [name, composition] of login.flatMap((step) => Object.entries(step.compose ?? {}))) {
+    const names = placeholders(templateOf(composition));
+    if (!names.every((of) => known.has(of))) continue;
+    known.set(
+      name,
+      compose(composition, (of) => known.get(of) ?? ''),
+    );
+    if (names.some((of) => secret.has(of))) secret.add(name);
+  }
+  return [...secret].map((name) => known.get(name) ?? '');
 }
 
 /** R-54: a session cookie that the backend changed in a good answer makes a new token. */

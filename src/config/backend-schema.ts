@@ -101,6 +101,12 @@ const cookieSchema = z.union([
 
 const seconds = z.int().min(1).max(86_400);
 
+/** What the answers of these must show is their own: they are other pages than those of tools. */
+const answers = {
+  expect: conditionsSchema.optional().describe('How a good answer looks: any of these; default: any 2xx'),
+  assert: conditionsSchema.optional().describe('What a good answer shows; without it the session is taken for ended'),
+};
+
 export const backendSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Origin and optional base path; nothing else is ever contacted'),
   ca_file: z.string().optional().describe('CA certificates (PEM) when the backend has a private one'),
@@ -153,7 +159,12 @@ export const backendSchema = z.strictObject({
   csrf: z
     .strictObject({
       request: requestSchema,
+      ...answers,
       extract: z.record(name, extractSchema).describe('Templates of tools and of logout name them "{csrf.NAME}"'),
+      cookies: z
+        .array(cookieSchema)
+        .default([])
+        .describe('Cookies that come with the tokens and must go back with them'),
       headers: headerTemplates.default({}).describe('Headers that go with every write'),
       lasts: z
         .enum(['session', 'call'])
@@ -168,6 +179,7 @@ export const backendSchema = z.strictObject({
   keep_alive: z
     .strictObject({
       request: requestSchema,
+      ...answers,
       every_seconds: z.int().min(5).max(86_400),
       for_seconds: seconds.default(900).describe('How long after its last call a session is kept alive'),
     })
@@ -180,7 +192,7 @@ export const backendSchema = z.strictObject({
   failed: conditionsSchema.optional().describe('How a failure looks in an answer that has a good status: any of these'),
   logout: z.strictObject({ request: requestSchema }).optional(),
   probe: z
-    .strictObject({ request: requestSchema })
+    .strictObject({ request: requestSchema, ...answers })
     .optional()
     .describe('A harmless call that shows whether a session still lives'),
   drain_ms: z

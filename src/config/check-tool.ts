@@ -57,6 +57,8 @@ function checkPages(tool: ToolConfig, at: Path): PathProblem[] {
       path: [...at, 'result', 'pointer'],
       message: 'with "pages", say where the list is under "pages.items"',
     });
+  if (pages.by === 'cursor' && placeholders(request.path).includes('page'))
+    problems.push({ path, message: 'the first page has no cursor: "{page}" cannot stand in the path' });
   if (!templateParts(request).some(({ template }) => placeholders(template).includes('page')))
     problems.push({ path, message: 'the request must use "{page}" somewhere' });
   return problems;

@@ -1,8 +1,19 @@
-// The only home of htmlparser2 and html-to-text: what old applications hide in their pages (form fields,
-// tokens in <meta>), and what a page says as text.
-import { compile } from 'html-to-text';
+// The only home of htmlparser2 and css-select: what old applications hide in their pages (form fields,
+// tokens in <meta>), and what a page says as text. Pages are bounded in depth: parsing takes time that grows
+// with its square, and whoever can store HTML in the application could stop the connector with it.
+import { compile, selectAll } from 'css-select';
+import { type AnyNode, DomHandler, type Element, isTag, isText } from 'domhandler';
 import { Parser } from 'htmlparser2';
 import { messageOf } from './errors.ts';
+
+/** A page nests deeper than any browser would show it. */
+export class PageTooDeepError extends Error {
+  override readonly name = 'PageTooDeepError';
+}
+
+/** Tags that nobody closes nest, too, in pages that are only looked through. */
+const DEEPEST_SCAN = 5000;
+const DEEPEST_TEXT = 512;
 
 interface Field {
   name: string;
@@ -41,19 +52,18 @@ export function metaContent(html: string, name: string): string | undefined {
 export function pageTitle(html: string): string {
   let title = '';
   let inside = false;
-  const parser = new Parser({
-    onopentag: (tag) => {
+  scan(
+    html,
+    (tag) => {
       inside = tag === 'title' && title === '';
     },
-    ontext: (text) => {
-      if (inside) title += text;
-    },
-    onclosetag: () => {
+    () => {
       inside = false;
     },
-  });
-  parser.write(html);
-  parser.end();
+    (text) => {
+      if (inside) title += text;
+    },
+  );
   return title.replace(/\s+/g, ' ').trim();
 }
 
@@ -78,38 +88,170 @@ function scan(
   html: string,
   open: (tag: string, attributes: Record<string, string>) => void,
   close: (tag: string) => void = () => {},
+  text: (data: string) => void = () => {},
 ): void {
-  const parser = new Parser({ onopentag: open, onclosetag: close });
+  let depth = 0;
+  const parser = new Parser({
+    onopentag(tag, attributes) {
+      depth += 1;
+      if (depth > DEEPEST_SCAN) throw new PageTooDeepError('nests too deeply');
+      open(tag, attributes);
+    },
+    onclosetag(tag) {
+      depth -= 1;
+      close(tag);
+    },
+    ontext: text,
+  });
   parser.write(html);
   parser.end();
 }
 
-const MAX_NODES = 200_000;
+class BoundedHandler extends DomHandler {
+  #depth = 0;
+
+  override onopentag(name: string, attributes: { [key: string]: string }): void {
+    this.#depth += 1;
+    if (this.#depth > DEEPEST_TEXT) throw new PageTooDeepError('nests too deeply');
+    super.onopentag(name, attributes);
+  }
+
+  override onclosetag(): void {
+    this.#depth -= 1;
+    super.onclosetag();
+  }
+}
+
+/** Elements whose content nobody reads on a page. */
+const UNSEEN = new Set(['script', 'style', 'head', 'template', 'noscript', 'object', 'iframe', 'svg', 'math']);
+/** A line of their own; those of PARTS with an empty line around. */
+const LINES = new Set([
+  ...[
+    'address',
+    'article',
+    'aside',
+    'body',
+    'caption',
+    'dd',
+    'details',
+    'div',
+    'dt',
+    'fieldset',
+    'figcaption',
+    'footer',
+  ],
+  ...['form', 'header', 'hr', 'html', 'legend', 'li', 'main', 'nav', 'option', 'section', 'summary', 'tr'],
+]);
+const PARTS = new Set([
+  'blockquote',
+  'dl',
+  'figure',
+  'h1',
+  'h2',
+  'h3',
+  'h4',
+  'h5',
+  'h6',
+  'ol',
+  'p',
+  'pre',
+  'table',
+  'ul',
+]);
 
 /**
- * Makes a function that turns a page into text: headings, lists and tables keep their lines, scripts and
- * styles go. `selectors`: CSS selectors of the parts that are wanted; none: the body.
+ * Makes a function that turns a page into text: blocks on lines of their own, cells of a row between bars,
+ * items of a list behind dashes; scripts and styles go. `selectors`: CSS selectors of the parts that are
+ * wanted, in the order of the page; none: all of it. The function throws a PageTooDeepError.
  */
 export function textOf(selectors: readonly string[]): (html: string) => string {
-  const plain = { options: { ignoreHref: true, uppercase: false } };
-  return compile({
-    wordwrap: false,
-    limits: { maxInputLength: Number.MAX_SAFE_INTEGER, maxDepth: 200, maxChildNodes: MAX_NODES },
-    baseElements: {
-      selectors: selectors.length > 0 ? [...selectors] : ['body'],
-      returnDomByDefault: selectors.length === 0,
+  const wanted = selectors.length > 0 ? compile<AnyNode, Element>(selectors.join(', ')) : undefined;
+  return (html) => {
+    const handler = new BoundedHandler();
+    const parser = new Parser(handler);
+    parser.write(html);
+    parser.end();
+    const roots = wanted ? outermost(selectAll(wanted, handler.root as AnyNode).filter(isTag)) : handler.root.children;
+    const writer = createWriter();
+    for (const root of roots) {
+      writer.gap(2);
+      write(root, writer, false);
+    }
+    return writer.text();
+  };
+}
+
+/** A part inside a part that is shown already is not shown twice. */
+function outermost(nodes: readonly Element[]): Element[] {
+  const chosen = new Set<AnyNode>(nodes);
+  const insideAnother = (node: Element): boolean => {
+    for (let above = node.parent; above; above = above.parent) if (chosen.has(above as AnyNode)) return true;
+    return false;
+  };
+  return nodes.filter((node) => !insideAnother(node));
+}
+
+interface Writer {
+  /** At least so many line ends before what comes next. */
+  gap(lines: number): void;
+  /** `kept`: white space is part of it. */
+  add(text: string, kept?: boolean): void;
+  text(): string;
+}
+
+function createWriter(): Writer {
+  const parts: string[] = [];
+  let wanted = 0;
+  let space = false;
+  const put = (text: string) => {
+    if (wanted > 0 && parts.length > 0) parts.push('\n'.repeat(wanted));
+    else if (space && parts.length > 0) parts.push(' ');
+    wanted = 0;
+    space = false;
+    parts.push(text);
+  };
+  return {
+    gap(lines) {
+      wanted = Math.max(wanted, lines);
     },
-    selectors: [
-      { selector: 'a', ...plain },
-      { selector: 'img', format: 'skip' },
-      ...['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map((selector) => ({ selector, ...plain })),
-      { selector: 'table', format: 'dataTable', options: { uppercaseHeaderCells: false, maxColumnWidth: 200 } },
-    ],
-  });
+    add(text, kept = false) {
+      if (kept) return text === '' ? undefined : put(text);
+      const words = text.replace(/[\s\u00a0]+/g, ' ');
+      if (words.startsWith(' ')) space = true;
+      if (words.trim() !== '') put(words.trim());
+      if (words.endsWith(' ')) space = true;
+    },
+    text: () =>
+      parts
+        .join('')
+        .replace(/[ \t]+$/gm, '')
+        .trim(),
+  };
+}
+
+function write(node: AnyNode, writer: Writer, kept: boolean): void {
+  if (isText(node)) return writer.add(node.data, kept);
+  if (!isTag(node) || UNSEEN.has(node.name)) return;
+  const { name } = node;
+  const gap = PARTS.has(name) ? 2 : LINES.has(name) ? 1 : 0;
+  if (gap > 0) writer.gap(gap);
+  if (name === 'br') writer.gap(1);
+  if (name === 'li') writer.add('- ');
+  if ((name === 'td' || name === 'th') && isAfterCell(node)) writer.add(' | ');
+  for (const child of node.children) write(child, writer, kept || name === 'pre');
+  if (gap > 0) writer.gap(gap);
+}
+
+function isAfterCell(cell: Element): boolean {
+  for (let before = cell.prev; before; before = before.prev)
+    if (isTag(before)) return before.name === 'td' || before.name === 'th';
+  return false;
 }
 
 /** What is wrong with a CSS selector, or undefined. */
 export function selectorProblem(selector: string): string | undefined {
+  // On a page of many siblings these take time that grows with its square.
+  if (/[:~]/.test(selector.replace(/\[[^\]]*\]/g, ''))) return 'pseudo-classes and "~" are not supported here';
   try {
     textOf([selector])('<p></p>');
     return undefined;

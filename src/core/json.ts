@@ -42,3 +42,20 @@ export function canonicalJson(value: unknown): string {
     isObject(child) ? Object.fromEntries(Object.entries(child).sort(([a], [b]) => (a < b ? -1 : 1))) : child,
   );
 }
+
+/**
+ * JSON, or undefined. A whole number that a double cannot hold comes as text: rounded, the id of one record
+ * would become that of another.
+ */
+export function parseJson(text: string): unknown {
+  const exact = /\d{16}/.test(text)
+    ? text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/gs, (token) =>
+        token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : `"${token}"`,
+      )
+    : text;
+  try {
+    return JSON.parse(exact);
+  } catch {
+    return undefined;
+  }
+}

@@ -2,11 +2,14 @@
 
 export interface KeyedMutex {
   run<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Somebody has the turn, or waits for it. */
+  busy(key: string): boolean;
 }
 
 export function createKeyedMutex(): KeyedMutex {
   const tails = new Map<string, Promise<unknown>>();
   return {
+    busy: (key) => tails.has(key),
     async run(key, work) {
       const before = tails.get(key);
       const turn = before ? before.then(work, work) : work();

@@ -3,12 +3,11 @@
 import type { AuditLog } from '../audit/log.ts';
 import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
-import { createKeyedMutex } from '../core/mutex.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildInput } from '../decision/input.ts';
 import type { FactsPort } from '../facts/port.ts';
 import { boundTo, type Place } from '../session/bound.ts';
-import type { SessionManager, SessionRequest } from '../session/manager.ts';
+import type { SessionManager } from '../session/manager.ts';
 import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import { mask } from './mask.ts';
 import { carryOut } from './obligations.ts';
@@ -32,11 +31,6 @@ export type Pipeline = (call: ToolCall) => Promise<Reply>;
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { tools, backends, facts, evaluator, policy, audit, sessions, clock } = options;
-
-  const turns = createKeyedMutex();
-  /** A backend whose every answer replaces the cookie gets one call of a session at a time. */
-  const inTurn = <T>({ backend, owner }: SessionRequest, work: () => Promise<T>): Promise<T> =>
-    backend.oneAtATime ? turns.run(JSON.stringify([backend.name, owner]), work) : work();
 
   /** Decides one call and carries it out. `trail` has the decision on record before anything happens. */
   async function enforce(call: ToolCall, tool: Tool, backend: BackendPort, trail: Trail): Promise<Reply> {
@@ -80,7 +74,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         account,
         limit: carried.sessionLimit,
       };
-      const result = await inTurn(request, () =>
+      const result = await sessions.inTurn(request, () =>
         useSession({ call, tool, request, decision, seen: known.seen, sessions, trail }),
       );
       if (!result.ok) return refuse(result.code, result.detail, result.status, result.retryAfterSeconds);

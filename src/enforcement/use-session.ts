@@ -36,7 +36,7 @@ export async function useSession(options: UseOptions): Promise<Used> {
   if (record && decision.outcome === 'rotate')
     return call(await sessions.rotate(request, seen, codesOf(decision.reasons).join(' ')), options);
   // The claims of the client name another account now: the session of the first is not for it.
-  if (record && record.account !== request.account.key)
+  if (record && !sessions.ofAccount(record, request.account))
     return call(await sessions.rotate(request, seen, 'the client has another account'), options);
   return call(await sessions.acquire(request, seen), options);
 }

@@ -57,6 +57,10 @@ export interface SessionManager {
    * someone rotated or revoked meanwhile their word holds, and the new token is logged out.
    */
   renew(session: AcquiredSession, token: TokenSecret): Promise<void>;
+  /** Work of one session after the other, when its backend wants that; else at once. */
+  inTurn<T>(request: SessionRequest, work: () => Promise<T>): Promise<T>;
+  /** Whether the session was opened with this account, and with these credentials of it. */
+  ofAccount(record: SessionRecord, account: Account): boolean;
   /** After it has returned, nothing of the old session is handed out. */
   revoke(backend: BackendPort, owner: string, cause: string): Promise<void>;
   /**

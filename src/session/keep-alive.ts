@@ -2,6 +2,7 @@
 // and no use of the session: what the policy says about age, idle time and uses holds as before.
 import type { BackendPort, TokenSecret } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
+import type { KeyedMutex } from '../core/mutex.ts';
 import type { Leases } from './leases.ts';
 import { type SessionRecord, sessionKey } from './record.ts';
 import { type SessionStore, sameVersion } from './store.ts';
@@ -20,6 +21,8 @@ export interface KeepAliveOptions {
   backends: ReadonlyMap<string, BackendPort>;
   leases: Leases;
   clock: Clock;
+  /** Those in which calls of a session wait for each other. */
+  turns: KeyedMutex;
   renew: (record: SessionRecord, token: TokenSecret) => Promise<void>;
 }
 
@@ -33,7 +36,7 @@ interface Kept {
 const SESSIONS = 10_000;
 const AT_ONCE = 8;
 
-export function createKeepAlive({ store, backends, leases, clock, renew }: KeepAliveOptions): KeepAlive {
+export function createKeepAlive({ store, backends, leases, clock, turns, renew }: KeepAliveOptions): KeepAlive {
   const kept = new Map<string, Kept>();
   let ticking = false;
 
@@ -83,7 +86,13 @@ export function createKeepAlive({ store, backends, leases, clock, renew }: KeepA
           else if (now - entry.touchedAt >= backend.keepAlive.everyMs) due.push([key, entry, backend]);
         }
         const worker = async () => {
-          for (let next = due.pop(); next; next = due.pop()) await touch(...next).catch(() => {});
+          for (let next = due.pop(); next; next = due.pop()) {
+            const [key, entry, backend] = next;
+            const work = () => touch(key, entry, backend);
+            // A call that is under way is a sign of life, too.
+            if (backend.oneAtATime && turns.busy(key)) continue;
+            await (backend.oneAtATime ? turns.run(key, work) : work()).catch(() => {});
+          }
         };
         await Promise.all(Array.from({ length: AT_ONCE }, worker));
       } finally {

@@ -3,7 +3,9 @@
 // and every token that is not in use any more logged out by somebody.
 import { randomBytes } from 'node:crypto';
 
+import type { Account } from '../backend/accounts.ts';
 import type { TokenSecret } from '../backend/port.ts';
+import { createKeyedMutex } from '../core/mutex.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import { samePlace } from './bound.ts';
 import type { Acquired, Seen, SessionManager, SessionManagerOptions, SessionRequest } from './contract.ts';
@@ -41,13 +43,14 @@ const TRIES = 3;
 
 export function createSessionManager(options: SessionManagerOptions): SessionManager {
   const { store, limits, control, backends, sealer, fingerprint, clock, events, endsAt } = options;
-  const flights = new Map<string, { result: Promise<Acquired>; revocations: number }>();
+  const flights = new Map<string, { result: Promise<Acquired>; revocations: number; account: Account }>();
   const leases = createLeases();
   const loginPause = new Map<string, number>();
   const vault = createVault(sealer, fingerprint);
   const retirement = createRetirement({ store, backends, leases, vault, clock, events });
   const ending = createEnding({ ...options, retirement });
-  const keepAlive = createKeepAlive({ store, backends, leases, clock, renew });
+  const turns = createKeyedMutex();
+  const keepAlive = createKeepAlive({ store, backends, leases, clock, turns, renew });
   let closed = false;
 
   const keyOf = ({ backend, owner }: SessionRequest): SessionKey => ({ backend: backend.name, owner });
@@ -57,6 +60,18 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     const { at } = seen;
     const fresh = !store.volatile && at !== undefined && performance.now() - at < TRUST_MS;
     return fresh && at > ending.changedAt(key) ? seen : store.get(key);
+  }
+
+  const accounts = new WeakMap<Account, string>();
+  /** Names the account and its credentials: with others, the same key is another account. */
+  function accountRef(account: Account): string {
+    if (account.key === '') return '';
+    const known = accounts.get(account);
+    if (known !== undefined) return known;
+    const credentials = Object.entries(account.credentials).map(([name, secret]) => [name, secret.reveal()]);
+    const ref = fingerprint(JSON.stringify([account.key, credentials.sort()]));
+    accounts.set(account, ref);
+    return ref;
   }
 
   /** An account that is refused must not keep the others out. */
@@ -82,7 +97,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
 
   /** Hands out a record that is not the one decided on, if it is bound to the same place. */
   async function leaseOther(record: SessionRecord, request: SessionRequest): Promise<Acquired> {
-    return record.account === request.account.key && samePlace(record.bound, request.bound)
+    return accountRef(request.account) === record.account && samePlace(record.bound, request.bound)
       ? lease(record, request)
       : refuse('session.changed', 'another call bound the session elsewhere');
   }
@@ -93,12 +108,14 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     const running = flights.get(key);
     if (!running) {
       const result = open(request, seen, cause).finally(() => flights.delete(key));
-      flights.set(key, { result, revocations: seen.revocations });
+      flights.set(key, { result, revocations: seen.revocations, account: request.account });
       return result;
     }
     const result = await running.result;
-    // One that began before a revocation gives nothing to who was decided on after it, nor the reverse.
-    if (running.revocations !== seen.revocations) return share(request, seen, cause);
+    // One that began before a revocation gives nothing to who was decided on after it, nor the reverse; and
+    // one of another account is nobody else's.
+    if (running.revocations !== seen.revocations || running.account !== request.account)
+      return share(request, seen, cause);
     return result.ok ? leaseOther(result.session.record, request) : result;
   }
 
@@ -172,7 +189,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
           revision: current?.revision ?? revision,
           epoch,
           bound,
-          account: account.key,
+          account: accountRef(account),
           fingerprint: current?.fingerprint ?? fingerprint(id),
         },
         token,
@@ -258,6 +275,10 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     },
 
     renew: ({ record }, token) => renew(record, token),
+
+    inTurn: (request, work) => (request.backend.oneAtATime ? turns.run(sessionKey(keyOf(request)), work) : work()),
+
+    ofAccount: (record, account) => record.account === accountRef(account),
 
     revoke: async (backend, owner, cause) => void (await ending.end({ backend: backend.name, owner }, cause)),
 

@@ -22,7 +22,7 @@ export interface SessionRecord extends SessionKey {
   /** Epoch of the store at the login of the present token: facts of another one may be forgotten. */
   readonly epoch: string;
   readonly bound: Bound;
-  /** Key of the account at the backend; "" for the one that all clients share. */
+  /** Keyed fingerprint of the account at the backend; "" for the one that all clients share. */
   readonly account: string;
   /** Keyed fingerprints, for policy and logs. */
   readonly fingerprint: string;

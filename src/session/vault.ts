@@ -1,6 +1,7 @@
 // Seals tokens into records and opens them again. A record opens only as it was sealed: everything a
 // decision relies on is part of the seal.
 import type { BackendToken, TokenSecret } from '../backend/port.ts';
+import { stateOf } from '../backend/token.ts';
 import { Secret } from '../core/secret.ts';
 import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import type { SessionRecord } from './record.ts';
@@ -28,7 +29,8 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
       return {
         ...record,
         sealed: sealer.seal(Buffer.from(text), context(record)),
-        tokenFingerprint: fingerprint(text),
+        // What the token is, not when its cookies were made: the same one twice is one.
+        tokenFingerprint: fingerprint(stateOf(token.reveal())),
       };
     },
     open(record) {

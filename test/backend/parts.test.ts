@@ -25,6 +25,7 @@ describe('R-53: the end of a session', () => {
     location: undefined,
     setCookies: [],
     header: () => undefined,
+    headers: () => [],
     bytes: Buffer.alloc(0),
     body: '',
     document: undefined,

@@ -58,6 +58,7 @@ backends:
     csrf:
       request: { path: /token }
       extract: { token: { json: /token } }
+      cookies: [XSRF]
       headers: { X-CSRF: "{csrf.token}" }
       lasts: ${lasts}
       ${refused}

@@ -1,6 +1,7 @@
 // Signs of life for idle sessions: for a while after their last call, and for nobody's benefit but theirs.
 import { beforeEach, expect, it } from 'vitest';
 import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
+import { createKeyedMutex } from '../../src/core/mutex.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { createKeepAlive, type KeepAlive } from '../../src/session/keep-alive.ts';
 import { createLeases } from '../../src/session/leases.ts';
@@ -35,6 +36,7 @@ beforeEach(() => {
     backends: new Map([['inventory', backend]]),
     leases,
     clock,
+    turns: createKeyedMutex(),
     renew: async (record, next) => void renewed.push([record, next]),
   });
 });
