@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'config', 'facts', 'identity', 'session'],
   audit: ['core', 'decision', 'session'],
   admin: ['core', 'audit', 'backend', 'session'],
-  openapi: ['core'],
+  openapi: ['core', 'config'],
   enforcement: ['core', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
   mcp: ['core', 'config', 'decision', 'enforcement', 'facts', 'identity', 'keyring', 'session'],
   http: ['core', 'audit', 'identity', 'mcp'],

@@ -4,16 +4,18 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/load.ts';
 import { type ToolConfig, toolSchema } from '../config/tool-schema.ts';
 import type { Clock } from '../core/clock.ts';
-import { formFields, pageTitle } from '../core/html.ts';
+import { pageTitle } from '../core/html.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { closedSchema, compileSchema } from '../core/json-schema.ts';
+import { printable } from '../core/printable.ts';
 import { Secret } from '../core/secret.ts';
 import type { Account, Caller } from './accounts.ts';
+import { fieldsOf } from './conditions.ts';
 import type { BackendResponse } from './http.ts';
 import type { StepReport } from './login.ts';
 import { openBackends } from './open.ts';
 import type { BackendPort, CallResult, TokenSecret } from './port.ts';
-import { type Spelling, scrubText, spellings } from './scrub.ts';
+import { scrubText, spellings } from './scrub.ts';
 
 /** `warn`: it works, and somebody should know. */
 export interface CheckResult {
@@ -33,10 +35,19 @@ export interface CheckOptions {
   clock: Clock;
   /** Told of each result as soon as it is there. */
   onResult: (result: CheckResult) => void;
+  /** Aborted: what is under way is broken off, and what was opened is logged out. */
+  signal?: AbortSignal;
 }
 
 /** Name of the tool that stands for the probe. No tool of a configuration can have it. */
 const PROBE = ' probe';
+/** A short password is blanked, too; a name that has it in it is no loss. */
+const SHORTEST_SHOWN = 3;
+
+/** A session of the check, with the token it has by now. */
+interface Held {
+  token: TokenSecret;
+}
 
 /** Whether nothing failed. Stops at the first step without which the next ones make no sense. */
 export async function checkBackend(options: CheckOptions): Promise<boolean> {
@@ -45,16 +56,22 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
   const report = (result: CheckResult['result'], step: string, detail: string): void => {
     if (result === 'fail') failed = true;
     // Names and titles are the backend's own text: it must not speak to the terminal.
-    options.onResult({ result, step, detail: detail.replace(/\p{Cc}+/gu, ' ') });
+    options.onResult({ result, step, detail: printable(detail) });
   };
   let last: BackendResponse | undefined;
   let logins = 0;
-  let secrets: readonly Spelling[] = [];
-  const shown = (response: BackendResponse) => scrubText(looks(response), secrets);
+  /** Everything that came up so far and must not be shown; a check may blank more than a result may. */
+  const secrets = new Set<string>();
+  const blank = (text: string) => scrubText(text, spellings([...secrets], SHORTEST_SHOWN));
+  const shown = (response: BackendResponse) => {
+    for (const line of response.setCookies) secrets.add(/^[^=]*=([^;]*)/.exec(line)?.[1] ?? '');
+    return looks(response, blank);
+  };
   let steps = 0;
   let stepFailed = false;
   const onStep = (step: StepReport) => {
     steps += 1;
+    for (const secret of step.secrets) secrets.add(secret);
     stepFailed = step.problem !== undefined;
     // The second login is the same again, unless it fails.
     if (logins === 0 || step.problem !== undefined)
@@ -76,17 +93,17 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
   async function walk(): Promise<void> {
     const account = accountOf(backend, options);
     if (!account) return report('fail', 'account', `no account "${options.account ?? ''}"; give one with --account`);
-    secrets = spellings(Object.values(account.credentials).map((secret) => secret.reveal()));
+    for (const secret of Object.values(account.credentials)) secrets.add(secret.reveal());
     const first = await logIn(account);
     if (!first) return;
-    report('ok', 'session', kept(first));
+    report('ok', 'session', kept(first.token));
     const tool = choose(options, report);
     const second = tool && (await call(tool, first, account)) ? await exercise(tool, first, account) : undefined;
     await logOut('logout', second ?? first, account, undefined, tool);
   }
 
   /** What a session that works is good for: recognising one that does not, and living beside another. */
-  async function exercise(tool: string, first: TokenSecret, account: Account): Promise<TokenSecret | undefined> {
+  async function exercise(tool: string, first: Held, account: Account): Promise<Held | undefined> {
     await expiry(tool, first, account);
     const second = await logIn(account);
     if (!second) {
@@ -107,33 +124,38 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     return second;
   }
 
-  async function logIn(account: Account): Promise<TokenSecret | undefined> {
+  async function logIn(account: Account): Promise<Held | undefined> {
     steps = 0;
     const login = await backend.login(account, async () => {});
     logins += 1;
-    if (login.ok) return login.token;
+    if (login.ok) return { token: login.token };
     if (!stepFailed) report('fail', 'login', login.detail);
     if (login.partial) await backend.logout(login.partial).catch(() => {});
     return undefined;
   }
 
-  const ask = (tool: string, token: TokenSecret, account: Account): Promise<CallResult> =>
-    backend.call({
+  async function ask(tool: string, held: Held, account: Account): Promise<CallResult> {
+    last = undefined;
+    const result = await backend.call({
       tool,
       arguments: options.arguments ?? {},
-      token,
+      token: held.token,
       account,
-      signal: new AbortController().signal,
+      signal: options.signal ?? new AbortController().signal,
     });
+    // A cookie that the answer changed is the session from now on (R-54).
+    if (result.kind !== 'expired' && result.renewed) held.token = result.renewed;
+    return result;
+  }
 
-  async function call(tool: string, token: TokenSecret, account: Account): Promise<boolean> {
-    const result = await ask(tool, token, account);
+  async function call(tool: string, held: Held, account: Account): Promise<boolean> {
+    const result = await ask(tool, held, account);
     const label = tool === PROBE ? 'the probe' : tool;
     if (result.kind === 'ok') {
       report(
         'ok',
         'call',
-        `${label}: ${last ? shown(last) : ''}${tool === PROBE ? '' : `; result ${shapeOf(result)}`}`,
+        `${label}: ${last ? shown(last) : ''}${tool === PROBE ? '' : `; result ${blank(shapeOf(result))}`}`,
       );
       return true;
     }
@@ -145,8 +167,8 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     return false;
   }
 
-  async function expiry(tool: string, token: TokenSecret, account: Account): Promise<void> {
-    const result = await ask(tool, stranger(token), account);
+  async function expiry(tool: string, held: Held, account: Account): Promise<void> {
+    const result = await ask(tool, { token: stranger(held.token) }, account);
     const answer = last ? shown(last) : 'no answer';
     if (result.kind === 'expired') return report('ok', 'expiry', `an unknown session is recognised: ${answer}`);
     const what = result.kind === 'ok' ? 'is taken for data' : `is a failure (${result.code}), not an ended session`;
@@ -155,16 +177,21 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
 
   async function logOut(
     step: string,
-    token: TokenSecret,
+    held: Held,
     account: Account,
-    other: TokenSecret | undefined,
+    other: Held | undefined,
     tool: string | undefined,
   ): Promise<void> {
-    const proof = await backend.logout(token).catch(() => 'unreachable' as const);
+    const proof = await backend.logout(held.token).catch(() => 'unreachable' as const);
     const residual = config.backends[name]?.probe
       ? 'the session still works after its logout: a residual risk, on record at every rotation'
       : 'without a "probe" nothing shows that the session is dead; it counts as a residual risk';
-    if (proof === 'unreachable') return report('fail', step, 'the backend did not answer the logout');
+    if (proof === 'unreachable')
+      return report(
+        'fail',
+        step,
+        'the logout was not answered, or the backend wants to be left alone: a session is still open',
+      );
     report(proof === 'dead' ? 'ok' : 'warn', step, proof === 'dead' ? 'the old session is dead' : residual);
     if (!other || !tool) return;
     const alive = (await ask(tool, other, account)).kind === 'ok';
@@ -266,26 +293,38 @@ function kept(token: TokenSecret): string {
   );
 }
 
-/** What somebody who writes the configuration wants to know of an answer. */
-function looks(response: BackendResponse): string {
+/** What somebody who writes the configuration wants to know of an answer. `blank`: takes secrets out of a text. */
+function looks(response: BackendResponse, blank: (text: string) => string): string {
   const { status, location, contentType, setCookies, bytes } = response;
   const parts = [`status ${status}`];
   if (location !== undefined) parts.push(`to ${location.replace(/[;?#].*$/s, '')}`);
   const type = contentType.split(';', 1)[0];
   if (bytes.length > 0) parts.push(`${type || 'no content type'}, ${bytes.length} bytes`);
   if (isObject(response.document)) parts.push(`members ${names(Object.keys(response.document))}`);
-  else if (/<(html|form|title|body)\b/i.test(response.body)) {
-    const title = pageTitle(response.body);
-    const fields = [...formFields(response.body).keys()];
-    if (title) parts.push(`page "${title.slice(0, 80)}"`);
-    if (fields.length > 0) parts.push(`fields ${names(fields)}`);
-  }
+  else if (/<(html|form|title|body)\b/i.test(response.body)) parts.push(...looksOfPage(response, blank));
   const cookies = new Set(setCookies.map((line) => line.split('=', 1)[0] ?? ''));
   if (cookies.size > 0) parts.push(`sets ${names([...cookies])}`);
-  return parts.join(', ');
+  return blank(parts.join(', '));
 }
 
-const names = (list: string[]): string => `${list.slice(0, 8).join(', ')}${list.length > 8 ? ', …' : ''}`;
+function looksOfPage(response: BackendResponse, blank: (text: string) => string): string[] {
+  try {
+    const title = blank(pageTitle(response.body));
+    const fields = [...fieldsOf(response).keys()];
+    return [
+      ...(title ? [`page "${title.slice(0, 80)}"`] : []),
+      ...(fields.length > 0 ? [`fields ${names(fields)}`] : []),
+    ];
+  } catch {
+    return ['a page that nests too deeply'];
+  }
+}
+
+const names = (list: string[]): string => `${list.slice(0, 8).map(named).join(', ')}${list.length > 8 ? ', …' : ''}`;
+
+/** Some put a token where a name should be. */
+const named = (name: string): string =>
+  /^[\w-]{20,}$/.test(name) && (name.match(/\d/g)?.length ?? 0) >= 4 ? '(a random name)' : name;
 
 function shapeOf({ value, blob }: Extract<CallResult, { kind: 'ok' }>): string {
   if (blob) return `${blob.mediaType}, ${blob.base64.length} base64 characters`;

@@ -21,6 +21,8 @@ export interface StepReport {
   response: BackendResponse | undefined;
   /** Name and length of each value the step gave. */
   values: [string, number][];
+  /** The values themselves, so that they can be kept out of what is shown. */
+  secrets: string[];
   problem: string | undefined;
 }
 
@@ -127,7 +129,7 @@ async function walk(
   values: Map<string, Extracted>,
   onStep: OnStep = () => {},
 ): Promise<Failure | undefined> {
-  const report: StepReport = { step, response: undefined, values: [], problem: undefined };
+  const report: StepReport = { step, response: undefined, values: [], secrets: [], problem: undefined };
   /** Nothing is optional in a login: an account without a password must not log in with an empty one. */
   const known = (name: string): Extracted => {
     const value = values.get(name);
@@ -136,6 +138,7 @@ async function walk(
   };
   const keep = (name: string, value: Extracted) => {
     values.set(name, value);
+    report.secrets.push(...(typeof value === 'string' ? [value] : Object.values(value).map(String)));
     report.values.push([name, typeof value === 'string' ? value.length : Object.keys(value).length]);
   };
   const failure = await take().catch((thrown: unknown): Failure => {

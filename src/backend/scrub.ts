@@ -17,9 +17,9 @@ export function secretsOf({ cookies, values }: BackendToken, open: readonly stri
 }
 
 /** How each secret could be spelled in an answer. Longest first, so that none hides another. */
-export function spellings(secrets: readonly string[]): Spelling[] {
+export function spellings(secrets: readonly string[], shortest = SHORTEST): Spelling[] {
   const plain = secrets.flatMap((secret) => [secret, unquoted(secret), percentDecoded(secret)]);
-  const all = [...new Set(plain)].filter((secret) => secret.length >= SHORTEST).sort((a, b) => b.length - a.length);
+  const all = [...new Set(plain)].filter((secret) => secret.length >= shortest).sort((a, b) => b.length - a.length);
   return [...all.map(anySpelling), ...new Set(all.flatMap(encoded))];
 }
 

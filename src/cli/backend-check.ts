@@ -25,6 +25,9 @@ export async function backendCheck(name: string, options: BackendCheckOptions): 
   }
   const results: CheckResult[] = [];
   if (!options.json) progress(`${name} at ${backend.url}`);
+  // Ctrl-C ends the check, not the process: a session that was opened is logged out.
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
   const ok = await checkBackend({
     config,
     name,
@@ -32,6 +35,7 @@ export async function backendCheck(name: string, options: BackendCheckOptions): 
     tool: options.tool,
     arguments: parseArguments(options.args),
     env: process.env,
+    signal: interrupted.signal,
     clock: createSystemClock(),
     onResult(result) {
       results.push(result);

@@ -1,6 +1,7 @@
 // `sallyport import openapi FILE|URL`: tools from an OpenAPI 3 document, to be reviewed and edited.
 import { existsSync, writeFileSync } from 'node:fs';
 import { OperatorError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { toYaml } from '../core/yaml.ts';
 import { readDocument } from '../openapi/document.ts';
 import { type ImportResult, importDocument } from '../openapi/import.ts';
@@ -33,12 +34,9 @@ export async function importOpenapi(source: string, options: ImportOptions): Pro
   const text = render(result, document, backend);
   if (out === undefined) print(text.trimEnd());
   else writeFileSync(out, text);
-  for (const { operation, reason } of left) progress(oneLine(`left out: ${operation}: ${reason}`));
+  for (const { operation, reason } of left) progress(printable(`left out: ${operation}: ${reason}`));
   progress(`${result.operations.length} operations: ${result.tools.length} tools, ${left.length} left out`);
 }
-
-/** Text of somebody else's document must not end a comment, nor speak to the terminal. */
-const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 
 function render(
   { tools, operations }: ImportResult,
@@ -55,12 +53,12 @@ function render(
     ...(left.length > 0 ? ['', 'Left out:'] : []),
     ...left.map(({ operation, reason }) => `  ${operation}: ${reason}`),
   ];
-  const head = comments.map((line) => `# ${oneLine(line)}`.trimEnd()).join('\n');
+  const head = comments.map((line) => `# ${printable(line)}`.trimEnd()).join('\n');
   const body = toYaml({
     tools: tools.map(([name, { tool, notes }]) => ({
       key: name,
       value: tool,
-      comments: notes.map((n) => oneLine(`REVIEW: ${n}`)),
+      comments: notes.map((n) => printable(`REVIEW: ${n}`)),
     })),
   });
   return `${head}\n${body}`;

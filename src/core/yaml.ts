@@ -131,7 +131,15 @@ function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []
 
 /** JSON or YAML as plain data. Throws what is wrong with it. */
 export function parseData(text: string): unknown {
-  return /^\s*[{[]/.test(text) ? JSON.parse(text) : parsePlain(text, { maxAliasCount: 1000 });
+  const plain = text.replace(/^\uFEFF/, '');
+  if (/^\s*[{[]/.test(plain)) {
+    try {
+      return JSON.parse(plain);
+    } catch {
+      // Flow style: YAML that begins like JSON.
+    }
+  }
+  return parsePlain(plain, { maxAliasCount: 1000, merge: true, logLevel: 'error' });
 }
 
 /** Text as it must stand in a file whose `${NAME}` is replaced from the environment, so that it stays text. */

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, resolve, sep } from 'node:path';
 import { bundle } from '@readme/openapi-parser';
 import { messageOf, OperatorError } from '../core/errors.ts';
-import { atPointer, isObject } from '../core/json.ts';
+import { atPointer, isObject, nestsDeeperThan } from '../core/json.ts';
+import { printable } from '../core/printable.ts';
 import { parseData } from '../core/yaml.ts';
 
 export type Loose = Record<string, unknown>;
@@ -24,11 +25,14 @@ export interface OpenApiDocument {
 const TIMEOUT_MS = 30_000;
 const LARGEST_BYTES = 64 * 1024 * 1024;
 const HOPS = 20;
+const DEEPEST = 500;
 
 /** `source`: a path or an http(s) URL. Throws an OperatorError that says what is wrong and what to do. */
 export async function readDocument(source: string): Promise<OpenApiDocument> {
   const isUrl = /^https?:\/\//i.test(source);
   const root = parse(isUrl ? await download(source) : readFile(source), source);
+  if (!isObject(root)) throw new OperatorError(`${source} is not an OpenAPI document`);
+  if (nestsDeeperThan(root, DEEPEST)) throw new OperatorError(`${source} nests deeper than ${DEEPEST}, or in a circle`);
   const [other] = others(withoutExamples(root));
   if (other !== undefined) {
     // Whoever wrote a document that was downloaded must not choose what else is fetched from here.
@@ -52,8 +56,10 @@ export async function readDocument(source: string): Promise<OpenApiDocument> {
     throw new OperatorError(
       `${source} is Swagger ${raw.swagger}; convert it to OpenAPI 3 first (for example with swagger2openapi)`,
     );
-  if (typeof raw.openapi !== 'string' || !raw.openapi.startsWith('3.'))
-    throw new OperatorError(`${source} has no "openapi: 3.x"; OpenAPI 3.0 and 3.1 are read`);
+  if (typeof raw.openapi !== 'string' || !/^3\.[01](\.|$)/.test(raw.openapi))
+    throw new OperatorError(
+      `${source} does not say "openapi: 3.0.x" or 3.1.x (in quotes, when it has no third part); these are read`,
+    );
   if (!isObject(raw.paths)) throw new OperatorError(`${source} has no "paths"`);
   return wrap(raw);
 }
@@ -93,8 +99,13 @@ function readFile(path: string): string {
 }
 
 async function download(url: string): Promise<string> {
+  const controller = new AbortController();
+  const timer = setTimeout(
+    () => controller.abort(new Error(`no answer within ${TIMEOUT_MS / 1000} seconds`)),
+    TIMEOUT_MS,
+  );
   try {
-    const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await fetch(url, { redirect: 'error', signal: controller.signal });
     if (!response.ok) throw new Error(`status ${response.status}`);
     const chunks: Uint8Array[] = [];
     let size = 0;
@@ -107,6 +118,8 @@ async function download(url: string): Promise<string> {
   } catch (thrown) {
     const cause = thrown instanceof Error && thrown.cause !== undefined ? messageOf(thrown.cause) : messageOf(thrown);
     throw new OperatorError(`${url} cannot be read: ${cause}`);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -118,27 +131,43 @@ function parse(text: string, name: string): unknown {
   }
 }
 
+/** Keywords whose value is data: a "$ref" in it refers to nothing. */
+const DATA = new Set(['example', 'examples', 'default', 'enum', 'const']);
+/** Keywords whose members have names of the author's choice, such as a property called "example". */
+const TABLES = new Set([
+  ...[
+    'properties',
+    'patternProperties',
+    'dependentSchemas',
+    '$defs',
+    'definitions',
+    'schemas',
+    'responses',
+    'parameters',
+  ],
+  ...['requestBodies', 'headers', 'securitySchemes', 'links', 'callbacks', 'pathItems', 'webhooks', 'paths', 'content'],
+]);
+
 /** References to other documents, without their fragments. */
-function others(value: unknown, found = new Set<string>()): Set<string> {
+function others(value: unknown, found = new Set<string>(), named = false): Set<string> {
   for (const [key, child] of typeof value === 'object' && value !== null ? Object.entries(value) : []) {
+    if (!named && DATA.has(key)) continue;
     if (key === '$ref' && typeof child === 'string' && !child.startsWith('#'))
       found.add(child.split('#', 1)[0] as string);
-    else others(child, found);
+    else others(child, found, !named && TABLES.has(key));
   }
   return found;
 }
 
-const SHOWN = new Set(['example', 'examples']);
-
-/** Examples are data: a "$ref" in them refers to nothing. Properties may have these names. */
+/** Without examples, and without other data that looks like a reference. */
 function withoutExamples(value: unknown, named = false): unknown {
   if (Array.isArray(value)) return value.map((item) => withoutExamples(item));
   if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => named || !SHOWN.has(key))
-      .map(([key, child]) => [key, withoutExamples(child, !named && key === 'properties')]),
+  const kept = Object.entries(value).filter(
+    ([key, child]) =>
+      named || !DATA.has(key) || (!key.startsWith('example') && !(JSON.stringify(child) ?? '').includes('"$ref"')),
   );
+  return Object.fromEntries(kept.map(([key, child]) => [key, withoutExamples(child, !named && TABLES.has(key))]));
 }
 
 /** A reference that leaves the folder would copy any file of this machine into a configuration. */
@@ -146,15 +175,34 @@ function refuseOutside(path: string, root: unknown): void {
   const folder = `${realpathSync(dirname(path))}${sep}`;
   const seen = new Set<string>();
   const look = (file: string, value: unknown): void => {
+    // With a name of its own a document would be looked for elsewhere than it is checked here.
+    if (hasOwnName(value))
+      throw new OperatorError(`${file} has an "$id": take it out, or bring all parts into one document`);
     for (const other of others(value)) {
-      const target = /^[a-z][a-z0-9+.-]*:/i.test(other) ? undefined : resolve(dirname(file), decodeURIComponent(other));
+      const target = targetOf(other, file);
       const real = target !== undefined && existsSync(target) ? realpathSync(target) : target;
       if (target === undefined || !real?.startsWith(folder))
-        throw new OperatorError(`${file} refers to ${other}, which is not below the folder of ${path}`);
+        throw new OperatorError(`${file} refers to ${printable(other)}, which is not below the folder of ${path}`);
       if (seen.has(target)) continue;
       seen.add(target);
-      look(target, parse(readFile(target), target));
+      if (/\.(json|ya?ml)$/i.test(target)) look(target, parse(readFile(target), target));
     }
   };
   look(path, root);
+}
+
+function targetOf(reference: string, file: string): string | undefined {
+  try {
+    return /^[a-z][a-z0-9+.-]*:/i.test(reference) ? undefined : resolve(dirname(file), decodeURIComponent(reference));
+  } catch {
+    return undefined;
+  }
+}
+
+function hasOwnName(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if ('$schema' in value && 'id' in value && typeof value.id === 'string') return true;
+  return Object.entries(value).some(
+    ([key, child]) => (key === '$id' && typeof child === 'string') || hasOwnName(child),
+  );
 }

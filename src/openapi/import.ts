@@ -1,6 +1,9 @@
 // All operations of an OpenAPI document as tools of one backend. Every operation is accounted for: it is a
 // tool, or it is named with the reason why not. The same document gives the same text, always.
 import { createHash } from 'node:crypto';
+import { backendSchema } from '../config/backend-schema.ts';
+import { checkTool } from '../config/check-tool.ts';
+import { toolSchema } from '../config/tool-schema.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { OpenApiDocument } from './document.ts';
 import { type ImportedTool, importOperation } from './tool.ts';
@@ -33,38 +36,72 @@ const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options', 'tr
 /** Some clients take no longer names. */
 const LONGEST = 64;
 
-export function importDocument(
-  document: OpenApiDocument,
-  { backend, prefix, tags, readOnly }: ImportOptions,
-): ImportResult {
+export function importDocument(document: OpenApiDocument, options: ImportOptions): ImportResult {
+  const { prefix, tags, readOnly } = options;
   const operations: ImportedOperation[] = [];
-  const tools = new Map<string, ImportedTool>();
+  const made: { name: string; at: ImportedOperation; imported: ImportedTool }[] = [];
   for (const path of Object.keys(document.paths).sort()) {
-    const item = document.resolve(document.paths[path]) ?? {};
+    if (path.startsWith('x-')) continue;
+    const item = itemOf(document.paths[path], document);
+    if (!item) operations.push({ operation: path, name: undefined, reason: 'it refers to nothing', notes: [] });
     for (const method of METHODS) {
-      const operation = item[method];
+      const operation = item?.[method];
       if (!isObject(operation)) continue;
-      const account = (name: string | undefined, reason: string | undefined, notes: string[] = []) =>
-        operations.push({ operation: `${method.toUpperCase()} ${path}`, name, reason, notes });
+      const at: ImportedOperation = {
+        operation: `${method.toUpperCase()} ${path}`,
+        name: undefined,
+        reason: undefined,
+        notes: [],
+      };
+      operations.push(at);
       if (tags.length > 0 && !tags.some((tag) => Array.isArray(operation.tags) && operation.tags.includes(tag))) {
-        account(undefined, 'none of the tags that were asked for');
+        at.reason = 'none of the tags that were asked for';
         continue;
       }
-      const result = importOperation(
-        { path, method: method.toUpperCase(), operation, shared: item.parameters },
-        backend,
-        document,
-      );
-      if (!result.ok) account(undefined, result.reason);
-      else if (readOnly && result.imported.tool.effect !== 'read') account(undefined, 'not a read');
+      const asked = { path, method: method.toUpperCase(), operation, shared: item?.parameters };
+      const result = importOperation(asked, options.backend, document);
+      if (!result.ok) at.reason = result.reason;
+      else if (readOnly && result.imported.tool.effect !== 'read') at.reason = 'not a read';
       else {
-        const name = unused(toolName(prefix, operation, method, path), `${method} ${path}`, tools);
-        tools.set(name, result.imported);
-        account(name, undefined, result.imported.notes);
+        at.notes = result.imported.notes;
+        if (operation.servers !== undefined || item?.servers !== undefined)
+          at.notes.push('the document names another server for it, which is not asked');
+        made.push({ name: toolName(prefix, operation, method, path), at, imported: result.imported });
       }
     }
   }
+  const count = new Map<string, number>();
+  for (const { name } of made) count.set(name, (count.get(name) ?? 0) + 1);
+  const tools = new Map<string, ImportedTool>();
+  for (const { name, at, imported } of made) {
+    at.name = count.get(name) === 1 && name.length <= LONGEST ? name : marked(name, at.operation);
+    const problem = problemOf(at.name, imported.tool);
+    if (problem !== undefined) Object.assign(at, { name: undefined, reason: problem });
+    else tools.set(at.name, imported);
+  }
   return { operations, tools: [...tools].sort(([a], [b]) => (a < b ? -1 : 1)) };
+}
+
+/** OpenAPI 3.1 lets a path item refer to another and say more beside it. */
+function itemOf(value: unknown, document: OpenApiDocument): Record<string, unknown> | undefined {
+  const item = document.resolve(value);
+  const { $ref, ...beside } = isObject(value) ? value : {};
+  return item && { ...item, ...($ref === undefined ? {} : beside) };
+}
+
+/** A backend that takes any tool: what is wrong then is wrong with the tool. */
+const ANY = backendSchema.parse({
+  url: 'http://localhost',
+  login: [{ request: { path: '/' } }],
+  session: { cookies: ['any'] },
+  expired: [{ status: 401 }],
+});
+
+/** What the connector would say of the tool, or undefined. */
+function problemOf(name: string, tool: JsonObject): string | undefined {
+  const parsed = toolSchema.safeParse(tool);
+  const [problem] = parsed.success ? checkTool(name, parsed.data, { [parsed.data.backend]: ANY }) : parsed.error.issues;
+  return problem && `the connector would not take it: ${problem.path.map(String).join('.')}: ${problem.message}`;
 }
 
 function toolName(
@@ -87,9 +124,8 @@ const snake = (text: string): string =>
     .replace(/^_+|_+$/g, '')
     .toLowerCase() || 'operation';
 
-/** A name that is too long or taken gets a part that depends on its operation alone, not on its neighbours. */
-function unused(name: string, operation: string, tools: ReadonlyMap<string, unknown>): string {
-  if (name.length <= LONGEST && !tools.has(name)) return name;
+/** A name that is too long, or not the only one, gets a part that depends on its operation alone. */
+function marked(name: string, operation: string): string {
   const mark = createHash('sha256').update(operation).digest('hex').slice(0, 8);
   return `${name.slice(0, LONGEST - 9)}_${mark}`;
 }

@@ -49,8 +49,9 @@ export function createConverter(document: OpenApiDocument): SchemaConverter {
     if (typeof schema.$ref === 'string') return reference(schema.$ref);
     const result: JsonObject = {};
     for (const [key, value] of Object.entries(schema)) {
-      if (PLAIN.has(key)) result[key] = value as Json;
-      else if (SCHEMAS.has(key)) result[key] = typeof value === 'boolean' ? value : convert(value, depth + 1);
+      if (PLAIN.has(key)) {
+        if (isJson(value)) result[key] = value as Json;
+      } else if (SCHEMAS.has(key)) result[key] = typeof value === 'boolean' ? value : convert(value, depth + 1);
       else if (LISTS.has(key) && Array.isArray(value)) result[key] = value.map((item) => convert(item, depth + 1));
       else if (TABLES.has(key) && isObject(value))
         result[key] = Object.fromEntries(Object.entries(value).map(([name, item]) => [name, convert(item, depth + 1)]));
@@ -64,6 +65,12 @@ export function createConverter(document: OpenApiDocument): SchemaConverter {
     convert: (schema) => convert(schema, 0),
     definitions: () => Object.fromEntries([...defs].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
+}
+
+/** YAML has numbers that JSON has not. */
+function isJson(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value !== 'object' || value === null || Object.values(value).every(isJson);
 }
 
 /** What OpenAPI 3.0 spells its own way. */

@@ -54,6 +54,7 @@ function problemOf(parameter: Loose, document: OpenApiDocument): string | undefi
   if (place === 'cookie') return 'is a cookie, which belongs to the session';
   if (place !== 'path' && place !== 'query' && place !== 'header') return `stands in "${String(place)}"`;
   if (isObject(content)) return 'is given as a document of its own ("content")';
+  if (style === 'matrix' || style === 'label') return `is written in the style "${style}"`;
   const schema = document.resolve(parameter.schema) ?? {};
   const types = [schema.type].flat();
   if (types.includes('object') || isObject(schema.properties)) return 'is an object';

@@ -32,8 +32,12 @@ const EFFECTS: Record<string, 'read' | 'write' | 'destructive'> = {
 /** RFC 9110 §9.2.2. Such a write may be repeated. */
 const IDEMPOTENT = new Set(['PUT', 'DELETE']);
 /** A GET with such a name does something all the same. */
-const ACTS =
-  /(^|[^a-z])(add|approve|cancel|clear|close|confirm|create|delete|disable|enable|execute|import|invite|logout|move|publish|purge|remove|reset|restart|revoke|run|send|set|start|stop|submit|subscribe|sync|trigger|unsubscribe|update|upload)([^a-z]|$)/;
+const ACTS = new Set([
+  ...['add', 'approve', 'cancel', 'clear', 'close', 'confirm', 'create', 'delete', 'disable', 'enable'],
+  ...['execute', 'import', 'invite', 'logout', 'move', 'publish', 'purge', 'remove', 'reset', 'restart'],
+  ...['revoke', 'run', 'send', 'set', 'start', 'stop', 'submit', 'subscribe', 'sync', 'trigger'],
+  ...['unsubscribe', 'update', 'upload'],
+]);
 
 export function importOperation(
   { path, method, operation, shared }: Operation,
@@ -80,7 +84,7 @@ export function importOperation(
   if (typeof body === 'string') return { ok: false, reason: body };
   Object.assign(request, body);
 
-  const acts = effect === 'read' && ACTS.test(wordsOf(operation, path));
+  const acts = effect === 'read' && saysItActs(operation, path);
   if (acts) notes.push('a GET whose name says that it does something: taken for a write');
   const argumentsSchema: JsonObject = {
     type: 'object',
@@ -160,12 +164,17 @@ function readBody(
     const argument = add('body', 'body', converter.convert(source ?? {}), body?.required === true);
     return { json: `{${argument}}`, ...contentType };
   }
-  const template: JsonObject = {};
+  const template: [string, Json][] = [];
   for (const [name, property] of Object.entries(schema.properties as Loose)) {
     if (document.resolve(property)?.readOnly === true) continue;
-    template[name] = `{${add(name, 'body', converter.convert(property), needed.has(name))}}`;
+    if (name === '__proto__') {
+      if (needed.has(name)) return `a property called "${name}" cannot be said`;
+      notes.push(`the property "${name}" is left out`);
+      continue;
+    }
+    template.push([name, `{${add(name, 'body', converter.convert(property), needed.has(name))}}`]);
   }
-  return { json: template, ...contentType };
+  return { json: Object.fromEntries(template), ...contentType };
 }
 
 function skip(notes: string[], types: string[]): JsonObject {
@@ -181,16 +190,16 @@ function formOf(
   notes: string[],
   add: Add,
 ): JsonObject | string {
-  const form: JsonObject = {};
+  const form: [string, Json][] = [];
   for (const [name, property] of Object.entries(properties)) {
     if (document.resolve(property)?.type === 'object') {
       if (needed.has(name)) return `the form field "${name}" is an object`;
       notes.push(`the form field "${name}" is an object, and left out`);
       continue;
     }
-    form[name] = `{${add(name, 'body', converter.convert(property), needed.has(name))}}`;
+    form.push([name, `{${add(name, 'body', converter.convert(property), needed.has(name))}}`]);
   }
-  return { form };
+  return { form: Object.fromEntries(form) };
 }
 
 /** How the answer is read, from the first good one the document describes. */
@@ -226,18 +235,20 @@ function describe(operation: Loose, method: string, path: string): string {
   return `${deprecated}${shorten(both, 400)}`.trim() || `${method} ${path}`;
 }
 
-function wordsOf(operation: Loose, path: string): string {
-  const last =
+/** By the first word of its name, and by any word of a short one: "logout", "userLogout", "do-delete". */
+function saysItActs(operation: Loose, path: string): boolean {
+  const id = typeof operation.operationId === 'string' ? operation.operationId : '';
+  const segment =
     path
       .split('/')
-      .filter((part) => part !== '' && !part.startsWith('{'))
+      .filter((part) => part !== '' && !part.includes('{'))
       .at(-1) ?? '';
-  const name = typeof operation.operationId === 'string' ? operation.operationId.split('/').at(-1) : '';
-  // The first word of a name is what it does: "getUpdateStatus" reads.
-  const first = (text: string) =>
-    text
-      .replace(/([a-z])([A-Z])/g, '$1 $2')
+  return [id, id.split(/[_./]/).at(-1) ?? '', segment].some((name) => {
+    const words = name
+      .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
       .toLowerCase()
-      .split(/[^a-z]+/)[0] ?? '';
-  return `${first(name ?? '')} ${name ? '' : first(last)}`;
+      .split(/[^a-z]+/)
+      .filter(Boolean);
+    return (words.length <= 2 ? words : words.slice(0, 1)).some((word) => ACTS.has(word));
+  });
 }

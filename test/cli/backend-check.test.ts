@@ -1,18 +1,27 @@
 // `sallyport backend check`: what it finds on systems that do not do what their configuration says, and
 // that it shows no secret doing so.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { run } from '../support/cli.ts';
+import { MAIN, run } from '../support/cli.ts';
 import { bodyOf, type LegacyServer, legacyServer } from '../support/fronted.ts';
-import type { Loose } from '../support/harness.ts';
+import { type Loose, until } from '../support/harness.ts';
 
 const PASSWORD = 'pass word &"1';
 let dir: string;
 let server: LegacyServer;
 /** What the server does besides what it should. */
-let quirk: 'none' | 'one session' | 'logout ends all' | 'no logout' | 'welcomes strangers' | 'echoes' | 'down';
+let quirk:
+  | 'none'
+  | 'one session'
+  | 'logout ends all'
+  | 'no logout'
+  | 'welcomes strangers'
+  | 'echoes'
+  | 'rotates'
+  | 'hangs'
+  | 'down';
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'sallyport-check-'));
@@ -26,7 +35,9 @@ beforeEach(async () => {
     if (path === '/login') {
       const form = new URLSearchParams(await bodyOf(request));
       const echo =
-        quirk === 'echoes' ? `<title>${PASSWORD} \u001b[31m ${form.get('p')}</title>` : '<title>Home</title>';
+        quirk === 'echoes'
+          ? `<title>${'x'.repeat(70)}${PASSWORD} \u001b[31m</title><input name="a1b2c3d4e5f60718293a4b5c"><input name="${PASSWORD.replace(/"/g, '&quot;')}">`
+          : '<title>Home</title>';
       if (form.get('p') !== PASSWORD) return response.writeHead(200, { 'content-type': 'text/html' }).end(echo);
       if (quirk === 'one session') live = [];
       live.push(`session-${++count}`);
@@ -40,6 +51,12 @@ beforeEach(async () => {
     const known = live.includes(id);
     if (path === '/logout')
       live = quirk === 'no logout' ? live : quirk === 'logout ends all' ? [] : live.filter((other) => other !== id);
+    if (quirk === 'hangs') return undefined;
+    if (known && quirk === 'rotates' && path !== '/logout') {
+      live = [...live.filter((other) => other !== id), `session-r${++count}`];
+      response.setHeader('set-cookie', `S=session-r${count}; Path=/`);
+    }
+    if (path === '/left') return response.end(JSON.stringify(live.length));
     if (!known && quirk !== 'welcomes strangers') return response.writeHead(401).end();
     return response
       .writeHead(200, { 'content-type': 'application/json' })
@@ -141,11 +158,39 @@ it('a login that is refused: which step, and what came instead', async () => {
   const { code, results, details } = await found([], (yaml) => yaml.replace('{credentials.p}', 'x{credentials.p}'));
   expect({ code, results }).toEqual({ code: 1, results: ['fail login 1'] });
   expect(details).toContain('[redacted]');
+  expect(details).toContain('(a random name)');
 });
 
 it('a backend that does not answer', async () => {
   quirk = 'down';
   expect(await found()).toMatchObject({ code: 1, results: ['fail login 1'] });
+});
+
+it('R-54: follows a cookie that every answer changes, and leaves no session behind', async () => {
+  quirk = 'rotates';
+  expect(await found()).toMatchObject({ code: 0, results: [] });
+  expect(await (await fetch(`${server.url}/left`)).text()).toBe('0');
+});
+
+it('Ctrl-C ends the check, and logs out what it had opened', async () => {
+  quirk = 'hangs';
+  const { spawn } = await import('node:child_process');
+  await check([], (yaml) => yaml.replace('timeout_ms: 2000', 'timeout_ms: 10'));
+  writeFileSync(
+    join(dir, 'connector.yaml'),
+    readFileSync(join(dir, 'connector.yaml'), 'utf8').replace('timeout_ms: 10', 'timeout_ms: 60000'),
+  );
+  const before = server.requests.length;
+  const child = spawn(process.execPath, [MAIN, 'backend', 'check', 'app'], {
+    cwd: dir,
+    env: { ...process.env, APP_PASSWORD: PASSWORD },
+  });
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  await until(() => server.requests.slice(before).includes('GET /list'), 'the call to be made');
+  child.kill('SIGINT');
+  await until(() => server.requests.slice(before).includes('GET /logout'), 'the logout');
+  child.kill('SIGKILL');
+  await exited;
 });
 
 it('a failed step leaves no session behind', async () => {
