@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { refuseShortToken } from '../admin/app.ts';
+import { readAccountsFile } from '../config/accounts-file.ts';
 import { type Config, parseConfig } from '../config/load.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
@@ -31,11 +32,25 @@ export function configCheck(file: string, { json = false }: { json?: boolean }):
 /** What the file names and `serve` will need: secrets, client file, CA, key set, policy. One line for each problem. */
 function secretProblems(file: string, config: Config): Problem[] {
   const checks: [string, () => unknown][] = Object.entries(config.backends).flatMap(
-    ([name, { credentials, ca_file }]) => [
+    ([name, { credentials, accounts, ca_file }]) => [
       ...Object.entries(credentials).map(([key, ref]): [string, () => unknown] => [
         `backends.${name}.credentials.${key}`,
         () => resolveSecret(ref, 'credential'),
       ]),
+      ...(accounts?.file === undefined
+        ? []
+        : [
+            [`backends.${name}.accounts.file`, () => readAccountsFile(accounts.file as string)] as [
+              string,
+              () => unknown,
+            ],
+          ]),
+      ...Object.entries(accounts?.map ?? {}).flatMap(([key, refs]) =>
+        Object.entries(refs).map(([credential, ref]): [string, () => unknown] => [
+          `backends.${name}.accounts.map.${key}.${credential}`,
+          () => resolveSecret(ref, 'credential'),
+        ]),
+      ),
       ...(ca_file === undefined
         ? []
         : [[`backends.${name}.ca_file`, () => readFileSync(ca_file)] as [string, () => unknown]]),

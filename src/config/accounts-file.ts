@@ -1,9 +1,8 @@
 // Credentials of each client or user: { "alice": { "username": "…", "password": "…" } }. Values are strings
 // with any characters; the file is private like every other secret (R-48).
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
-import { refuseReadableByOthers } from '../core/private-file.ts';
+import { readPrivateJson } from '../core/private-file.ts';
 import { Secret } from '../core/secret.ts';
 
 const fileSchema = z.record(
@@ -15,14 +14,7 @@ export type AccountTable = ReadonlyMap<string, Readonly<Record<string, Secret>>>
 
 /** Throws an OperatorError that names keys, never values. */
 export function readAccountsFile(path: string): AccountTable {
-  refuseReadableByOthers(path);
-  let raw: unknown;
-  try {
-    raw = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    throw new OperatorError(`${path} is not JSON`);
-  }
-  const parsed = fileSchema.safeParse(raw);
+  const parsed = fileSchema.safeParse(readPrivateJson(path));
   if (!parsed.success) {
     throw new OperatorError(
       parsed.error.issues.map(({ path: at, message }) => `${path} ${at.map(String).join('.')}: ${message}`).join('\n'),

@@ -1,5 +1,5 @@
 // Files that hold secrets: written 0600 in one step, refused when others can read them (R-48).
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, OperatorError } from './errors.ts';
 
@@ -15,6 +15,16 @@ export function refuseReadableByOthers(path: string): void {
     throw new OperatorError(
       `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
     );
+  }
+}
+
+/** A private JSON file as data. Throws an OperatorError when it is missing, readable by others, or no JSON. */
+export function readPrivateJson(path: string): unknown {
+  refuseReadableByOthers(path);
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    throw new OperatorError(`${path} is not JSON`);
   }
 }
 

@@ -1,10 +1,9 @@
 // The secrets file of the `keys` verifier: client records with hashed API keys. A key is 256 random
 // bits, so a plain SHA-256 is enough; the file never holds a key that works.
 import { hash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
-import { refuseReadableByOthers, writePrivateFile } from '../core/private-file.ts';
+import { readPrivateJson, writePrivateFile } from '../core/private-file.ts';
 import { Secret } from '../core/secret.ts';
 
 const name = z
@@ -31,14 +30,7 @@ export const hashKey = (key: string): string => hash('sha256', key);
 
 /** Throws an OperatorError when the file is missing, readable by others, or malformed. */
 export function readClientFile(path: string): ClientRecord[] {
-  refuseReadableByOthers(path);
-  let raw: unknown;
-  try {
-    raw = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    throw new OperatorError(`${path} is not JSON`);
-  }
-  const parsed = fileSchema.safeParse(raw);
+  const parsed = fileSchema.safeParse(readPrivateJson(path));
   if (!parsed.success) {
     throw new OperatorError(
       parsed.error.issues.map((i) => `${path} ${i.path.map(String).join('.')}: ${i.message}`).join('\n'),

@@ -122,10 +122,15 @@ describe('config check', () => {
     );
     writeFileSync(file, `${readFileSync(file, 'utf8')}policy: { allow_unknown_names: true }\n`);
     expect(await run(['config', 'check', file])).toMatchObject({ code: 0, stdout: `${file}: ok\n` });
-    const rest = `tools: {}\nbackends:\n  b:\n    url: https://b.example\n    ca_file: none.pem\n    credentials: { password: { file: none } }\n    login: [{ request: { path: / } }]\n    session: { cookies: [S] }\n    expired: [{ status: 401 }]\npolicy: { dir: none }\n`;
+    const rest = `tools: {}\nbackends:\n  b:\n    url: https://b.example\n    ca_file: none.pem\n    credentials: { password: { file: none } }\n    accounts: { by: client, file: nobody.json }\n    login: [{ request: { path: / } }]\n    session: { cookies: [S] }\n    expired: [{ status: 401 }]\npolicy: { dir: none }\n`;
     writeFileSync(file, `version: 1\nidentity: { keys: { file: clients.json } }\n${rest}`);
     const files = await run(['config', 'check', file]);
-    for (const path of ['backends.b.ca_file', 'backends.b.credentials.password', 'policy.dir'])
+    for (const path of [
+      'backends.b.ca_file',
+      'backends.b.credentials.password',
+      'backends.b.accounts.file',
+      'policy.dir',
+    ])
       expect(files.stderr).toContain(path);
     expect((await run(['serve', '--config', file])).stderr).not.toContain('    at ');
   });

@@ -3,12 +3,12 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';
-import { createServer as createSocketServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { endWithParent } from '../support/children.ts';
 import { until } from '../support/harness.ts';
+import { freePort } from '../support/redis.ts';
 
 export interface System {
   /** Where the connector is to go: past the witness. */
@@ -91,17 +91,6 @@ async function startWitness(port: number): Promise<Omit<System, 'direct'>> {
         server.closeAllConnections();
       }),
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createSocketServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** A policy that rotates after so many uses of a token. */

@@ -178,31 +178,15 @@ list:
 });
 
 describe('R-40: what must not come back', () => {
-  it('a password under any name, and a digest that logs in', async () => {
-    await serve(({ response }) => ok(response, 'anna hunter2-secret 8f6b3d30a8b4a6d5 aHVudGVyMi1zZWNyZXQ='));
-    connector = await front({
-      yaml: yamlOf(EXPIRED, '').replace(
-        'login: [{',
-        'login: [{ compose: { half: { base64: "x{credentials.user_password}" } } }, {',
-      ),
-      env: ENV,
-      clock: createTestClock(),
-    });
-    const text = textOf(await call('page'));
-    expect(text).toBe('anna [redacted] 8f6b3d30a8b4a6d5 [redacted]Q=');
-    await connector.close();
-    const digest = Buffer.from('xhunter2-secret').toString('base64');
-    await server.close();
-    await serve(({ response }) => ok(response, `you sent ${digest}`));
-    connector = await front({
-      yaml: yamlOf(EXPIRED, '').replace(
-        'login: [{',
-        'login: [{ compose: { half: { base64: "x{credentials.user_password}" } } }, {',
-      ),
-      env: ENV,
-      clock: createTestClock(),
-    });
-    expect(textOf(await call('page'))).toBe('you sent [redacted]');
+  it('a password under any name, and what the login makes of it alone', async () => {
+    const made = Buffer.from('xhunter2-secret').toString('base64');
+    await serve(({ response }) => ok(response, `anna hunter2-secret ${made}`));
+    const yaml = yamlOf(EXPIRED, '').replace(
+      'login: [{',
+      'login: [{ compose: { half: { base64: "x{credentials.user_password}" } } }, {',
+    );
+    connector = await front({ yaml, env: ENV, clock: createTestClock() });
+    expect(textOf(await call('page'))).toBe('anna [redacted] [redacted]');
   });
 
   it('a CSRF token that a page shows, before and after it was fetched, and one that was refused', async () => {
