@@ -32,12 +32,11 @@ const EFFECTS: Record<string, 'read' | 'write' | 'destructive'> = {
 /** RFC 9110 §9.2.2. Such a write may be repeated. */
 const IDEMPOTENT = new Set(['PUT', 'DELETE']);
 /** A GET with such a name does something all the same. */
-const ACTS = new Set([
-  ...['add', 'approve', 'cancel', 'clear', 'close', 'confirm', 'create', 'delete', 'disable', 'enable'],
-  ...['execute', 'import', 'invite', 'logout', 'move', 'publish', 'purge', 'remove', 'reset', 'restart'],
-  ...['revoke', 'run', 'send', 'set', 'start', 'stop', 'submit', 'subscribe', 'sync', 'trigger'],
-  ...['unsubscribe', 'update', 'upload'],
-]);
+const ACTS = new Set(
+  `add approve cancel clear close confirm create delete disable enable execute import invite logout
+   move publish purge remove reset restart revoke run send set start stop submit subscribe sync trigger
+   unsubscribe update upload`.split(/\s+/),
+);
 
 export function importOperation(
   { path, method, operation, shared }: Operation,
