@@ -179,6 +179,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       const pages = await readPages(tool.pages, async (page) => {
         const answer = await fetch((key) => (key === 'page' ? page : argument(key)));
         if (!answer.ok) return answer;
+        turn.secrets.push(...tokensIn(answer.response, turn.jar, config));
         const parsed = reader.document(answer.response);
         return parsed.ok
           ? { ok: true, document: parsed.value }

@@ -98,18 +98,15 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     if (!first) return;
     report('ok', 'session', kept(first.token));
     const tool = choose(options, report);
-    const second = tool && (await call(tool, first, account)) ? await exercise(tool, first, account) : undefined;
-    await logOut('logout', second ?? first, account, undefined, tool);
+    const left = tool && (await call(tool, first, account)) ? await exercise(tool, first, account) : first;
+    await logOut('logout', left, account, undefined, tool);
   }
 
-  /** What a session that works is good for: recognising one that does not, and living beside another. */
-  async function exercise(tool: string, first: Held, account: Account): Promise<Held | undefined> {
+  /** Shows that an unknown session is recognised, and that two live side by side. Answers the one that is left. */
+  async function exercise(tool: string, first: Held, account: Account): Promise<Held> {
     await expiry(tool, first, account);
     const second = await logIn(account);
-    if (!second) {
-      await logOut('logout', first, account, undefined, tool);
-      return undefined;
-    }
+    if (!second) return first;
     const both = (await ask(tool, first, account)).kind === 'ok';
     if ((await ask(tool, second, account)).kind === 'ok')
       report(
