@@ -4,6 +4,11 @@ import { CommanderError } from 'commander';
 import { createProgram } from './cli/program.ts';
 import { OperatorError } from './core/errors.ts';
 
+// Whoever reads may stop reading (`| head`); what is under way is finished all the same.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 try {
   await createProgram().parseAsync();
 } catch (thrown) {

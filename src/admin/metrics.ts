@@ -33,6 +33,11 @@ export function createMetrics(version: string): Metrics {
   const refusals = counter('refusals_total', 'Calls that were allowed and refused all the same, by reason.', [
     'reason',
   ]);
+  const denials = counter('denials_total', 'Calls that the policy denied, by reason.', ['reason']);
+  const ended = counter('sessions_ended_total', 'Backend sessions that were ended: proven dead, or residual.', [
+    'backend',
+    'proof',
+  ]);
   const alerts = counter('alerts_total', 'Alerts, by severity.', ['severity']);
   const events = counter('events_total', 'Events of the decision log, by name.', ['event']);
   const exchanges = counter('backend_exchanges_total', 'Requests to a backend: status class or refusal code.', [
@@ -89,7 +94,10 @@ export function createMetrics(version: string): Metrics {
       },
       finished(record) {
         calls.inc({ outcome: record.outcome });
-        if (record.outcome === 'refused') for (const reason of record.reasons) refusals.inc({ reason });
+        const reasons = { refused: refusals, denied: denials, success: undefined, cancelled: undefined }[
+          record.outcome
+        ];
+        for (const reason of reasons ? record.reasons : []) reasons?.inc({ reason });
         return log.finished(record);
       },
       alert(record) {
@@ -98,6 +106,8 @@ export function createMetrics(version: string): Metrics {
       },
       event(record) {
         events.inc({ event: record.event });
+        if (record.event === 'session_ended')
+          ended.inc({ backend: String(record.backend), proof: String(record.proof) });
         return log.event(record);
       },
     }),

@@ -29,6 +29,8 @@ export interface AdapterOptions {
   /** Told of each step of a login and of each answer, for `sallyport backend check`. */
   onStep?: OnStep;
   onAnswer?: (response: BackendResponse) => void;
+  /** Why a logout did not come about. */
+  onLogoutFailure?: (detail: string) => void;
 }
 
 /** A good answer, or what the call has come to without one. */
@@ -243,8 +245,10 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       if (config.logout) {
         // Whatever it answers is a logout: a redirect, a page, an error. The probe tells.
         const answer = await ask(config.logout.request, session.values, config.logout, true, turnOf(session));
-        if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status)))
+        if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status))) {
+          options.onLogoutFailure?.(answer.ended.detail);
           return 'unreachable';
+        }
       }
       if (!config.probe) return 'residual';
       const probe = await ask(config.probe.request, session.values, own(config.probe), false, turnOf(session));

@@ -67,6 +67,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     for (const line of response.setCookies) secrets.add(/^[^=]*=([^;]*)/.exec(line)?.[1] ?? '');
     return looks(response, blank);
   };
+  let unanswered = 'it was not answered';
   let steps = 0;
   let stepFailed = false;
   const onStep = (step: StepReport) => {
@@ -87,6 +88,9 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     onStep,
     onAnswer: (response) => {
       last = response;
+    },
+    onLogoutFailure: (detail) => {
+      unanswered = detail;
     },
   });
   const backend = backends.ports.get(name) as BackendPort;
@@ -184,11 +188,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
       ? 'the session still works after its logout: a residual risk, on record at every rotation'
       : 'without a "probe" nothing shows that the session is dead; it counts as a residual risk';
     if (proof === 'unreachable')
-      return report(
-        'fail',
-        step,
-        'the logout was not answered, or the backend wants to be left alone: a session is still open',
-      );
+      return report('fail', step, `the logout did not come about: ${unanswered}; a session is still open`);
     report(proof === 'dead' ? 'ok' : 'warn', step, proof === 'dead' ? 'the old session is dead' : residual);
     if (!other || !tool) return;
     const alive = (await ask(tool, other, account)).kind === 'ok';

@@ -138,7 +138,14 @@ async function walk(
   };
   const keep = (name: string, value: Extracted) => {
     values.set(name, value);
-    report.secrets.push(...(typeof value === 'string' ? [value] : Object.values(value).map(String)));
+    // Of the hidden fields of a form most are no secret: what is short is a word of the page.
+    const texts =
+      typeof value === 'string'
+        ? [value]
+        : Object.values(value)
+            .map(String)
+            .filter((v) => v.length >= 8);
+    report.secrets.push(...texts);
     report.values.push([name, typeof value === 'string' ? value.length : Object.keys(value).length]);
   };
   const failure = await take().catch((thrown: unknown): Failure => {

@@ -20,6 +20,7 @@ export interface BackendsOptions {
   onExchange?: (backend: string, outcome: string, seconds: number) => void;
   onStep?: OnStep;
   onAnswer?: (response: BackendResponse) => void;
+  onLogoutFailure?: (detail: string) => void;
 }
 
 export interface Backends {
@@ -31,7 +32,7 @@ export interface Backends {
 
 /** Throws one OperatorError with every credential that is missing. */
 export function openBackends(options: BackendsOptions): Backends {
-  const { config, env, clock, onExchange, onStep, onAnswer } = options;
+  const { config, env, clock, onExchange, onStep, onAnswer, onLogoutFailure } = options;
   const watched: ReturnType<typeof watchFile<AccountTable>>[] = [];
   const credentials = new Map(
     Object.entries(config.backends).map(([name, b]) => [name, resolveCredentials(b.credentials, name, env)]),
@@ -62,6 +63,7 @@ export function openBackends(options: BackendsOptions): Backends {
         ...(onExchange && { onExchange: (outcome, seconds) => onExchange(name, outcome, seconds) }),
         ...(onStep && { onStep }),
         ...(onAnswer && { onAnswer }),
+        ...(onLogoutFailure && { onLogoutFailure }),
       }),
     );
   }

@@ -111,7 +111,8 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
       const wrong = wrongType(response, result);
       if (wrong !== undefined) return unusable(wrong);
       if (as === 'binary') return readBlob(response, secrets);
-      return finishText(page ? page(response.body) : response.body, secrets);
+      const text = page ? page(response.body) : response.body;
+      return text === undefined ? unusable('the page has none of the parts of "select"') : finishText(text, secrets);
     },
   };
 }

@@ -1,4 +1,5 @@
 // `sallyport serve`: runs until it is told to stop, then stops gracefully.
+import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/load.ts';
 import { type Connector, startConnector, VERSION } from '../connector.ts';
@@ -20,6 +21,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   closeDebuggingDoors(() => progress('SIGUSR1 is ignored: no inspector opens'));
   if (!options.allowDebugging) refuseDebugging();
   const port = portOf(options.port ?? process.env.PORT);
+  // Somebody who has a configuration here does not mean the demo, which would write beside it.
+  if (options.config === undefined && existsSync('connector.yaml'))
+    throw new OperatorError(
+      'there is a connector.yaml here: give --config connector.yaml (the demo runs in a folder without one)',
+    );
   const demo = options.config === undefined ? await prepareDemo({ stateDir: resolve(STATE_DIR) }) : undefined;
   let connector: Connector;
   try {

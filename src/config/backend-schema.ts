@@ -103,7 +103,9 @@ const seconds = z.int().min(1).max(86_400);
 
 /** What the answers of these must show is their own: they are other pages than those of tools. */
 const answers = {
-  expect: conditionsSchema.optional().describe('How a good answer looks: any of these; default: any 2xx'),
+  expect: oneOrMore(conditionsSchema.element)
+    .optional()
+    .describe('How a good answer looks: any of these; default: any 2xx'),
   assert: conditionsSchema.optional().describe('What a good answer shows; without it the session is taken for ended'),
 };
 

@@ -165,10 +165,9 @@ export const connectorSchema = z.strictObject({
     z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "_" and "-"'),
     backendSchema,
   ),
-  tools: z.record(
-    z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, "_", "." and "-", at most 128'),
-    toolSchema,
-  ),
+  tools: z
+    .record(z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, "_", "." and "-", at most 128'), toolSchema)
+    .default({}),
 });
 
 export type ConnectorFile = z.infer<typeof connectorSchema>;

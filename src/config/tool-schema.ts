@@ -88,7 +88,9 @@ export const toolSchema = z.strictObject({
       'JSON Schema (2020-12) of the arguments; properties it does not name are refused unless it says otherwise',
     ),
   request: requestSchema,
-  expect: conditionsSchema.optional().describe('How a good answer looks: any of these; default: any 2xx'),
+  expect: oneOrMore(conditionsSchema.element)
+    .optional()
+    .describe('How a good answer looks: any of these; default: any 2xx'),
   failed: conditionsSchema.optional().describe('How a failure looks, besides what the backend says under "failed"'),
   assert: z
     .array(conditionsSchema.element)

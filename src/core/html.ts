@@ -162,9 +162,10 @@ const PARTS = new Set([
 /**
  * Makes a function that turns a page into text: blocks on lines of their own, cells of a row between bars,
  * items of a list behind dashes; scripts and styles go. `selectors`: CSS selectors of the parts that are
- * wanted, in the order of the page; none: all of it. The function throws a PageTooDeepError.
+ * wanted, in the order of the page; none: all of it. The function answers undefined when the page has none of
+ * them, and throws a PageTooDeepError.
  */
-export function textOf(selectors: readonly string[]): (html: string) => string {
+export function textOf(selectors: readonly string[]): (html: string) => string | undefined {
   const wanted = selectors.length > 0 ? compile<AnyNode, Element>(selectors.join(', ')) : undefined;
   return (html) => {
     const handler = new BoundedHandler();
@@ -172,6 +173,7 @@ export function textOf(selectors: readonly string[]): (html: string) => string {
     parser.write(html);
     parser.end();
     const roots = wanted ? outermost(selectAll(wanted, handler.root as AnyNode).filter(isTag)) : handler.root.children;
+    if (wanted && roots.length === 0) return undefined;
     const writer = createWriter();
     for (const root of roots) {
       writer.gap(2);
@@ -252,6 +254,7 @@ function isAfterCell(cell: Element): boolean {
 export function selectorProblem(selector: string): string | undefined {
   // On a page of many siblings these take time that grows with its square.
   if (/[:~]/.test(selector.replace(/\[[^\]]*\]/g, ''))) return 'pseudo-classes and "~" are not supported here';
+  if (/\.\.|[.#]\s|[.#>+,]\s*$/.test(selector)) return 'is not a CSS selector';
   try {
     textOf([selector])('<p></p>');
     return undefined;

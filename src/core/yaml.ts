@@ -125,7 +125,9 @@ function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []
       );
       return closest[0] ?? branches.sort((a, b) => a.length - b.length)[0] ?? [];
     }
-    return [{ path, message: issue.message }];
+    // What zod says of a key that is not there is about its type.
+    const missing = /^Invalid input: expected (.*), received undefined$/.exec(issue.message);
+    return [{ path, message: missing ? `is missing (${missing[1]})` : issue.message }];
   });
 }
 

@@ -193,6 +193,17 @@ it('Ctrl-C ends the check, and logs out what it had opened', async () => {
   await exited;
 });
 
+it('a logout that needs a token nobody finds: what is missing, and that a session is open', async () => {
+  const { code, details } = await found([], (yaml) =>
+    yaml.replace(
+      '    logout: { request: { path: /logout } }',
+      '    csrf: { request: { path: /list }, extract: { t: { json: /nosuch } } }\n    logout: { request: { method: POST, path: /logout, form: { t: "{csrf.t}" } } }',
+    ),
+  );
+  expect(code).toBe(1);
+  expect(details).toContain('CSRF token: nothing to extract for \\"t\\"; a session is still open');
+});
+
 it('a failed step leaves no session behind', async () => {
   const { results } = await found([], (yaml) => yaml.replace("'token=(.*)'", "'nosuch=(.*)'"));
   expect(results).toEqual(['fail login 1']);

@@ -3,8 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { parseConfig } from '../../src/config/load.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { parseYaml } from '../../src/core/yaml.ts';
+import { settingsSchema } from '../../src/decision/settings.ts';
 
 const YAML = `version: 1
 identity: { keys: { file: clients.json } }
@@ -208,7 +211,9 @@ describe('a slip is found', () => {
 describe('the guide', () => {
   const guide = readFileSync(join(PACKAGE_ROOT, 'docs/legacy-systems.md'), 'utf8');
   const blocks = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block as string);
-  const logins = blocks.filter((block) => block.includes('login:')).flatMap((block) => block.split(/\n(?=# [A-G] )/));
+  const logins = blocks
+    .filter((block) => /^(# [A-G] |login:)/.test(block))
+    .flatMap((block) => block.split(/\n(?=# [A-G] )/));
   const indent = (text: string) => text.replace(/^(?=.)/gm, '    ');
   const HEAD = `version: 1\nidentity: { keys: { file: c.json } }\ntools: {}\nbackends:\n  crm:\n    url: https://crm.example\n    credentials: { user: { env: A }, password: { env: B } }\n    expired: [{ status: 401 }]\n`;
 
@@ -248,4 +253,21 @@ it('the examples in configuration.md are right', () => {
   const tool = blocks.find((block) => block.startsWith('tools:\n  stock_adjust:')) as string;
   expect(problems(smallest)).toEqual([]);
   expect(problems(`version: 1\nidentity: { keys: { file: c.json } }\n${backend}${tool}`)).toEqual([]);
+});
+
+it('examples/data.yaml has the numbers of the default settings, and none of the names of the demo', () => {
+  const read = (path: string) => {
+    const text = readFileSync(join(PACKAGE_ROOT, path), 'utf8');
+    const parsed = parseYaml(text, z.strictObject({ settings: settingsSchema }), { file: path });
+    if (!parsed.ok) throw new Error(parsed.problems.map((p) => p.message).join());
+    return parsed.value.settings;
+  };
+  const [usual, start] = [read('policies/data.yaml'), read('examples/data.yaml')];
+  const names = { roles: { agent: { tools: [] } }, scopes: {}, masks: {}, hide_without_scope: false };
+  expect(start).toEqual({ ...usual, access: names, backends: {}, tools: {} });
+});
+
+it('a key that is not there is called missing', () => {
+  const found = problems(YAML.replace('    expired: [{ status: 401 }]\n', ''));
+  expect(found).toEqual([expect.stringMatching(/^\d+ backends\.app\.expired: is missing \(array\)$/)]);
 });

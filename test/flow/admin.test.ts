@@ -150,6 +150,9 @@ describe('GET /metrics', () => {
     await h.call('stock_get', { sku: 'none' });
     await h.call('stock_write_off', { sku: 'A-1' });
     const lines = await metrics();
+    const [denied] = (await h.audit('decision')).filter(({ result }) => result.outcome === 'deny');
+    for (const { code } of denied.result.reasons)
+      expect(lines).toContain(`sallyport_denials_total{reason="${code}"} 1`);
     for (const line of [
       'sallyport_decisions_total{outcome="allow",decided_by="policy"} 2',
       'sallyport_decisions_total{outcome="deny",decided_by="policy"} 1',

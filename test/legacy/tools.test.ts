@@ -72,6 +72,11 @@ describe('results', () => {
     expect(textOf(await connector.call('t'))).toBe('Orders\n\nNo | Item\n1 | A & B link [redacted]');
   });
 
+  it('HTML without the part that is wanted is refused: an empty text would pass for an empty list', async () => {
+    await connect(`${READ}result: { as: html, select: "#orders" }`, answering('text/html', '<div id="order">x</div>'));
+    expect(reasons(await connector.call('t'))).toEqual(['backend.response_unusable']);
+  });
+
   it('XML as JSON: attributes, lists, text; a document type is refused', async () => {
     const xml =
       '<?xml version="1.0"?><o:orders xmlns:o="urn:o"><order id="7"><item>A</item></order><note>x<![CDATA[<y>]]></note></o:orders>';
