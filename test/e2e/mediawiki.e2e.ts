@@ -11,7 +11,7 @@ import { rotateAfter, type System, seconds, startSystem } from './systems.ts';
 
 const ALICE = 'battery-staple-88';
 const BOB = 'correct%horse&"77';
-const LIFE = 8;
+const LIFE = 12;
 const YAML = readFileSync(join(PACKAGE_ROOT, 'examples/mediawiki/connector.yaml'), 'utf8');
 
 describe.skipIf(!inject('mediawiki'))('MediaWiki (needs mediawiki and php)', () => {
