@@ -63,11 +63,13 @@ const NAMED: Record<string, string> = {
  * written as a percent code, a character reference or an escape of a script, whatever its neighbours do.
  */
 function anySpelling(secret: string): RegExp {
-  const source = [...secret].map((c) => (/^[A-Za-z0-9]$/.test(c) ? c : `(?:${forms(c).join('|')})`)).join('');
+  // Where a backslash may escape and be escaped, one text could be read in more ways than there is time for.
+  const escapes = !secret.includes('\\');
+  const source = [...secret].map((c) => (/^[A-Za-z0-9]$/.test(c) ? c : `(?:${forms(c, escapes).join('|')})`)).join('');
   return new RegExp(source, 'g');
 }
 
-function forms(c: string): string[] {
+function forms(c: string, escapes: boolean): string[] {
   const point = c.codePointAt(0) ?? 0;
   const hex = point.toString(16);
   const named = NAMED[c];
@@ -82,7 +84,7 @@ function forms(c: string): string[] {
     `&#0*${point};`,
     `&#[xX]0*${anyCase(hex)};`,
     ...(named ? [`&${named};`] : []),
-    `\\\\${escaped(c)}`,
+    ...(escapes ? [`\\\\${escaped(c)}`] : []),
     escaped(c),
   ];
 }
@@ -90,11 +92,16 @@ function forms(c: string): string[] {
 const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 const anyCase = (text: string): string => text.replace(/[a-f]/gi, (c) => `[${c.toLowerCase()}${c.toUpperCase()}]`);
 
-/** Hex and base64 of the whole secret, which no mixture covers. */
+/** Hex, base64 and JSON of the whole secret, which no mixture covers. */
 function encoded(secret: string): string[] {
   const bytes = Buffer.from(secret);
   const hex = bytes.toString('hex');
-  return [hex, hex.toUpperCase(), ...[0, 1, 2].flatMap((offset) => base64At(bytes, offset))];
+  return [
+    JSON.stringify(secret).slice(1, -1),
+    hex,
+    hex.toUpperCase(),
+    ...[0, 1, 2].flatMap((offset) => base64At(bytes, offset)),
+  ];
 }
 
 /** Base64 of the bytes inside a longer text that begins `offset` bytes earlier: the part that is sure. */

@@ -48,14 +48,16 @@ export function canonicalJson(value: unknown): string {
  * would become that of another.
  */
 export function parseJson(text: string): unknown {
-  const exact = /\d{16}/.test(text)
-    ? text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/gs, (token) =>
-        token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : `"${token}"`,
-      )
-    : text;
   try {
-    return JSON.parse(exact);
+    const plain: unknown = JSON.parse(text);
+    // Only in JSON that is sound does every string end: in other text this search could take for ever.
+    return /\d{16}/.test(text) ? JSON.parse(withExactNumbers(text)) : plain;
   } catch {
     return undefined;
   }
 }
+
+const withExactNumbers = (json: string): string =>
+  json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/gs, (token) =>
+    token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : `"${token}"`,
+  );

@@ -7,6 +7,7 @@ import { openBackends } from '../../src/backend/open.ts';
 import { scrubText, spellings } from '../../src/backend/scrub.ts';
 import type { Config } from '../../src/config/load.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import { parseJson } from '../../src/core/json.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { createTestClock } from '../support/clock.ts';
 import {
@@ -221,12 +222,20 @@ describe('R-40: what must not come back', () => {
     });
     fc.assert(
       fc.property(secret, fc.array(fc.nat(ways.length - 1), { minLength: 24, maxLength: 24 }), (text, choice) => {
-        const written = [...text].map((c, i) => ways[choice[i] as number]?.(c)).join('');
+        // With a backslash in it, a secret that is escaped sign by sign is looked for as JSON has it only.
+        const way = (i: number) => (text.includes('\\') && choice[i] === 7 ? 0 : (choice[i] as number));
+        const written = [...text].map((c, i) => ways[way(i)]?.(c)).join('');
         expect(scrubText(`before ${written} after`, spellings([text]))).toBe('before [redacted] after');
       }),
       { numRuns: 1000 },
     );
   });
+});
+
+it('neither an answer nor a token in it can make the connector search for ever', () => {
+  const secret = `${'\\\\'.repeat(60)}z`;
+  expect(scrubText(`x${'\\\\'.repeat(5000)}y ${JSON.stringify(secret)}`, spellings([secret]))).toContain('[redacted]');
+  expect(parseJson(`1234567890123456 "${'\\"'.repeat(400_000)}`)).toBeUndefined();
 });
 
 describe('logout', () => {
