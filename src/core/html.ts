@@ -226,7 +226,9 @@ function createWriter(): Writer {
     text: () =>
       parts
         .join('')
-        .replace(/[ \t]+$/gm, '')
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .join('\n')
         .trim(),
   };
 }

@@ -76,13 +76,14 @@ describe('a page that was made to stop the connector', () => {
   it.each([
     ['a cell of a billion columns', '<table><tr><td colspan=1000000000 rowspan=100000000>x</td></tr></table>', 'x'],
     ['a list that begins nowhere', '<ol start=99999999999999999999 type=i><li>x</ol>', '- x'],
+    ['a million spaces that are kept', `<pre>${' '.repeat(900_000)}x</pre>`, 'x'],
     ['tags that nobody closes', '<b>'.repeat(300_000), undefined],
     ['deeper than any browser shows', '<div>'.repeat(150_000), undefined],
   ])('%s', async (_name, page, text) => {
     await serve(({ response }) => ok(response, page));
     await connect(
       'expired: [{ form_field: pw }]',
-      'html: { backend: app, description: Page, effect: read, request: { path: /page }, result: { as: html } }',
+      'html: { backend: app, description: Page, effect: read, request: { path: /page }, result: { as: html, max_bytes: 2000000 } }',
     );
     const answer = await call('html');
     if (text === undefined) expect(reasons(answer)).toEqual(['backend.response_unusable']);
