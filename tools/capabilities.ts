@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
-import { fileInTar, opaRun } from '../src/decision/compiler.ts';
-import { findOpa, noCompilerError, type Opa } from '../src/decision/opa.ts';
+import { fileInTar, opaRun } from '../src/policy/compiler.ts';
+import { findOpa, noCompilerError, type Opa } from '../src/policy/opa.ts';
 import { firstDifference, type Problem } from './problems.ts';
 
 const FILE = 'policies/capabilities.json';

@@ -1,6 +1,6 @@
 // What every check answers: nothing, or problems with a file and a line.
-export type { Problem } from '../src/core/yaml.ts';
-export { formatProblem } from '../src/core/yaml.ts';
+export type { Problem } from '../src/formats/yaml.ts';
+export { formatProblem } from '../src/formats/yaml.ts';
 
 /** 1-based line of the first difference between two texts. */
 export function firstDifference(a: string, b: string): number {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { connectorSchema } from '../src/config/schema.ts';
+import { connectorSchema } from '../src/config/schema/connector.ts';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
 import { decisionSchema, inputSchema, listingSchema } from '../src/decision/schema.ts';
 import { settingsSchema } from '../src/decision/settings.ts';

@@ -2,7 +2,7 @@
 // names of the configuration and codes of ours: never a client, an address or anything a caller can choose.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditLog } from '../audit/log.ts';
-import type { BackendHealth } from '../backend/http.ts';
+import type { BackendHealth } from '../backend/http/http.ts';
 
 export interface Metrics {
   /** One exchange with a backend. */

@@ -2,7 +2,7 @@
 // what a claim of the token says. Nobody without an account gets somebody else's.
 
 import type { AccountTable } from '../config/accounts-file.ts';
-import type { AccountsConfig } from '../config/backend-schema.ts';
+import type { AccountsConfig } from '../config/schema/backend.ts';
 import type { Secret } from '../core/secret.ts';
 
 /** What is needed of the client to know its account. */

@@ -1,23 +1,23 @@
 // One legacy application server behind the backend port, from configuration alone.
-import type { BackendConfig } from '../config/backend-schema.ts';
-import type { RequestTemplate } from '../config/request-schema.ts';
-import type { ToolConfig } from '../config/tool-schema.ts';
+import type { BackendConfig } from '../config/schema/backend.ts';
+import type { RequestTemplate } from '../config/schema/request.ts';
+import type { ToolConfig } from '../config/schema/tool.ts';
 import type { Clock } from '../core/clock.ts';
-import { PageTooDeepError } from '../core/html.ts';
-import type { JsonObject } from '../core/json.ts';
+import { PageTooDeepError } from '../formats/html.ts';
+import type { JsonObject } from '../formats/json.ts';
 import type { Account, Accounts } from './accounts.ts';
-import { send } from './conversation.ts';
-import { attachedTo, type Fetched, fetchTokens, needsTokens, tokensIn, type WriteTokens, withTokens } from './csrf.ts';
-import { type BackendHttp, type BackendResponse, createBackendHttp, type OnExchange } from './http.ts';
-import type { Jar } from './jar.ts';
-import { complete, login, type OnStep } from './login.ts';
-import { readPages } from './pages.ts';
+import { send } from './http/send.ts';
+import { attachedTo, type Fetched, fetchTokens, needsTokens, tokensIn, type WriteTokens, withTokens } from './session/csrf.ts';
+import { type BackendHttp, type BackendResponse, createBackendHttp, type OnExchange } from './http/http.ts';
+import type { Jar } from './http/jar.ts';
+import { complete, login, type OnStep } from './session/login.ts';
+import { readPages } from './answer/pages.ts';
 import type { BackendPort, CallResult, TokenSecret } from './port.ts';
-import { createReader, type Read, type Reader } from './result.ts';
-import { type Spelling, secretsOf, spellings } from './scrub.ts';
-import { type OpenSession, openSession, renewedToken } from './session.ts';
-import { UnbuildableError, type Values } from './values.ts';
-import { type Expectation, judge } from './verdict.ts';
+import { createReader, type Read, type Reader } from './answer/result.ts';
+import { type Spelling, secretsOf, spellings } from './answer/scrub.ts';
+import { type OpenSession, openSession, renewedToken } from './session/open-session.ts';
+import { UnbuildableError, type Values } from './http/values.ts';
+import { type Expectation, judge } from './answer/verdict.ts';
 
 export interface AdapterOptions {
   name: string;

@@ -1,9 +1,9 @@
 // What the rest of the connector knows of a legacy application server.
-import type { Json, JsonObject } from '../core/json.ts';
+import type { Json, JsonObject } from '../formats/json.ts';
 import type { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Account, Caller } from './accounts.ts';
-import type { BackendHealth } from './http.ts';
+import type { BackendHealth } from './http/http.ts';
 
 /** What the backend gave us at login: the asset (A01). Only ever held in a Secret, or sealed. */
 export interface BackendToken {

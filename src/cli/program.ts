@@ -1,14 +1,14 @@
 // The command line: every command and its options. One file per command does the work.
 import { Command } from 'commander';
 import { VERSION } from '../connector.ts';
-import { backendCheck } from './backend-check.ts';
-import { clientAdd } from './client-add.ts';
-import { configCheck } from './config-check.ts';
+import { backendCheck } from './backend/check.ts';
+import { clientAdd } from './client/add.ts';
+import { configCheck } from './config/check.ts';
 import { importOpenapi } from './import-openapi.ts';
 import { keysAdd, keysRetire, keysStatus } from './keys.ts';
-import { policyBuild } from './policy-build.ts';
-import { policyCheck } from './policy-check.ts';
-import { policyTest } from './policy-test.ts';
+import { policyBuild } from './policy/build.ts';
+import { policyCheck } from './policy/check.ts';
+import { policyTest } from './policy/test.ts';
 import { revoke } from './revoke.ts';
 import { serve } from './serve.ts';
 

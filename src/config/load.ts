@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { OperatorError } from '../core/errors.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
-import { formatProblem, type Problem, parseYaml } from '../core/yaml.ts';
-import type { SecretRef } from './backend-schema.ts';
-import { crossCheck } from './cross-check.ts';
-import { type ConnectorFile, connectorSchema } from './schema.ts';
+import { formatProblem, type Problem, parseYaml } from '../formats/yaml.ts';
+import type { SecretRef } from './schema/backend.ts';
+import { crossCheck } from './check/cross.ts';
+import { type ConnectorFile, connectorSchema } from './schema/connector.ts';
 
 export type Config = ConnectorFile & { policy: { dir: string }; audit: { file: string }; keyring_file: string };
 export type ConfigResult = { ok: true; config: Config } | { ok: false; problems: Problem[] };

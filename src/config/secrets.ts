@@ -5,7 +5,7 @@ import { messageOf, OperatorError } from '../core/errors.ts';
 import { refuseReadableByOthers } from '../core/private-file.ts';
 import { Secret } from '../core/secret.ts';
 import type { AccountTable } from './accounts-file.ts';
-import type { SecretRef } from './backend-schema.ts';
+import type { SecretRef } from './schema/backend.ts';
 
 /** Throws an OperatorError that names the reference, never the value. */
 export function resolveSecret(ref: SecretRef, label: string, env: NodeJS.ProcessEnv = process.env): Secret {

@@ -4,11 +4,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
-import { canonicalJson } from '../core/json.ts';
-import { formatProblem, parseYaml } from '../core/yaml.ts';
-import { type Compiled, compile } from './compiler.ts';
+import { canonicalJson } from '../formats/json.ts';
+import { formatProblem, parseYaml } from '../formats/yaml.ts';
+import { type Compiled, compile } from '../policy/compiler.ts';
 import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
-import { type FindOpaOptions, findOpa, noCompilerError } from './opa.ts';
+import { type FindOpaOptions, findOpa, noCompilerError } from '../policy/opa.ts';
 import { type Settings, type SettingsFile, settingsSchema } from './settings.ts';
 
 /** A policy that may be evaluated, with the names an auditor knows it by. */

@@ -1,7 +1,7 @@
 // Builds the decision input. Pure: the same call, facts and time give the same document, byte for
 // byte, which is what lets an auditor replay a recorded decision.
 import { wholeSeconds } from '../core/clock.ts';
-import type { JsonObject } from '../core/json.ts';
+import type { JsonObject } from '../formats/json.ts';
 import type { Client } from '../identity/client.ts';
 import type { DecisionInput, Effect, ListingInput, ReplayFacts, SessionFacts, UsageFacts } from './schema.ts';
 

@@ -1,7 +1,7 @@
 // One tool call on its way, and what comes of it. The types between MCP and the pipeline.
 
 import type { Blob } from '../backend/port.ts';
-import type { Json, JsonObject } from '../core/json.ts';
+import type { Json, JsonObject } from '../formats/json.ts';
 import type { Effect, Reason } from '../decision/schema.ts';
 import type { RpcId } from '../facts/port.ts';
 import type { Client } from '../identity/client.ts';

@@ -1,5 +1,5 @@
 // The `mask` obligation: JSON pointers blanked in a result. "*" stands for every item of a list.
-import { type Json, pointerTokens } from '../core/json.ts';
+import { type Json, pointerTokens } from '../formats/json.ts';
 
 export const MASKED = '[masked]';
 

@@ -1,7 +1,7 @@
 // The second door: a decided call, and the session it may use. One new login when the backend has
 // ended the session, then stop.
 import type { Blob, CallResult } from '../backend/port.ts';
-import type { Json } from '../core/json.ts';
+import type { Json } from '../formats/json.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { PolicyDecision } from '../decision/schema.ts';
 import type { Acquired, Seen, SessionManager, SessionRequest } from '../session/manager.ts';

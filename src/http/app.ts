@@ -3,17 +3,17 @@ import Koa from 'koa';
 import type { OpsLog } from '../audit/ops.ts';
 import type { Prefixes } from '../identity/address.ts';
 import type { McpEndpoint } from '../mcp/endpoint.ts';
-import { type AuthenticateOptions, authenticate } from './authenticate.ts';
-import { type BodyLimits, readBody } from './body.ts';
-import { clientAddress } from './client-address.ts';
-import { faults } from './faults.ts';
-import { health, type Readiness } from './health.ts';
-import { type HostOriginOptions, hostAndOrigin } from './host-origin.ts';
-import { mcpRoute, onlyMcp } from './mcp-route.ts';
-import { type MetadataOptions, metadata } from './metadata.ts';
-import { requestScope } from './request-scope.ts';
+import { type AuthenticateOptions, authenticate } from './middleware/authenticate.ts';
+import { type BodyLimits, readBody } from './middleware/body.ts';
+import { clientAddress } from './middleware/client-address.ts';
+import { faults } from './middleware/faults.ts';
+import { health, type Readiness } from './middleware/health.ts';
+import { type HostOriginOptions, hostAndOrigin } from './middleware/host-origin.ts';
+import { mcpRoute, onlyMcp } from './middleware/mcp-route.ts';
+import { type MetadataOptions, metadata } from './middleware/metadata.ts';
+import { requestScope } from './middleware/request-scope.ts';
 import type { Middleware, State } from './state.ts';
-import { strictHeaders } from './strict-headers.ts';
+import { strictHeaders } from './middleware/strict-headers.ts';
 
 export interface AppOptions {
   ops: OpsLog;

@@ -13,7 +13,7 @@ import {
 } from 'jose';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { atPointer, isObject } from '../core/json.ts';
+import { atPointer, isObject } from '../formats/json.ts';
 import { type Client, createClient } from './client.ts';
 import type { AuthFailure, TokenVerification, TokenVerifier } from './verifier.ts';
 

@@ -1,9 +1,9 @@
 // One JSON-RPC message in, one answer out. Knows MCP and nothing of HTTP but status codes.
 import { ErrorCode, type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
-import { isObject } from '../core/json.ts';
+import { isObject } from '../formats/json.ts';
 import type { RequestScope } from '../enforcement/call.ts';
 import type { RpcId } from '../facts/port.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange } from './one-shot-transport.ts';
 import type { Handles } from './handles.ts';
 import { createInFlight } from './in-flight.ts';
 import { PROTOCOL_VERSIONS, type ServerFactory, type Verdict } from './server.ts';

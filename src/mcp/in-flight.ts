@@ -1,7 +1,7 @@
 // Requests that are being answered, so that a notifications/cancelled in another HTTP request finds
 // its call. Keyed by client and handle: an equal id of somebody else is somebody else's.
 import type { RpcId } from '../facts/port.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from './one-shot-transport.ts';
 
 export interface InFlight {
   /** Answers a function that forgets the exchange again. */

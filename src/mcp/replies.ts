@@ -1,6 +1,6 @@
 // What a client gets to read. Fixed sentences, reason codes and the decision id; nothing from inside.
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
-import { isObject } from '../core/json.ts';
+import { isObject } from '../formats/json.ts';
 import type { Reply } from '../enforcement/call.ts';
 
 type Answered = Exclude<Reply, { kind: 'unknown_tool' }>;

@@ -11,7 +11,7 @@ import {
   type Tool,
 } from '@modelcontextprotocol/sdk/types.js';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
-import type { JsonObject } from '../core/json.ts';
+import type { JsonObject } from '../formats/json.ts';
 import type { RequestScope } from '../enforcement/call.ts';
 import type { Pipeline } from '../enforcement/pipeline.ts';
 import { toolResult } from './replies.ts';

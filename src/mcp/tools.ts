@@ -1,9 +1,9 @@
 // Tools as clients see them, from the configuration.
 import type { Tool as ListedTool } from '@modelcontextprotocol/sdk/types.js';
-import type { ToolConfig } from '../config/tool-schema.ts';
+import type { ToolConfig } from '../config/schema/tool.ts';
 import type { Clock } from '../core/clock.ts';
-import type { JsonObject } from '../core/json.ts';
-import { closedSchema, compileSchema } from '../core/json-schema.ts';
+import type { JsonObject } from '../formats/json.ts';
+import { closedSchema, compileSchema } from '../formats/json-schema.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildListing } from '../decision/input.ts';
 import type { Tool as EnforcedTool, RequestScope } from '../enforcement/call.ts';

@@ -4,9 +4,9 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, resolve, sep } from 'node:path';
 import { bundle } from '@readme/openapi-parser';
 import { messageOf, OperatorError } from '../core/errors.ts';
-import { atPointer, isObject, nestsDeeperThan } from '../core/json.ts';
+import { atPointer, isObject, nestsDeeperThan } from '../formats/json.ts';
 import { printable } from '../core/printable.ts';
-import { parseData } from '../core/yaml.ts';
+import { parseData } from '../formats/yaml.ts';
 
 export type Loose = Record<string, unknown>;
 

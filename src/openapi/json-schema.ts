@@ -1,7 +1,7 @@
 // Schemas of an OpenAPI document as JSON Schema 2020-12 for the arguments of a tool: OpenAPI 3.0 spells some
 // things its own way, and a strict validator takes nothing it does not know.
-import { isObject, type Json, type JsonObject } from '../core/json.ts';
-import { schemaProblem } from '../core/json-schema.ts';
+import { isObject, type Json, type JsonObject } from '../formats/json.ts';
+import { schemaProblem } from '../formats/json-schema.ts';
 import type { Loose, OpenApiDocument } from './document.ts';
 
 /** Converts schemas of one tool; what they refer to is collected under `$defs`. */

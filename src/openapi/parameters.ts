@@ -1,5 +1,5 @@
 // Parameters of an operation that a request template can say.
-import { isObject } from '../core/json.ts';
+import { isObject } from '../formats/json.ts';
 import type { Loose, OpenApiDocument } from './document.ts';
 
 export interface Parameter {

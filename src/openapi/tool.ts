@@ -1,5 +1,5 @@
 // One operation of an OpenAPI document as a tool, or the reason why it cannot be one.
-import { isObject, type Json, type JsonObject } from '../core/json.ts';
+import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import type { Loose, OpenApiDocument } from './document.ts';
 import { createConverter, isUsable, type SchemaConverter, shorten } from './json-schema.ts';
 import { type Parameter, readParameters } from './parameters.ts';

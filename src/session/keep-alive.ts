@@ -3,7 +3,7 @@
 import type { BackendPort, TokenSecret } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import type { KeyedMutex } from '../core/mutex.ts';
-import type { Leases } from './leases.ts';
+import type { Leases } from './in-use.ts';
 import { type SessionRecord, sessionKey } from './record.ts';
 import { type SessionStore, sameVersion } from './store.ts';
 

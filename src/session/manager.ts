@@ -10,11 +10,11 @@ import type { RefusalCode } from '../decision/refusal-codes.ts';
 import { samePlace } from './bound.ts';
 import type { Acquired, Seen, SessionManager, SessionManagerOptions, SessionRequest } from './contract.ts';
 import { CONTROL_AGE_MS, isRevoked, selects } from './control.ts';
-import { createEnding } from './ending.ts';
+import { createEnding } from './end/ending.ts';
 import { createKeepAlive } from './keep-alive.ts';
-import { createLeases } from './leases.ts';
+import { createLeases } from './in-use.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from './record.ts';
-import { createRetirement } from './retirement.ts';
+import { createRetirement } from './end/retirement.ts';
 import { type SessionSnapshot, sameVersion } from './store.ts';
 import { createVault } from './vault.ts';
 

@@ -1,5 +1,5 @@
 // What is kept about one backend session. One per backend and client.
-import { isObject } from '../core/json.ts';
+import { isObject } from '../formats/json.ts';
 import type { Bound } from '../decision/schema.ts';
 
 /** Names the session of one client with one backend. `owner` is the client's ref. */

@@ -1,7 +1,7 @@
 // Seals tokens into records and opens them again. A record opens only as it was sealed: everything a
 // decision relies on is part of the seal.
 import type { BackendToken, TokenSecret } from '../backend/port.ts';
-import { stateOf } from '../backend/token.ts';
+import { stateOf } from '../backend/session/backend-token.ts';
 import { Secret } from '../core/secret.ts';
 import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import type { SessionRecord } from './record.ts';

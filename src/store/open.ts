@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveSecret } from '../config/secrets.ts';
-import type { RedisConfig } from '../config/store-schema.ts';
+import type { RedisConfig } from '../config/schema/store.ts';
 import type { Clock } from '../core/clock.ts';
 import { writePrivateFile } from '../core/private-file.ts';
 import { createMemoryStore } from './memory/store.ts';

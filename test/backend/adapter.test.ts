@@ -4,8 +4,8 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, expect, it } from 'vitest';
 import { createBackendAdapter } from '../../src/backend/adapter.ts';
 import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
-import { backendSchema } from '../../src/config/backend-schema.ts';
-import { toolSchema } from '../../src/config/tool-schema.ts';
+import { backendSchema } from '../../src/config/schema/backend.ts';
+import { toolSchema } from '../../src/config/schema/tool.ts';
 import { createTestClock } from '../support/clock.ts';
 
 let server: Server;

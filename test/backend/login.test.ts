@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createBackendAdapter } from '../../src/backend/adapter.ts';
 import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
-import { backendSchema } from '../../src/config/backend-schema.ts';
+import { backendSchema } from '../../src/config/schema/backend.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { type LegacyInventory, startLegacyInventory } from '../../src/demo/legacy-inventory/app.ts';
 import { createTestClock } from '../support/clock.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { BackendResponse } from '../../src/backend/http.ts';
-import { createJar } from '../../src/backend/jar.ts';
-import { scrub, secretsOf, spellings } from '../../src/backend/scrub.ts';
-import { judge } from '../../src/backend/verdict.ts';
-import { backendSchema } from '../../src/config/backend-schema.ts';
-import { formFields } from '../../src/core/html.ts';
+import type { BackendResponse } from '../../src/backend/http/http.ts';
+import { createJar } from '../../src/backend/http/jar.ts';
+import { scrub, secretsOf, spellings } from '../../src/backend/answer/scrub.ts';
+import { judge } from '../../src/backend/answer/verdict.ts';
+import { backendSchema } from '../../src/config/schema/backend.ts';
+import { formFields } from '../../src/formats/html.ts';
 
 describe('R-53: the end of a session', () => {
   const config = backendSchema.parse({

@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import { SaxesParser } from 'saxes';
 import { describe, expect, it } from 'vitest';
-import { buildRequest, fillCookies } from '../../src/backend/request.ts';
-import { UnbuildableError, type Values } from '../../src/backend/values.ts';
-import { requestSchema } from '../../src/config/request-schema.ts';
-import type { Json } from '../../src/core/json.ts';
+import { buildRequest, fillCookies } from '../../src/backend/http/request.ts';
+import { UnbuildableError, type Values } from '../../src/backend/http/values.ts';
+import { requestSchema } from '../../src/config/schema/request.ts';
+import type { Json } from '../../src/formats/json.ts';
 
 const template = (request: object) => requestSchema.parse(request);
 const values =

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { loadBundle } from '../../src/decision/bundle.ts';
-import { loadCases } from '../../src/decision/cases.ts';
+import { loadCases } from '../../src/policy/cases.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
 import { governedServer, PASSWORD, start, stopAll } from './processes.ts';
 import { redisRows } from './redis.ts';

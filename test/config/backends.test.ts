@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { parseConfig } from '../../src/config/load.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
-import { parseYaml } from '../../src/core/yaml.ts';
+import { parseYaml } from '../../src/formats/yaml.ts';
 import { settingsSchema } from '../../src/decision/settings.ts';
 
 const YAML = `version: 1

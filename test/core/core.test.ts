@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createSystemClock } from '../../src/core/clock.ts';
-import { atPointer, nestsDeeperThan } from '../../src/core/json.ts';
+import { atPointer, nestsDeeperThan } from '../../src/formats/json.ts';
 import { createKeyedMutex } from '../../src/core/mutex.ts';
 import { Secret } from '../../src/core/secret.ts';
 

@@ -28,7 +28,7 @@ describe('R-65: refused credentials', () => {
   });
 
   it('from very many networks are forgotten, never refused by mistake', async () => {
-    const { createFailureLimits } = await import('../../src/http/failure-limits.ts');
+    const { createFailureLimits } = await import('../../src/identity/failure-limits.ts');
     const limits = createFailureLimits(2);
     for (let i = 0; i < 3; i++) limits.failed('first', 0);
     for (let i = 0; i < 20_000; i++) expect(limits.failed(`other-${i}`, 0).limited).toBe(false);

@@ -4,10 +4,10 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openBackends } from '../../src/backend/open.ts';
-import { scrubText, spellings } from '../../src/backend/scrub.ts';
+import { scrubText, spellings } from '../../src/backend/answer/scrub.ts';
 import type { Config } from '../../src/config/load.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { parseJson } from '../../src/core/json.ts';
+import { parseJson } from '../../src/formats/json.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { createTestClock } from '../support/clock.ts';
 import {

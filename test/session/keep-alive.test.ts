@@ -4,7 +4,7 @@ import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
 import { createKeyedMutex } from '../../src/core/mutex.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { createKeepAlive, type KeepAlive } from '../../src/session/keep-alive.ts';
-import { createLeases } from '../../src/session/leases.ts';
+import { createLeases } from '../../src/session/in-use.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 import { sessionRecord } from '../contract/session-store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
-import { findOpa, type Opa } from '../../src/decision/opa.ts';
+import { findOpa, type Opa } from '../../src/policy/opa.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {

@@ -1,0 +1,73 @@
+// Whether an answer looks as a condition of the configuration says.
+import type { Condition } from '../../config/schema/condition.ts';
+import { formFields } from '../../formats/html.ts';
+import { atPointer } from '../../formats/json.ts';
+import { pattern } from '../../formats/pattern.ts';
+import type { BackendResponse } from '../http/http.ts';
+
+/** Whether one of the conditions holds. */
+export const anyHolds = (conditions: readonly Condition[] | undefined, response: BackendResponse, base: URL): boolean =>
+  conditions?.some((condition) => holds(condition, response, base)) === true;
+
+/** Everything that is given must hold. The cheap questions come first: a page is parsed only when it matters. */
+export function holds(condition: Condition, response: BackendResponse, base: URL): boolean {
+  const { status, redirect_to, header, body_contains, body_matches, form_field, json, json_has, json_lacks } =
+    condition;
+  if (status && !status.includes(response.status)) return false;
+  if (redirect_to && !redirect_to.some((path) => leadsTo(response, path, base))) return false;
+  for (const [name, value] of Object.entries(header ?? {})) {
+    if (!response.headers(name).some((given) => pattern(value).matches(given))) return false;
+  }
+  if (body_contains && !body_contains.some((text) => response.body.includes(text))) return false;
+  if (body_matches && !body_matches.some((source) => pattern(source).matches(response.body))) return false;
+  if (form_field && !hasField(response, form_field)) return false;
+  const { document } = response;
+  if ((json || json_has || json_lacks) && document === undefined) return false;
+  for (const [at, values] of Object.entries(json ?? {}))
+    if (!(values as unknown[]).includes(atPointer(document, at))) return false;
+  if (json_has?.some((at) => atPointer(document, at) === undefined)) return false;
+  return !json_lacks?.some((at) => atPointer(document, at) !== undefined);
+}
+
+/** A page need not say that it is HTML; only what says JSON, and looks like it, is taken for it. */
+function hasField(response: BackendResponse, names: readonly string[]): boolean {
+  if (/json/i.test(response.contentType) && !response.body.trimStart().startsWith('<')) return false;
+  const fields = fieldsOf(response);
+  return names.some((name) => fields.has(name));
+}
+
+const parsed = new WeakMap<BackendResponse, Map<string, string>>();
+
+/** A page is parsed once, however many conditions ask. Throws a PageTooDeepError. */
+export function fieldsOf(response: BackendResponse): Map<string, string> {
+  const known = parsed.get(response) ?? formFields(response.body);
+  parsed.set(response, known);
+  return known;
+}
+
+/**
+ * Where a redirect leads, when it stays on the backend: the path below its URL, and the query. A backend
+ * behind a proxy names itself with another scheme, and then another port; nothing of it is followed.
+ */
+export function redirectTarget(
+  { status, location }: BackendResponse,
+  base: URL,
+): { path: string; query: string } | undefined {
+  if (status < 300 || status >= 400 || location === undefined || !URL.canParse(location, base.href)) return undefined;
+  const target = new URL(location, base.href);
+  const samePort = target.port === base.port || target.protocol !== base.protocol;
+  if (target.hostname !== base.hostname || !samePort) return undefined;
+  const prefix = base.pathname.replace(/\/$/, '');
+  const below = prefix !== '' && (target.pathname === prefix || target.pathname.startsWith(`${prefix}/`));
+  return { path: below ? target.pathname.slice(prefix.length) || '/' : target.pathname, query: target.search };
+}
+
+/** "/login", "/login/x" and "/login;jsessionid=…", but not "/loginhelp". */
+function leadsTo(response: BackendResponse, prefix: string, base: URL): boolean {
+  const path = redirectTarget(response, base)?.path;
+  if (path === undefined) return false;
+  // The root is a page of its own: every path lies below it.
+  if (prefix === '/') return path === '/' || path.startsWith('/;');
+  const bare = prefix.replace(/\/$/, '');
+  return path === bare || path === prefix || [`${bare}/`, `${bare};`].some((start) => path.startsWith(start));
+}

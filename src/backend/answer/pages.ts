@@ -1,0 +1,41 @@
+// Reads a list page after page. Bounded in pages; what was not read is said, not left out in silence.
+import type { PagesConfig } from '../../config/schema/tool.ts';
+import { atPointer, type Json } from '../../formats/json.ts';
+
+/** One page: its document, or what the call has come to instead. */
+export type PageOf<Ended> = { ok: true; document: Json } | { ok: false; ended: Ended };
+
+export type Pages<Ended> =
+  | { ok: true; value: { items: Json[]; complete: boolean } }
+  | { ok: false; ended: Ended }
+  | { ok: false; problem: string };
+
+export async function readPages<Ended>(
+  { by, first, size, cursor, items: listAt, most }: PagesConfig,
+  fetch: (page: string | number | undefined) => Promise<PageOf<Ended>>,
+): Promise<Pages<Ended>> {
+  const items: Json[] = [];
+  const seen = new Set<string | number>();
+  let page: string | number | undefined = by === 'cursor' ? undefined : (first ?? (by === 'number' ? 1 : 0));
+  for (let read = 0; read < most; read++) {
+    const result = await fetch(page);
+    if (!result.ok) return result;
+    const list = atPointer(result.document, listAt);
+    if (!Array.isArray(list)) return { ok: false, problem: `no list at ${listAt || 'the root'} of page ${read + 1}` };
+    for (const item of list as Json[]) items.push(item);
+    if (by === 'cursor') {
+      const next = atPointer(result.document, cursor ?? '');
+      if (next === undefined || next === null || next === '') return { ok: true, value: { items, complete: true } };
+      if (typeof next !== 'string' && typeof next !== 'number') return { ok: false, problem: 'the cursor is no text' };
+      // A cursor that comes back would be followed for ever.
+      if (seen.has(next)) return { ok: false, problem: 'the cursor does not move' };
+      seen.add(next);
+      page = next;
+    } else {
+      if (list.length === 0 || (size !== undefined && list.length < size))
+        return { ok: true, value: { items, complete: true } };
+      page = (page as number) + (by === 'number' ? 1 : (size ?? list.length));
+    }
+  }
+  return { ok: true, value: { items, complete: false } };
+}

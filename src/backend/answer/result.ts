@@ -1,0 +1,137 @@
+// Reads a good answer as what the tool says it is, and brings it into shape: selected, bounded, scrubbed
+// and checked against the schema that clients were shown.
+import type { ResultConfig, ToolConfig } from '../../config/schema/tool.ts';
+import { textOf } from '../../formats/html.ts';
+import { atPointer, isObject, type Json, nestsDeeperThan } from '../../formats/json.ts';
+import { compileSchema, type Validate } from '../../formats/json-schema.ts';
+import { query } from '../../formats/query.ts';
+import { xmlToJson } from '../../formats/xml.ts';
+import type { RefusalCode } from '../../decision/refusal-codes.ts';
+import { redirectTarget } from './conditions.ts';
+import type { BackendResponse } from '../http/http.ts';
+import type { Blob } from '../port.ts';
+import { holdsSecret, type Spelling, scrub, scrubText } from './scrub.ts';
+
+export type Read = { ok: true; value: Json; blob?: Blob } | { ok: false; code: RefusalCode; detail: string };
+
+/** What is done with the answers of one tool. Everything that can be prepared is prepared once. */
+export interface Reader {
+  /** The document of one page, before its list is taken out of it. */
+  document(response: BackendResponse): { ok: true; value: Json } | Extract<Read, { ok: false }>;
+  read(response: BackendResponse, secrets: readonly Spelling[]): Read;
+  /** Selected, wrapped, bounded, scrubbed and checked. */
+  finish(value: Json, secrets: readonly Spelling[]): Read;
+}
+
+const MAX_NESTING = 64;
+const CUT = '\n[truncated]';
+
+export function createReader({ result, request }: ToolConfig, base: URL): Reader {
+  const page = result.as === 'html' ? textOf(result.select ?? []) : undefined;
+  const validate: Validate | undefined = result.schema && compileSchema(result.schema);
+  const unusable = (detail: string): Extract<Read, { ok: false }> => ({
+    ok: false,
+    code: 'backend.response_unusable',
+    detail,
+  });
+
+  function document(response: BackendResponse): ReturnType<Reader['document']> {
+    // RFC 9110 §15.3.5: it was done, and there is nothing to say about it.
+    if (response.status === 204 || response.status === 205) return { ok: true, value: null };
+    const wrong = wrongType(response, result);
+    if (wrong !== undefined) return unusable(wrong);
+    const parsed =
+      result.as === 'xml'
+        ? xmlToJson(response.body, { lists: result.lists, nesting: MAX_NESTING })
+        : (response.document as Json | undefined);
+    if (parsed === undefined)
+      return unusable(result.as === 'xml' ? 'not well-formed XML, or with a document type' : 'not JSON');
+    if (nestsDeeperThan(parsed, MAX_NESTING)) return unusable(`nests deeper than ${MAX_NESTING}`);
+    const value = request.jsonrpc && isObject(parsed) ? (parsed.result as Json) : parsed;
+    return { ok: true, value };
+  }
+
+  function shape(value: Json): Read {
+    const wrapped = result.wrap === undefined ? value : { [result.wrap]: value };
+    const problem = validate?.(wrapped);
+    return problem === undefined
+      ? { ok: true, value: wrapped }
+      : unusable(`the result does not match its schema: ${problem}`);
+  }
+
+  function finish(value: Json, secrets: readonly Spelling[]): Read {
+    const picked = result.jmespath === undefined ? value : query(value, result.jmespath);
+    if (picked === undefined) return unusable(`"${result.jmespath}" does not fit the answer`);
+    const clean = scrub(picked, secrets);
+    const bytes = Buffer.byteLength(JSON.stringify(clean));
+    return bytes > result.max_bytes ? tooLarge(bytes) : shape(clean);
+  }
+
+  /** Text is scrubbed before it is cut: half a token would not be recognised. */
+  function finishText(text: string, secrets: readonly Spelling[]): Read {
+    const clean = scrubText(text, secrets);
+    const bytes = Buffer.byteLength(clean);
+    if (bytes > result.max_bytes && !result.truncate) return tooLarge(bytes);
+    return shape(bytes > result.max_bytes ? cut(clean, result.max_bytes) : clean);
+  }
+
+  const tooLarge = (bytes: number): Read => ({
+    ok: false,
+    code: 'backend.response_too_large',
+    detail: `the result has ${bytes} bytes, ${result.max_bytes} are allowed (result.max_bytes)`,
+  });
+
+  function readBlob(response: BackendResponse, secrets: readonly Spelling[]): Read {
+    const { bytes } = response;
+    if (bytes.length > result.max_bytes) return tooLarge(bytes.length);
+    if (holdsSecret(bytes, secrets)) return unusable('the document has the session in it');
+    const mediaType = mediaTypeOf(response);
+    return { ok: true, value: null, blob: { mediaType, base64: bytes.toString('base64') } };
+  }
+
+  return {
+    document,
+    finish,
+    read(response, secrets) {
+      const { as } = result;
+      if (as === 'json' || as === 'xml') {
+        const parsed = document(response);
+        if (!parsed.ok) return parsed;
+        const at = parsed.value === null ? '' : (result.pointer ?? '');
+        const value = atPointer(parsed.value, at) as Json | undefined;
+        return value === undefined ? unusable(`nothing at ${at}`) : finish(value, secrets);
+      }
+      if (as === 'status') return finish({ status: response.status }, secrets);
+      if (as === 'location') {
+        const target = redirectTarget(response, base);
+        if (!target) return unusable('not a redirect on the backend');
+        // ";jsessionid=…" is no part of where it leads.
+        return finish({ location: `${target.path.replace(/;[^/]*/g, '')}${target.query}` }, secrets);
+      }
+      const wrong = wrongType(response, result);
+      if (wrong !== undefined) return unusable(wrong);
+      if (as === 'binary') return readBlob(response, secrets);
+      const text = page ? page(response.body) : response.body;
+      return text === undefined ? unusable('the page has none of the parts of "select"') : finishText(text, secrets);
+    },
+  };
+}
+
+const mediaTypeOf = ({ contentType }: BackendResponse): string =>
+  contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+
+function wrongType(response: BackendResponse, { media_types }: ResultConfig): string | undefined {
+  if (!media_types) return undefined;
+  const type = mediaTypeOf(response);
+  const fits = media_types.some((m) => (m.endsWith('/*') ? type.startsWith(m.slice(0, -1)) : type === m.toLowerCase()));
+  return fits ? undefined : 'its content type is not among result.media_types';
+}
+
+/** At a character, not in the middle of one. */
+function cut(text: string, bytes: number): string {
+  const end = Math.max(0, bytes - CUT.length);
+  return `${Buffer.from(text)
+    .subarray(0, end)
+    .toString('utf8')
+    .replace(/\uFFFD$/, '')}${CUT}`;
+}

@@ -1,0 +1,78 @@
+// Bodies of requests. Each kind has its own encoding, so that a value can never change the structure: not
+// the fields of a form, not the members of an object, not the elements of a document.
+import type { RequestTemplate } from '../../config/schema/request.ts';
+import { isObject, type Json } from '../../formats/json.ts';
+import { replacePlaceholders, solePlaceholder } from '../../formats/template.ts';
+import { xmlText } from '../../formats/xml.ts';
+import { fill, text, UnbuildableError, type Values } from './values.ts';
+import { RPC_ID } from '../answer/verdict.ts';
+
+export interface Body {
+  type: string;
+  text: string;
+}
+
+export function buildBody(template: RequestTemplate, values: Values): Body | undefined {
+  const { form, hidden_fields, json, xml, jsonrpc, content_type } = template;
+  if (form || hidden_fields !== undefined)
+    return {
+      type: 'application/x-www-form-urlencoded',
+      text: encodePairs(form, values, hiddenOf(hidden_fields, values)),
+    };
+  if (xml !== undefined) return { type: content_type ?? 'application/xml', text: fillXml(xml, values) };
+  if (json !== undefined)
+    return { type: content_type ?? 'application/json', text: JSON.stringify(fillJson(json, values) ?? null) };
+  if (jsonrpc) {
+    const params = jsonrpc.params === undefined ? undefined : fillJson(jsonrpc.params, values);
+    const message = { jsonrpc: '2.0', id: RPC_ID, method: jsonrpc.method, ...(params !== undefined && { params }) };
+    return { type: content_type ?? 'application/json', text: JSON.stringify(message) };
+  }
+  return undefined;
+}
+
+/** Names and values of a query or a form. `first`: fields that a page wants back, unless the template sets them. */
+export function encodePairs(
+  templates: Record<string, string> | undefined,
+  values: Values,
+  first: Record<string, string> = {},
+): string {
+  const pairs = new URLSearchParams(Object.entries(first).filter(([name]) => !Object.hasOwn(templates ?? {}, name)));
+  for (const [name, template] of Object.entries(templates ?? {})) {
+    const sole = solePlaceholder(template);
+    const value = sole === undefined ? fill(template, values, name) : values(sole);
+    if (Array.isArray(value)) for (const item of value) pairs.append(name, text(item, name));
+    else if (value !== undefined && value !== null) pairs.append(name, text(value, name));
+  }
+  return pairs.toString();
+}
+
+function hiddenOf(name: string | undefined, values: Values): Record<string, string> {
+  const fields = name === undefined ? {} : values(name);
+  if (!isObject(fields)) throw new UnbuildableError('hidden_fields: no such fields were extracted');
+  return fields as Record<string, string>;
+}
+
+function fillJson(template: Json, values: Values): Json | undefined {
+  if (typeof template === 'string') {
+    const sole = solePlaceholder(template);
+    return sole === undefined ? fill(template, values, 'json') : values(sole);
+  }
+  if (Array.isArray(template))
+    return template.map((item) => fillJson(item, values)).filter((item) => item !== undefined);
+  if (typeof template !== 'object' || template === null) return template;
+  const filled: [string, Json][] = [];
+  for (const [key, item] of Object.entries(template)) {
+    const value = fillJson(item, values);
+    if (value !== undefined) filled.push([key, value]);
+  }
+  return Object.fromEntries(filled);
+}
+
+/** Where placeholders may stand was checked with the configuration; their values become text there. */
+function fillXml(template: string, values: Values): string {
+  return replacePlaceholders(template, (name) => {
+    const encoded = xmlText(text(values(name) ?? '', 'xml'));
+    if (encoded === undefined) throw new UnbuildableError(`xml: {${name}} has a character that XML cannot say`);
+    return encoded;
+  });
+}

@@ -1,0 +1,254 @@
+// The only home of undici and cockatiel: one pool to one origin (R-51), no redirects (R-50), and a
+// deadline, a size limit, a queue and a circuit breaker around every exchange (R-55).
+
+import { readFileSync } from 'node:fs';
+import {
+  BrokenCircuitError,
+  BulkheadRejectedError,
+  bulkhead,
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleWhen,
+  wrap,
+} from 'cockatiel';
+import { type Dispatcher, errors, Pool } from 'undici';
+import type { BackendConfig } from '../../config/schema/backend.ts';
+import type { Clock } from '../../core/clock.ts';
+import { messageOf, OperatorError } from '../../core/errors.ts';
+import { parseJson } from '../../formats/json.ts';
+import type { RefusalCode } from '../../decision/refusal-codes.ts';
+import type { BuiltRequest } from './request.ts';
+
+/** An answer. `body` and `document` are made when they are first asked for. */
+export interface BackendResponse {
+  status: number;
+  contentType: string;
+  location: string | undefined;
+  setCookies: string[];
+  /** The first of this name. */
+  header(name: string): string | undefined;
+  headers(name: string): readonly string[];
+  readonly bytes: Buffer;
+  readonly body: string;
+  /** The body as JSON, or undefined. */
+  readonly document: unknown;
+}
+
+/** Codes and library error names only: some HTTP errors quote the header they choke on. */
+export type Exchange =
+  | { ok: true; response: BackendResponse }
+  | { ok: false; code: RefusalCode; detail: string; retryAfterSeconds?: number };
+
+/** How a backend fares, for metrics. */
+export interface BackendHealth {
+  circuit: 'closed' | 'half_open' | 'open';
+  inFlight: number;
+  queued: number;
+  /** Until the backend wants to be asked again (Retry-After). */
+  pausedSeconds: number;
+}
+
+/** Told of every exchange: what it came to (a status class such as "2xx", or a refusal code), and how long it took. */
+export type OnExchange = (outcome: string, seconds: number) => void;
+
+export interface BackendHttp {
+  readonly url: URL;
+  health(): BackendHealth;
+  send(request: BuiltRequest, headers: Record<string, string>, signal?: AbortSignal): Promise<Exchange>;
+  close(): Promise<void>;
+}
+
+/** Answers of a proxy in front of a backend that is down, or of one that is going down. */
+const DOWN = [502, 503, 504];
+
+export function createBackendHttp(config: BackendConfig, clock: Clock, onExchange: OnExchange = () => {}): BackendHttp {
+  const url = new URL(config.url);
+  const ca = config.ca_file === undefined ? undefined : readCa(config.ca_file);
+  const pool = new Pool(url.origin, {
+    connections: config.max_concurrent,
+    pipelining: 1,
+    keepAliveTimeout: 10_000,
+    maxResponseSize: config.max_response_bytes,
+    connect: { timeout: config.timeout_ms, rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
+  });
+  const breaker = circuitBreaker(
+    // Not the backend's failure: a client that gave up, and an answer that is merely long, or packed.
+    handleWhen(
+      (error) =>
+        ![CancelledError, EncodedError, errors.ResponseExceededMaxSizeError].some((own) => error instanceof own),
+    ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
+    { halfOpenAfter: config.breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(config.breaker.failures) },
+  );
+  const gate = bulkhead(config.max_concurrent, config.max_queued);
+  const guard = wrap(gate, breaker);
+  let pausedUntil = 0;
+  let openedAt = 0;
+  breaker.onBreak(() => {
+    openedAt = clock.now();
+  });
+
+  /** Whole seconds until it makes sense to ask again; 0 when it does now. */
+  const waitSeconds = (until: number): number => Math.max(0, Math.ceil((until - clock.now()) / 1000));
+
+  /** RFC 9110 §10.2.3: the backend says when to come back. Believed within the limit of the configuration. */
+  function heed({ status, header }: BackendResponse): void {
+    if (status !== 429 && status !== 503) return;
+    const seconds = retryAfter(header('retry-after'), clock.now());
+    pausedUntil = clock.now() + Math.min(seconds, config.retry_after_seconds) * 1000;
+  }
+
+  async function guarded(
+    request: BuiltRequest,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<Exchange> {
+    const paused = waitSeconds(pausedUntil);
+    if (paused > 0)
+      return { ok: false, code: 'backend.unavailable', detail: 'asked to wait', retryAfterSeconds: paused };
+    try {
+      const response = await guard.execute(() => exchange(request, headers, signal));
+      heed(response);
+      return { ok: true, response };
+    } catch (thrown) {
+      const failure = classify(signal.aborted ? signal.reason : thrown);
+      const wait =
+        thrown instanceof BrokenCircuitError ? waitSeconds(openedAt + config.breaker.open_seconds * 1000) : 0;
+      return { ok: false, ...failure, ...(wait > 0 && { retryAfterSeconds: wait }) };
+    }
+  }
+
+  async function exchange(
+    request: BuiltRequest,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<BackendResponse> {
+    const answer = await pool.request({
+      method: request.method as Dispatcher.HttpMethod,
+      path: request.path,
+      headers: merged({ 'accept-encoding': 'identity', 'user-agent': 'sallyport' }, request.headers, headers),
+      body: request.body ?? null,
+      signal,
+    });
+    const body = await answer.body.arrayBuffer();
+    const encoding = answer.headers['content-encoding'] ?? 'identity';
+    // It was asked for as it is; what is packed cannot be searched for a login page or a token.
+    if (encoding !== 'identity') throw new EncodedError();
+    return describe(answer, body);
+  }
+
+  return {
+    url,
+    health: () => ({
+      circuit: CIRCUIT[breaker.state] ?? 'closed',
+      inFlight: config.max_concurrent - gate.executionSlots,
+      queued: config.max_queued - gate.queueSlots,
+      pausedSeconds: waitSeconds(pausedUntil),
+    }),
+    async send(request, headers, signal) {
+      const controller = new AbortController();
+      // One deadline over waiting, connecting and reading.
+      const timer = setTimeout(() => controller.abort(new DeadlineError()), config.timeout_ms);
+      const cancel = () => controller.abort(new CancelledError());
+      if (signal?.aborted) cancel();
+      else signal?.addEventListener('abort', cancel, { once: true });
+      const began = performance.now();
+      try {
+        const result = await guarded(request, headers, controller.signal);
+        const outcome = result.ok ? `${Math.floor(result.response.status / 100)}xx` : result.code;
+        onExchange(outcome, (performance.now() - began) / 1000);
+        return result;
+      } finally {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', cancel);
+      }
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (thrown) {
+    throw new OperatorError(`ca_file ${file} cannot be read: ${messageOf(thrown)}`);
+  }
+}
+
+const CIRCUIT: Partial<Record<CircuitState, BackendHealth['circuit']>> = {
+  [CircuitState.Open]: 'open',
+  [CircuitState.HalfOpen]: 'half_open',
+};
+
+class DeadlineError extends Error {}
+class CancelledError extends Error {}
+class EncodedError extends Error {}
+
+function classify(error: unknown): { code: RefusalCode; detail: string } {
+  if (error instanceof DeadlineError) return { code: 'backend.deadline', detail: 'deadline' };
+  if (error instanceof CancelledError) return { code: 'call.cancelled', detail: 'cancelled' };
+  if (error instanceof EncodedError) return { code: 'backend.response_unusable', detail: 'content-encoding' };
+  if (error instanceof BulkheadRejectedError) return { code: 'backend.overloaded', detail: 'queue full' };
+  if (error instanceof BrokenCircuitError) return { code: 'backend.unavailable', detail: 'circuit open' };
+  if (error instanceof errors.ResponseExceededMaxSizeError)
+    return { code: 'backend.response_too_large', detail: error.code };
+  return { code: 'backend.unavailable', detail: codeOf(error) };
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'network error';
+}
+
+function describe(answer: Dispatcher.ResponseData, body: ArrayBuffer): BackendResponse {
+  const header = (name: string): string | undefined => {
+    const value = answer.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  };
+  const contentType = header('content-type') ?? '';
+  let text: string | undefined;
+  let document: { value: unknown } | undefined;
+  return {
+    status: answer.statusCode,
+    contentType,
+    location: header('location'),
+    setCookies: [answer.headers['set-cookie'] ?? []].flat(),
+    header: (name) => header(name.toLowerCase()),
+    headers: (name) => [answer.headers[name.toLowerCase()] ?? []].flat(),
+    bytes: Buffer.from(body),
+    get body() {
+      text ??= decode(body, contentType);
+      return text;
+    },
+    get document() {
+      document ??= { value: parseJson(this.body) };
+      return document.value;
+    },
+  };
+}
+
+/** Later ones win, whatever the case of their names: two of one name would both be sent. */
+function merged(...all: Record<string, string>[]): Record<string, string> {
+  return Object.fromEntries(all.flatMap((headers) => Object.entries(headers).map(([k, v]) => [k.toLowerCase(), v])));
+}
+
+/** Seconds, or an HTTP date. What cannot be read asks for nothing. */
+function retryAfter(value: string | undefined, now: number): number {
+  if (value === undefined) return 0;
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? 0 : Math.max(0, (at - now) / 1000);
+}
+
+/** Old applications answer in Latin-1, and say so in a header or in the page. An unknown charset is read as UTF-8. */
+function decode(body: ArrayBuffer, contentType: string): string {
+  const start = () => Buffer.from(body.slice(0, 1024)).toString('latin1');
+  const charset =
+    /charset="?([\w-]+)/i.exec(contentType)?.[1] ??
+    /^<\?xml[^>]*\bencoding=["']([\w-]+)|<meta[^>]*\bcharset=["']?([\w-]+)/i.exec(start())?.slice(1).find(Boolean);
+  try {
+    return new TextDecoder(charset ?? 'utf-8').decode(body);
+  } catch {
+    return new TextDecoder().decode(body);
+  }
+}

@@ -1,0 +1,80 @@
+// Fills a request template. Each place has its own encoding, so that a value can never change the
+// structure of the request: not the path segments, not the query, not the header count, not the body.
+import type { RequestTemplate } from '../../config/schema/request.ts';
+import { placeholders, replacePlaceholders } from '../../formats/template.ts';
+import { buildBody, encodePairs } from './body.ts';
+import { fill, text, UnbuildableError, type Values } from './values.ts';
+
+export interface BuiltRequest {
+  method: RequestTemplate['method'];
+  /** Path and query, below the origin. */
+  path: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+}
+
+export function buildRequest(template: RequestTemplate, values: Values, basePath = ''): BuiltRequest {
+  const query = encodePairs(template.query, values);
+  const headers: Record<string, string> = {};
+  for (const [name, source] of Object.entries(template.headers ?? {})) {
+    const value = fillOptional(source, values, name);
+    if (value !== undefined) headers[name] = headerValue(value, name);
+  }
+  const body = buildBody(template, values);
+  if (body) headers['content-type'] = body.type;
+  return {
+    method: template.method,
+    path: `${basePath}${fillPath(template.path, values)}${query && `?${query}`}`,
+    headers,
+    body: body?.text,
+  };
+}
+
+/** Headers made of the values of a session: the same rules, without the rest of a request. */
+export function fillHeaders(templates: Record<string, string>, values: Values): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(templates).map(([name, source]) => [name, headerValue(fill(source, values, name), name)]),
+  );
+}
+
+/** The same for cookies: each value is one cookie value (RFC 6265 §4.1.1), or refused. */
+export function fillCookies(templates: Record<string, string>, values: Values): string[] {
+  return Object.entries(templates).map(([name, source]) => {
+    const value = fill(source, values, name);
+    if (!/^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+$/.test(value))
+      throw new UnbuildableError(
+        `cookie ${name}: empty, or with a character that a cookie cannot have; encode it with "compose"`,
+      );
+    return `${name}=${value}`;
+  });
+}
+
+function fillPath(template: string, values: Values): string {
+  const path = replacePlaceholders(template, (name) => {
+    const value = text(values(name), name);
+    // A server that decodes before it splits would see another path.
+    if (value === '' || /[/\\\p{Cc}]/u.test(value))
+      throw new UnbuildableError(`path: {${name}} is empty or has a character that a path segment must not have`);
+    try {
+      return encodeURIComponent(value);
+    } catch {
+      throw new UnbuildableError(`path: {${name}} is not well-formed Unicode`);
+    }
+  });
+  if (path.split('/').some((segment) => /^(\.|%2e){1,2}$/i.test(segment)))
+    throw new UnbuildableError('path: a segment would be "." or ".."');
+  return path;
+}
+
+function fillOptional(template: string, values: Values, place: string): string | undefined {
+  const names = placeholders(template);
+  return names.length > 0 && names.every((name) => (values(name) ?? undefined) === undefined)
+    ? undefined
+    : fill(template, values, place);
+}
+
+function headerValue(value: string, name: string): string {
+  if (!/^[\x20-\x7e]*$/.test(value) || value !== value.trim())
+    throw new UnbuildableError(`header ${name}: only printable ASCII can stand here; encode it with "compose"`);
+  return value;
+}

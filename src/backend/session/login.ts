@@ -1,0 +1,195 @@
+// Walks the login steps of a backend with a jar of its own and keeps what the session is made of.
+import type { BackendConfig, LoginStep } from '../../config/schema/backend.ts';
+import { PageTooDeepError } from '../../formats/html.ts';
+import { Secret } from '../../core/secret.ts';
+import { placeholders, templateParts } from '../../formats/template.ts';
+import type { RefusalCode } from '../../decision/refusal-codes.ts';
+import { anyHolds } from '../answer/conditions.ts';
+import { send } from '../http/send.ts';
+import { compose, type Extracted, extract } from '../answer/extract.ts';
+import type { BackendHttp, BackendResponse } from '../http/http.ts';
+import { cookieState, createJar, isNamed, type Jar, spelled } from '../http/jar.ts';
+import type { Checkpoint, LoginResult, TokenSecret } from '../port.ts';
+import { fillCookies, fillHeaders } from '../http/request.ts';
+import { text, UnbuildableError } from '../http/values.ts';
+import { rpcProblem } from '../answer/verdict.ts';
+
+/** What a step came to, for `sallyport backend check`, which shows names and lengths and never a value. */
+export interface StepReport {
+  step: LoginStep;
+  /** Undefined: there was none. */
+  response: BackendResponse | undefined;
+  /** Name and length of each value the step gave. */
+  values: [string, number][];
+  /** The values themselves, so that they can be kept out of what is shown. */
+  secrets: string[];
+  problem: string | undefined;
+}
+
+export type OnStep = (report: StepReport) => void;
+
+export async function login(
+  http: BackendHttp,
+  config: BackendConfig,
+  credentials: Readonly<Record<string, Secret>>,
+  checkpoint: Checkpoint,
+  onStep: OnStep = () => {},
+): Promise<LoginResult> {
+  const jar = createJar();
+  const values = new Map<string, Extracted>(
+    Object.entries(credentials).map(([name, secret]) => [`credentials.${name}`, secret.reveal()]),
+  );
+  const { session } = config;
+  const token = (): TokenSecret =>
+    new Secret({
+      cookies: jar.keep(session.cookies),
+      values: Object.fromEntries(session.values.map((name) => [name, textOf(values.get(name))])),
+    });
+  /** What is worth recording: the cookies, or in a session without any the values. */
+  const begun = (): string => {
+    const cookies = [...cookieState(jar.keep(session.cookies))];
+    const kept =
+      session.cookies.length > 0 ? cookies : session.values.map((n) => textOf(values.get(n))).filter(Boolean);
+    return kept.length === 0 ? '' : JSON.stringify(kept);
+  };
+  const partial = () => (begun() === '' ? undefined : token());
+  const fail = (code: RefusalCode, detail: string, retryAfterSeconds?: number): LoginResult => ({
+    ok: false,
+    code,
+    detail,
+    retryAfterSeconds,
+    partial: partial(),
+  });
+
+  let recorded = '';
+  for (const [i, step] of config.login.entries()) {
+    const failure = await walk(step, http, jar, values, onStep);
+    if (failure) {
+      const { code, detail, retryAfterSeconds } = failure;
+      const where = step.request ? `${step.request.method} ${step.request.path}` : 'compose';
+      return fail(code, `login step ${i + 1} (${where}): ${detail}`, retryAfterSeconds);
+    }
+    const soFar = begun();
+    if (soFar === recorded) continue;
+    recorded = soFar;
+    try {
+      await checkpoint(token());
+    } catch {
+      return fail('session.unavailable', `the token of login step ${i + 1} could not be recorded`);
+    }
+  }
+  const missing = session.cookies.find((name) => !jar.names().some((key) => isNamed(key, name)));
+  if (missing !== undefined) return fail('session.login_failed', `no cookie ${spelled(missing)} after the login`);
+  const problem = unusable(config, token());
+  return problem === undefined ? { ok: true, token: token() } : fail('session.login_failed', problem);
+}
+
+/** A value that no header or cookie can carry is found here, not at the first call. */
+function unusable({ session }: BackendConfig, token: TokenSecret): string | undefined {
+  const { values } = token.reveal();
+  const value = (name: string) => values[name.replace(/^session\./, '')];
+  try {
+    fillHeaders(session.headers, value);
+    fillCookies(session.send_cookies, value);
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof UnbuildableError) return thrown.message;
+    throw thrown;
+  }
+}
+
+/**
+ * A token of a login that was broken off may lack values its logout needs, such as a CSRF token. Pages
+ * that are only read, and with nothing but what is known, are read again for them; nothing is posted.
+ */
+export async function complete(http: BackendHttp, config: BackendConfig, secret: TokenSecret): Promise<TokenSecret> {
+  const token = secret.reveal();
+  const missing = config.session.values.filter((name) => (token.values[name] ?? '') === '');
+  if (missing.length === 0) return secret;
+  const jar = createJar(token.cookies);
+  const values = new Map<string, Extracted>(Object.entries(token.values));
+  for (const step of config.login) {
+    const { request, extract: extractions = {} } = step;
+    const useful = request?.method === 'GET' && missing.some((name) => Object.hasOwn(extractions, name));
+    const known = request && templateParts(request).every((p) => placeholders(p.template).every((n) => values.has(n)));
+    if (useful && known && !step.compose) await walk(step, http, jar, values);
+  }
+  const kept = config.session.values.map((name) => [name, textOf(values.get(name))]);
+  return new Secret({ cookies: token.cookies, values: Object.fromEntries(kept) });
+}
+
+const textOf = (value: Extracted | undefined): string => (typeof value === 'string' ? value : '');
+
+type Failure = Omit<Extract<LoginResult, { ok: false }>, 'ok' | 'partial'>;
+
+async function walk(
+  step: LoginStep,
+  http: BackendHttp,
+  jar: Jar,
+  values: Map<string, Extracted>,
+  onStep: OnStep = () => {},
+): Promise<Failure | undefined> {
+  const report: StepReport = { step, response: undefined, values: [], secrets: [], problem: undefined };
+  /** Nothing is optional in a login: an account without a password must not log in with an empty one. */
+  const known = (name: string): Extracted => {
+    const value = values.get(name);
+    if (value === undefined) throw new UnbuildableError(`there is no value for {${name}}`);
+    return value;
+  };
+  const keep = (name: string, value: Extracted) => {
+    values.set(name, value);
+    // Of the hidden fields of a form most are no secret: what is short is a word of the page.
+    const texts =
+      typeof value === 'string'
+        ? [value]
+        : Object.values(value)
+            .map(String)
+            .filter((v) => v.length >= 8);
+    report.secrets.push(...texts);
+    report.values.push([name, typeof value === 'string' ? value.length : Object.keys(value).length]);
+  };
+  const failure = await take().catch((thrown: unknown): Failure => {
+    if (thrown instanceof PageTooDeepError)
+      return { code: 'session.login_failed', detail: 'a page that nests too deeply' };
+    throw thrown;
+  });
+  report.problem = failure?.detail;
+  onStep(report);
+  return failure;
+
+  async function take(): Promise<Failure | undefined> {
+    try {
+      for (const [name, composition] of Object.entries(step.compose ?? {})) {
+        const value = (of: string) => text(known(of), name);
+        keep(name, compose(composition, value));
+      }
+    } catch (thrown) {
+      if (thrown instanceof UnbuildableError) return { code: 'session.login_failed', detail: thrown.message };
+      throw thrown;
+    }
+    if (!step.request) return undefined;
+    const sent = await send(http, step.request, known, jar);
+    if (!sent.ok) return sent.code === 'backend.request_unbuildable' ? { ...sent, code: 'session.login_failed' } : sent;
+    const { response } = sent;
+    report.response = response;
+    jar.store(response.setCookies, sent.url);
+    const unexpected = check(step, response, http.url);
+    if (unexpected !== undefined) return { code: 'session.login_failed', detail: unexpected };
+    for (const [name, extraction] of Object.entries(step.extract ?? {})) {
+      const value = extract(extraction, response, jar);
+      if (value === undefined) return { code: 'session.login_failed', detail: `nothing to extract for "${name}"` };
+      keep(name, value);
+    }
+    return undefined;
+  }
+}
+
+function check({ expect, request }: LoginStep, response: BackendResponse, base: URL): string | undefined {
+  const { status } = response;
+  if (request?.jsonrpc) {
+    const problem = rpcProblem(response.document);
+    if (problem !== undefined) return problem;
+  }
+  if (!expect) return status >= 200 && status < 300 ? undefined : `status ${status} was not expected`;
+  return anyHolds(expect, response, base) ? undefined : `the answer (status ${status}) is not as "expect" says`;
+}

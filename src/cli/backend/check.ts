@@ -1,0 +1,59 @@
+// `sallyport backend check NAME`: walks a backend of the configuration on the real system.
+import { type CheckResult, checkBackend } from './walk.ts';
+import { loadConfig } from '../../config/load.ts';
+import { createSystemClock } from '../../core/clock.ts';
+import { messageOf, OperatorError } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../formats/json.ts';
+import { paint, print, printJson, progress } from '../output.ts';
+
+export interface BackendCheckOptions {
+  config: string;
+  account?: string;
+  tool?: string;
+  args?: string;
+  json?: boolean;
+}
+
+const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
+
+export async function backendCheck(name: string, options: BackendCheckOptions): Promise<void> {
+  const config = loadConfig(options.config);
+  const backend = Object.hasOwn(config.backends, name) ? config.backends[name] : undefined;
+  if (!backend) {
+    const known = Object.keys(config.backends).join(', ') || 'none';
+    throw new OperatorError(`${options.config} has no backend "${name}"; it has: ${known}`);
+  }
+  const results: CheckResult[] = [];
+  if (!options.json) progress(`${name} at ${backend.url}`);
+  // Ctrl-C ends the check, not the process: a session that was opened is logged out.
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
+  const ok = await checkBackend({
+    config,
+    name,
+    account: options.account,
+    tool: options.tool,
+    arguments: parseArguments(options.args),
+    env: process.env,
+    signal: interrupted.signal,
+    clock: createSystemClock(),
+    onResult(result) {
+      results.push(result);
+      if (!options.json)
+        print(`${paint(COLOURS[result.result], result.result.padEnd(4))}  ${result.step.padEnd(9)} ${result.detail}`);
+    },
+  });
+  if (options.json) printJson({ ok, backend: name, url: backend.url, results });
+  if (!ok) process.exitCode = 1;
+}
+
+function parseArguments(text: string | undefined): JsonObject | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (isObject(parsed)) return parsed as JsonObject;
+  } catch (thrown) {
+    throw new OperatorError(`--args is not JSON: ${messageOf(thrown)}`);
+  }
+  throw new OperatorError('--args must be a JSON object, such as \'{"sku":"A-1"}\'');
+}

@@ -1,0 +1,331 @@
+// Walks everything a configuration promises about a backend, against the real system: login, a call, an
+// ended session, a second login, a logout. Reports names, lengths and statuses; never a value.
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../../config/load.ts';
+import { type ToolConfig, toolSchema } from '../../config/schema/tool.ts';
+import type { Clock } from '../../core/clock.ts';
+import { pageTitle } from '../../formats/html.ts';
+import { isObject, type JsonObject } from '../../formats/json.ts';
+import { closedSchema, compileSchema } from '../../formats/json-schema.ts';
+import { printable } from '../../core/printable.ts';
+import { Secret } from '../../core/secret.ts';
+import type { Account, Caller } from '../../backend/accounts.ts';
+import { fieldsOf } from '../../backend/answer/conditions.ts';
+import type { BackendResponse } from '../../backend/http/http.ts';
+import type { StepReport } from '../../backend/session/login.ts';
+import { openBackends } from '../../backend/open.ts';
+import type { BackendPort, CallResult, TokenSecret } from '../../backend/port.ts';
+import { scrubText, spellings } from '../../backend/answer/scrub.ts';
+
+/** `warn`: it works, and somebody should know. */
+export interface CheckResult {
+  result: 'ok' | 'warn' | 'fail';
+  step: string;
+  detail: string;
+}
+
+export interface CheckOptions {
+  config: Config;
+  name: string;
+  /** Key of an account, when the backend has one for each client or user. */
+  account?: string | undefined;
+  tool?: string | undefined;
+  arguments?: JsonObject | undefined;
+  env: NodeJS.ProcessEnv;
+  clock: Clock;
+  /** Told of each result as soon as it is there. */
+  onResult: (result: CheckResult) => void;
+  /** Aborted: what is under way is broken off, and what was opened is logged out. */
+  signal?: AbortSignal;
+}
+
+/** Name of the tool that stands for the probe. No tool of a configuration can have it. */
+const PROBE = ' probe';
+/** A short password is blanked, too; a name that has it in it is no loss. */
+const SHORTEST_SHOWN = 3;
+
+/** A session of the check, with the token it has by now. */
+interface Held {
+  token: TokenSecret;
+}
+
+/** Whether nothing failed. Stops at the first step without which the next ones make no sense. */
+export async function checkBackend(options: CheckOptions): Promise<boolean> {
+  const { config, name, env, clock } = options;
+  let failed = false;
+  const report = (result: CheckResult['result'], step: string, detail: string): void => {
+    if (result === 'fail') failed = true;
+    // Names and titles are the backend's own text: it must not speak to the terminal.
+    options.onResult({ result, step, detail: printable(detail) });
+  };
+  let last: BackendResponse | undefined;
+  let logins = 0;
+  /** Everything that came up so far and must not be shown; a check may blank more than a result may. */
+  const secrets = new Set<string>();
+  const blank = (text: string) => scrubText(text, spellings([...secrets], SHORTEST_SHOWN));
+  const shown = (response: BackendResponse) => {
+    for (const line of response.setCookies) secrets.add(/^[^=]*=([^;]*)/.exec(line)?.[1] ?? '');
+    return looks(response, blank);
+  };
+  let unanswered = 'it was not answered';
+  let steps = 0;
+  let stepFailed = false;
+  const onStep = (step: StepReport) => {
+    steps += 1;
+    for (const secret of step.secrets) secrets.add(secret);
+    stepFailed = step.problem !== undefined;
+    // The second login is the same again, unless it fails.
+    if (logins === 0 || step.problem !== undefined)
+      report(step.problem === undefined ? 'ok' : 'fail', `login ${steps}`, stepDetail(step, shown));
+  };
+  const backends = openBackends({
+    config: {
+      backends: { [name]: config.backends[name] as Config['backends'][string] },
+      tools: toolsWith(config, name),
+    },
+    env,
+    clock,
+    onStep,
+    onAnswer: (response) => {
+      last = response;
+    },
+    onLogoutFailure: (detail) => {
+      unanswered = detail;
+    },
+  });
+  const backend = backends.ports.get(name) as BackendPort;
+  async function walk(): Promise<void> {
+    const account = accountOf(backend, options);
+    if (!account) return report('fail', 'account', `no account "${options.account ?? ''}"; give one with --account`);
+    for (const secret of Object.values(account.credentials)) secrets.add(secret.reveal());
+    const first = await logIn(account);
+    if (!first) return;
+    report('ok', 'session', kept(first.token));
+    const tool = choose(options, report);
+    const left = tool && (await call(tool, first, account)) ? await exercise(tool, first, account) : first;
+    await logOut('logout', left, account, undefined, tool);
+  }
+
+  /** Shows that an unknown session is recognised, and that two live side by side. Answers the one that is left. */
+  async function exercise(tool: string, first: Held, account: Account): Promise<Held> {
+    await expiry(tool, first, account);
+    const second = await logIn(account);
+    if (!second) return first;
+    const both = (await ask(tool, first, account)).kind === 'ok';
+    if ((await ask(tool, second, account)).kind === 'ok')
+      report(
+        both ? 'ok' : 'warn',
+        're-login',
+        both
+          ? 'a second session, beside the first'
+          : 'a second session, which ended the first: calls in flight during a rotation will fail',
+      );
+    else report('fail', 're-login', `the second session does not work: ${last ? shown(last) : 'no answer'}`);
+    await logOut('rotation', first, account, second, tool);
+    return second;
+  }
+
+  async function logIn(account: Account): Promise<Held | undefined> {
+    steps = 0;
+    const login = await backend.login(account, async () => {});
+    logins += 1;
+    if (login.ok) return { token: login.token };
+    if (!stepFailed) report('fail', 'login', login.detail);
+    if (login.partial) await backend.logout(login.partial).catch(() => {});
+    return undefined;
+  }
+
+  async function ask(tool: string, held: Held, account: Account): Promise<CallResult> {
+    last = undefined;
+    const result = await backend.call({
+      tool,
+      arguments: options.arguments ?? {},
+      token: held.token,
+      account,
+      signal: options.signal ?? new AbortController().signal,
+    });
+    // A cookie that the answer changed is the session from now on (R-54).
+    if (result.kind !== 'expired' && result.renewed) held.token = result.renewed;
+    return result;
+  }
+
+  async function call(tool: string, held: Held, account: Account): Promise<boolean> {
+    const result = await ask(tool, held, account);
+    const label = tool === PROBE ? 'the probe' : tool;
+    if (result.kind === 'ok') {
+      report(
+        'ok',
+        'call',
+        `${label}: ${last ? shown(last) : ''}${tool === PROBE ? '' : `; result ${blank(shapeOf(result))}`}`,
+      );
+      return true;
+    }
+    const why =
+      result.kind === 'expired'
+        ? 'the answer looks like an ended session, right after the login; see "expired" and "assert"'
+        : `${result.code}: ${result.detail}`;
+    report('fail', 'call', `${label}: ${why}${last ? ` (${shown(last)})` : ''}`);
+    return false;
+  }
+
+  async function expiry(tool: string, held: Held, account: Account): Promise<void> {
+    const result = await ask(tool, { token: stranger(held.token) }, account);
+    const answer = last ? shown(last) : 'no answer';
+    if (result.kind === 'expired') return report('ok', 'expiry', `an unknown session is recognised: ${answer}`);
+    const what = result.kind === 'ok' ? 'is taken for data' : `is a failure (${result.code}), not an ended session`;
+    report('fail', 'expiry', `the answer to an unknown session ${what}; say under "expired" how it looks: ${answer}`);
+  }
+
+  async function logOut(
+    step: string,
+    held: Held,
+    account: Account,
+    other: Held | undefined,
+    tool: string | undefined,
+  ): Promise<void> {
+    const proof = await backend.logout(held.token).catch(() => 'unreachable' as const);
+    const residual = config.backends[name]?.probe
+      ? 'the session still works after its logout: a residual risk, on record at every rotation'
+      : 'without a "probe" nothing shows that the session is dead; it counts as a residual risk';
+    if (proof === 'unreachable')
+      return report('fail', step, `the logout did not come about: ${unanswered}; a session is still open`);
+    report(proof === 'dead' ? 'ok' : 'warn', step, proof === 'dead' ? 'the old session is dead' : residual);
+    if (!other || !tool) return;
+    const alive = (await ask(tool, other, account)).kind === 'ok';
+    report(
+      alive ? 'ok' : 'fail',
+      step,
+      alive
+        ? 'the new session still works'
+        : 'the logout of the old session ended the new one as well: leave "logout" out, or use accounts of their own',
+    );
+  }
+
+  try {
+    await walk();
+  } finally {
+    await backends.close();
+  }
+  return !failed;
+}
+
+function toolsWith(config: Config, name: string): Record<string, ToolConfig> {
+  const probe = config.backends[name]?.probe;
+  if (!probe) return config.tools;
+  const tool = toolSchema.parse({
+    backend: name,
+    description: 'probe',
+    effect: 'read',
+    request: probe.request,
+    result: { as: 'status' },
+  });
+  return { ...config.tools, [PROBE]: tool };
+}
+
+function accountOf(backend: BackendPort, { account = '', config, name }: CheckOptions): Account | undefined {
+  const by = config.backends[name]?.accounts?.by;
+  const claims = typeof by === 'object' ? { [by.claim]: account } : {};
+  const caller: Caller = { id: account, subject: account, claims };
+  return backend.account(caller);
+}
+
+/** The tool to call: the one asked for, the probe, or a read that needs no argument. */
+function choose(
+  { config, name, tool, arguments: args }: CheckOptions,
+  report: (r: CheckResult['result'], s: string, d: string) => void,
+): string | undefined {
+  if (tool !== undefined) {
+    const known = config.tools[tool];
+    const problem =
+      known?.backend !== name
+        ? `no tool "${tool}" of this backend`
+        : known.effect !== 'read'
+          ? 'the tool writes, and a check calls several times: name one that reads'
+          : compileSchema(closedSchema(known.arguments as JsonObject))(args ?? {});
+    if (problem === undefined) return tool;
+    report('fail', 'call', `${tool}: ${problem}`);
+    return undefined;
+  }
+  const simple = Object.entries(config.tools).find(
+    ([, t]) =>
+      t.backend === name && t.effect === 'read' && ((t.arguments.required as unknown[] | undefined) ?? []).length === 0,
+  );
+  if (simple) return simple[0];
+  if (config.backends[name]?.probe) return PROBE;
+  report('warn', 'call', 'no probe, and no tool that reads without arguments: name one with --tool and --args');
+  return undefined;
+}
+
+/** The same session with other secrets: what a session the backend has forgotten looks like to it. */
+function stranger(token: TokenSecret): TokenSecret {
+  const { cookies, values } = token.reveal();
+  const other = (text: unknown) =>
+    randomBytes(Math.max(8, String(text).length))
+      .toString('hex')
+      .slice(0, Math.max(8, String(text).length));
+  return new Secret({
+    cookies: cookies.map((cookie) => ({ ...cookie, value: other((cookie as { value?: unknown }).value) })),
+    values: Object.fromEntries(Object.entries(values).map(([key, value]) => [key, other(value)])),
+  });
+}
+
+function stepDetail(
+  { step, response, values, problem }: StepReport,
+  shown: (response: BackendResponse) => string,
+): string {
+  const parts = [
+    step.request ? `${step.request.method} ${step.request.path}` : 'compose',
+    problem,
+    response && shown(response),
+    ...values.map(([name, length]) => `${name} (${length} characters)`),
+  ];
+  return parts.filter((part) => part !== undefined).join('; ');
+}
+
+function kept(token: TokenSecret): string {
+  const { cookies, values } = token.reveal();
+  const names = cookies.map((cookie) => `cookie ${(cookie as { key: string }).key}`);
+  return [...names, ...Object.entries(values).map(([name, value]) => `${name} (${value.length} characters)`)].join(
+    '; ',
+  );
+}
+
+/** What somebody who writes the configuration wants to know of an answer. `blank`: takes secrets out of a text. */
+function looks(response: BackendResponse, blank: (text: string) => string): string {
+  const { status, location, contentType, setCookies, bytes } = response;
+  const parts = [`status ${status}`];
+  if (location !== undefined) parts.push(`to ${location.replace(/[;?#].*$/s, '')}`);
+  const type = contentType.split(';', 1)[0];
+  if (bytes.length > 0) parts.push(`${type || 'no content type'}, ${bytes.length} bytes`);
+  if (isObject(response.document)) parts.push(`members ${names(Object.keys(response.document))}`);
+  else if (/<(html|form|title|body)\b/i.test(response.body)) parts.push(...looksOfPage(response, blank));
+  const cookies = new Set(setCookies.map((line) => line.split('=', 1)[0] ?? ''));
+  if (cookies.size > 0) parts.push(`sets ${names([...cookies])}`);
+  return blank(parts.join(', '));
+}
+
+function looksOfPage(response: BackendResponse, blank: (text: string) => string): string[] {
+  try {
+    const title = blank(pageTitle(response.body));
+    const fields = [...fieldsOf(response).keys()];
+    return [
+      ...(title ? [`page "${title.slice(0, 80)}"`] : []),
+      ...(fields.length > 0 ? [`fields ${names(fields)}`] : []),
+    ];
+  } catch {
+    return ['a page that nests too deeply'];
+  }
+}
+
+const names = (list: string[]): string => `${list.slice(0, 8).map(named).join(', ')}${list.length > 8 ? ', …' : ''}`;
+
+/** Some put a token where a name should be. */
+const named = (name: string): string =>
+  /^[\w-]{20,}$/.test(name) && (name.match(/\d/g)?.length ?? 0) >= 4 ? '(a random name)' : name;
+
+function shapeOf({ value, blob }: Extract<CallResult, { kind: 'ok' }>): string {
+  if (blob) return `${blob.mediaType}, ${blob.base64.length} base64 characters`;
+  if (typeof value === 'string') return `text of ${value.length} characters`;
+  if (Array.isArray(value)) return `list of ${value.length}`;
+  return isObject(value) ? `object with ${names(Object.keys(value)) || 'nothing'}` : typeof value;
+}

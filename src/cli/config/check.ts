@@ -1,0 +1,99 @@
+// `sallyport config check`: every problem at once, then the secret files it names.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { refuseShortToken } from '../../admin/app.ts';
+import { readAccountsFile } from '../../config/accounts-file.ts';
+import { type Config, parseConfig } from '../../config/load.ts';
+import { resolveSecret } from '../../config/secrets.ts';
+import { messageOf, OperatorError } from '../../core/errors.ts';
+import { formatProblem, type Problem } from '../../formats/yaml.ts';
+import { readSettings } from '../../decision/bundle.ts';
+import { refuseUnknownNames } from '../../policy/settings-names.ts';
+import { readTls } from '../../http/listener.ts';
+import { readClientFile } from '../../identity/client-file.ts';
+import { readKeyring } from '../../keyring/keyring.ts';
+import { print, printJson } from '../output.ts';
+
+export function configCheck(file: string, { json = false }: { json?: boolean }): void {
+  if (!existsSync(file)) throw new OperatorError(`${file} does not exist`);
+  const result = parseConfig({
+    text: readFileSync(file, 'utf8'),
+    file,
+    baseDir: dirname(resolve(file)),
+    env: process.env,
+  });
+  const problems: Problem[] = result.ok ? secretProblems(file, result.config) : result.problems;
+  if (json) printJson({ ok: problems.length === 0, problems });
+  else if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
+  else print(`${file}: ok`);
+  if (problems.length > 0) process.exitCode = 1;
+}
+
+/** What the file names and `serve` will need: secrets, client file, CA, key set, policy. One line for each problem. */
+function secretProblems(file: string, config: Config): Problem[] {
+  const checks: [string, () => unknown][] = Object.entries(config.backends).flatMap(
+    ([name, { credentials, accounts, ca_file }]) => [
+      ...Object.entries(credentials).map(([key, ref]): [string, () => unknown] => [
+        `backends.${name}.credentials.${key}`,
+        () => resolveSecret(ref, 'credential'),
+      ]),
+      ...(accounts?.file === undefined
+        ? []
+        : [
+            [`backends.${name}.accounts.file`, () => readAccountsFile(accounts.file as string)] as [
+              string,
+              () => unknown,
+            ],
+          ]),
+      ...Object.entries(accounts?.map ?? {}).flatMap(([key, refs]) =>
+        Object.entries(refs).map(([credential, ref]): [string, () => unknown] => [
+          `backends.${name}.accounts.map.${key}.${credential}`,
+          () => resolveSecret(ref, 'credential'),
+        ]),
+      ),
+      ...(ca_file === undefined
+        ? []
+        : [[`backends.${name}.ca_file`, () => readFileSync(ca_file)] as [string, () => unknown]]),
+    ],
+  );
+  const { keys, jwt } = config.identity;
+  const { redis } = config.store;
+  for (const [path, ref] of [
+    ['store.redis.username', redis?.username],
+    ['store.redis.password', redis?.password],
+  ] as const) {
+    if (ref) checks.push([path, () => resolveSecret(ref, 'credential')]);
+  }
+  const { admin } = config;
+  if (admin) checks.push(['admin.token', () => refuseShortToken(resolveSecret(admin.token, 'credential'))]);
+  if (redis?.ca_file !== undefined) {
+    const { ca_file } = redis;
+    checks.push(['store.redis.ca_file', () => readFileSync(ca_file)]);
+  }
+  if (existsSync(config.keyring_file)) checks.push(['keyring_file', () => readKeyring(config.keyring_file)]);
+  const { tls } = config.listen;
+  if (tls) checks.push(['listen.tls', () => readTls(tls)]);
+  if (keys) checks.push(['identity.keys.file', () => readClientFile(keys.file)]);
+  if (jwt && 'file' in jwt.jwks) {
+    const { file: jwks } = jwt.jwks;
+    checks.push(['identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8'))]);
+  }
+  const names = { tools: new Set(Object.keys(config.tools)), backends: new Set(Object.keys(config.backends)) };
+  checks.push([
+    'policy.dir',
+    () => {
+      const settings = readSettings(config.policy.dir);
+      if (!config.policy.allow_unknown_names) refuseUnknownNames(settings, names);
+    },
+  ]);
+  return checks.flatMap(([path, check]) => {
+    try {
+      check();
+      return [];
+    } catch (thrown) {
+      return messageOf(thrown)
+        .split('\n')
+        .map((message) => ({ file, line: 0, path, message }));
+    }
+  });
+}

@@ -1,0 +1,71 @@
+// What an answer of a backend looks like: the one language in which login steps say what they expect,
+// and backends and tools say how the end of a session, a refused token or a failure shows.
+import { z } from 'zod';
+import { patternProblem } from '../../formats/pattern.ts';
+
+/** One value or a list of them; a list always, once it is read. */
+export const oneOrMore = <T extends z.ZodType>(schema: T) =>
+  z
+    .union([schema, z.array(schema).min(1)])
+    .transform((value) => (Array.isArray(value) ? value : [value]) as z.output<T>[]);
+
+export const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'not a header name');
+export const status = z.int().min(100).max(599);
+export const pointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/, 'a JSON pointer (RFC 6901), such as /error/code');
+export const belowRoot = z.string().startsWith('/', 'a path below the backend URL, beginning with "/"');
+
+/** A regular expression in RE2 syntax, found anywhere in the text. */
+export const pattern = (groups?: number) =>
+  z.string().superRefine((source, context) => {
+    const problem = patternProblem(source, groups);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  });
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+const shape = {
+  status: oneOrMore(status).optional().describe('One of these'),
+  redirect_to: oneOrMore(belowRoot)
+    .optional()
+    .describe('A redirect on the backend itself whose path is, or lies below, one of these'),
+  header: z
+    .record(headerName, pattern())
+    .optional()
+    .describe('Each of these headers is there and has the pattern in its value ("" when being there is enough)'),
+  body_contains: oneOrMore(z.string().min(1)).optional().describe('One of these texts'),
+  body_matches: oneOrMore(pattern()).optional().describe('One of these regular expressions (RE2)'),
+  form_field: oneOrMore(z.string().min(1)).optional().describe('A page with an <input> of one of these names'),
+  json: z
+    .record(pointer, oneOrMore(scalar))
+    .optional()
+    .describe('A JSON answer that has, at each pointer, this value (one of these)'),
+  json_has: oneOrMore(pointer).optional().describe('A JSON answer that has something at each of these pointers'),
+  json_lacks: oneOrMore(pointer).optional().describe('A JSON answer that has nothing at any of these pointers'),
+};
+
+const saysSomething = (condition: object): boolean => Object.keys(condition).some((key) => key in shape);
+const message = `a condition needs at least one of ${Object.keys(shape).join(', ')}`;
+
+export const conditionSchema = z
+  .strictObject(shape)
+  .refine(saysSomething, { message })
+  .describe('Everything that is given must hold');
+
+/** Always a list: written as one object, conditions that were meant as alternatives would all have to hold. */
+export const conditionsSchema = z.array(conditionSchema).min(1);
+
+export const expiredSchema = z
+  .array(
+    z
+      .strictObject({
+        ...shape,
+        before_effect: z
+          .boolean()
+          .default(false)
+          .describe('The backend looks like this only when it has done nothing: a write may be sent again'),
+      })
+      .refine(saysSomething, { message }),
+  )
+  .min(1);
+
+export type Condition = z.infer<typeof conditionSchema>;

@@ -1,0 +1,173 @@
+// The one schema of connector.yaml. Strict everywhere; published for editors as
+// docs/connector.schema.json (generated, compared by `npm run check`).
+import { z } from 'zod';
+import { backendSchema, secretRefSchema } from './backend.ts';
+import { storeSchema } from './store.ts';
+import { toolSchema } from './tool.ts';
+
+const seconds = z.int().positive();
+const bits = (max: number) => z.int().min(1).max(max);
+const url = z.url({ protocol: /^https?$/ });
+
+/** Symmetric algorithms and "none" are not in the list: a leaked public key must not sign. */
+const algorithm = z.enum([
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+  'PS256',
+  'PS384',
+  'PS512',
+  'RS256',
+  'RS384',
+  'RS512',
+]);
+
+const keys = z.strictObject({
+  file: z.string().describe('Client records with hashed API keys; written by "sallyport client add"'),
+});
+
+const jwt = z.strictObject({
+  issuer: z.string().min(1),
+  audience: z.string().min(1).describe('What "aud" must contain: usually the public URL of this connector'),
+  jwks: z.union([z.strictObject({ url }), z.strictObject({ file: z.string() })]),
+  algorithms: z.array(algorithm).min(1).default(['ES256', 'EdDSA', 'PS256', 'RS256']),
+  types: z.array(z.string()).min(1).default(['at+jwt', 'JWT']).describe('Accepted "typ" header values'),
+  clock_skew_seconds: z.int().min(0).max(300).default(30),
+  claims: z
+    .strictObject({
+      client_id: z.string().default('client_id'),
+      roles: z.string().default('roles'),
+      scopes: z.string().default('scope'),
+    })
+    .prefault({})
+    .describe('Claim names, or JSON pointers into the claims when they start with "/"'),
+});
+
+const tls = z.strictObject({
+  cert_file: z.string(),
+  key_file: z.string().describe('Only its owner may be able to read it'),
+  client_ca_file: z
+    .string()
+    .optional()
+    .describe('Accept only client certificates of this CA; default: any, since a token names its certificate'),
+});
+
+const admin = z.strictObject({
+  host: z.string().default('127.0.0.1'),
+  port: z.int().min(0).max(65535).default(8788),
+  token: secretRefSchema.describe('Credential of the admin listener; at least 32 characters'),
+});
+
+const dpop = z.strictObject({
+  algorithms: z.array(algorithm).min(1).default(['ES256', 'ES384', 'EdDSA', 'Ed25519', 'PS256']),
+  proof_seconds: z.int().min(5).max(600).default(60).describe('How old a proof may be'),
+  skew_seconds: z.int().min(0).max(300).default(10).describe("How far a client's clock may be ahead"),
+  nonce_seconds: z.int().min(10).max(3600).default(240).describe('How long a server nonce is good for'),
+});
+
+const mtls = z.strictObject({
+  header: z
+    .string()
+    .regex(/^[A-Za-z0-9-]+$/, 'not a header name')
+    .default('Client-Cert'),
+  format: z
+    .enum(['rfc9440', 'urlencoded_pem'])
+    .default('rfc9440')
+    .describe('rfc9440: ":base64 of the DER:"; urlencoded_pem: as NGINX $ssl_client_escaped_cert'),
+  proxies: z.array(z.string()).min(1).describe('Networks (CIDR) of the proxies that may send the header'),
+});
+
+export const connectorSchema = z.strictObject({
+  version: z.literal(1),
+  listen: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: z.int().min(0).max(65535).default(8787),
+      tls: tls.optional().describe('Listen with TLS; client certificates are asked for, never demanded'),
+    })
+    .prefault({}),
+  admin: admin.optional().describe('A listener of its own for whoever operates the connector'),
+  store: storeSchema.describe('What replicas share; without "redis", the memory of this process'),
+  keyring_file: z
+    .string()
+    .optional()
+    .describe('Keys of the connector; default: keyring.json in state_dir. Replicas need the same one'),
+  public_url: url.optional().describe('URL of /mcp as clients see it; default: the listening address'),
+  allowed_hosts: z
+    .array(z.string())
+    .default([])
+    .describe('Host header values to accept besides loopback names and the host of public_url'),
+  allowed_origins: z
+    .array(z.string())
+    .default([])
+    .describe('Origin header values to accept; browsers send one, MCP clients do not'),
+  proxy_hops: z
+    .int()
+    .min(0)
+    .max(10)
+    .default(0)
+    .describe('How many trusted proxies stand before the connector and append to X-Forwarded-For'),
+  network_prefix: z.strictObject({ ipv4: bits(32).default(24), ipv6: bits(128).default(64) }).prefault({}),
+  limits: z
+    .strictObject({
+      body_bytes: z.int().min(1024).max(16_777_216).default(262_144),
+      nesting: z.int().min(4).max(200).default(32),
+      request_seconds: seconds.default(60),
+      shutdown_seconds: seconds.default(10),
+      handle_seconds: seconds.default(86_400).describe('How long a handle lives'),
+      failures_per_minute: z
+        .int()
+        .positive()
+        .default(60)
+        .describe('Refused credentials from one network, or unknown handles of one client, before they get 429'),
+      clients: z.int().positive().default(100_000).describe('Most clients remembered at once; more are refused'),
+    })
+    .prefault({}),
+  state_dir: z.string().default('.sallyport').describe('Keys and the decision log; created with mode 0700'),
+  identity: z
+    .strictObject({
+      keys: keys.optional(),
+      jwt: jwt.optional(),
+      sender_constrained: z
+        .enum(['optional', 'required'])
+        .default('optional')
+        .describe('required: only tokens bound to a key (DPoP, mTLS); a copied token is useless'),
+      dpop: dpop.prefault({}),
+      mtls: mtls.optional().describe('Client certificates that a trusted proxy has checked'),
+    })
+    .refine((i) => i.keys !== undefined || i.jwt !== undefined, {
+      message: 'configure identity.keys, identity.jwt or both',
+    }),
+  policy: z
+    .strictObject({
+      dir: z.string().optional().describe('Policy folder; default: the one that comes with Sallyport'),
+      budget_ms: z.int().positive().default(250),
+      allow_unknown_names: z
+        .boolean()
+        .default(false)
+        .describe('Start although data.yaml names tools or backends this connector does not have'),
+    })
+    .prefault({}),
+  audit: z
+    .strictObject({
+      file: z.string().optional().describe('Decision log; default: decisions.jsonl in state_dir'),
+      durability: z
+        .enum(['disk', 'os'])
+        .default('disk')
+        .describe(
+          'disk: a decision is on disk before the call is made (fdatasync, many records at once); os: it has left the process',
+        ),
+    })
+    .prefault({}),
+  backends: z.record(
+    z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "_" and "-"'),
+    backendSchema,
+  ),
+  tools: z
+    .record(z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'letters, digits, "_", "." and "-", at most 128'), toolSchema)
+    .default({}),
+});
+
+export type ConnectorFile = z.infer<typeof connectorSchema>;

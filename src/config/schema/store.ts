@@ -1,0 +1,36 @@
+// Where sessions and facts are kept.
+import { z } from 'zod';
+import { secretRefSchema } from './backend.ts';
+
+const redisUrl = z.url({ protocol: /^rediss?$/ }).refine((text) => !/^rediss?:\/\/[^/]*@/.test(text), {
+  message: 'credentials do not belong into the URL; use "username" and "password"',
+});
+
+const redis = z
+  .strictObject({
+    url: redisUrl.optional().describe('One server: redis://host:6379, or rediss:// for TLS'),
+    sentinel: z
+      .strictObject({
+        name: z.string().min(1).describe('Name of the primary, as the sentinels know it'),
+        nodes: z.array(z.strictObject({ host: z.string(), port: z.int().min(1).max(65535) })).min(1),
+        tls: z.boolean().default(false).describe('Speak TLS to sentinels and servers'),
+      })
+      .optional(),
+    cluster: z.strictObject({ nodes: z.array(redisUrl).min(1) }).optional(),
+    username: secretRefSchema.optional(),
+    password: secretRefSchema.optional(),
+    ca_file: z.string().optional().describe('CA certificates (PEM) when the server has a private one'),
+    prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9_:.-]{1,64}$/, 'letters, digits, "_", ":", "." and "-", at most 64')
+      .default('sallyport')
+      .describe('What the names of all keys begin with'),
+    timeout_ms: z.int().min(10).max(60_000).default(1000).describe('A store that takes longer has not answered'),
+  })
+  .refine(({ url, sentinel, cluster }) => [url, sentinel, cluster].filter((each) => each !== undefined).length === 1, {
+    message: 'give exactly one of url, sentinel and cluster',
+  });
+
+export const storeSchema = z.strictObject({ redis: redis.optional() }).prefault({});
+
+export type RedisConfig = z.infer<typeof redis>;

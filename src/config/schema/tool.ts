@@ -1,0 +1,109 @@
+// A tool: what the client sees, and the one request to the backend it stands for.
+import { z } from 'zod';
+import { selectorProblem } from '../../formats/html.ts';
+import { queryProblem } from '../../formats/query.ts';
+import { conditionsSchema, oneOrMore, pointer } from './condition.ts';
+import { requestSchema } from './request.ts';
+
+const jsonSchema = z.record(z.string(), z.json());
+
+const checked = (problemOf: (text: string) => string | undefined) =>
+  z.string().superRefine((text, context) => {
+    const problem = problemOf(text);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  });
+
+const pagesSchema = z
+  .strictObject({
+    by: z
+      .enum(['number', 'offset', 'cursor'])
+      .describe('What "{page}" in the request is: the number of the page, of its first item, or a cursor'),
+    first: z.int().min(0).optional().describe('number: that of the first page (1); offset: that of the first item (0)'),
+    size: z.int().min(1).max(10_000).optional().describe('Items on a full page; a shorter one is the last'),
+    cursor: pointer
+      .optional()
+      .describe('cursor: where an answer has the one of the next page; none there: the last page'),
+    items: pointer.default('').describe('Where an answer has its list'),
+    most: z.int().min(1).max(100).default(10).describe('Most pages of one call'),
+  })
+  .refine((pages) => (pages.by === 'cursor') === (pages.cursor !== undefined), {
+    path: ['cursor'],
+    message: 'needed with "by: cursor", and only there',
+  })
+  .refine((pages) => pages.by !== 'offset' || pages.size !== undefined, {
+    path: ['size'],
+    message: 'needed with "by: offset"',
+  });
+
+const resultSchema = z.strictObject({
+  as: z
+    .enum(['json', 'text', 'html', 'xml', 'binary', 'location', 'status'])
+    .default('json')
+    .describe(
+      'json; text as it is; html: the text of a page; xml: as JSON; binary: a resource; location: where a redirect leads; status: nothing but the status',
+    ),
+  pointer: pointer.optional().describe('json, xml: part of the answer to return'),
+  jmespath: checked(queryProblem).optional().describe('json, xml: JMESPath expression, applied to that part'),
+  select: oneOrMore(checked(selectorProblem))
+    .optional()
+    .describe('html: CSS selectors of the parts to return; default: the whole page'),
+  lists: z.array(z.string()).default([]).describe('xml: elements that are a list even when there is only one'),
+  wrap: z
+    .string()
+    .regex(/^[A-Za-z_]\w*$/)
+    .optional()
+    .describe('Name under which the result stands in an object: clients get structured content of objects only'),
+  schema: jsonSchema
+    .optional()
+    .describe('JSON Schema (2020-12) of the result, shown to clients; an answer that does not match is refused'),
+  media_types: z
+    .array(z.string().regex(/^[\w.+-]+\/([\w.+-]+|\*)$/, 'a media type, such as application/pdf or image/*'))
+    .min(1)
+    .optional()
+    .describe('Content types an answer may have; needed for binary'),
+  max_bytes: z
+    .int()
+    .min(1)
+    .max(104_857_600)
+    .default(262_144)
+    .describe('Longest result, as JSON or text, or the bytes of a binary'),
+  truncate: z.boolean().default(false).describe('text, html: cut what is longer, with a mark, in place of refusing it'),
+});
+
+export const toolSchema = z.strictObject({
+  backend: z.string(),
+  title: z.string().optional(),
+  description: z.string().min(1),
+  effect: z
+    .enum(['read', 'write', 'destructive'])
+    .describe('read may be repeated after a new login; write and destructive are not'),
+  idempotent: z
+    .boolean()
+    .optional()
+    .describe('A write that may be repeated after a new login, because doing it twice is doing it once'),
+  open_world: z.boolean().default(false).describe('The backend itself reaches out to other systems (openWorldHint)'),
+  arguments: jsonSchema
+    .default({ type: 'object', properties: {} })
+    .describe(
+      'JSON Schema (2020-12) of the arguments; properties it does not name are refused unless it says otherwise',
+    ),
+  request: requestSchema,
+  expect: oneOrMore(conditionsSchema.element)
+    .optional()
+    .describe('How a good answer looks: any of these; default: any 2xx'),
+  failed: conditionsSchema.optional().describe('How a failure looks, besides what the backend says under "failed"'),
+  assert: z
+    .array(conditionsSchema.element)
+    .optional()
+    .describe('In place of what the backend says under "assert"; an empty list demands nothing'),
+  pages: pagesSchema.optional().describe('Reads page after page; the result is { items, complete }'),
+  result: resultSchema.prefault({}),
+  audit: z
+    .array(z.string())
+    .default([])
+    .describe('Arguments whose values may stand in the decision log; all others are erased'),
+});
+
+export type ToolConfig = z.infer<typeof toolSchema>;
+export type ResultConfig = z.infer<typeof resultSchema>;
+export type PagesConfig = z.infer<typeof pagesSchema>;

@@ -1,0 +1,266 @@
+// The only home of htmlparser2 and css-select: what old applications hide in their pages (form fields,
+// tokens in <meta>), and what a page says as text. Pages are bounded in depth: parsing takes time that grows
+// with its square, and whoever can store HTML in the application could stop the connector with it.
+import { compile, selectAll } from 'css-select';
+import { type AnyNode, DomHandler, type Element, isTag, isText } from 'domhandler';
+import { Parser } from 'htmlparser2';
+import { messageOf } from '../core/errors.ts';
+
+/** A page nests deeper than any browser would show it. */
+export class PageTooDeepError extends Error {
+  override readonly name = 'PageTooDeepError';
+}
+
+/** Tags that nobody closes nest, too, in pages that are only looked through. */
+const DEEPEST_SCAN = 5000;
+const DEEPEST_TEXT = 512;
+
+interface Field {
+  name: string;
+  value: string;
+  hidden: boolean;
+  /** `id` and `name` of the form it stands in. */
+  form: readonly (string | undefined)[];
+}
+
+/** Value of each named <input>, the first of a name. A field without a value has the empty string. */
+export function formFields(html: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const { name, value } of inputs(html)) if (!fields.has(name)) fields.set(name, value);
+  return fields;
+}
+
+/** All hidden fields of a form (by its id or name, or of the whole page), as such forms post them back. */
+export function hiddenFields(html: string, form?: string): Record<string, string> {
+  return Object.fromEntries(
+    inputs(html)
+      .filter((field) => field.hidden && (form === undefined || field.form.includes(form)))
+      .map(({ name, value }) => [name, value]),
+  );
+}
+
+/** Content of <meta name="…">. */
+export function metaContent(html: string, name: string): string | undefined {
+  let content: string | undefined;
+  scan(html, (tag, attributes) => {
+    if (tag === 'meta' && attributes.name === name) content ??= attributes.content ?? '';
+  });
+  return content;
+}
+
+/** Text of <title>, in one line. */
+export function pageTitle(html: string): string {
+  let title = '';
+  let inside = false;
+  scan(
+    html,
+    (tag) => {
+      inside = tag === 'title' && title === '';
+    },
+    () => {
+      inside = false;
+    },
+    (text) => {
+      if (inside) title += text;
+    },
+  );
+  return title.replace(/\s+/g, ' ').trim();
+}
+
+function inputs(html: string): Field[] {
+  const found: Field[] = [];
+  let form: Field['form'] = [];
+  scan(
+    html,
+    (tag, { name, value = '', type = '', id, form: owner }) => {
+      if (tag === 'form') form = [id, name];
+      if (tag === 'input' && name !== undefined)
+        found.push({ name, value, hidden: type.toLowerCase() === 'hidden', form: owner ? [owner] : form });
+    },
+    (tag) => {
+      if (tag === 'form') form = [];
+    },
+  );
+  return found;
+}
+
+function scan(
+  html: string,
+  open: (tag: string, attributes: Record<string, string>) => void,
+  close: (tag: string) => void = () => {},
+  text: (data: string) => void = () => {},
+): void {
+  let depth = 0;
+  const parser = new Parser({
+    onopentag(tag, attributes) {
+      depth += 1;
+      if (depth > DEEPEST_SCAN) throw new PageTooDeepError('nests too deeply');
+      open(tag, attributes);
+    },
+    onclosetag(tag) {
+      depth -= 1;
+      close(tag);
+    },
+    ontext: text,
+  });
+  parser.write(html);
+  parser.end();
+}
+
+class BoundedHandler extends DomHandler {
+  #depth = 0;
+
+  override onopentag(name: string, attributes: { [key: string]: string }): void {
+    this.#depth += 1;
+    if (this.#depth > DEEPEST_TEXT) throw new PageTooDeepError('nests too deeply');
+    super.onopentag(name, attributes);
+  }
+
+  override onclosetag(): void {
+    this.#depth -= 1;
+    super.onclosetag();
+  }
+}
+
+/** Elements whose content nobody reads on a page. */
+const UNSEEN = new Set(['script', 'style', 'head', 'template', 'noscript', 'object', 'iframe', 'svg', 'math']);
+/** A line of their own; those of PARTS with an empty line around. */
+const LINES = new Set([
+  ...[
+    'address',
+    'article',
+    'aside',
+    'body',
+    'caption',
+    'dd',
+    'details',
+    'div',
+    'dt',
+    'fieldset',
+    'figcaption',
+    'footer',
+  ],
+  ...['form', 'header', 'hr', 'html', 'legend', 'li', 'main', 'nav', 'option', 'section', 'summary', 'tr'],
+]);
+const PARTS = new Set([
+  'blockquote',
+  'dl',
+  'figure',
+  'h1',
+  'h2',
+  'h3',
+  'h4',
+  'h5',
+  'h6',
+  'ol',
+  'p',
+  'pre',
+  'table',
+  'ul',
+]);
+
+/**
+ * Makes a function that turns a page into text: blocks on lines of their own, cells of a row between bars,
+ * items of a list behind dashes; scripts and styles go. `selectors`: CSS selectors of the parts that are
+ * wanted, in the order of the page; none: all of it. The function answers undefined when the page has none of
+ * them, and throws a PageTooDeepError.
+ */
+export function textOf(selectors: readonly string[]): (html: string) => string | undefined {
+  const wanted = selectors.length > 0 ? compile<AnyNode, Element>(selectors.join(', ')) : undefined;
+  return (html) => {
+    const handler = new BoundedHandler();
+    const parser = new Parser(handler);
+    parser.write(html);
+    parser.end();
+    const roots = wanted ? outermost(selectAll(wanted, handler.root as AnyNode).filter(isTag)) : handler.root.children;
+    if (wanted && roots.length === 0) return undefined;
+    const writer = createWriter();
+    for (const root of roots) {
+      writer.gap(2);
+      write(root, writer, false);
+    }
+    return writer.text();
+  };
+}
+
+/** A part inside a part that is shown already is not shown twice. */
+function outermost(nodes: readonly Element[]): Element[] {
+  const chosen = new Set<AnyNode>(nodes);
+  const insideAnother = (node: Element): boolean => {
+    for (let above = node.parent; above; above = above.parent) if (chosen.has(above as AnyNode)) return true;
+    return false;
+  };
+  return nodes.filter((node) => !insideAnother(node));
+}
+
+interface Writer {
+  /** At least so many line ends before what comes next. */
+  gap(lines: number): void;
+  /** `kept`: white space is part of it. */
+  add(text: string, kept?: boolean): void;
+  text(): string;
+}
+
+function createWriter(): Writer {
+  const parts: string[] = [];
+  let wanted = 0;
+  let space = false;
+  const put = (text: string) => {
+    if (wanted > 0 && parts.length > 0) parts.push('\n'.repeat(wanted));
+    else if (space && parts.length > 0) parts.push(' ');
+    wanted = 0;
+    space = false;
+    parts.push(text);
+  };
+  return {
+    gap(lines) {
+      wanted = Math.max(wanted, lines);
+    },
+    add(text, kept = false) {
+      if (kept) return text === '' ? undefined : put(text);
+      const words = text.replace(/[\s\u00a0]+/g, ' ');
+      if (words.startsWith(' ')) space = true;
+      if (words.trim() !== '') put(words.trim());
+      if (words.endsWith(' ')) space = true;
+    },
+    text: () =>
+      parts
+        .join('')
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .join('\n')
+        .trim(),
+  };
+}
+
+function write(node: AnyNode, writer: Writer, kept: boolean): void {
+  if (isText(node)) return writer.add(node.data, kept);
+  if (!isTag(node) || UNSEEN.has(node.name)) return;
+  const { name } = node;
+  const gap = PARTS.has(name) ? 2 : LINES.has(name) ? 1 : 0;
+  if (gap > 0) writer.gap(gap);
+  if (name === 'br') writer.gap(1);
+  if (name === 'li') writer.add('- ');
+  if ((name === 'td' || name === 'th') && isAfterCell(node)) writer.add(' | ');
+  for (const child of node.children) write(child, writer, kept || name === 'pre');
+  if (gap > 0) writer.gap(gap);
+}
+
+function isAfterCell(cell: Element): boolean {
+  for (let before = cell.prev; before; before = before.prev)
+    if (isTag(before)) return before.name === 'td' || before.name === 'th';
+  return false;
+}
+
+/** What is wrong with a CSS selector, or undefined. */
+export function selectorProblem(selector: string): string | undefined {
+  // On a page of many siblings these take time that grows with its square.
+  if (/[:~]/.test(selector.replace(/\[[^\]]*\]/g, ''))) return 'pseudo-classes and "~" are not supported here';
+  if (/\.\.|[.#]\s|[.#>+,]\s*$/.test(selector)) return 'is not a CSS selector';
+  try {
+    textOf([selector])('<p></p>');
+    return undefined;
+  } catch (thrown) {
+    return `is not a CSS selector: ${messageOf(thrown).split('\n')[0]}`;
+  }
+}

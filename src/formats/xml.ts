@@ -1,0 +1,89 @@
+// The only home of saxes: strict XML, no document type. A document type is how an answer would bring
+// entities that grow or that read files; what needs one is refused.
+import { SaxesParser, type SaxesTagPlain } from 'saxes';
+import { messageOf } from '../core/errors.ts';
+import type { Json, JsonObject } from './json.ts';
+import { placeholders, replacePlaceholders } from './template.ts';
+
+/** Text as it may stand between tags or in a quoted attribute. Undefined: XML 1.0 cannot say it. */
+export function xmlText(text: string): string | undefined {
+  // Char production of XML 1.0 §2.2; an unpaired surrogate is no character either.
+  if (!/^[\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]*$/u.test(text)) return undefined;
+  return text.replace(/[&<>"'\t\n\r]/g, (c) => `&#${c.codePointAt(0)};`);
+}
+
+export interface XmlOptions {
+  /** Names of elements that are a list even when there is only one. */
+  lists?: readonly string[];
+  nesting: number;
+}
+
+/**
+ * An XML document as JSON: an element with nothing but text is that text; otherwise an object with its
+ * attributes as "@name", its text as "#text", its children by name, and a list where a name comes more
+ * than once. Undefined when it is not well-formed, has a document type, or nests too deeply.
+ */
+export function xmlToJson(text: string, { lists = [], nesting }: XmlOptions): JsonObject | undefined {
+  const always = new Set(lists);
+  const stack: { name: string; node: Map<string, Json>; text: string }[] = [{ name: '', node: new Map(), text: '' }];
+  const parser = new SaxesParser();
+  const fail = (message: string): never => {
+    throw new Error(message);
+  };
+  parser.on('error', (error) => fail(error.message));
+  parser.on('doctype', () => fail('a document type'));
+  parser.on('opentag', (tag: SaxesTagPlain) => {
+    if (stack.length > nesting) fail('nests too deeply');
+    const attributes = Object.entries(tag.attributes).map(([key, value]): [string, Json] => [`@${key}`, value]);
+    stack.push({ name: tag.name, node: new Map(attributes), text: '' });
+  });
+  const add = (chunk: string) => {
+    const top = stack.at(-1);
+    if (top) top.text += chunk;
+  };
+  parser.on('text', add);
+  parser.on('cdata', add);
+  parser.on('closetag', () => {
+    const { name, node, text: inner } = stack.pop() as (typeof stack)[number];
+    const bare = inner.trim();
+    if (node.size > 0 && bare !== '') node.set('#text', bare);
+    const value: Json = node.size === 0 ? inner.trim() : Object.fromEntries(node);
+    const parent = stack.at(-1)?.node as Map<string, Json>;
+    const before = parent.get(name);
+    if (Array.isArray(before)) before.push(value);
+    else if (before !== undefined) parent.set(name, [before, value]);
+    else parent.set(name, always.has(name) ? [value] : value);
+  });
+  try {
+    parser.write(text).close();
+    return Object.fromEntries(stack[0]?.node ?? []);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is wrong with an XML template: it must be well-formed, with placeholders as text or attribute values only. */
+export function xmlTemplateProblem(template: string): string | undefined {
+  const MARK = '\u{F0000}';
+  let found = 0;
+  const count = (text: string) => {
+    found += text.split(MARK).length - 1;
+  };
+  const parser = new SaxesParser();
+  parser.on('error', (error) => {
+    throw error;
+  });
+  parser.on('doctype', () => {
+    throw new Error('a document type is not allowed');
+  });
+  parser.on('text', count);
+  parser.on('opentag', (tag: SaxesTagPlain) => Object.values(tag.attributes).forEach(count));
+  try {
+    parser.write(replacePlaceholders(template, () => MARK)).close();
+  } catch (thrown) {
+    return `is not well-formed XML: ${messageOf(thrown)}`;
+  }
+  return found === placeholders(template).length
+    ? undefined
+    : 'a placeholder can stand in text or in an attribute value only, not in a name, a comment, CDATA or a processing instruction';
+}

@@ -1,0 +1,65 @@
+// Reads a JSON body within limits: size while it arrives, encoding and nesting before anyone looks.
+import type { IncomingMessage } from 'node:http';
+import { nestsDeeperThan } from '../../formats/json.ts';
+import { refuse } from '../refuse.ts';
+import type { Context, Middleware } from '../state.ts';
+
+export interface BodyLimits {
+  bytes: number;
+  nesting: number;
+}
+
+export function readBody({ bytes, nesting }: BodyLimits): Middleware {
+  return async (ctx, next) => {
+    if (!/^application\/json\s*(;|$)/i.test(ctx.req.headers['content-type'] ?? ''))
+      return refuse(ctx, 'unsupported_media_type', 'send application/json');
+    if (ctx.req.headers['content-encoding'] !== undefined)
+      return refuse(ctx, 'unsupported_media_type', 'send the body without content-encoding');
+    const text = await read(ctx, bytes);
+    if (text === undefined) return;
+    try {
+      ctx.state.body = JSON.parse(text);
+    } catch {
+      return refuse(ctx, 'bad_request', 'the body is not JSON');
+    }
+    if (nestsDeeperThan(ctx.state.body, nesting)) return refuse(ctx, 'nested_too_deeply', `at most ${nesting} levels`);
+    return next();
+  };
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The body as text, or undefined when it was refused. */
+async function read(ctx: Context, limit: number): Promise<string | undefined> {
+  const bytes = Number(ctx.req.headers['content-length'] ?? 0) > limit ? 'too_large' : await collect(ctx.req, limit);
+  if (bytes === 'too_large') {
+    // The rest is not read: the connection cannot be used again.
+    ctx.set('Connection', 'close');
+    refuse(ctx, 'body_too_large', `at most ${limit} bytes`);
+    return undefined;
+  }
+  try {
+    if (bytes !== 'broken') return utf8.decode(bytes);
+  } catch {}
+  refuse(ctx, 'bad_request', 'the body is not complete or not UTF-8');
+  return undefined;
+}
+
+/** By events: iterating over the stream costs several times as much for the usual single chunk. */
+function collect(request: IncomingMessage, limit: number): Promise<Buffer | 'too_large' | 'broken'> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= limit) chunks.push(chunk);
+      else {
+        request.pause();
+        resolve('too_large');
+      }
+    });
+    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    request.on('error', () => resolve('broken'));
+    request.on('aborted', () => resolve('broken'));
+  });
+}

@@ -1,0 +1,27 @@
+// a web page can make a browser call a loopback server under a name of its own (DNS rebinding).
+// Host must be a name the connector goes by; Origin, which only browsers send, must be listed.
+import { refuse } from '../refuse.ts';
+import type { Middleware } from '../state.ts';
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+export interface HostOriginOptions {
+  publicUrl: URL;
+  allowedHosts: readonly string[];
+  allowedOrigins: readonly string[];
+}
+
+export function hostAndOrigin({ publicUrl, allowedHosts, allowedOrigins }: HostOriginOptions): Middleware {
+  const hosts = new Set([publicUrl.host, publicUrl.hostname, ...allowedHosts].map((host) => host.toLowerCase()));
+  const origins = new Set([publicUrl.origin, ...allowedOrigins]);
+  return (ctx, next) => {
+    const host = ctx.req.headers.host?.toLowerCase() ?? '';
+    const name = host.replace(/:\d+$/, '');
+    if (!LOOPBACK.has(name) && !hosts.has(host) && !hosts.has(name))
+      return refuse(ctx, 'forbidden_host', 'add the name to allowed_hosts, or set public_url');
+    const { origin } = ctx.req.headers;
+    if (origin !== undefined && !origins.has(origin))
+      return refuse(ctx, 'forbidden_origin', 'add the origin to allowed_origins');
+    return next();
+  };
+}

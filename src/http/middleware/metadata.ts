@@ -1,0 +1,44 @@
+// OAuth 2.0 Protected Resource Metadata (RFC 9728): how a client finds out where to get a token.
+import { refuse } from '../refuse.ts';
+import type { Middleware } from '../state.ts';
+
+export const METADATA_PATH = '/.well-known/oauth-protected-resource';
+
+export interface MetadataOptions {
+  /** The resource identifier: the public URL of the MCP endpoint. */
+  resource: string;
+  authorizationServers: readonly string[];
+  scopes: readonly string[];
+  dpop: { algorithms: readonly string[]; required: boolean } | undefined;
+  /** Whether client certificates can be presented (RFC 8705 §3.3). */
+  mtls: boolean;
+}
+
+export function metadata({ resource, authorizationServers, scopes, dpop, mtls }: MetadataOptions): Middleware {
+  const document = {
+    resource,
+    ...(authorizationServers.length > 0 && { authorization_servers: authorizationServers }),
+    bearer_methods_supported: ['header'],
+    ...(scopes.length > 0 && { scopes_supported: scopes }),
+    ...(dpop && { dpop_signing_alg_values_supported: dpop.algorithms }),
+    ...(dpop?.required && !mtls && { dpop_bound_access_tokens_required: true }),
+    ...(mtls && { tls_client_certificate_bound_access_tokens: true }),
+    resource_name: 'Sallyport',
+  };
+  // RFC 9728 §3.1: the path of the resource comes after the well-known part.
+  const paths = [METADATA_PATH, `${METADATA_PATH}${new URL(resource).pathname}`];
+  return (ctx, next) => {
+    if (!paths.includes(ctx.path)) return next();
+    if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+      ctx.set('Allow', 'GET, HEAD');
+      return refuse(ctx, 'method_not_allowed');
+    }
+    ctx.body = document;
+  };
+}
+
+/** URL of the document for a resource, as WWW-Authenticate names it. */
+export function metadataUrl(resource: string): string {
+  const { origin, pathname } = new URL(resource);
+  return `${origin}${METADATA_PATH}${pathname}`;
+}

@@ -1,0 +1,59 @@
+// Names in data.yaml that name nothing. A mask or a scope for a misspelt tool is a control that is
+// silently not there, so the connector does not start on one.
+import { OperatorError } from '../core/errors.ts';
+import { formatProblem, type Problem } from '../formats/yaml.ts';
+import type { Settings, SettingsFile } from '../decision/settings.ts';
+
+export interface KnownNames {
+  tools: ReadonlySet<string>;
+  backends: ReadonlySet<string>;
+}
+
+/** Every tool, backend or role that data.yaml names and nothing defines, with its line. */
+export function unknownNames(
+  settings: Settings,
+  known: KnownNames,
+  file: string,
+  lineOf: (path: PropertyKey[]) => number,
+): Problem[] {
+  const problems: Problem[] = [];
+  const expect = (path: PropertyKey[], name: string, names: ReadonlySet<string>, kind: string) => {
+    if (names.has(name)) return;
+    const message = `no ${kind} "${name}"; correct the name, or set policy.allow_unknown_names when other connectors share this folder`;
+    problems.push({
+      file,
+      line: lineOf(['settings', ...path]),
+      path: ['settings', ...path].map(String).join('.'),
+      message,
+    });
+  };
+  const { access, backends, tools } = settings;
+  for (const [role, { tools: listed }] of Object.entries(access.roles)) {
+    listed.forEach((tool, i) => {
+      if (tool !== '*') expect(['access', 'roles', role, 'tools', i], tool, known.tools, 'tool');
+    });
+  }
+  const roles = new Set(Object.keys(access.roles));
+  for (const tool of Object.keys(access.scopes)) expect(['access', 'scopes', tool], tool, known.tools, 'tool');
+  for (const [tool, { except_roles }] of Object.entries(access.masks)) {
+    expect(['access', 'masks', tool], tool, known.tools, 'tool');
+    except_roles.forEach((role, i) => {
+      expect(['access', 'masks', tool, 'except_roles', i], role, roles, 'role');
+    });
+  }
+  for (const backend of Object.keys(backends)) expect(['backends', backend], backend, known.backends, 'backend');
+  for (const tool of Object.keys(tools)) expect(['tools', tool], tool, known.tools, 'tool');
+  return problems;
+}
+
+/** Throws one OperatorError with every name that names nothing. */
+export function refuseUnknownNames({ settings, file, lineOf }: SettingsFile, known: KnownNames): void {
+  const problems = unknownNames(settings, known, file, lineOf);
+  if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
+}
+
+/** Tools that no role lists: nobody can call them. */
+export function unlistedTools({ access }: Settings, tools: Iterable<string>): string[] {
+  const listed = new Set(Object.values(access.roles).flatMap((role) => role.tools));
+  return listed.has('*') ? [] : [...tools].filter((tool) => !listed.has(tool));
+}

@@ -1,0 +1,130 @@
+// How sessions end: by a revocation, because nobody can open them, or because their time is over.
+import type { BackendPort } from '../../backend/port.ts';
+import type { Clock } from '../../core/clock.ts';
+import { CONTROL_AGE_MS, type ControlPort, isRevoked } from '../control.ts';
+import type { SessionEvents } from '../events.ts';
+import type { SessionLimits } from '../limits.ts';
+import { type SessionKey, type SessionRecord, sessionKey } from '../record.ts';
+import type { Retirement } from './retirement.ts';
+import { debtName, type SessionStore, type SessionVersion } from '../store.ts';
+
+export interface EndingOptions {
+  store: SessionStore;
+  limits: SessionLimits;
+  control: ControlPort;
+  backends: ReadonlyMap<string, BackendPort>;
+  clock: Clock;
+  events: SessionEvents;
+  /** When a session that nobody uses is past its time, in milliseconds since the epoch. */
+  endsAt: (record: SessionRecord) => number;
+  retirement: Retirement;
+}
+
+export interface Ending {
+  /** Ends the session, or only this version of it. Whether there was one. */
+  end(key: SessionKey, cause: string, version?: SessionVersion): Promise<boolean>;
+  /** Ends every session that is meant, and answers how many. One that fails does not spare the others. */
+  endAll(meant: (record: SessionRecord) => boolean, cause: string): Promise<number>;
+  /** Ends a record that nobody will ever open, so that the next call logs in. */
+  discard(key: SessionKey, record: SessionRecord): Promise<void>;
+  /** Logs out a token that no call has got. */
+  discardToken(record: SessionRecord, cause: string): Promise<void>;
+  sweep(): Promise<void>;
+  /** The session was changed from here, now. */
+  touch(key: SessionKey): void;
+  /** When it was changed from here (performance.now). */
+  changedAt(key: SessionKey): number;
+}
+
+const CHANGED = 10_000;
+/** A session may be rotated while it is being ended: then it is the rotated one that ends. */
+const TRIES = 3;
+
+export function createEnding(options: EndingOptions): Ending {
+  const { store, limits, control, backends, clock, events, endsAt, retirement } = options;
+  const changed = new Map<string, number>();
+  /** The newest revocation whose sessions have all been looked for. */
+  let scanned = 0;
+
+  function touch(key: SessionKey): void {
+    changed.delete(sessionKey(key));
+    if (changed.size >= CHANGED) changed.delete(changed.keys().next().value as string);
+    changed.set(sessionKey(key), performance.now());
+  }
+
+  async function end(key: SessionKey, cause: string, version?: SessionVersion): Promise<boolean> {
+    const record = await store.revoke(key, retirement.due(backends.get(key.backend)), version);
+    touch(key);
+    if (!record) return false;
+    events({ type: 'session_revoked', record, cause });
+    retirement.retire(record, cause, 'drain');
+    await limits.leave(record.bound.client_id, key, record.id).catch(() => undefined);
+    return true;
+  }
+
+  async function endMeant(first: SessionRecord, meant: (record: SessionRecord) => boolean, cause: string) {
+    let record: SessionRecord | undefined = first;
+    for (let i = 0; i < TRIES && record && meant(record); i++) {
+      if (await end(record, cause, record)) return true;
+      record = (await store.get(record)).record;
+    }
+    return false;
+  }
+
+  async function scan(meant: (record: SessionRecord) => boolean, cause: string) {
+    let [ended, failed] = [0, 0];
+    try {
+      for await (const record of store.records()) {
+        try {
+          if (meant(record) && (await endMeant(record, meant, cause))) ended += 1;
+        } catch {
+          failed += 1;
+        }
+      }
+    } catch {
+      // Not all could be read: a later sweep looks again.
+      failed += 1;
+    }
+    return { ended, failed };
+  }
+
+  /** A session nobody has come back to is ended when its time is over. */
+  async function visit(key: SessionKey, now: number): Promise<void> {
+    const { record } = await store.get(key);
+    if (!record) return;
+    // Also one that was stored after a revocation had been carried out, by a replica that died then.
+    if (isRevoked(await control.read(CONTROL_AGE_MS), record)) return void (await end(key, 'revoked', record));
+    const at = endsAt(record);
+    if (at <= now) await end(key, 'past its time', record);
+    else if (Number.isFinite(at)) await store.remind(key, at);
+  }
+
+  return {
+    end,
+    touch,
+    changedAt: (key) => changed.get(sessionKey(key)) ?? 0,
+    endAll: async (meant, cause) => (await scan(meant, cause)).ended,
+
+    async discard(key, record) {
+      await store.revoke(key, clock.now(), record).catch(() => undefined);
+      await store.paid(key, debtName(record)).catch(() => undefined);
+      events({ type: 'session_unopenable', record });
+    },
+
+    async discardToken(record, cause) {
+      await store.owe(record, { record, due: retirement.due(backends.get(record.backend)) }).catch(() => undefined);
+      retirement.retire(record, cause);
+    },
+
+    async sweep() {
+      const now = clock.now();
+      const overdue = store.overdue(now, retirement.due(undefined), (key) => visit(key, now));
+      for (const debt of await overdue.catch(() => [])) retirement.takeOver(debt);
+      // What a revocation could not end at once, because a store or a replica failed, is ended now.
+      const state = await control.read(0);
+      if (state.revision === scanned) return;
+      const { failed } = await scan((record) => isRevoked(state, record), 'revoked');
+      if (failed === 0) scanned = state.revision;
+    },
+  };
+}
