@@ -3,13 +3,13 @@
 import { LEVEL, MESSAGE } from 'triple-beam';
 import winston from 'winston';
 import { FileTransport, type FileTransportOptions, URGENT, WRITTEN } from './file-transport.ts';
-import type { AlertRecord, AuditRecord, DecisionRecord, EventRecord, OutcomeRecord } from './records.ts';
+import type { AlertRecord, AuditRecord, CallEndRecord, DecisionRecord, EventRecord } from './records.ts';
 
 export interface AuditLog {
   /** Rejects when the record is not durable: nothing may happen then. */
   decided(record: DecisionRecord): Promise<void>;
   /** Resolves when written; a failure makes `failure` known and is not thrown, the effect has happened. */
-  finished(record: OutcomeRecord): Promise<void>;
+  finished(record: CallEndRecord): Promise<void>;
   /** Rejects when not durable: an alert is an obligation, and a failed obligation refuses. */
   alert(record: AlertRecord): Promise<void>;
   event(record: EventRecord): Promise<void>;

@@ -31,7 +31,7 @@ export interface DecisionRecord extends Common {
 }
 
 /** Written when the call has ended, whatever its end. */
-export interface OutcomeRecord extends Common {
+export interface CallEndRecord extends Common {
   type: 'outcome';
   outcome: 'success' | 'denied' | 'refused' | 'cancelled';
   reasons: string[];
@@ -61,7 +61,7 @@ export interface EventRecord {
   [field: string]: string | number | boolean | null | undefined;
 }
 
-export type AuditRecord = DecisionRecord | OutcomeRecord | AlertRecord | EventRecord;
+export type AuditRecord = DecisionRecord | CallEndRecord | AlertRecord | EventRecord;
 
 export interface ClientFields {
   id: string;

@@ -1,5 +1,6 @@
 // Bounds how many records strangers can cause: refused credentials cost nothing to send, and must
 // not fill the disk that decisions are written to. What is left out is counted in the next record.
+import { BoundedCache } from '../core/bounded-cache.ts';
 
 export interface Throttle {
   /** Number of records left out since the last one when this one may be written, else undefined. */
@@ -35,13 +36,11 @@ const KINDS = 1000;
 
 /** Deduplicates alerts: somebody reads them. Noise of many kinds makes it forget, never hold back. */
 export function createOncePerMinute(): OncePerMinute {
-  const last = new Map<string, number>();
+  const last = new BoundedCache<string, number>(KINDS);
   return {
     admit(kind, now) {
       const before = last.get(kind);
       if (before !== undefined && now - before < 60_000) return false;
-      last.delete(kind);
-      if (last.size >= KINDS) last.delete(last.keys().next().value as string);
       last.set(kind, now);
       return true;
     },

@@ -6,7 +6,7 @@ import type { AccountsConfig } from '../config/schema/backend.ts';
 import type { Secret } from '../core/secret.ts';
 
 /** What is needed of the client to know its account. */
-export interface Caller {
+export interface ClientIdentity {
   readonly id: string;
   readonly subject: string;
   /** Claims of its token that some backend's configuration names. */
@@ -19,7 +19,7 @@ export interface Account {
   readonly credentials: Readonly<Record<string, Secret>>;
 }
 
-export type Accounts = (caller: Caller) => Account | undefined;
+export type Accounts = (caller: ClientIdentity) => Account | undefined;
 
 export function createAccounts(
   shared: Readonly<Record<string, Secret>>,
@@ -45,7 +45,7 @@ export function createAccounts(
   };
 }
 
-function keyOf({ id, subject, claims }: Caller, by: AccountsConfig['by']): string | undefined {
+function keyOf({ id, subject, claims }: ClientIdentity, by: AccountsConfig['by']): string | undefined {
   if (by === 'client') return id;
   if (by === 'subject') return subject;
   return Object.hasOwn(claims, by.claim) ? claims[by.claim] : undefined;

@@ -6,18 +6,26 @@ import type { Clock } from '../core/clock.ts';
 import { PageTooDeepError } from '../formats/html.ts';
 import type { JsonObject } from '../formats/json.ts';
 import type { Account, Accounts } from './accounts.ts';
-import { send } from './http/send.ts';
-import { attachedTo, type Fetched, fetchTokens, needsTokens, tokensIn, type WriteTokens, withTokens } from './session/csrf.ts';
-import { type BackendHttp, type BackendResponse, createBackendHttp, type OnExchange } from './http/http.ts';
-import type { Jar } from './http/jar.ts';
-import { complete, login, type OnStep } from './session/login.ts';
 import { readPages } from './answer/pages.ts';
-import type { BackendPort, CallResult, TokenSecret } from './port.ts';
 import { createReader, type Read, type Reader } from './answer/result.ts';
 import { type Spelling, secretsOf, spellings } from './answer/scrub.ts';
-import { type OpenSession, openSession, renewedToken } from './session/open-session.ts';
-import { UnbuildableError, type Values } from './http/values.ts';
 import { type Expectation, judge } from './answer/verdict.ts';
+import { type BackendHttp, type BackendResponse, createBackendHttp, type OnExchange } from './http/http.ts';
+import type { Jar } from './http/jar.ts';
+import { send } from './http/send.ts';
+import { UnbuildableError, type Values } from './http/values.ts';
+import type { BackendPort, BackendTokenSecret, CallResult } from './port.ts';
+import {
+  attachedTo,
+  type CsrfTokens,
+  csrfTokensIn,
+  type Fetched,
+  fetchCsrfTokens,
+  needsCsrfTokens,
+  withCsrfTokens,
+} from './session/csrf.ts';
+import { complete, login, type OnStep } from './session/login.ts';
+import { type OpenSession, openSession, renewedBackendToken } from './session/open-session.ts';
 
 export interface AdapterOptions {
   name: string;
@@ -60,10 +68,10 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       .map(([key, tool]) => [key, { tool, reader: createReader(tool, http.url) }]),
   );
   /** Kept while the token object lives. */
-  const open = new WeakMap<TokenSecret, OpenSession>();
+  const open = new WeakMap<BackendTokenSecret, OpenSession>();
 
   /** Undefined: the token was made under another configuration, and lacks what this one needs. */
-  function opened(secret: TokenSecret, account?: Account): OpenSession | undefined {
+  function opened(secret: BackendTokenSecret, account?: Account): OpenSession | undefined {
     const known = open.get(secret);
     // One that was opened without its account does not know what to blank.
     if (known && (account === undefined || known.account === account)) return known;
@@ -87,9 +95,9 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
   /** Tokens for one write. All calls of a session share a request for tokens that last. */
   async function tokensFor({ session, jar, signal }: Turn): Promise<{ fetched: Fetched; fresh: boolean }> {
     if (config.csrf?.lasts === 'call')
-      return { fetched: await fetchTokens(http, config, session, jar, signal), fresh: true };
+      return { fetched: await fetchCsrfTokens(http, config, session, jar, signal), fresh: true };
     const fresh = session.csrf === undefined;
-    session.csrf ??= fetchTokens(http, config, session, jar);
+    session.csrf ??= fetchCsrfTokens(http, config, session, jar);
     const shared = session.csrf;
     const fetched = await shared;
     if (!fetched.ok && session.csrf === shared) session.csrf = undefined;
@@ -109,9 +117,9 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     again = true,
   ): Promise<Answer> {
     const { session, signal } = turn;
-    let tokens: WriteTokens | undefined;
+    let tokens: CsrfTokens | undefined;
     let used: OpenSession['csrf'];
-    if (needsTokens(request, writes, config)) {
+    if (needsCsrfTokens(request, writes, config)) {
       const { fetched, fresh } = await tokensFor(turn);
       used = session.csrf;
       if (!fetched.ok) return { ok: false, ended: fetched.result, unsent: true };
@@ -120,7 +128,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       const cookies = [...tokens.cookies, ...(fresh ? tokens.changed : [])];
       if (cookies.length > 0) turn.jar = turn.jar.copy(cookies);
     }
-    const filled = withTokens(values, tokens);
+    const filled = withCsrfTokens(values, tokens);
     const sent = await send(http, request, filled, turn.jar, attachedTo(writes, config, session, filled), signal);
     if (!sent.ok) return { ok: false, ended: { kind: 'failed', status: null, ...sent } };
     const { response, url } = sent;
@@ -173,7 +181,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     /** All that must not come back: of the session, of its tokens, of what came up on the way. */
     const secrets = async (response?: BackendResponse): Promise<Spelling[]> => {
       const kept = await session.csrf;
-      const shown = response && tool.result.as !== 'binary' ? tokensIn(response, turn.jar, config) : [];
+      const shown = response && tool.result.as !== 'binary' ? csrfTokensIn(response, turn.jar, config) : [];
       return [...session.secrets, ...turn.secrets, ...(kept?.ok ? kept.tokens.secrets : []), ...shown];
     };
 
@@ -181,7 +189,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       const pages = await readPages(tool.pages, async (page) => {
         const answer = await fetch((key) => (key === 'page' ? page : argument(key)));
         if (!answer.ok) return answer;
-        turn.secrets.push(...tokensIn(answer.response, turn.jar, config));
+        turn.secrets.push(...csrfTokensIn(answer.response, turn.jar, config));
         const parsed = reader.document(answer.response);
         return parsed.ok
           ? { ok: true, document: parsed.value }
@@ -203,14 +211,14 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     // Each step may first wait for its turn.
     loginLimitMs: config.login.length * config.timeout_ms,
     oneAtATime: config.session.one_at_a_time,
-    keepAlive: config.keep_alive && {
+    keepAliveTimes: config.keep_alive && {
       everyMs: config.keep_alive.every_seconds * 1000,
       forMs: config.keep_alive.for_seconds * 1000,
     },
     account: accounts,
     login: (account, checkpoint) => login(http, config, account.credentials, checkpoint, onStep),
 
-    async call({ tool, arguments: args, token, account, signal }) {
+    async call({ tool, arguments: args, backendToken: token, account, signal }) {
       const session = opened(token, account);
       // A token of another configuration: the backend has not been asked yet.
       if (!session) return { kind: 'expired', status: null, beforeEffect: true };
@@ -224,10 +232,12 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
           result = failed('backend.response_unusable', 'a page that nests too deeply');
         else throw thrown;
       }
-      return result.kind === 'expired' ? result : { ...result, renewed: renewedToken(config, session, turn.jar) };
+      return result.kind === 'expired'
+        ? result
+        : { ...result, renewed: renewedBackendToken(config, session, turn.jar) };
     },
 
-    async touch(token) {
+    async keepAlive(token) {
       const { keep_alive } = config;
       const session = opened(token);
       if (!keep_alive || !session) return { kind: 'expired' };
@@ -235,7 +245,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       const answer = await ask(keep_alive.request, session.values, own(keep_alive), false, turn);
       return {
         kind: answer.ok ? 'ok' : answer.ended.kind,
-        renewed: answer.ok ? renewedToken(config, session, turn.jar) : undefined,
+        renewed: answer.ok ? renewedBackendToken(config, session, turn.jar) : undefined,
       };
     },
 

@@ -1,15 +1,15 @@
 // Opens the backends of a configuration: their credentials, their accounts, their pools.
 import { type AccountTable, readAccountsFile } from '../config/accounts-file.ts';
-import type { AccountsConfig } from '../config/schema/backend.ts';
 import type { Config } from '../config/load.ts';
+import type { AccountsConfig } from '../config/schema/backend.ts';
 import { resolveAccounts, resolveCredentials } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
 import { watchFile } from '../core/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
 import type { BackendResponse } from './http/http.ts';
-import type { OnStep } from './session/login.ts';
 import type { BackendPort } from './port.ts';
+import type { OnStep } from './session/login.ts';
 
 export interface BackendsOptions {
   config: Pick<Config, 'backends' | 'tools'>;

@@ -1,8 +1,9 @@
 // What the rest of the connector knows of a legacy application server.
-import type { Json, JsonObject } from '../formats/json.ts';
+
 import type { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { Account, Caller } from './accounts.ts';
+import type { Json, JsonObject } from '../formats/json.ts';
+import type { Account, ClientIdentity } from './accounts.ts';
 import type { BackendHealth } from './http/http.ts';
 
 /** What the backend gave us at login: the asset (A01). Only ever held in a Secret, or sealed. */
@@ -13,21 +14,21 @@ export interface BackendToken {
   values: Record<string, string>;
 }
 
-export type TokenSecret = Secret<BackendToken>;
+export type BackendTokenSecret = Secret<BackendToken>;
 
 /** `partial`: what the backend had given before the login failed; it may be a session all the same. */
 export type LoginResult =
-  | { ok: true; token: TokenSecret }
+  | { ok: true; backendToken: BackendTokenSecret }
   | {
       ok: false;
       code: RefusalCode;
       detail: string;
       retryAfterSeconds?: number | undefined;
-      partial?: TokenSecret | undefined;
+      partial?: BackendTokenSecret | undefined;
     };
 
 /** Told of what a login has so far, after each step that gave a session cookie. Rejects: the login stops. */
-export type Checkpoint = (token: TokenSecret) => Promise<void>;
+export type Checkpoint = (token: BackendTokenSecret) => Promise<void>;
 
 /**
  * `dead`: a probe shows the session no longer works. `residual`: it may still work (R-25).
@@ -42,7 +43,7 @@ export interface Blob {
 }
 
 export type CallResult =
-  | { kind: 'ok'; status: number; value: Json; blob?: Blob | undefined; renewed: TokenSecret | undefined }
+  | { kind: 'ok'; status: number; value: Json; blob?: Blob | undefined; renewed: BackendTokenSecret | undefined }
   /**
    * The backend ended the session. What it answered is not data and is not kept (R-53). `beforeEffect`:
    * the request of the tool was not sent, or the configuration vouches that it did nothing.
@@ -55,13 +56,13 @@ export type CallResult =
       detail: string;
       status: number | null;
       retryAfterSeconds?: number | undefined;
-      renewed?: TokenSecret | undefined;
+      renewed?: BackendTokenSecret | undefined;
     };
 
 export interface CallRequest {
   tool: string;
   arguments: JsonObject;
-  token: TokenSecret;
+  backendToken: BackendTokenSecret;
   account: Account;
   signal: AbortSignal;
 }
@@ -74,14 +75,16 @@ export interface BackendPort {
   /** Calls of one session must wait for each other. */
   readonly oneAtATime: boolean;
   /** How often an idle session wants a sign of life, and for how long after its last call. */
-  readonly keepAlive: { everyMs: number; forMs: number } | undefined;
+  readonly keepAliveTimes: { everyMs: number; forMs: number } | undefined;
   /** Undefined: the caller has no account at this backend. */
-  account(caller: Caller): Account | undefined;
+  account(caller: ClientIdentity): Account | undefined;
   login(account: Account, checkpoint: Checkpoint): Promise<LoginResult>;
-  logout(token: TokenSecret): Promise<LogoutResult>;
+  logout(token: BackendTokenSecret): Promise<LogoutResult>;
   call(request: CallRequest): Promise<CallResult>;
   /** The sign of life. A result of kind `expired` means that it came too late. */
-  touch(token: TokenSecret): Promise<Pick<CallResult, 'kind'> & { renewed?: TokenSecret | undefined }>;
+  keepAlive(
+    token: BackendTokenSecret,
+  ): Promise<Pick<CallResult, 'kind'> & { renewed?: BackendTokenSecret | undefined }>;
   health(): BackendHealth;
   close(): Promise<void>;
 }

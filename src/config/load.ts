@@ -5,8 +5,8 @@ import { dirname, join, resolve } from 'node:path';
 import { OperatorError } from '../core/errors.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
 import { formatProblem, type Problem, parseYaml } from '../formats/yaml.ts';
-import type { SecretRef } from './schema/backend.ts';
 import { crossCheck } from './check/cross.ts';
+import type { SecretRef } from './schema/backend.ts';
 import { type ConnectorFile, connectorSchema } from './schema/connector.ts';
 
 export type Config = ConnectorFile & { policy: { dir: string }; audit: { file: string }; keyring_file: string };

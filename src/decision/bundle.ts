@@ -7,8 +7,8 @@ import { OperatorError } from '../core/errors.ts';
 import { canonicalJson } from '../formats/json.ts';
 import { formatProblem, parseYaml } from '../formats/yaml.ts';
 import { type Compiled, compile } from '../policy/compiler.ts';
-import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
 import { type FindOpaOptions, findOpa, noCompilerError } from '../policy/opa.ts';
+import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
 import { type Settings, type SettingsFile, settingsSchema } from './settings.ts';
 
 /** A policy that may be evaluated, with the names an auditor knows it by. */

@@ -1,9 +1,9 @@
 // One tool call on its way, and what comes of it. The types between MCP and the pipeline.
 
 import type { Blob } from '../backend/port.ts';
-import type { Json, JsonObject } from '../formats/json.ts';
 import type { Effect, Reason } from '../decision/schema.ts';
 import type { RpcId } from '../facts/port.ts';
+import type { Json, JsonObject } from '../formats/json.ts';
 import type { Client } from '../identity/client.ts';
 
 /** Who called, from where: what HTTP and identity have found out about one request. */

@@ -3,12 +3,12 @@ import type { Clock } from '../core/clock.ts';
 import { wholeSeconds } from '../core/clock.ts';
 import type { DecisionInput } from '../decision/schema.ts';
 import type { FactsPort } from '../facts/port.ts';
-import type { Seen, SessionManager } from '../session/manager.ts';
+import type { ObservedSession, SessionManager } from '../session/manager.ts';
 import type { Tool, ToolCall } from './call.ts';
 
 export interface Known {
   now: number;
-  seen: Seen;
+  seen: ObservedSession;
   facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
 }
 

@@ -2,7 +2,7 @@
 // after it, whatever happens between.
 import { randomUUID } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
-import { loggedInput, type OutcomeRecord } from '../audit/records.ts';
+import { type CallEndRecord, loggedInput } from '../audit/records.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluation } from '../decision/evaluator.ts';
 import { ENTRYPOINT } from '../decision/manifest.ts';
@@ -25,7 +25,7 @@ export interface Trail {
   alert(severity: 'low' | 'medium' | 'high', reasons: readonly string[]): Promise<void>;
   used(session: SessionRecord): void;
   answered(status: number | null): void;
-  finished(outcome: OutcomeRecord['outcome'], reasons: readonly string[], detail?: string): void;
+  finished(outcome: CallEndRecord['outcome'], reasons: readonly string[], detail?: string): void;
 }
 
 export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdentity, clock: Clock): Trail {
@@ -33,8 +33,8 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
   const started = performance.now();
   const { scope } = call;
   const client = { id: scope.client.id, subject: scope.client.subject, issuer: scope.client.issuer };
-  let session: OutcomeRecord['session'] = null;
-  let backend: OutcomeRecord['backend'] = null;
+  let session: CallEndRecord['session'] = null;
+  let backend: CallEndRecord['backend'] = null;
   let backendName: string | undefined;
 
   const common = () => ({

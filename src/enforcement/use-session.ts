@@ -1,10 +1,10 @@
 // The second door: a decided call, and the session it may use. One new login when the backend has
 // ended the session, then stop.
 import type { Blob, CallResult } from '../backend/port.ts';
-import type { Json } from '../formats/json.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { PolicyDecision } from '../decision/schema.ts';
-import type { Acquired, Seen, SessionManager, SessionRequest } from '../session/manager.ts';
+import type { Json } from '../formats/json.ts';
+import type { Acquired, ObservedSession, SessionManager, SessionRequest } from '../session/manager.ts';
 import { codesOf, STEPS, type Tool, type ToolCall } from './call.ts';
 import type { Trail } from './trail.ts';
 
@@ -25,7 +25,7 @@ export interface UseOptions {
   request: SessionRequest;
   decision: Pick<PolicyDecision, 'outcome' | 'reasons'>;
   /** What the decision saw. */
-  seen: Seen;
+  seen: ObservedSession;
   sessions: SessionManager;
   trail: Trail;
 }
@@ -60,7 +60,7 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
     result = await request.backend.call({
       tool: tool.name,
       arguments: toolCall.arguments,
-      token: session.token,
+      backendToken: session.backendToken,
       account: request.account,
       signal: toolCall.signal,
     });

@@ -3,7 +3,7 @@
 import { wholeSeconds } from '../core/clock.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Facts, HandleState, Observation } from './port.ts';
-import { type Claim, claim, createReplayWindow, exhausted, type ReplayWindow } from './replay-window.ts';
+import { createReplayWindow, exhausted, type ReplayWindow, type UseResult, useId } from './replay-window.ts';
 import { count, createWindow, type Window } from './window.ts';
 
 const MAX_NETWORKS = 8;
@@ -121,7 +121,7 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
   if (rpc === null) return { source: null, seen: false, first_seen_seconds: null, same_network: null };
   const window = ledger.handles.get(rpc.handle);
   // A handle that went away since it was looked up can no longer prove that an id is new.
-  const result: Claim = window ? claim(window, rpc.id, { at: now, network }) : { seen: true, first: null };
+  const result: UseResult = window ? useId(window, rpc.id, { at: now, network }) : { seen: true, first: null };
   const first = result.seen ? result.first : null;
   return {
     source: 'rpc_id',

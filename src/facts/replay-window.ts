@@ -20,17 +20,17 @@ export interface ReplayWindow {
   readonly strings: Map<string, Use>;
 }
 
-export type Claim = { seen: false } | { seen: true; first: Use | null };
+export type UseResult = { seen: false } | { seen: true; first: Use | null };
 
 export function createReplayWindow(): ReplayWindow {
   return { integers: [], highest: -1, strings: new Map() };
 }
 
 /** Claims an id. `first` is null when the id is too old for its first use to be remembered. */
-export function claim(window: ReplayWindow, id: RpcId, use: Use): Claim {
+export function useId(window: ReplayWindow, id: RpcId, use: Use): UseResult {
   return typeof id === 'number' && Number.isSafeInteger(id) && id >= 0
-    ? claimInteger(window, id, use)
-    : claimString(window, `${typeof id}:${id}`, use);
+    ? useInteger(window, id, use)
+    : useString(window, `${typeof id}:${id}`, use);
 }
 
 /** A window that can take no further string cannot tell a replay any more. */
@@ -38,7 +38,7 @@ export function exhausted(window: ReplayWindow): boolean {
   return window.strings.size >= STRINGS;
 }
 
-function claimInteger(window: ReplayWindow, id: number, use: Use): Claim {
+function useInteger(window: ReplayWindow, id: number, use: Use): UseResult {
   if (id <= window.highest - INTEGERS) return { seen: true, first: null };
   const held = window.integers[id % INTEGERS];
   if (held?.id === id) return { seen: true, first: held };
@@ -47,7 +47,7 @@ function claimInteger(window: ReplayWindow, id: number, use: Use): Claim {
   return { seen: false };
 }
 
-function claimString(window: ReplayWindow, id: string, use: Use): Claim {
+function useString(window: ReplayWindow, id: string, use: Use): UseResult {
   const key = id.length <= LONGEST_STRING ? id : createHash('sha256').update(id).digest('base64');
   const first = window.strings.get(key);
   if (first) return { seen: true, first };

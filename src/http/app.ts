@@ -12,8 +12,8 @@ import { type HostOriginOptions, hostAndOrigin } from './middleware/host-origin.
 import { mcpRoute, onlyMcp } from './middleware/mcp-route.ts';
 import { type MetadataOptions, metadata } from './middleware/metadata.ts';
 import { requestScope } from './middleware/request-scope.ts';
-import type { Middleware, State } from './state.ts';
 import { strictHeaders } from './middleware/strict-headers.ts';
+import type { Middleware, State } from './state.ts';
 
 export interface AppOptions {
   ops: OpsLog;

@@ -18,7 +18,7 @@ export interface ProofLedger {
    * Claims a proof for `ttlMs`. Undefined: it is new. Otherwise its first use. Rejects when the store
    * cannot tell, which refuses the call.
    */
-  claim(proof: string, use: ProofUse, ttlMs: number): Promise<ProofUse | undefined>;
+  use(proof: string, use: ProofUse, ttlMs: number): Promise<ProofUse | undefined>;
 }
 
 export interface Proof {
@@ -102,7 +102,7 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
           .update(JSON.stringify([proof.thumbprint, verified.jti]))
           .digest('base64url');
         const use = { at: clock.now(), ip: proof.ip, network: proof.network };
-        const first = await proofs.claim(name, use, (proofSeconds + 2 * skewSeconds + 1) * 1000);
+        const first = await proofs.use(name, use, (proofSeconds + 2 * skewSeconds + 1) * 1000);
         return first ? 'proof_replayed' : undefined;
       } catch {
         return 'unavailable';

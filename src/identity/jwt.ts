@@ -11,11 +11,12 @@ import {
   type JWTVerifyGetKey,
   jwtVerify,
 } from 'jose';
+import { BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
 import { atPointer, isObject } from '../formats/json.ts';
 import { type Client, createClient } from './client.ts';
-import type { AuthFailure, TokenVerification, TokenVerifier } from './verifier.ts';
+import type { AuthFailure, CredentialVerification, CredentialVerifier } from './verifier.ts';
 
 export interface JwtOptions {
   issuer: string;
@@ -36,11 +37,13 @@ const CACHE_ENTRIES = 10_000;
 const CACHE_MS = 300_000;
 const MAX_NAMES = 64;
 
-export function createJwtVerifier(options: JwtOptions): TokenVerifier {
+export function createJwtVerifier(options: JwtOptions): CredentialVerifier {
   const keys = keySource(options.jwks);
-  const cache = new Map<string, { verified: Extract<TokenVerification, { ok: true }>; until: number }>();
+  const cache = new BoundedCache<string, { verified: Extract<CredentialVerification, { ok: true }>; until: number }>(
+    CACHE_ENTRIES,
+  );
 
-  async function check(token: string): Promise<TokenVerification> {
+  async function check(token: string): Promise<CredentialVerification> {
     try {
       const { payload, protectedHeader } = await jwtVerify(token, keys, {
         issuer: options.issuer,
@@ -71,8 +74,6 @@ export function createJwtVerifier(options: JwtOptions): TokenVerifier {
       cache.delete(hash);
       const result = await check(raw);
       if (result.ok) {
-        // The oldest entry goes: Map keeps insertion order.
-        if (cache.size >= CACHE_ENTRIES) cache.delete(cache.keys().next().value as string);
         cache.set(hash, {
           verified: result,
           until: Math.min(now + CACHE_MS, result.client.auth.expiresAt ?? now),

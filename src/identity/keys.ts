@@ -4,12 +4,12 @@ import type { Clock } from '../core/clock.ts';
 import { watchFile } from '../core/watched-file.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
-import type { TokenVerifier } from './verifier.ts';
+import type { CredentialVerifier } from './verifier.ts';
 
 /** Issuer of all clients of this verifier: they come from the connector's own file. */
 export const KEYS_ISSUER = 'urn:sallyport:keys';
 
-export interface KeysVerifier extends TokenVerifier {
+export interface KeysVerifier extends CredentialVerifier {
   /** The file on disk cannot be used at present; the last good list is in force. For /readyz. */
   readonly stale: boolean;
   close(): void;

@@ -27,7 +27,7 @@ export type AuthFailure =
 /** What came with a request to say who sends it. */
 export interface Credential {
   scheme: 'bearer' | 'dpop';
-  token: Secret;
+  secret: Secret;
   /** The DPoP header. */
   proof: string | undefined;
   /** SHA-256 of the client certificate (DER), base64url, when the connection or a trusted proxy has one. */
@@ -41,13 +41,13 @@ export interface Credential {
 export type Verification = { ok: true; client: Client } | { ok: false; failure: AuthFailure; client?: Client };
 
 /** What a token says about itself. `confirmation`: the keys it is bound to (RFC 7800 `cnf`). */
-export type TokenVerification =
+export type CredentialVerification =
   | { ok: true; client: Client; confirmation: { jkt?: string; x5t?: string } }
   | { ok: false; failure: AuthFailure };
 
-export interface TokenVerifier {
+export interface CredentialVerifier {
   /** Never throws. `unavailable` means the verifier could not decide (key server down), not that the token is bad. */
-  verify(token: Secret): Promise<TokenVerification>;
+  verify(token: Secret): Promise<CredentialVerification>;
 }
 
 export interface Verifier {
@@ -57,8 +57,8 @@ export interface Verifier {
 }
 
 export interface VerifierOptions {
-  keys?: TokenVerifier;
-  jwt?: TokenVerifier;
+  keys?: CredentialVerifier;
+  jwt?: CredentialVerifier;
   dpop?: DpopVerifier;
   /** Refuse credentials that anybody who has them can use (R-06). */
   strict: boolean;
@@ -69,10 +69,10 @@ export function createVerifier({ keys, jwt, dpop, strict }: VerifierOptions): Ve
   return {
     dpop,
     async verify(credential) {
-      const isJwt = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(credential.token.reveal());
+      const isJwt = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(credential.secret.reveal());
       const verifier = isJwt ? jwt : keys;
       if (!verifier) return { ok: false, failure: 'malformed' };
-      const token = await verifier.verify(credential.token);
+      const token = await verifier.verify(credential.secret);
       if (!token.ok) return token;
       const failure = await sender(credential, token, dpop, strict);
       return failure === undefined ? token : { ok: false, failure, client: token.client };
@@ -83,7 +83,7 @@ export function createVerifier({ keys, jwt, dpop, strict }: VerifierOptions): Ve
 /** Whether the request comes from who the token is bound to. */
 async function sender(
   credential: Credential,
-  { confirmation: { jkt, x5t } }: Extract<TokenVerification, { ok: true }>,
+  { confirmation: { jkt, x5t } }: Extract<CredentialVerification, { ok: true }>,
   dpop: DpopVerifier | undefined,
   strict: boolean,
 ): Promise<AuthFailure | undefined> {
@@ -94,6 +94,6 @@ async function sender(
     return strict && x5t === undefined ? 'sender_constraint_missing' : undefined;
   }
   if (credential.scheme !== 'dpop' || !dpop) return 'bound_token_as_bearer';
-  const { proof, token, method, url, ip, network } = credential;
+  const { proof, secret: token, method, url, ip, network } = credential;
   return dpop.check({ text: proof, method, url, accessToken: token.reveal(), thumbprint: jkt, ip, network });
 }

@@ -1,12 +1,12 @@
 // One JSON-RPC message in, one answer out. Knows MCP and nothing of HTTP but status codes.
 import { ErrorCode, type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
-import { isObject } from '../formats/json.ts';
 import type { RequestScope } from '../enforcement/call.ts';
 import type { RpcId } from '../facts/port.ts';
-import { Exchange } from './one-shot-transport.ts';
+import { isObject } from '../formats/json.ts';
 import type { Handles } from './handles.ts';
 import { createInFlight } from './in-flight.ts';
-import { PROTOCOL_VERSIONS, type ServerFactory, type Verdict } from './server.ts';
+import { OneShotTransport } from './one-shot-transport.ts';
+import { PROTOCOL_VERSIONS, type ServerFactory, type ServerReport } from './server.ts';
 
 export type { JSONRPCMessage };
 
@@ -83,8 +83,8 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
         return { status: 202 };
       }
 
-      const verdict: Verdict = { requiredScopes: [], error: undefined, reached: false };
-      const exchange = new Exchange(notify);
+      const verdict: ServerReport = { requiredScopes: [], error: undefined, reached: false };
+      const exchange = new OneShotTransport(notify);
       const server = createServer({ ...scope, handle: handleId }, verdict, exchange.signal);
       server.onerror = () => exchange.abandon();
       await server.connect(exchange);
@@ -133,7 +133,7 @@ function failure(status: number, code: number, message: string, id: RpcId | null
 }
 
 /** Error texts of the SDK quote what they were given and what threw: only ours leave. */
-function fixedError(code: number, id: RpcId, verdict: Verdict): JSONRPCMessage {
+function fixedError(code: number, id: RpcId, verdict: ServerReport): JSONRPCMessage {
   const known = !verdict.reached && code === ErrorCode.InternalError ? ErrorCode.InvalidParams : code;
   return { jsonrpc: '2.0', id, error: { code: known, message: verdict.error ?? FIXED[known] ?? 'Internal error' } };
 }

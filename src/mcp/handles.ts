@@ -1,7 +1,9 @@
 // Mcp-Session-Id: a sealed handle, bound to the client it was given to (R-03). It authenticates
 // nobody; it only tells a replay within one conversation. 128 random bits, a time, and the newest
 // revocation of that time, sealed.
+
 import { randomBytes } from 'node:crypto';
+import { BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import type { FactsPort } from '../facts/port.ts';
 import type { Client } from '../identity/client.ts';
@@ -28,7 +30,7 @@ const OPENED_HANDLES = 10_000;
 
 export function createHandles({ sealer, facts, control, clock, lifetimeMs }: HandlesOptions): Handles {
   /** Handles that were opened, under their owner: opening one again costs a decryption. */
-  const opened = new Map<string, Buffer>();
+  const opened = new BoundedCache<string, Buffer>(OPENED_HANDLES);
 
   function unseal(handle: string, client: Client): Buffer | undefined {
     const key = `${client.ref} ${handle}`;
@@ -36,14 +38,13 @@ export function createHandles({ sealer, facts, control, clock, lifetimeMs }: Han
     if (known && sealer.holds(handle)) return known;
     const payload = sealer.open(handle, client.ref);
     if (payload?.length !== ID_BYTES + 16) return undefined;
-    if (opened.size >= OPENED_HANDLES) opened.delete(opened.keys().next().value as string);
     opened.set(key, payload);
     return payload;
   }
 
   return {
     async mint(client) {
-      const { revision } = await control.read(0);
+      const { lastRevocation: revision } = await control.read(0);
       const payload = Buffer.alloc(ID_BYTES + 16);
       randomBytes(ID_BYTES).copy(payload);
       payload.writeBigUInt64BE(BigInt(Math.floor(clock.now())), ID_BYTES);

@@ -1,16 +1,16 @@
 // Requests that are being answered, so that a notifications/cancelled in another HTTP request finds
 // its call. Keyed by client and handle: an equal id of somebody else is somebody else's.
 import type { RpcId } from '../facts/port.ts';
-import type { Exchange } from './one-shot-transport.ts';
+import type { OneShotTransport } from './one-shot-transport.ts';
 
 export interface InFlight {
   /** Answers a function that forgets the exchange again. */
-  add(client: string, handle: string, id: RpcId, exchange: Exchange): () => void;
-  find(client: string, handle: string, id: RpcId): Exchange | undefined;
+  add(client: string, handle: string, id: RpcId, exchange: OneShotTransport): () => void;
+  find(client: string, handle: string, id: RpcId): OneShotTransport | undefined;
 }
 
 export function createInFlight(): InFlight {
-  const exchanges = new Map<string, Exchange>();
+  const exchanges = new Map<string, OneShotTransport>();
   const key = (client: string, handle: string, id: RpcId) => JSON.stringify([client, handle, id]);
   return {
     add(client, handle, id, exchange) {

@@ -1,7 +1,7 @@
 // What a client gets to read. Fixed sentences, reason codes and the decision id; nothing from inside.
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
-import { isObject } from '../formats/json.ts';
 import type { Reply } from '../enforcement/call.ts';
+import { isObject } from '../formats/json.ts';
 
 type Answered = Exclude<Reply, { kind: 'unknown_tool' }>;
 

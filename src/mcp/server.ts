@@ -11,16 +11,16 @@ import {
   type Tool,
 } from '@modelcontextprotocol/sdk/types.js';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
-import type { JsonObject } from '../formats/json.ts';
 import type { RequestScope } from '../enforcement/call.ts';
 import type { Pipeline } from '../enforcement/pipeline.ts';
+import type { JsonObject } from '../formats/json.ts';
 import { toolResult } from './replies.ts';
 
 /** Revisions of the protocol that are spoken, newest first. */
 export const PROTOCOL_VERSIONS: readonly string[] = [LATEST_PROTOCOL_VERSION, '2025-06-18', '2025-03-26', '2024-11-05'];
 
 /** What the HTTP answer must say besides the message. */
-export interface Verdict {
+export interface ServerReport {
   /** Scopes that were missing: the answer is 403 insufficient_scope (RFC 6750 §3.1). */
   requiredScopes: readonly string[];
   /** An error meant for the client. Any other error text stays inside. */
@@ -37,7 +37,7 @@ export interface ServerOptions {
 }
 
 /** `signal` is aborted when the client cancels. */
-export type ServerFactory = (scope: RequestScope, verdict: Verdict, signal: AbortSignal) => Server;
+export type ServerFactory = (scope: RequestScope, verdict: ServerReport, signal: AbortSignal) => Server;
 
 export function createServerFactory({ version, list, pipeline }: ServerOptions): ServerFactory {
   const jsonSchemaValidator = new AjvJsonSchemaValidator();

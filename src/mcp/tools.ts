@@ -2,11 +2,11 @@
 import type { Tool as ListedTool } from '@modelcontextprotocol/sdk/types.js';
 import type { ToolConfig } from '../config/schema/tool.ts';
 import type { Clock } from '../core/clock.ts';
-import type { JsonObject } from '../formats/json.ts';
-import { closedSchema, compileSchema } from '../formats/json-schema.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildListing } from '../decision/input.ts';
 import type { Tool as EnforcedTool, RequestScope } from '../enforcement/call.ts';
+import type { JsonObject } from '../formats/json.ts';
+import { closedSchema, compileSchema } from '../formats/json-schema.ts';
 
 /** In order of code points of the name, so that the list is the same at every replica and after every restart. */
 export function listedTools(tools: Record<string, ToolConfig>): ListedTool[] {

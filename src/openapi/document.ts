@@ -4,8 +4,8 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, resolve, sep } from 'node:path';
 import { bundle } from '@readme/openapi-parser';
 import { messageOf, OperatorError } from '../core/errors.ts';
-import { atPointer, isObject, nestsDeeperThan } from '../formats/json.ts';
 import { printable } from '../core/printable.ts';
+import { atPointer, isObject, nestsDeeperThan } from '../formats/json.ts';
 import { parseData } from '../formats/yaml.ts';
 
 export type Loose = Record<string, unknown>;

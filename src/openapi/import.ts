@@ -1,8 +1,8 @@
 // All operations of an OpenAPI document as tools of one backend. Every operation is accounted for: it is a
 // tool, or it is named with the reason why not. The same document gives the same text, always.
 import { createHash } from 'node:crypto';
-import { backendSchema } from '../config/schema/backend.ts';
 import { checkTool } from '../config/check/tool.ts';
+import { backendSchema } from '../config/schema/backend.ts';
 import { toolSchema } from '../config/schema/tool.ts';
 import { isObject, type JsonObject } from '../formats/json.ts';
 import type { OpenApiDocument } from './document.ts';

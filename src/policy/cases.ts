@@ -4,10 +4,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
-import { isObject } from '../formats/json.ts';
-import { formatProblem, parseYaml } from '../formats/yaml.ts';
 import { type DecisionInput, inputSchema } from '../decision/schema.ts';
 import { type Settings, settingsSchema } from '../decision/settings.ts';
+import { isObject } from '../formats/json.ts';
+import { formatProblem, parseYaml } from '../formats/yaml.ts';
 
 const change = z.record(z.string(), z.unknown());
 

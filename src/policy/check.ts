@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../core/errors.ts';
-import type { Problem } from '../formats/yaml.ts';
 import { loadSettings, readCompiled } from '../decision/bundle.ts';
-import { compile, opaRun } from './compiler.ts';
 import { hashSources } from '../decision/manifest.ts';
+import type { Problem } from '../formats/yaml.ts';
+import { compile, opaRun } from './compiler.ts';
 import type { Opa } from './opa.ts';
 
 export async function checkPolicies(dir: string, opa: Opa): Promise<Problem[]> {

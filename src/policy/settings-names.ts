@@ -1,8 +1,8 @@
 // Names in data.yaml that name nothing. A mask or a scope for a misspelt tool is a control that is
 // silently not there, so the connector does not start on one.
 import { OperatorError } from '../core/errors.ts';
-import { formatProblem, type Problem } from '../formats/yaml.ts';
 import type { Settings, SettingsFile } from '../decision/settings.ts';
+import { formatProblem, type Problem } from '../formats/yaml.ts';
 
 export interface KnownNames {
   tools: ReadonlySet<string>;

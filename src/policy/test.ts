@@ -4,14 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OperatorError } from '../core/errors.ts';
+import { loadSettings } from '../decision/bundle.ts';
+import { createEvaluator } from '../decision/evaluator.ts';
+import type { PolicyDecision } from '../decision/schema.ts';
 import { canonicalJson } from '../formats/json.ts';
 import type { Problem } from '../formats/yaml.ts';
-import { loadSettings } from '../decision/bundle.ts';
 import { type DecisionCase, loadCases } from './cases.ts';
 import { compile, opaRun } from './compiler.ts';
-import { createEvaluator } from '../decision/evaluator.ts';
 import type { Opa } from './opa.ts';
-import type { PolicyDecision } from '../decision/schema.ts';
 
 export interface PolicyTestResult {
   unitTests: number;

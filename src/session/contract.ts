@@ -1,6 +1,6 @@
 // What the session manager promises to the pipeline, and what it is made of.
 import type { Account } from '../backend/accounts.ts';
-import type { BackendPort, TokenSecret } from '../backend/port.ts';
+import type { BackendPort, BackendTokenSecret } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Bound } from '../decision/schema.ts';
@@ -25,7 +25,7 @@ export interface SessionRequest {
 /** A session that may be used until `release`, which must be called exactly once. */
 export interface AcquiredSession {
   record: SessionRecord;
-  token: TokenSecret;
+  backendToken: BackendTokenSecret;
   release(): void;
 }
 
@@ -33,8 +33,15 @@ export type Acquired =
   | { ok: true; session: AcquiredSession }
   | { ok: false; code: RefusalCode; detail: string; retryAfterSeconds?: number | undefined };
 
+/** The refusal of a session, with what the audit log says about it. */
+export const refusedSession = (code: RefusalCode, detail: string): Extract<Acquired, { ok: false }> => ({
+  ok: false,
+  code,
+  detail,
+});
+
 /** What a decision saw of a session, and when (performance.now). */
-export interface Seen extends SessionSnapshot {
+export interface ObservedSession extends SessionSnapshot {
   at?: number;
 }
 
@@ -43,20 +50,20 @@ export interface SessionManager {
    * What a decision may see of a stored session: nothing, when a revocation means it (R-28). Rejects
    * for a record that is another's: somebody has moved it (R-41). `at`: when the store was asked.
    */
-  examine(key: SessionKey, seen: SessionSnapshot, at?: number): Promise<Seen>;
+  examine(key: SessionKey, seen: SessionSnapshot, at?: number): Promise<ObservedSession>;
   /**
    * The session the decision saw, or a new login when it saw none. What was revoked since is not
    * brought back (R-26). What somebody else has opened or rotated since is handed out only when it
    * is bound to the same place: no decision has looked at it.
    */
-  acquire(request: SessionRequest, seen: Seen): Promise<Acquired>;
+  acquire(request: SessionRequest, seen: ObservedSession): Promise<Acquired>;
   /** A session newer than the one seen: whoever comes first logs in, all others get the result. */
-  rotate(request: SessionRequest, seen: Seen, cause: string): Promise<Acquired>;
+  rotate(request: SessionRequest, seen: ObservedSession, cause: string): Promise<Acquired>;
   /**
    * The backend changed the token in an answer: the same session, one generation on (R-54). When
    * someone rotated or revoked meanwhile their word holds, and the new token is logged out.
    */
-  renew(session: AcquiredSession, token: TokenSecret): Promise<void>;
+  renew(session: AcquiredSession, token: BackendTokenSecret): Promise<void>;
   /** Work of one session after the other, when its backend wants that; else at once. */
   inTurn<T>(request: SessionRequest, work: () => Promise<T>): Promise<T>;
   /** Whether the session was opened with this account, and with these credentials of it. */
@@ -75,6 +82,8 @@ export interface SessionManager {
   sweep(): Promise<void>;
   /** Gives a sign of life for idle sessions whose backend wants one. */
   keepAlive(): Promise<void>;
+  /** Begins to sweep and to send keep-alive requests from time to time; the function returned stops that. */
+  start(): () => void;
   /** Waits for sessions that are being logged out. */
   settled(): Promise<void>;
   /** Logs out what would end with this process. */

@@ -18,7 +18,7 @@ export interface Control {
   /** Whether there was an epoch before this one: then facts that are missing may be forgotten facts. */
   readonly lost: boolean;
   /** Number of the newest revocation. */
-  readonly revision: number;
+  readonly lastRevocation: number;
   /** The newest revocation by selector, as `selectorText` spells it. */
   readonly revocations: ReadonlyMap<string, number>;
 }
@@ -55,7 +55,10 @@ export function revokedSince(
   );
 }
 
-export function isRevoked(control: Control, { revision, bound, backend, fingerprint }: SessionRecord): boolean {
+export function isRevoked(
+  control: Control,
+  { sinceRevocation: revision, bound, backend, fingerprint }: SessionRecord,
+): boolean {
   return revokedSince(control, revision, {
     client: bound.client_id,
     subject: bound.subject,

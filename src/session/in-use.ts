@@ -1,7 +1,7 @@
 // Counts the calls that are using a token, so that it is not logged out under them.
 import type { SessionVersion } from './store.ts';
 
-export interface Leases {
+export interface InUse {
   /** Takes one lease; the function returned gives it back, once. */
   take(version: SessionVersion): () => void;
   /** Resolves true when no lease is left, or false after `limitMs`. */
@@ -10,7 +10,7 @@ export interface Leases {
 
 const name = ({ id, generation }: SessionVersion): string => `${id}:${generation}`;
 
-export function createLeases(): Leases {
+export function createInUse(): InUse {
   const held = new Map<string, { count: number; waiting: (() => void)[] }>();
   return {
     take(version) {

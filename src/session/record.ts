@@ -1,5 +1,5 @@
 // What is kept about one backend session. One per backend and client.
-import { isObject } from '../formats/json.ts';
+
 import type { Bound } from '../decision/schema.ts';
 
 /** Names the session of one client with one backend. `owner` is the client's ref. */
@@ -18,7 +18,7 @@ export interface SessionRecord extends SessionKey {
   /** When the login that gave the present token happened. */
   readonly issuedAt: number;
   /** Number of the newest revocation when the session was opened: later ones may mean it (R-28). */
-  readonly revision: number;
+  readonly sinceRevocation: number;
   /** Epoch of the store at the login of the present token: facts of another one may be forgotten (R-29). */
   readonly epoch: string;
   readonly bound: Bound;
@@ -32,22 +32,3 @@ export interface SessionRecord extends SessionKey {
 }
 
 export const sessionKey = ({ backend, owner }: SessionKey): string => `${backend}:${owner}`;
-
-/** A stored record, if it is one. Whoever can write to the store can write anything. */
-export function readRecord(value: unknown): SessionRecord | undefined {
-  if (!isObject(value) || !isObject(value.bound)) return undefined;
-  const { bound } = value;
-  const texts = ['backend', 'owner', 'id', 'epoch', 'account', 'fingerprint', 'tokenFingerprint', 'sealed'];
-  const numbers = ['generation', 'createdAt', 'issuedAt', 'revision'];
-  const place = (slot: unknown) =>
-    slot === null || (isObject(slot) && typeof slot.ip === 'string' && typeof slot.network === 'string');
-  const sound =
-    texts.every((name) => typeof value[name] === 'string') &&
-    numbers.every((name) => Number.isSafeInteger(value[name])) &&
-    typeof bound.client_id === 'string' &&
-    typeof bound.subject === 'string' &&
-    (bound.key === null || typeof bound.key === 'string') &&
-    place(bound.ipv4) &&
-    place(bound.ipv6);
-  return sound ? (value as unknown as SessionRecord) : undefined;
-}

@@ -16,14 +16,14 @@ export interface SessionSnapshot {
  * (R-23). `paused`: a login for this session failed moments ago. `busy`: somebody else holds it.
  * `changed`: the session is no longer as it was seen.
  */
-export type Claim =
-  | { kind: 'claimed'; permit: string }
-  | { kind: 'busy' }
+export type LoginLock =
+  | { kind: 'locked'; lockId: string }
+  | { kind: 'held' }
   | { kind: 'paused'; code: string }
   | { kind: 'changed'; now: SessionSnapshot };
 
 /** A token that has to be logged out at its backend, and by when that should have been done. */
-export interface Debt {
+export interface PendingLogout {
   record: SessionRecord;
   /** Milliseconds since the epoch. */
   due: number;
@@ -33,7 +33,7 @@ export interface Debt {
  * What somebody has left to do. Without a record: a login that was begun and never ended. If the
  * backend had opened a session by then, nobody knows its token.
  */
-export interface Overdue {
+export interface OverdueLogout {
   key: SessionKey;
   /** For `paid`. */
   name: string;
@@ -41,35 +41,35 @@ export interface Overdue {
 }
 
 /** Debts are named by their token: two logins for one generation are two debts. */
-export const debtName = (record: SessionRecord): string => record.tokenFingerprint;
+export const pendingLogoutName = (record: SessionRecord): string => record.tokenFingerprint;
 
 /** Every method rejects when the store cannot answer in time, or when what is stored has no sense. */
 export interface SessionStore {
   get(key: SessionKey): Promise<SessionSnapshot>;
-  claim(key: SessionKey, seen: SessionSnapshot, leaseMs: number): Promise<Claim>;
+  lockLogin(key: SessionKey, seen: SessionSnapshot, leaseMs: number): Promise<LoginLock>;
   /**
    * Remembers what a login has so far, in place of what it had before, until the login ends (R-27).
    * Rejects when its permit is not known any more: what is not recorded must not be gone on with.
    */
-  checkpoint(key: SessionKey, permit: string, debt: Debt): Promise<void>;
+  checkpoint(key: SessionKey, lockId: string, debt: PendingLogout): Promise<void>;
   /**
    * Stores the record of a login and gives the permit back. False, and nothing stored, when the
    * permit has run out or the session is not as it was seen: a writer that was paused overwrites
    * nothing (R-24), and nothing comes back after a revocation (R-26). The record it replaces becomes
    * a debt in the same step.
    */
-  commit(key: SessionKey, permit: string, seen: SessionSnapshot, record: SessionRecord, due: number): Promise<boolean>;
+  commit(key: SessionKey, lockId: string, seen: SessionSnapshot, record: SessionRecord, due: number): Promise<boolean>;
   /** Gives the permit back after a login that failed; others are told to pause for so long. */
-  giveUp(key: SessionKey, permit: string, pause: { code: string; ms: number } | undefined): Promise<void>;
+  unlockLogin(key: SessionKey, lockId: string, pause: { code: string; ms: number } | undefined): Promise<void>;
   /** Replaces exactly this record: the backend has changed the token (R-54). */
   replace(key: SessionKey, current: SessionVersion, record: SessionRecord): Promise<boolean>;
   /** Removes the record (of exactly this version, when one is given), counts a revocation, and makes it a debt. */
   revoke(key: SessionKey, due: number, version?: SessionVersion): Promise<SessionRecord | undefined>;
 
   /** Remembers a token that is to be logged out, before anything can go wrong (R-25). */
-  owe(key: SessionKey, debt: Debt): Promise<void>;
+  addPendingLogout(key: SessionKey, debt: PendingLogout): Promise<void>;
   /** Nobody has to see to it any more. */
-  paid(key: SessionKey, name: string): Promise<void>;
+  removePendingLogout(key: SessionKey, name: string): Promise<void>;
   /** Has the session listed by `overdue` at that time, whatever becomes of it. */
   remind(key: SessionKey, at: number): Promise<void>;
   /**
@@ -77,7 +77,7 @@ export interface SessionStore {
    * to it; a login that never ended is told of once. Calls `visit` for each session somebody was to be
    * reminded of; when that rejects, it is reminded of again.
    */
-  overdue(now: number, until: number, visit: (key: SessionKey) => Promise<void>): Promise<Overdue[]>;
+  takeOverdue(now: number, until: number, visit: (key: SessionKey) => Promise<void>): Promise<OverdueLogout[]>;
 
   /** Waits until no call is under way that may have seen the session before now, or `limitMs` have passed. */
   drained(owner: string, limitMs: number): Promise<boolean>;

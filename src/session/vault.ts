@@ -1,7 +1,9 @@
 // Seals tokens into records and opens them again. A record opens only as it was sealed: everything a
 // decision relies on is part of the seal (R-41).
-import type { BackendToken, TokenSecret } from '../backend/port.ts';
+
+import type { BackendToken, BackendTokenSecret } from '../backend/port.ts';
 import { stateOf } from '../backend/session/backend-token.ts';
+import { BoundedCache } from '../core/bounded-cache.ts';
 import { Secret } from '../core/secret.ts';
 import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import type { SessionRecord } from './record.ts';
@@ -9,9 +11,9 @@ import type { SessionRecord } from './record.ts';
 type Unsealed = Omit<SessionRecord, 'sealed' | 'tokenFingerprint'>;
 
 export interface Vault {
-  seal(record: Unsealed, token: TokenSecret): SessionRecord;
+  seal(record: Unsealed, token: BackendTokenSecret): SessionRecord;
   /** Undefined for a record that was moved, rolled back, bound elsewhere or made younger. */
-  open(record: SessionRecord): TokenSecret | undefined;
+  open(record: SessionRecord): BackendTokenSecret | undefined;
   /** The token is not needed any more. */
   forget(record: SessionRecord): void;
 }
@@ -20,7 +22,7 @@ const OPENED = 10_000;
 
 export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
   /** Opening costs a decryption. The sealed text is part of the key, so a changed record is opened anew. */
-  const opened = new Map<string, TokenSecret>();
+  const opened = new BoundedCache<string, BackendTokenSecret>(OPENED);
   const key = (record: SessionRecord): string => `${context(record)} ${record.sealed}`;
 
   return {
@@ -39,7 +41,6 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
       const plain = sealer.open(record.sealed, context(record));
       if (!plain) return undefined;
       const token = new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
-      if (opened.size >= OPENED) opened.delete(opened.keys().next().value as string);
       opened.set(key(record), token);
       return token;
     },
@@ -54,7 +55,7 @@ function context({
   backend,
   createdAt,
   issuedAt,
-  revision,
+  sinceRevocation: revision,
   epoch,
   bound,
   account,

@@ -1,8 +1,8 @@
 // Opens the store the configuration names.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { resolveSecret } from '../config/secrets.ts';
 import type { RedisConfig } from '../config/schema/store.ts';
+import { resolveSecret } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
 import { writePrivateFile } from '../core/private-file.ts';
 import { createMemoryStore } from './memory/store.ts';

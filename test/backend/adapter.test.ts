@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { afterEach, expect, it } from 'vitest';
 import { createBackendAdapter } from '../../src/backend/adapter.ts';
-import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
+import type { BackendPort, BackendTokenSecret } from '../../src/backend/port.ts';
 import { backendSchema } from '../../src/config/schema/backend.ts';
 import { toolSchema } from '../../src/config/schema/tool.ts';
 import { createTestClock } from '../support/clock.ts';
@@ -40,13 +40,13 @@ async function answering(listener: RequestListener): Promise<void> {
 }
 
 const SHARED = { key: '', credentials: {} };
-const callWith = (token: TokenSecret, tool = 'page') =>
-  backend.call({ tool, arguments: {}, token, account: SHARED, signal: new AbortController().signal });
+const callWith = (token: BackendTokenSecret, tool = 'page') =>
+  backend.call({ tool, arguments: {}, backendToken: token, account: SHARED, signal: new AbortController().signal });
 
 async function call(tool = 'page') {
   const login = await backend.login(SHARED, async () => {});
   if (!login.ok) throw new Error(login.detail);
-  return callWith(login.token, tool);
+  return callWith(login.backendToken, tool);
 }
 
 const page =

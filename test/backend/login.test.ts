@@ -1,7 +1,7 @@
 // What a login tells on its way, and what is left when it is broken off.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createBackendAdapter } from '../../src/backend/adapter.ts';
-import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
+import type { BackendPort, BackendTokenSecret } from '../../src/backend/port.ts';
 import { backendSchema } from '../../src/config/schema/backend.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { type LegacyInventory, startLegacyInventory } from '../../src/demo/legacy-inventory/app.ts';
@@ -9,7 +9,7 @@ import { createTestClock } from '../support/clock.ts';
 
 let legacy: LegacyInventory;
 let backend: BackendPort;
-let told: TokenSecret[];
+let told: BackendTokenSecret[];
 
 const request = (path: string, method = 'GET', form?: object) => ({ request: { method, path, ...(form && { form }) } });
 
@@ -53,7 +53,7 @@ afterEach(async () => {
   await backend.close();
   await legacy.close();
 });
-const checkpoint = async (token: TokenSecret) => void told.push(token);
+const checkpoint = async (token: BackendTokenSecret) => void told.push(token);
 
 it('R-27: tells of each cookie a step brings, once; the last one is that of the session', async () => {
   const login = await backend.login(account, checkpoint);
@@ -61,7 +61,7 @@ it('R-27: tells of each cookie a step brings, once; the last one is that of the 
   // The login page opens an anonymous session, the login another; the menu brings none.
   expect(told).toHaveLength(2);
   expect(JSON.stringify(told.at(-1)?.reveal().cookies)).toContain(
-    (login.token.reveal().cookies[0] as { value: string }).value,
+    (login.backendToken.reveal().cookies[0] as { value: string }).value,
   );
   expect(told.at(-1)?.reveal().values).toEqual({ csrf: '' });
 });
@@ -69,7 +69,7 @@ it('R-27: tells of each cookie a step brings, once; the last one is that of the 
 it('R-27: a token of a login that was broken off is logged out, though its logout needs what a later page has', async () => {
   await backend.login(account, checkpoint);
   expect(legacy.stats().liveSessions).toBe(1);
-  expect(await backend.logout(told.at(-1) as TokenSecret)).toBe('dead');
+  expect(await backend.logout(told.at(-1) as BackendTokenSecret)).toBe('dead');
   expect(legacy.stats()).toMatchObject({ liveSessions: 0, logins: 1, logouts: 1 });
 });
 
@@ -93,5 +93,5 @@ it('R-25: a backend that does not answer its logout has not proven anything', as
   const login = await backend.login(account, checkpoint);
   if (!login.ok) throw new Error(login.detail);
   await legacy.close();
-  expect(await backend.logout(login.token)).toBe('unreachable');
+  expect(await backend.logout(login.backendToken)).toBe('unreachable');
 });

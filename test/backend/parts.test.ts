@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { BackendResponse } from '../../src/backend/http/http.ts';
-import { createJar } from '../../src/backend/http/jar.ts';
 import { scrub, secretsOf, spellings } from '../../src/backend/answer/scrub.ts';
 import { judge } from '../../src/backend/answer/verdict.ts';
+import type { BackendResponse } from '../../src/backend/http/http.ts';
+import { createJar } from '../../src/backend/http/jar.ts';
 import { backendSchema } from '../../src/config/schema/backend.ts';
 import { formFields } from '../../src/formats/html.ts';
 

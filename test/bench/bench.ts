@@ -8,8 +8,8 @@ import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { loadBundle } from '../../src/decision/bundle.ts';
-import { loadCases } from '../../src/policy/cases.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
+import { loadCases } from '../../src/policy/cases.ts';
 import { governedServer, PASSWORD, start, stopAll } from './processes.ts';
 import { redisRows } from './redis.ts';
 

@@ -77,10 +77,10 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       const key = { owner: 'c', backend: 'b' };
       const put = async (id: string, generation: number) => {
         const seen = await store.sessions.get(key);
-        const claim = await store.sessions.claim(key, seen, 1000);
-        if (claim.kind !== 'claimed') throw new Error(claim.kind);
+        const lock = await store.sessions.lockLogin(key, seen, 1000);
+        if (lock.kind !== 'locked') throw new Error(lock.kind);
         const record = sessionRecord(generation, { ...key, id, issuedAt: clock.now() });
-        expect(await store.sessions.commit(key, claim.permit, seen, record, 0)).toBe(true);
+        expect(await store.sessions.commit(key, lock.lockId, seen, record, 0)).toBe(true);
       };
       const used = async () => (await facts.observe(at({ backend: 'b' }))).session;
       expect(await used()).toBeNull();
@@ -123,7 +123,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect(await store.sessions.drained('c', 60)).toBe(false);
     });
 
-    it('R-17: of 50 claims of one id at once exactly one is new', async () => {
+    it('R-17: of 50 uses of one id at once exactly one is new', async () => {
       const { facts } = await start();
       await facts.openHandle('c', 'h');
       const seen = await Promise.all(

@@ -20,9 +20,9 @@ it('R-29: a full store refuses new clients instead of forgetting old ones', asyn
   for (const owner of ['a', 'b', 'c', 'd']) {
     const at = { ...key, owner };
     const seen = await sessions.get(at);
-    const claim = await sessions.claim(at, seen, 1000);
-    if (claim.kind !== 'claimed') throw new Error(claim.kind);
-    const committed = sessions.commit(at, claim.permit, seen, sessionRecord(1, at), 0);
+    const lock = await sessions.lockLogin(at, seen, 1000);
+    if (lock.kind !== 'locked') throw new Error(lock.kind);
+    const committed = sessions.commit(at, lock.lockId, seen, sessionRecord(1, at), 0);
     if (owner === 'd') await expect(committed).rejects.toThrow('live entries');
     else expect(await committed).toBe(true);
   }

@@ -50,7 +50,7 @@ describe.skipIf(program === null)('Redis', () => {
       await (await create(createTestClock())).control.read(0);
     });
 
-    it('two replicas count, claim and revoke in one place', async () => {
+    it('two replicas count, use ids up and revoke in one place', async () => {
       const clock = createTestClock();
       const prefix = `shared-${Math.random()}`;
       const [a, b] = [await create(clock, { prefix }), await create(clock, { prefix })];
@@ -87,9 +87,9 @@ describe.skipIf(program === null)('Redis', () => {
       const { epoch } = await store.control.read(0);
       const at = { owner: 'third', backend: 'b' };
       const seen = await store.sessions.get(at);
-      const claim = await store.sessions.claim(at, seen, 1000);
-      if (claim.kind !== 'claimed') throw new Error(claim.kind);
-      await store.sessions.commit(at, claim.permit, seen, sessionRecord(1, { ...at, epoch }), 0);
+      const lock = await store.sessions.lockLogin(at, seen, 1000);
+      if (lock.kind !== 'locked') throw new Error(lock.kind);
+      await store.sessions.commit(at, lock.lockId, seen, sessionRecord(1, { ...at, epoch }), 0);
       expect((await third()).usage.forgotten).toBe(false);
       await store.sessions.revoke(at, 0);
       expect((await third()).usage.forgotten).toBe(false);
@@ -119,9 +119,9 @@ describe.skipIf(program === null)('Redis', () => {
       const put = async (backend: string, epoch: string) => {
         const at = { owner: 'c', backend };
         const seen = await store.sessions.get(at);
-        const claim = await store.sessions.claim(at, seen, 1000);
-        if (claim.kind !== 'claimed') throw new Error(claim.kind);
-        await store.sessions.commit(at, claim.permit, seen, sessionRecord(1, { ...at, epoch }), 0);
+        const lock = await store.sessions.lockLogin(at, seen, 1000);
+        if (lock.kind !== 'locked') throw new Error(lock.kind);
+        await store.sessions.commit(at, lock.lockId, seen, sessionRecord(1, { ...at, epoch }), 0);
       };
       await put('two', (await store.control.read(0)).epoch);
       await redis.command('HSET', `${prefix}:{control}`, 'servers', 'another process');
@@ -167,17 +167,17 @@ describe.skipIf(program === null)('Redis', () => {
         await store.sessions.revoke(at, 0);
         expect((await store.facts.observe(call)).seen.record).toBeUndefined();
       }
-      // And debts and reminders that are none.
-      for (const debt of ['x', '5', '5 {', '5 {"value":{}}'])
-        await redis.command('HSET', `${prefix}:{c}:debts:b`, debt, debt);
+      // And pending logouts and reminders that are none.
+      for (const logout of ['x', '5', '5 {', '5 {"value":{}}'])
+        await redis.command('HSET', `${prefix}:{c}:debts:b`, logout, logout);
       for (const entry of ['x', '[]', '["c","b",1]'])
         await redis.command('ZADD', `${prefix}:{control}:due`, '1', entry);
       await redis.command('SET', `${prefix}:{d}:debts:b`, 'no hash');
       await redis.command('ZADD', `${prefix}:{control}:due`, '0', '["d","b",0]');
-      await store.sessions.owe(at, { record: sessionRecord(3, at), due: 1 });
-      const debts = await store.sessions.overdue(clock.now(), clock.now() + 1, async () => {});
-      expect(debts.map(({ name }) => name)).toEqual(['token-3']);
-      await store.sessions.paid(at, 'token-3');
+      await store.sessions.addPendingLogout(at, { record: sessionRecord(3, at), due: 1 });
+      const logouts = await store.sessions.takeOverdue(clock.now(), clock.now() + 1, async () => {});
+      expect(logouts.map(({ name }) => name)).toEqual(['token-3']);
+      await store.sessions.removePendingLogout(at, 'token-3');
       expect(await redis.command('HLEN', `${prefix}:{c}:debts:b`)).toBe(0);
     });
 

@@ -15,7 +15,7 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
     generation,
     createdAt: 0,
     issuedAt: 0,
-    revision: 0,
+    sinceRevocation: 0,
     epoch: 'e',
     bound: {
       client_id: 'a',
@@ -40,17 +40,17 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
     const clock = createTestClock();
     const store = await create(clock);
     const { sessions } = store;
-    const claim = async (seen: SessionSnapshot, leaseMs = LEASE, at = key) => {
-      const claimed = await sessions.claim(at, seen, leaseMs);
-      if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
-      return claimed.permit;
+    const lock = async (seen: SessionSnapshot, leaseMs = LEASE, at = key) => {
+      const locked = await sessions.lockLogin(at, seen, leaseMs);
+      if (locked.kind !== 'locked') throw new Error(locked.kind);
+      return locked.lockId;
     };
     const put = async (record: SessionRecord) => {
       const at = { backend: record.backend, owner: record.owner };
       const seen = await sessions.get(at);
-      return sessions.commit(at, await claim(seen, LEASE, at), seen, record, clock.now() + 1000);
+      return sessions.commit(at, await lock(seen, LEASE, at), seen, record, clock.now() + 1000);
     };
-    return { clock, store, sessions, claim, put };
+    return { clock, store, sessions, lock, put };
   };
 
   describe(`session store: ${name}`, () => {
@@ -61,62 +61,62 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
 
     it('R-23: of 50 that want to log in at once one may, and the others are told so', async () => {
       const { sessions } = await start();
-      const claims = await Promise.all(Array.from({ length: 50 }, () => sessions.claim(key, NOTHING, LEASE)));
-      expect(claims.filter(({ kind }) => kind === 'claimed')).toHaveLength(1);
-      expect(claims.filter(({ kind }) => kind === 'busy')).toHaveLength(49);
+      const locks = await Promise.all(Array.from({ length: 50 }, () => sessions.lockLogin(key, NOTHING, LEASE)));
+      expect(locks.filter(({ kind }) => kind === 'locked')).toHaveLength(1);
+      expect(locks.filter(({ kind }) => kind === 'held')).toHaveLength(49);
     });
 
-    it('R-24: stores with its permit, once, and only on what was seen', async () => {
-      const { sessions, claim } = await start();
-      const permit = await claim(NOTHING);
+    it('R-24: stores with the login lock, once, and only on what was observed', async () => {
+      const { sessions, lock } = await start();
+      const lockId = await lock(NOTHING);
       expect(await sessions.commit(key, 'another', NOTHING, sessionRecord(1), 0)).toBe(false);
-      expect(await sessions.commit(key, permit, NOTHING, sessionRecord(1), 0)).toBe(true);
-      expect(await sessions.commit(key, permit, NOTHING, sessionRecord(1, { id: 'again' }), 0)).toBe(false);
+      expect(await sessions.commit(key, lockId, NOTHING, sessionRecord(1), 0)).toBe(true);
+      expect(await sessions.commit(key, lockId, NOTHING, sessionRecord(1, { id: 'again' }), 0)).toBe(false);
       expect(await sessions.get(key)).toEqual({ record: sessionRecord(1), revocations: 0 });
-      expect(await sessions.claim(key, NOTHING, LEASE)).toEqual({
+      expect(await sessions.lockLogin(key, NOTHING, LEASE)).toEqual({
         kind: 'changed',
         now: { record: sessionRecord(1), revocations: 0 },
       });
       const seen = await sessions.get(key);
-      expect(await sessions.commit(key, await claim(seen), seen, sessionRecord(2), 0)).toBe(true);
+      expect(await sessions.commit(key, await lock(seen), seen, sessionRecord(2), 0)).toBe(true);
       expect((await sessions.get(key)).record?.generation).toBe(2);
     });
 
     it('R-24, attack 12: a writer whose lease ran out overwrites nothing, and gives up nothing of others', async () => {
-      const { clock, sessions, claim } = await start();
-      const paused = await claim(NOTHING, 30);
+      const { clock, sessions, lock } = await start();
+      const paused = await lock(NOTHING, 30);
       clock.advance(1);
-      await until(async () => (await sessions.claim(key, NOTHING, LEASE)).kind === 'claimed', 'the lease to end');
+      await until(async () => (await sessions.lockLogin(key, NOTHING, LEASE)).kind === 'locked', 'the lease to end');
       expect(await sessions.commit(key, paused, NOTHING, sessionRecord(1, { id: 'paused' }), 0)).toBe(false);
-      await sessions.giveUp(key, paused, undefined);
-      expect(await sessions.claim(key, NOTHING, LEASE)).toMatchObject({ kind: 'busy' });
+      await sessions.unlockLogin(key, paused, undefined);
+      expect(await sessions.lockLogin(key, NOTHING, LEASE)).toMatchObject({ kind: 'held' });
       expect(await sessions.get(key)).toEqual(NOTHING);
     });
 
     it('R-23: a login that failed tells the others, for a while', async () => {
-      const { sessions, claim } = await start();
-      await sessions.giveUp(key, await claim(NOTHING), { code: 'session.login_failed', ms: LEASE });
-      expect(await sessions.claim(key, NOTHING, LEASE)).toEqual({ kind: 'paused', code: 'session.login_failed' });
+      const { sessions, lock } = await start();
+      await sessions.unlockLogin(key, await lock(NOTHING), { code: 'session.login_failed', ms: LEASE });
+      expect(await sessions.lockLogin(key, NOTHING, LEASE)).toEqual({ kind: 'paused', code: 'session.login_failed' });
       const other = { ...key, owner: 'other' };
-      await sessions.giveUp(other, await claim(NOTHING, LEASE, other), undefined);
-      expect(await sessions.claim(other, NOTHING, LEASE)).toMatchObject({ kind: 'claimed' });
+      await sessions.unlockLogin(other, await lock(NOTHING, LEASE, other), undefined);
+      expect(await sessions.lockLogin(other, NOTHING, LEASE)).toMatchObject({ kind: 'locked' });
     });
 
     it('R-26: removes once, counts, and a login that had begun does not bring the record back', async () => {
-      const { sessions, claim, put } = await start();
+      const { sessions, lock, put } = await start();
       await put(sessionRecord(1));
       const seen = await sessions.get(key);
-      const permit = await claim(seen);
+      const lockId = await lock(seen);
       expect((await sessions.revoke(key, 0))?.generation).toBe(1);
       expect(await sessions.revoke(key, 0)).toBeUndefined();
-      expect(await sessions.commit(key, permit, seen, sessionRecord(2), 0)).toBe(false);
+      expect(await sessions.commit(key, lockId, seen, sessionRecord(2), 0)).toBe(false);
       expect(await sessions.get(key)).toEqual({ record: undefined, revocations: 2 });
       // Nor one that had begun when there was no session yet.
       const first = await sessions.get(key);
-      const late = await claim(first);
+      const late = await lock(first);
       await sessions.revoke(key, 0);
       expect(await sessions.commit(key, late, first, sessionRecord(1), 0)).toBe(false);
-      expect(await sessions.claim(key, first, LEASE)).toMatchObject({ kind: 'changed' });
+      expect(await sessions.lockLogin(key, first, LEASE)).toMatchObject({ kind: 'changed' });
     });
 
     it('R-26: a revocation of one version spares its successor', async () => {
@@ -146,74 +146,77 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(won.filter(Boolean)).toHaveLength(1);
     });
 
-    it('R-25, R-27: what is replaced, revoked or owed is a debt until it is paid, and one alive takes it over', async () => {
+    it('R-25, R-27: what is replaced or revoked is a pending logout until it is done, and a living replica takes it over', async () => {
       const { clock, sessions, put } = await start();
       const overdue = async (at: number, until: number) =>
-        (await sessions.overdue(at, until, async () => {})).map(({ name }) => name).sort();
+        (await sessions.takeOverdue(at, until, async () => {})).map(({ name }) => name).sort();
       const now = clock.now();
       await put(sessionRecord(1));
       expect(await overdue(now + 10_000, now)).toEqual([]);
       await put(sessionRecord(2));
       await sessions.revoke(key, now + 2000);
-      await sessions.owe(key, { record: sessionRecord(7), due: now + 3000 });
-      // The same generation, another token: a debt of its own.
-      await sessions.owe(key, { record: sessionRecord(7, { tokenFingerprint: 'another' }), due: now + 3000 });
+      await sessions.addPendingLogout(key, { record: sessionRecord(7), due: now + 3000 });
+      // The same generation, another backend token: a pending logout of its own.
+      await sessions.addPendingLogout(key, {
+        record: sessionRecord(7, { tokenFingerprint: 'another' }),
+        due: now + 3000,
+      });
       expect(await overdue(now + 999, now)).toEqual([]);
       expect(await overdue(now + 1000, now + 60_000)).toEqual(['token-1']);
       expect(await overdue(now + 5000, now + 60_000)).toEqual(['another', 'token-2', 'token-7']);
       expect(await overdue(now + 5000, now + 60_000)).toEqual([]);
-      await sessions.paid(key, 'token-1');
-      const debts = await sessions.overdue(now + 60_000, now + 90_000, async () => {});
-      expect(debts.find(({ name }) => name === 'token-7')).toEqual({ key, name: 'token-7', record: sessionRecord(7) });
-      for (const { name } of debts) await sessions.paid(key, name);
+      await sessions.removePendingLogout(key, 'token-1');
+      const logouts = await sessions.takeOverdue(now + 60_000, now + 90_000, async () => {});
+      expect(logouts.find(({ name }) => name === 'token-7')).toEqual({ key, name: 'token-7', record: sessionRecord(7) });
+      for (const { name } of logouts) await sessions.removePendingLogout(key, name);
       expect(await overdue(now + 900_000, now)).toEqual([]);
     });
 
     it('R-27: what a login has is on record until it ends; one that never ends leaves it, or is told of once', async () => {
-      const { clock, sessions, claim } = await start();
+      const { clock, sessions, lock } = await start();
       const later = clock.now() + LEASE;
-      const overdue = () => sessions.overdue(later, later + LEASE, async () => {});
+      const overdue = () => sessions.takeOverdue(later, later + LEASE, async () => {});
       const other = { ...key, owner: 'other' };
       const record = sessionRecord(1, { owner: 'other' });
-      const permit = await claim(NOTHING, LEASE, other);
-      await sessions.checkpoint(other, permit, { record, due: later });
-      await sessions.commit(other, permit, NOTHING, record, later);
-      await expect(sessions.checkpoint(other, permit, { record, due: later })).rejects.toThrow('permit');
+      const lockId = await lock(NOTHING, LEASE, other);
+      await sessions.checkpoint(other, lockId, { record, due: later });
+      await sessions.commit(other, lockId, NOTHING, record, later);
+      await expect(sessions.checkpoint(other, lockId, { record, due: later })).rejects.toThrow('lock');
       expect(await overdue()).toEqual([]);
       const third = { ...key, owner: 'third' };
-      await sessions.giveUp(third, await claim(NOTHING, LEASE, third), undefined);
+      await sessions.unlockLogin(third, await lock(NOTHING, LEASE, third), undefined);
       expect(await overdue()).toEqual([]);
       // One dies before it has anything, another with a token in its hands.
-      await claim(NOTHING);
+      await lock(NOTHING);
       expect(await overdue()).toMatchObject([{ key, record: undefined }]);
       expect(await overdue()).toEqual([]);
       const dead = { ...key, owner: 'dead' };
-      await sessions.checkpoint(dead, await claim(NOTHING, LEASE, dead), {
+      await sessions.checkpoint(dead, await lock(NOTHING, LEASE, dead), {
         record: sessionRecord(5, dead),
         due: later,
       });
       const [left] = await overdue();
       expect(left).toMatchObject({ key: dead, record: sessionRecord(5, dead) });
-      await sessions.paid(dead, left?.name ?? '');
+      await sessions.removePendingLogout(dead, left?.name ?? '');
       expect(await overdue()).toEqual([]);
     });
 
-    it('R-27: the token of a login whose lease ran out stays a debt when another has logged in since', async () => {
-      const { clock, sessions, claim } = await start();
-      const slow = await claim(NOTHING, 30);
+    it('R-27: the backend token of a login whose lease ran out stays a pending logout when another has logged in since', async () => {
+      const { clock, sessions, lock } = await start();
+      const slow = await lock(NOTHING, 30);
       await sessions.checkpoint(key, slow, { record: sessionRecord(1), due: clock.now() + 30 });
       clock.advance(1);
-      let permit = '';
+      let lockId = '';
       await until(async () => {
-        const again = await sessions.claim(key, NOTHING, LEASE);
-        if (again.kind === 'claimed') permit = again.permit;
-        return permit;
+        const again = await sessions.lockLogin(key, NOTHING, LEASE);
+        if (again.kind === 'locked') lockId = again.lockId;
+        return lockId;
       }, 'the lease to end');
       const winner = sessionRecord(1, { id: 'winner', tokenFingerprint: 'of the winner' });
-      await sessions.checkpoint(key, permit, { record: winner, due: clock.now() + LEASE });
-      expect(await sessions.commit(key, permit, NOTHING, winner, 0)).toBe(true);
-      const debts = await sessions.overdue(clock.now() + LEASE, clock.now() + 2 * LEASE, async () => {});
-      expect(debts.map(({ record }) => record?.tokenFingerprint)).toEqual(['token-1']);
+      await sessions.checkpoint(key, lockId, { record: winner, due: clock.now() + LEASE });
+      expect(await sessions.commit(key, lockId, NOTHING, winner, 0)).toBe(true);
+      const logouts = await sessions.takeOverdue(clock.now() + LEASE, clock.now() + 2 * LEASE, async () => {});
+      expect(logouts.map(({ record }) => record?.tokenFingerprint)).toEqual(['token-1']);
     });
 
     it('R-21: reminds of a session when it was asked to, and again when nobody could see to it', async () => {
@@ -223,7 +226,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       await sessions.remind(second, clock.now() + 9000);
       const visited = async (at: number, fail = false) => {
         const seen: string[] = [];
-        await sessions.overdue(at, at + 1000, async ({ owner }) => {
+        await sessions.takeOverdue(at, at + 1000, async ({ owner }) => {
           seen.push(owner);
           if (fail) throw new Error('not now');
         });
@@ -237,14 +240,14 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await visited(clock.now() + 9000)).toEqual(['second']);
     });
 
-    it('many debts are found at once, and each again when it was not paid', async () => {
+    it('many pending logouts are found at once, and each again when it was not done', async () => {
       const { clock, sessions } = await start();
       const due = clock.now();
       for (let i = 0; i < 250; i++) {
         const at = { ...key, owner: `o-${i}` };
-        await sessions.owe(at, { record: sessionRecord(1, at), due });
+        await sessions.addPendingLogout(at, { record: sessionRecord(1, at), due });
       }
-      const found = async (at: number) => (await sessions.overdue(at, at + 1000, async () => {})).length;
+      const found = async (at: number) => (await sessions.takeOverdue(at, at + 1000, async () => {})).length;
       expect(await found(due)).toBe(250);
       expect(await found(due + 999)).toBe(0);
       expect(await found(due + 1000)).toBe(250);
@@ -303,15 +306,15 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       await store.control.revoke({ all: true });
       const after = await store.control.read(60_000);
       // The wider one makes the narrower one needless.
-      expect(Object.fromEntries(after.revocations)).toEqual({ all: before.revision + 2 });
-      expect(after).toMatchObject({ epoch: before.epoch, lost: false, revision: before.revision + 2 });
+      expect(Object.fromEntries(after.revocations)).toEqual({ all: before.lastRevocation + 2 });
+      expect(after).toMatchObject({ epoch: before.epoch, lost: false, lastRevocation: before.lastRevocation + 2 });
       await store.control.revoke({ client: 'a' });
       await store.control.revoke({ subject: 'a' });
       const newest = await store.control.read(60_000);
       expect(Object.fromEntries(newest.revocations)).toEqual({
-        all: before.revision + 2,
-        'client:a': before.revision + 3,
-        'subject:a': before.revision + 4,
+        all: before.lastRevocation + 2,
+        'client:a': before.lastRevocation + 3,
+        'subject:a': before.lastRevocation + 4,
       });
     });
   });
@@ -320,10 +323,10 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
     it('R-08: of 50 copies of one proof one is new, and the others learn of its first use', async () => {
       const { store } = await start();
       const use = { at: 5, ip: '10.0.0.1', network: '10.0.0.0/24' };
-      const claims = await Promise.all(Array.from({ length: 50 }, () => store.proofs.claim('p', use, 60_000)));
-      expect(claims.filter((first) => first === undefined)).toHaveLength(1);
-      expect(claims.filter((first) => first?.at === 5)).toHaveLength(49);
-      expect(await store.proofs.claim('another', use, 60_000)).toBeUndefined();
+      const uses = await Promise.all(Array.from({ length: 50 }, () => store.proofs.use('p', use, 60_000)));
+      expect(uses.filter((first) => first === undefined)).toHaveLength(1);
+      expect(uses.filter((first) => first?.at === 5)).toHaveLength(49);
+      expect(await store.proofs.use('another', use, 60_000)).toBeUndefined();
     });
   });
 }

@@ -2,9 +2,9 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createSystemClock } from '../../src/core/clock.ts';
-import { atPointer, nestsDeeperThan } from '../../src/formats/json.ts';
 import { createKeyedMutex } from '../../src/core/mutex.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { atPointer, nestsDeeperThan } from '../../src/formats/json.ts';
 
 describe('R-44: a secret', () => {
   it('prints [redacted] wherever it is turned into text', () => {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { loadBundle, loadSettings, readCompiled } from '../../src/decision/bundle.ts';
-import { loadCases } from '../../src/policy/cases.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
+import { loadCases } from '../../src/policy/cases.ts';
 import { unknownNames } from '../../src/policy/settings-names.ts';
 import { type PolicyFolder, policyFolder } from '../support/policies.ts';
 

@@ -3,12 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { openBackends } from '../../src/backend/open.ts';
 import { scrubText, spellings } from '../../src/backend/answer/scrub.ts';
+import { openBackends } from '../../src/backend/open.ts';
 import type { Config } from '../../src/config/load.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { parseJson } from '../../src/formats/json.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { parseJson } from '../../src/formats/json.ts';
 import { createTestClock } from '../support/clock.ts';
 import {
   bodyOf,
@@ -291,7 +291,13 @@ it('R-53: a stored session that lacks what the configuration needs by now is rep
   const app = backends.ports.get('app');
   const account = app?.account({ id: 'a', subject: 'a', claims: {} }) ?? { key: '', credentials: {} };
   const token = new Secret({ cookies: [], values: { k: 'line\nbreak' } });
-  const result = await app?.call({ tool: 'page', arguments: {}, token, account, signal: new AbortController().signal });
+  const result = await app?.call({
+    tool: 'page',
+    arguments: {},
+    backendToken: token,
+    account,
+    signal: new AbortController().signal,
+  });
   expect(result).toMatchObject({ kind: 'expired', beforeEffect: true });
   expect(await app?.logout(token)).toBe('residual');
   await backends.close();

@@ -1,40 +1,40 @@
 // Signs of life for idle sessions: for a while after their last call, and for nobody's benefit but theirs.
 import { beforeEach, expect, it } from 'vitest';
-import type { BackendPort, TokenSecret } from '../../src/backend/port.ts';
+import type { BackendPort, BackendTokenSecret } from '../../src/backend/port.ts';
 import { createKeyedMutex } from '../../src/core/mutex.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { createInUse } from '../../src/session/in-use.ts';
 import { createKeepAlive, type KeepAlive } from '../../src/session/keep-alive.ts';
-import { createLeases } from '../../src/session/in-use.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 import { sessionRecord } from '../contract/session-store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 
 let clock: TestClock;
 let stored: SessionRecord | undefined;
-let touched: TokenSecret[];
-let answer: Awaited<ReturnType<BackendPort['touch']>>;
-let renewed: [SessionRecord, TokenSecret][];
+let askedWith: BackendTokenSecret[];
+let answer: Awaited<ReturnType<BackendPort['keepAlive']>>;
+let renewed: [SessionRecord, BackendTokenSecret][];
 let keepAlive: KeepAlive;
 const token = new Secret({ cookies: [], values: {} });
-const leases = createLeases();
+const inUse = createInUse();
 
 beforeEach(() => {
   clock = createTestClock();
   stored = sessionRecord(1);
-  touched = [];
+  askedWith = [];
   renewed = [];
   answer = { kind: 'ok' };
   const backend = {
-    keepAlive: { everyMs: 60_000, forMs: 300_000 },
-    async touch(of: TokenSecret) {
-      touched.push(of);
+    keepAliveTimes: { everyMs: 60_000, forMs: 300_000 },
+    async keepAlive(of: BackendTokenSecret) {
+      askedWith.push(of);
       return answer;
     },
   } as unknown as BackendPort;
   keepAlive = createKeepAlive({
     store: { get: async () => ({ record: stored, revocations: 0 }) },
     backends: new Map([['inventory', backend]]),
-    leases,
+    inUse,
     clock,
     turns: createKeyedMutex(),
     renew: async (record, next) => void renewed.push([record, next]),
@@ -43,7 +43,7 @@ beforeEach(() => {
 const after = async (seconds: number) => {
   clock.advance(seconds);
   await keepAlive.tick();
-  return touched.length;
+  return askedWith.length;
 };
 
 it('comes every so often, and stops when nobody has called for long enough', async () => {
@@ -52,10 +52,10 @@ it('comes every so often, and stops when nobody has called for long enough', asy
   expect(await after(1)).toBe(1);
   expect(await after(59)).toBe(1);
   expect(await after(1)).toBe(2);
-  // A call counts as a sign of life, and begins the time anew.
+  // A call counts as a keep-alive request, and begins the time anew.
   keepAlive.used(sessionRecord(1), token);
   for (let i = 0; i < 10; i++) await after(60);
-  expect(touched).toHaveLength(7);
+  expect(askedWith).toHaveLength(7);
 });
 
 it('R-26: a session that was revoked, rotated or went on elsewhere gets none', async () => {
@@ -85,17 +85,17 @@ it('R-54: a cookie that the answer changes is the session from now on', async ()
   keepAlive.moved(sessionRecord(1), sessionRecord(2), next);
   answer = { kind: 'ok' };
   await after(60);
-  expect(touched.at(-1)).toBe(next);
+  expect(askedWith.at(-1)).toBe(next);
 });
 
-it('holds a lease while it is on its way, and gives it back whatever happens', async () => {
+it('counts as a call in use while it is on its way, and gives it back whatever happens', async () => {
   keepAlive.used(sessionRecord(1), token);
   let during: Promise<boolean> | undefined;
-  touched.push = () => {
-    during = leases.drained(sessionRecord(1), 10_000);
+  askedWith.push = () => {
+    during = inUse.drained(sessionRecord(1), 10_000);
     throw new Error('the backend is gone');
   };
   await after(60);
   expect(await during).toBe(true);
-  expect(await leases.drained(sessionRecord(1), 0)).toBe(true);
+  expect(await inUse.drained(sessionRecord(1), 0)).toBe(true);
 });

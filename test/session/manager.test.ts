@@ -7,7 +7,8 @@ import { Secret } from '../../src/core/secret.ts';
 import type { Bound } from '../../src/decision/schema.ts';
 import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
 import type { SessionEvent } from '../../src/session/events.ts';
-import { createSessionManager, type Seen, type SessionManager } from '../../src/session/manager.ts';
+import { createSessionManager, type ObservedSession, type SessionManager } from '../../src/session/manager.ts';
+import { rowOf } from '../../src/store/redis/row.ts';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
@@ -50,7 +51,7 @@ function manager(of: Store, ring = keys): SessionManager {
 const KEY = (owner = 'owner') => ({ backend: 'b', owner });
 const SHARED = { key: '', credentials: {} };
 const request = (owner = 'owner', place = bound, account = SHARED) => ({ backend, owner, bound: place, account });
-const seen = async (owner = 'owner', by = sessions, at = store): Promise<Seen> =>
+const seen = async (owner = 'owner', by = sessions, at = store): Promise<ObservedSession> =>
   by.examine(KEY(owner), await at.sessions.get(KEY(owner)));
 async function acquired(result: Promise<Awaited<ReturnType<SessionManager['acquire']>>>) {
   const value = await result;
@@ -71,7 +72,7 @@ beforeEach(() => {
     drainMs: 50,
     loginLimitMs: 1000,
     oneAtATime: false,
-    keepAlive: undefined,
+    keepAliveTimes: undefined,
     account: () => SHARED,
     async login(_account, checkpoint) {
       const id = `token-${++logins}`;
@@ -79,14 +80,14 @@ beforeEach(() => {
       live.add(id);
       const token = new Secret({ cookies: [], values: { id } });
       await afterLogin?.(checkpoint, token);
-      return { ok: true, token };
+      return { ok: true, backendToken: token };
     },
     async logout(token) {
       live.delete(name(token));
       return 'dead';
     },
     call: () => Promise.reject(new Error('not used')),
-    touch: async () => ({ kind: 'ok' }),
+    keepAlive: async () => ({ kind: 'ok' }),
     health: () => ({ circuit: 'closed', inFlight: 0, queued: 0, pausedSeconds: 0 }),
     close: async () => {},
   };
@@ -97,7 +98,7 @@ function managerSuite(): void {
     const nothing = await seen();
     const all = await Promise.all(Array.from({ length: 30 }, () => acquired(sessions.acquire(request(), nothing))));
     expect(logins).toBe(1);
-    expect(new Set(all.map((s) => name(s.token)))).toEqual(new Set(['token-1']));
+    expect(new Set(all.map((s) => name(s.backendToken)))).toEqual(new Set(['token-1']));
   });
 
   it('R-23: callers that want the same generation rotated share one rotation', async () => {
@@ -211,7 +212,7 @@ function managerSuite(): void {
       const after = sessions.acquire(request(), await seen());
       open();
       expect(await before).toMatchObject({ ok: false, code: 'session.revoked' });
-      expect(name((await acquired(after)).token)).toBe('token-2');
+      expect(name((await acquired(after)).backendToken)).toBe('token-2');
       await sessions.settled();
       expect(live).toEqual(new Set(['token-2']));
     });
@@ -255,7 +256,7 @@ function managerSuite(): void {
     live.add('renewed');
     await sessions.renew(session, new Secret({ cookies: [], values: { id: 'renewed' } }));
     const next = await acquired(sessions.acquire(request(), await seen()));
-    expect([next.record.generation, name(next.token)]).toEqual([2, 'renewed']);
+    expect([next.record.generation, name(next.backendToken)]).toEqual([2, 'renewed']);
     live.add('too late');
     await sessions.renew(session, new Secret({ cookies: [], values: { id: 'too late' } }));
     expect((await stored())?.generation).toBe(2);
@@ -277,7 +278,7 @@ function managerSuite(): void {
       (bob: object) => ({ ...bob, generation: 9 }),
       (bob: { issuedAt: number }) => ({ ...bob, issuedAt: bob.issuedAt + 1 }),
       (bob: object) => ({ ...bob, createdAt: 0 }),
-      (bob: object) => ({ ...bob, revision: 99 }),
+      (bob: object) => ({ ...bob, sinceRevocation: 99 }),
       (bob: object) => ({ ...bob, bound: { ...bound, ipv4: { ...HOME, ip: '6.6.6.6' } } }),
     ];
     for (const forge of forgeries) {
@@ -435,10 +436,10 @@ function managerSuite(): void {
     await until(() => live.size === 1, 'the login');
     await until(
       async () =>
-        (await store.sessions.overdue(Number.MAX_SAFE_INTEGER, clock.now(), async () => {})).some(
+        (await store.sessions.takeOverdue(Number.MAX_SAFE_INTEGER, clock.now(), async () => {})).some(
           ({ record }) => record,
         ),
-      'the debt',
+      'the logout',
     );
     afterLogin = undefined;
     const survivor = manager(store);
@@ -471,7 +472,7 @@ describe('on the memory of one process', () => {
       (await acquired(manager(store).acquire(request(), nothing))).release();
     };
     (await acquired(sessions.acquire(request(), nothing))).release();
-    expect(name((await acquired(sessions.acquire(request(), await seen()))).token)).toBe('token-2');
+    expect(name((await acquired(sessions.acquire(request(), await seen()))).backendToken)).toBe('token-2');
     await sessions.settled();
     expect(live).toEqual(new Set(['token-2']));
   });
@@ -538,7 +539,7 @@ describe.skipIf(program === null)('on Redis', () => {
       ),
     );
     expect(logins).toBe(1);
-    expect(new Set(all.map(({ token }) => name(token)))).toEqual(new Set(['token-1']));
+    expect(new Set(all.map(({ backendToken: token }) => name(token)))).toEqual(new Set(['token-1']));
     for (const session of all) session.release();
     const rotated = await Promise.all(
       replicas.flatMap(({ manager: each, store: at }) =>
@@ -580,7 +581,7 @@ describe.skipIf(program === null)('on Redis', () => {
       await checkpoint(token);
       afterLogin = undefined;
       // Its lease ends while it stands still.
-      await redis.command('DEL', `${prefix}:{owner}:claim:b`);
+      await redis.command('DEL', `${prefix}:{owner}:lock:b`);
       (await acquired(other.manager.acquire(request(), nothing))).release();
     };
     (await acquired(sessions.acquire(request(), nothing))).release();
@@ -613,7 +614,7 @@ describe.skipIf(program === null)('on Redis', () => {
     await sessions.revokeAll({ backend: 'b' }, 'test');
     await sessions.settled();
     // Even if the record came back, as after a failover.
-    await redis.command('SET', `${prefix}:{owner}:session:b`, JSON.stringify({ value: record }));
+    await redis.command('SET', `${prefix}:{owner}:session:b`, rowOf(record, Date.now() + 60_000));
     await new Promise((resolve) => setTimeout(resolve, 450));
     expect((await seen('owner', other.manager, other.store)).record).toBeUndefined();
   });

@@ -5,9 +5,9 @@ import { hiddenFields, metaContent } from '../../formats/html.ts';
 import { atPointer, type JsonObject } from '../../formats/json.ts';
 import { pattern } from '../../formats/pattern.ts';
 import { replacePlaceholders } from '../../formats/template.ts';
-import { fieldsOf } from './conditions.ts';
 import type { BackendResponse } from '../http/http.ts';
 import type { Jar } from '../http/jar.ts';
+import { fieldsOf } from './conditions.ts';
 
 /** Values of a login on its way: texts, and the hidden fields of a page. */
 export type Extracted = string | JsonObject;

@@ -1,15 +1,15 @@
 // Reads a good answer as what the tool says it is, and brings it into shape: selected, bounded, scrubbed
 // and checked against the schema that clients were shown.
 import type { ResultConfig, ToolConfig } from '../../config/schema/tool.ts';
+import type { RefusalCode } from '../../decision/refusal-codes.ts';
 import { textOf } from '../../formats/html.ts';
 import { atPointer, isObject, type Json, nestsDeeperThan } from '../../formats/json.ts';
 import { compileSchema, type Validate } from '../../formats/json-schema.ts';
 import { query } from '../../formats/query.ts';
 import { xmlToJson } from '../../formats/xml.ts';
-import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import { redirectTarget } from './conditions.ts';
 import type { BackendResponse } from '../http/http.ts';
 import type { Blob } from '../port.ts';
+import { redirectTarget } from './conditions.ts';
 import { holdsSecret, type Spelling, scrub, scrubText } from './scrub.ts';
 
 export type Read = { ok: true; value: Json; blob?: Blob } | { ok: false; code: RefusalCode; detail: string };

@@ -1,7 +1,8 @@
 // a legacy page may echo the session it was called with (";jsessionid=…" in links, a CSRF
 // token in a script). Whatever of a token comes back is blanked before it can become a result.
-import type { Json } from '../../formats/json.ts';
+
 import { REDACTED } from '../../core/secret.ts';
+import type { Json } from '../../formats/json.ts';
 import type { BackendToken } from '../port.ts';
 
 /** Shorter values would blank ordinary text. */

@@ -3,8 +3,8 @@
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { Condition } from '../../config/schema/condition.ts';
 import { isObject } from '../../formats/json.ts';
-import { anyHolds, holds, redirectTarget } from './conditions.ts';
 import type { BackendResponse } from '../http/http.ts';
+import { anyHolds, holds, redirectTarget } from './conditions.ts';
 
 export type Verdict =
   | { kind: 'good' }

@@ -4,8 +4,8 @@ import type { RequestTemplate } from '../../config/schema/request.ts';
 import { isObject, type Json } from '../../formats/json.ts';
 import { replacePlaceholders, solePlaceholder } from '../../formats/template.ts';
 import { xmlText } from '../../formats/xml.ts';
-import { fill, text, UnbuildableError, type Values } from './values.ts';
 import { RPC_ID } from '../answer/verdict.ts';
+import { fill, text, UnbuildableError, type Values } from './values.ts';
 
 export interface Body {
   type: string;

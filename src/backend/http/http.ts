@@ -16,8 +16,8 @@ import { type Dispatcher, errors, Pool } from 'undici';
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
-import { parseJson } from '../../formats/json.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
+import { parseJson } from '../../formats/json.ts';
 import type { BuiltRequest } from './request.ts';
 
 /** An answer. `body` and `document` are made when they are first asked for. */

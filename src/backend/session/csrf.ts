@@ -3,18 +3,18 @@
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
-import { type Attached, send } from '../http/send.ts';
 import { extract } from '../answer/extract.ts';
+import { type Spelling, spellings } from '../answer/scrub.ts';
+import { judge } from '../answer/verdict.ts';
 import type { BackendHttp, BackendResponse } from '../http/http.ts';
 import type { Jar } from '../http/jar.ts';
-import type { CallResult } from '../port.ts';
 import { fillHeaders } from '../http/request.ts';
-import { type Spelling, spellings } from '../answer/scrub.ts';
-import type { OpenSession } from './open-session.ts';
+import { type Attached, send } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
-import { judge } from '../answer/verdict.ts';
+import type { CallResult } from '../port.ts';
+import type { OpenSession } from './open-session.ts';
 
-export interface WriteTokens {
+export interface CsrfTokens {
   values: Record<string, string>;
   /** Cookies that came with them and go back with them. */
   cookies: object[];
@@ -24,17 +24,17 @@ export interface WriteTokens {
 }
 
 /** Without tokens nothing has been written yet, whatever the reason. */
-export type Fetched = { ok: true; tokens: WriteTokens } | { ok: false; result: Exclude<CallResult, { kind: 'ok' }> };
+export type Fetched = { ok: true; tokens: CsrfTokens } | { ok: false; result: Exclude<CallResult, { kind: 'ok' }> };
 
 /** Whether a request goes out with tokens: it names one, or it is a write and headers are attached to writes. */
-export function needsTokens(request: RequestTemplate, writes: boolean, { csrf }: BackendConfig): boolean {
+export function needsCsrfTokens(request: RequestTemplate, writes: boolean, { csrf }: BackendConfig): boolean {
   if (!csrf) return false;
   const named = templateParts(request).some((part) => placeholders(part.template).some((n) => n.startsWith('csrf.')));
   return named || (writes && Object.keys(csrf.headers).length > 0);
 }
 
 /** `jar`: that of the call. */
-export async function fetchTokens(
+export async function fetchCsrfTokens(
   http: BackendHttp,
   config: BackendConfig,
   session: OpenSession,
@@ -76,14 +76,14 @@ const nameAndValue = (cookie: object): [string, string] => {
 };
 
 /** Tokens that stand in an answer a client is to see: a page shows its form to whoever reads it. */
-export function tokensIn(response: BackendResponse, jar: Jar, { csrf }: BackendConfig): Spelling[] {
+export function csrfTokensIn(response: BackendResponse, jar: Jar, { csrf }: BackendConfig): Spelling[] {
   const found = Object.values(csrf?.extract ?? {}).map((extraction) => extract(extraction, response, jar));
   return spellings(found.filter((value) => typeof value === 'string'));
 }
 
 /** The values of a request with its tokens. */
-export const withTokens =
-  (values: Values, tokens: WriteTokens | undefined): Values =>
+export const withCsrfTokens =
+  (values: Values, tokens: CsrfTokens | undefined): Values =>
   (name) =>
     name.startsWith('csrf.') ? tokens?.values[name.slice('csrf.'.length)] : values(name);
 

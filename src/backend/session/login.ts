@@ -1,18 +1,18 @@
 // Walks the login steps of a backend with a jar of its own and keeps what the session is made of.
 import type { BackendConfig, LoginStep } from '../../config/schema/backend.ts';
-import { PageTooDeepError } from '../../formats/html.ts';
 import { Secret } from '../../core/secret.ts';
-import { placeholders, templateParts } from '../../formats/template.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
+import { PageTooDeepError } from '../../formats/html.ts';
+import { placeholders, templateParts } from '../../formats/template.ts';
 import { anyHolds } from '../answer/conditions.ts';
-import { send } from '../http/send.ts';
 import { compose, type Extracted, extract } from '../answer/extract.ts';
+import { rpcProblem } from '../answer/verdict.ts';
 import type { BackendHttp, BackendResponse } from '../http/http.ts';
 import { cookieState, createJar, isNamed, type Jar, spelled } from '../http/jar.ts';
-import type { Checkpoint, LoginResult, TokenSecret } from '../port.ts';
 import { fillCookies, fillHeaders } from '../http/request.ts';
+import { send } from '../http/send.ts';
 import { text, UnbuildableError } from '../http/values.ts';
-import { rpcProblem } from '../answer/verdict.ts';
+import type { BackendTokenSecret, Checkpoint, LoginResult } from '../port.ts';
 
 /** What a step came to, for `sallyport backend check`, which shows names and lengths and never a value. */
 export interface StepReport {
@@ -40,7 +40,7 @@ export async function login(
     Object.entries(credentials).map(([name, secret]) => [`credentials.${name}`, secret.reveal()]),
   );
   const { session } = config;
-  const token = (): TokenSecret =>
+  const token = (): BackendTokenSecret =>
     new Secret({
       cookies: jar.keep(session.cookies),
       values: Object.fromEntries(session.values.map((name) => [name, textOf(values.get(name))])),
@@ -81,11 +81,11 @@ export async function login(
   const missing = session.cookies.find((name) => !jar.names().some((key) => isNamed(key, name)));
   if (missing !== undefined) return fail('session.login_failed', `no cookie ${spelled(missing)} after the login`);
   const problem = unusable(config, token());
-  return problem === undefined ? { ok: true, token: token() } : fail('session.login_failed', problem);
+  return problem === undefined ? { ok: true, backendToken: token() } : fail('session.login_failed', problem);
 }
 
 /** A value that no header or cookie can carry is found here, not at the first call. */
-function unusable({ session }: BackendConfig, token: TokenSecret): string | undefined {
+function unusable({ session }: BackendConfig, token: BackendTokenSecret): string | undefined {
   const { values } = token.reveal();
   const value = (name: string) => values[name.replace(/^session\./, '')];
   try {
@@ -102,7 +102,11 @@ function unusable({ session }: BackendConfig, token: TokenSecret): string | unde
  * A token of a login that was broken off may lack values its logout needs, such as a CSRF token. Pages
  * that are only read, and with nothing but what is known, are read again for them; nothing is posted.
  */
-export async function complete(http: BackendHttp, config: BackendConfig, secret: TokenSecret): Promise<TokenSecret> {
+export async function complete(
+  http: BackendHttp,
+  config: BackendConfig,
+  secret: BackendTokenSecret,
+): Promise<BackendTokenSecret> {
   const token = secret.reveal();
   const missing = config.session.values.filter((name) => (token.values[name] ?? '') === '');
   if (missing.length === 0) return secret;

@@ -3,14 +3,14 @@ import type { BackendConfig } from '../../config/schema/backend.ts';
 import { Secret } from '../../core/secret.ts';
 import { placeholders } from '../../formats/template.ts';
 import type { Account } from '../accounts.ts';
-import type { Attached } from '../http/send.ts';
-import type { Fetched } from './csrf.ts';
 import { compose, templateOf } from '../answer/extract.ts';
-import { cookieState, createJar, type Jar } from '../http/jar.ts';
-import type { BackendToken, TokenSecret } from '../port.ts';
-import { fillCookies, fillHeaders } from '../http/request.ts';
 import { type Spelling, secretsOf, spellings } from '../answer/scrub.ts';
+import { cookieState, createJar, type Jar } from '../http/jar.ts';
+import { fillCookies, fillHeaders } from '../http/request.ts';
+import type { Attached } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
+import type { BackendToken, BackendTokenSecret } from '../port.ts';
+import type { Fetched } from './csrf.ts';
 
 export interface OpenSession {
   /** As it was sealed. A call goes on from it with a copy. */
@@ -66,7 +66,11 @@ function credentialsOf({ login }: BackendConfig, account: Account | undefined): 
 }
 
 /** a session cookie that the backend changed in a good answer makes a new token. */
-export function renewedToken({ session }: BackendConfig, open: OpenSession, jar: Jar): TokenSecret | undefined {
+export function renewedBackendToken(
+  { session }: BackendConfig,
+  open: OpenSession,
+  jar: Jar,
+): BackendTokenSecret | undefined {
   if (jar === open.jar) return undefined;
   const before = cookieState(open.jar.keep(session.cookies));
   const after = jar.keep(session.cookies);

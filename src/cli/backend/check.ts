@@ -1,10 +1,11 @@
 // `sallyport backend check NAME`: walks a backend of the configuration on the real system.
-import { type CheckResult, checkBackend } from './walk.ts';
+
 import { loadConfig } from '../../config/load.ts';
 import { createSystemClock } from '../../core/clock.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../formats/json.ts';
 import { paint, print, printJson, progress } from '../output.ts';
+import { type CheckResult, checkBackend } from './walk.ts';
 
 export interface BackendCheckOptions {
   config: string;

@@ -1,21 +1,21 @@
 // Walks everything a configuration promises about a backend, against the real system: login, a call, an
 // ended session, a second login, a logout. Reports names, lengths and statuses; never a value.
 import { randomBytes } from 'node:crypto';
+import type { Account, ClientIdentity } from '../../backend/accounts.ts';
+import { fieldsOf } from '../../backend/answer/conditions.ts';
+import { scrubText, spellings } from '../../backend/answer/scrub.ts';
+import type { BackendResponse } from '../../backend/http/http.ts';
+import { openBackends } from '../../backend/open.ts';
+import type { BackendPort, BackendTokenSecret, CallResult } from '../../backend/port.ts';
+import type { StepReport } from '../../backend/session/login.ts';
 import type { Config } from '../../config/load.ts';
 import { type ToolConfig, toolSchema } from '../../config/schema/tool.ts';
 import type { Clock } from '../../core/clock.ts';
+import { printable } from '../../core/printable.ts';
+import { Secret } from '../../core/secret.ts';
 import { pageTitle } from '../../formats/html.ts';
 import { isObject, type JsonObject } from '../../formats/json.ts';
 import { closedSchema, compileSchema } from '../../formats/json-schema.ts';
-import { printable } from '../../core/printable.ts';
-import { Secret } from '../../core/secret.ts';
-import type { Account, Caller } from '../../backend/accounts.ts';
-import { fieldsOf } from '../../backend/answer/conditions.ts';
-import type { BackendResponse } from '../../backend/http/http.ts';
-import type { StepReport } from '../../backend/session/login.ts';
-import { openBackends } from '../../backend/open.ts';
-import type { BackendPort, CallResult, TokenSecret } from '../../backend/port.ts';
-import { scrubText, spellings } from '../../backend/answer/scrub.ts';
 
 /** `warn`: it works, and somebody should know. */
 export interface CheckResult {
@@ -46,7 +46,7 @@ const SHORTEST_SHOWN = 3;
 
 /** A session of the check, with the token it has by now. */
 interface Held {
-  token: TokenSecret;
+  token: BackendTokenSecret;
 }
 
 /** Whether nothing failed. Stops at the first step without which the next ones make no sense. */
@@ -129,7 +129,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     steps = 0;
     const login = await backend.login(account, async () => {});
     logins += 1;
-    if (login.ok) return { token: login.token };
+    if (login.ok) return { token: login.backendToken };
     if (!stepFailed) report('fail', 'login', login.detail);
     if (login.partial) await backend.logout(login.partial).catch(() => {});
     return undefined;
@@ -140,7 +140,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     const result = await backend.call({
       tool,
       arguments: options.arguments ?? {},
-      token: held.token,
+      backendToken: held.token,
       account,
       signal: options.signal ?? new AbortController().signal,
     });
@@ -225,7 +225,7 @@ function toolsWith(config: Config, name: string): Record<string, ToolConfig> {
 function accountOf(backend: BackendPort, { account = '', config, name }: CheckOptions): Account | undefined {
   const by = config.backends[name]?.accounts?.by;
   const claims = typeof by === 'object' ? { [by.claim]: account } : {};
-  const caller: Caller = { id: account, subject: account, claims };
+  const caller: ClientIdentity = { id: account, subject: account, claims };
   return backend.account(caller);
 }
 
@@ -257,7 +257,7 @@ function choose(
 }
 
 /** The same session with other secrets: what a session the backend has forgotten looks like to it. */
-function stranger(token: TokenSecret): TokenSecret {
+function stranger(token: BackendTokenSecret): BackendTokenSecret {
   const { cookies, values } = token.reveal();
   const other = (text: unknown) =>
     randomBytes(Math.max(8, String(text).length))
@@ -282,7 +282,7 @@ function stepDetail(
   return parts.filter((part) => part !== undefined).join('; ');
 }
 
-function kept(token: TokenSecret): string {
+function kept(token: BackendTokenSecret): string {
   const { cookies, values } = token.reveal();
   const names = cookies.map((cookie) => `cookie ${(cookie as { key: string }).key}`);
   return [...names, ...Object.entries(values).map(([name, value]) => `${name} (${value.length} characters)`)].join(

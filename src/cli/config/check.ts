@@ -6,12 +6,12 @@ import { readAccountsFile } from '../../config/accounts-file.ts';
 import { type Config, parseConfig } from '../../config/load.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
-import { formatProblem, type Problem } from '../../formats/yaml.ts';
 import { readSettings } from '../../decision/bundle.ts';
-import { refuseUnknownNames } from '../../policy/settings-names.ts';
+import { formatProblem, type Problem } from '../../formats/yaml.ts';
 import { readTls } from '../../http/listener.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { readKeyring } from '../../keyring/keyring.ts';
+import { refuseUnknownNames } from '../../policy/settings-names.ts';
 import { print, printJson } from '../output.ts';
 
 export function configCheck(file: string, { json = false }: { json?: boolean }): void {

@@ -1,9 +1,10 @@
 // What one schema cannot say: names that must exist elsewhere in the file, placeholders that nothing
 // fills, argument schemas that do not compile. Found when the file is read, not at the first call.
+
+import type { ConnectorFile } from '../schema/connector.ts';
 import { checkBackend } from './backend.ts';
 import type { PathProblem } from './request.ts';
 import { checkTool } from './tool.ts';
-import type { ConnectorFile } from '../schema/connector.ts';
 
 export function crossCheck(config: ConnectorFile): PathProblem[] {
   return [

@@ -3,9 +3,9 @@ import type { JsonObject } from '../../formats/json.ts';
 import { schemaProblem } from '../../formats/json-schema.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
 import type { BackendConfig } from '../schema/backend.ts';
+import type { ResultConfig, ToolConfig } from '../schema/tool.ts';
 import { tokenNames } from './backend.ts';
 import { checkRequest, type Path, type PathProblem } from './request.ts';
-import type { ResultConfig, ToolConfig } from '../schema/tool.ts';
 
 export function checkTool(name: string, tool: ToolConfig, backends: Record<string, BackendConfig>): PathProblem[] {
   const at = ['tools', name];

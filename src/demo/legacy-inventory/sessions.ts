@@ -1,5 +1,6 @@
 // Sessions of the embedded legacy application: server-side, named by JSESSIONID, ended by idle and
 // absolute timeouts. Counted, so that tests can ask the legacy side what really happened.
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import { randomBytes } from 'node:crypto';
 
 export interface LegacySession {
@@ -22,7 +23,7 @@ const token = () => randomBytes(16).toString('hex').toUpperCase();
 const MOST = 200_000;
 
 export function createLegacySessions(now: () => number, timeouts: Timeouts) {
-  const sessions = new Map<string, LegacySession>();
+  const sessions = new BoundedCache<string, LegacySession>(MOST);
   return {
     open(user: string | null): LegacySession {
       const session = {
@@ -34,7 +35,6 @@ export function createLegacySessions(now: () => number, timeouts: Timeouts) {
         usedAt: now(),
         calls: 0,
       };
-      if (sessions.size >= MOST) sessions.delete(sessions.keys().next().value as string);
       sessions.set(session.id, session);
       return session;
     },

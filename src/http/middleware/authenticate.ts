@@ -91,8 +91,8 @@ async function challenge(
   ctx.set('WWW-Authenticate', challenges.join(', '));
 }
 
-function parse(authorization: string): { scheme: 'bearer' | 'dpop'; token: Secret } | undefined {
+function parse(authorization: string): { scheme: 'bearer' | 'dpop'; secret: Secret } | undefined {
   const match = /^(Bearer|DPoP) +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization);
   if (match?.[1] === undefined || match[2] === undefined || match[2].length > MAX_CREDENTIAL) return undefined;
-  return { scheme: match[1].toLowerCase() as 'bearer' | 'dpop', token: new Secret(match[2]) };
+  return { scheme: match[1].toLowerCase() as 'bearer' | 'dpop', secret: new Secret(match[2]) };
 }

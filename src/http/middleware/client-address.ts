@@ -1,5 +1,6 @@
 // Where the call comes from. An address that cannot be told is refused: a policy that binds to
 // a network must not be fed a guess.
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Address, clientAddress as addressOf, type Prefixes } from '../../identity/address.ts';
 import { refuse } from '../refuse.ts';
 import type { Middleware } from '../state.ts';
@@ -8,16 +9,16 @@ import type { Middleware } from '../state.ts';
 const REMEMBERED = 1000;
 
 export function clientAddress(hops: number, prefixes: Prefixes): Middleware {
-  const parsed = new Map<string, Address>();
+  const parsed = new BoundedCache<string, Address>(REMEMBERED);
   return (ctx, next) => {
     const forwarded = ctx.req.headers['x-forwarded-for'];
     const list = Array.isArray(forwarded) ? forwarded.join(',') : forwarded;
     const key = hops === 0 ? ctx.req.socket.remoteAddress : list;
-    const address = parsed.get(key ?? '') ?? addressOf(ctx.req.socket.remoteAddress, list, hops, prefixes);
+    const known = parsed.get(key ?? '');
+    const address = known ?? addressOf(ctx.req.socket.remoteAddress, list, hops, prefixes);
     if (!address)
       return refuse(ctx, 'bad_request', 'the client address is not known; check proxy_hops and X-Forwarded-For');
-    if (parsed.size >= REMEMBERED) parsed.clear();
-    if (key !== undefined && key.length <= 64) parsed.set(key, address);
+    if (!known && key !== undefined && key.length <= 64) parsed.set(key, address);
     ctx.state.address = address;
     return next();
   };

@@ -1,12 +1,14 @@
 // How sessions end: by a revocation, because nobody can open them, or because their time is over.
+
 import type { BackendPort } from '../../backend/port.ts';
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import { CONTROL_AGE_MS, type ControlPort, isRevoked } from '../control.ts';
 import type { SessionEvents } from '../events.ts';
 import type { SessionLimits } from '../limits.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from '../record.ts';
+import { pendingLogoutName, type SessionStore, type SessionVersion } from '../store.ts';
 import type { Retirement } from './retirement.ts';
-import { debtName, type SessionStore, type SessionVersion } from '../store.ts';
 
 export interface EndingOptions {
   store: SessionStore;
@@ -31,7 +33,7 @@ export interface Ending {
   discardToken(record: SessionRecord, cause: string): Promise<void>;
   sweep(): Promise<void>;
   /** The session was changed from here, now. */
-  touch(key: SessionKey): void;
+  noteChange(key: SessionKey): void;
   /** When it was changed from here (performance.now). */
   changedAt(key: SessionKey): number;
 }
@@ -42,13 +44,11 @@ const TRIES = 3;
 
 export function createEnding(options: EndingOptions): Ending {
   const { store, limits, control, backends, clock, events, endsAt, retirement } = options;
-  const changed = new Map<string, number>();
+  const changed = new BoundedCache<string, number>(CHANGED);
   /** The newest revocation whose sessions have all been looked for. */
   let scanned = 0;
 
   function touch(key: SessionKey): void {
-    changed.delete(sessionKey(key));
-    if (changed.size >= CHANGED) changed.delete(changed.keys().next().value as string);
     changed.set(sessionKey(key), performance.now());
   }
 
@@ -101,30 +101,32 @@ export function createEnding(options: EndingOptions): Ending {
 
   return {
     end,
-    touch,
+    noteChange: touch,
     changedAt: (key) => changed.get(sessionKey(key)) ?? 0,
     endAll: async (meant, cause) => (await scan(meant, cause)).ended,
 
     async discard(key, record) {
       await store.revoke(key, clock.now(), record).catch(() => undefined);
-      await store.paid(key, debtName(record)).catch(() => undefined);
+      await store.removePendingLogout(key, pendingLogoutName(record)).catch(() => undefined);
       events({ type: 'session_unopenable', record });
     },
 
     async discardToken(record, cause) {
-      await store.owe(record, { record, due: retirement.due(backends.get(record.backend)) }).catch(() => undefined);
+      await store
+        .addPendingLogout(record, { record, due: retirement.due(backends.get(record.backend)) })
+        .catch(() => undefined);
       retirement.retire(record, cause);
     },
 
     async sweep() {
       const now = clock.now();
-      const overdue = store.overdue(now, retirement.due(undefined), (key) => visit(key, now));
+      const overdue = store.takeOverdue(now, retirement.due(undefined), (key) => visit(key, now));
       for (const debt of await overdue.catch(() => [])) retirement.takeOver(debt);
       // What a revocation could not end at once, because a store or a replica failed, is ended now.
       const state = await control.read(0);
-      if (state.revision === scanned) return;
+      if (state.lastRevocation === scanned) return;
       const { failed } = await scan((record) => isRevoked(state, record), 'revoked');
-      if (failed === 0) scanned = state.revision;
+      if (failed === 0) scanned = state.lastRevocation;
     },
   };
 }

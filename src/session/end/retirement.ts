@@ -4,11 +4,12 @@
 
 import { bulkhead, type IPolicy } from 'cockatiel';
 import type { BackendPort, LogoutResult } from '../../backend/port.ts';
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SessionEvents } from '../events.ts';
-import type { Leases } from '../in-use.ts';
+import type { InUse } from '../in-use.ts';
 import type { SessionRecord } from '../record.ts';
-import { debtName, type Overdue, type SessionStore } from '../store.ts';
+import { type OverdueLogout, pendingLogoutName, type SessionStore } from '../store.ts';
 import type { Vault } from '../vault.ts';
 
 export interface Retirement {
@@ -17,14 +18,14 @@ export interface Retirement {
   /** Begins to retire a token that is a debt already, and returns at once. `drain`: calls may be using it. */
   retire(record: SessionRecord, cause: string, drain?: 'drain'): void;
   /** Retires what somebody else has left behind. */
-  takeOver(debt: Overdue): void;
+  takeOver(debt: OverdueLogout): void;
   settled(): Promise<void>;
 }
 
 export interface RetirementOptions {
   store: SessionStore;
   backends: ReadonlyMap<string, BackendPort>;
-  leases: Leases;
+  inUse: InUse;
   vault: Vault;
   clock: Clock;
   events: SessionEvents;
@@ -38,9 +39,9 @@ const AT_ONCE = 8;
 const ATTEMPTS = 240;
 const REMEMBERED = 100_000;
 
-export function createRetirement({ store, backends, leases, vault, clock, events }: RetirementOptions): Retirement {
+export function createRetirement({ store, backends, inUse, vault, clock, events }: RetirementOptions): Retirement {
   const running = new Map<string, Promise<void>>();
-  const attempts = new Map<string, number>();
+  const attempts = new BoundedCache<string, number>(REMEMBERED);
   const turns = new Map<string, IPolicy>(
     [...backends.keys()].map((name) => [name, bulkhead(AT_ONCE, Number.MAX_SAFE_INTEGER)]),
   );
@@ -55,7 +56,7 @@ export function createRetirement({ store, backends, leases, vault, clock, events
       return;
     }
     const began = performance.now();
-    let drained = await leases.drained(record, backend.drainMs);
+    let drained = await inUse.drained(record, backend.drainMs);
     // Calls on other replicas may hold the token as well.
     const left = backend.drainMs - (performance.now() - began);
     if (drain && drained) drained = await store.drained(record.owner, Math.max(0, left)).catch(() => false);
@@ -68,19 +69,18 @@ export function createRetirement({ store, backends, leases, vault, clock, events
     attempts.delete(name);
     vault.forget(record);
     events({ type: 'session_ended', record, cause, proof: proof === 'dead' ? 'dead' : 'residual', drained });
-    await store.paid(record, name).catch(() => undefined);
+    await store.removePendingLogout(record, name).catch(() => undefined);
   }
 
   async function giveUp(record: SessionRecord, name: string, cause: string): Promise<void> {
     attempts.delete(name);
     events({ type: 'session_ended', record, cause, proof: 'residual', drained: true });
-    await store.paid(record, name).catch(() => undefined);
+    await store.removePendingLogout(record, name).catch(() => undefined);
   }
 
   /** Counts an attempt; whether there was one before. */
   function told(name: string): boolean {
     const before = attempts.get(name) ?? 0;
-    if (attempts.size >= REMEMBERED) attempts.delete(attempts.keys().next().value as string);
     attempts.set(name, before + 1);
     return before > 0;
   }
@@ -97,7 +97,7 @@ export function createRetirement({ store, backends, leases, vault, clock, events
 
   return {
     due: (backend) => clock.now() + (backend?.drainMs ?? 0) + GRACE_MS,
-    retire: (record, cause, drain) => start(record, debtName(record), cause, drain !== undefined),
+    retire: (record, cause, drain) => start(record, pendingLogoutName(record), cause, drain !== undefined),
     takeOver({ key, name, record }) {
       if (record) start(record, name, 'left behind', false);
       else events({ type: 'login_abandoned', key });

@@ -13,7 +13,7 @@ export function createMemoryControl(clock: Clock): ControlPort {
   const since = clock.now();
   let revision = 0;
   return {
-    read: async () => ({ epoch, since, lost: false, revision, revocations }),
+    read: async () => ({ epoch, since, lost: false, lastRevocation: revision, revocations }),
     async revoke(selector) {
       revision += 1;
       const all = 'all' in selector || revocations.size >= SELECTORS;

@@ -11,7 +11,7 @@ export function createMemoryProofs(clock: Clock): ProofLedger {
   const uses = createMemoryKeyv<{ use: ProofUse; until: number }>('proofs', PROOFS);
   const mutex = createKeyedMutex();
   return {
-    claim: (proof, use, ttlMs) =>
+    use: (proof, use, ttlMs) =>
       mutex.run(proof, async () => {
         const first = await uses.get(proof);
         if (first && first.until > clock.now()) return first.use;

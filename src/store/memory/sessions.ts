@@ -1,10 +1,12 @@
 // Session records in this process. They end with it, so shutdown logs them out; a process that is
 // killed leaves its backend sessions to the backend's own timeouts.
+
 import { randomBytes } from 'node:crypto';
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from '../../session/record.ts';
-import { debtName, type SessionStore, sameVersion } from '../../session/store.ts';
+import { pendingLogoutName, type SessionStore, sameVersion } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
 export interface MemorySessionsOptions {
@@ -21,17 +23,17 @@ const REVOCATIONS = 100_000;
 export function createMemorySessions({ clock, sessions, drained }: MemorySessionsOptions): SessionStore {
   const records = createMemoryKeyv<SessionRecord>('sessions', sessions);
   const keys = new Set<string>();
-  const revocations = new Map<string, number>();
-  const permits = new Map<string, { permit: string; until: number }>();
+  const revocations = new BoundedCache<string, number>(REVOCATIONS);
+  const locks = new Map<string, { lockId: string; until: number }>();
   const pauses = new Map<string, { code: string; until: number }>();
   /** By session and name. A login that has begun is one without a record. */
-  const debts = new Map<string, { key: SessionKey; name: string; record: SessionRecord | undefined; due: number }>();
+  const pendingLogouts = new Map<string, { key: SessionKey; name: string; record: SessionRecord | undefined; due: number }>();
   const reminders = new Map<string, { key: SessionKey; at: number }>();
   const mutex = createKeyedMutex();
-  const owe = (key: SessionKey, name: string, record: SessionRecord | undefined, due: number) =>
-    void debts.set(JSON.stringify([sessionKey(key), name]), { key, name, record, due });
-  const pay = (key: SessionKey, name: string) => debts.delete(JSON.stringify([sessionKey(key), name]));
-  const login = (permit: string) => `login ${permit}`;
+  const addPending = (key: SessionKey, name: string, record: SessionRecord | undefined, due: number) =>
+    void pendingLogouts.set(JSON.stringify([sessionKey(key), name]), { key, name, record, due });
+  const removePending = (key: SessionKey, name: string) => pendingLogouts.delete(JSON.stringify([sessionKey(key), name]));
+  const login = (lockId: string) => `login ${lockId}`;
 
   async function snapshot(name: string) {
     return { record: await records.get(name), revocations: revocations.get(name) ?? 0 };
@@ -40,9 +42,9 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
     await records.set(name, record, TTL_MS);
     keys.add(name);
   }
-  const holds = (name: string, permit: string): boolean => {
-    const held = permits.get(name);
-    return held?.permit === permit && held.until > clock.now();
+  const holds = (name: string, lockId: string): boolean => {
+    const held = locks.get(name);
+    return held?.lockId === lockId && held.until > clock.now();
   };
   /** Runs in one step for the session. */
   const step = <T>(key: SessionKey, work: (name: string) => Promise<T>): Promise<T> => {
@@ -54,38 +56,38 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
     volatile: true,
     get: (key) => snapshot(sessionKey(key)),
 
-    claim: (key, seen, leaseMs) =>
+    lockLogin: (key, observed, leaseMs) =>
       step(key, async (name) => {
         const now = await snapshot(name);
-        if (!sameVersion(now.record, seen.record) || now.revocations !== seen.revocations)
+        if (!sameVersion(now.record, observed.record) || now.revocations !== observed.revocations)
           return { kind: 'changed', now };
         const pause = pauses.get(name);
         if (pause && pause.until > clock.now()) return { kind: 'paused', code: pause.code };
         pauses.delete(name);
-        if ((permits.get(name)?.until ?? 0) > clock.now()) return { kind: 'busy' };
-        const permit = randomBytes(16).toString('base64url');
-        permits.set(name, { permit, until: clock.now() + leaseMs });
-        owe(key, login(permit), undefined, clock.now() + leaseMs);
-        return { kind: 'claimed', permit };
+        if ((locks.get(name)?.until ?? 0) > clock.now()) return { kind: 'held' };
+        const lockId = randomBytes(16).toString('base64url');
+        locks.set(name, { lockId, until: clock.now() + leaseMs });
+        addPending(key, login(lockId), undefined, clock.now() + leaseMs);
+        return { kind: 'locked', lockId };
       }),
 
-    commit: (key, permit, seen, record, due) =>
+    commit: (key, lockId, observed, record, due) =>
       step(key, async (name) => {
-        if (!holds(name, permit)) return false;
-        permits.delete(name);
+        if (!holds(name, lockId)) return false;
+        locks.delete(name);
         const now = await snapshot(name);
-        if (!sameVersion(now.record, seen.record) || now.revocations !== seen.revocations) return false;
+        if (!sameVersion(now.record, observed.record) || now.revocations !== observed.revocations) return false;
         await put(name, record);
-        pay(key, login(permit));
-        if (now.record) owe(key, debtName(now.record), now.record, due);
+        removePending(key, login(lockId));
+        if (now.record) addPending(key, pendingLogoutName(now.record), now.record, due);
         return true;
       }),
 
-    giveUp: (key, permit, pause) =>
+    unlockLogin: (key, lockId, pause) =>
       step(key, async (name) => {
-        pay(key, login(permit));
-        if (!holds(name, permit)) return;
-        permits.delete(name);
+        removePending(key, login(lockId));
+        if (!holds(name, lockId)) return;
+        locks.delete(name);
         if (pause) pauses.set(name, { code: pause.code, until: clock.now() + pause.ms });
       }),
 
@@ -101,28 +103,27 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         const record = await records.get(name);
         if (version && !sameVersion(record, version)) return undefined;
         const count = (revocations.get(name) ?? 0) + 1;
-        if (revocations.size >= REVOCATIONS) revocations.delete(revocations.keys().next().value as string);
         revocations.set(name, count);
         if (!record) return undefined;
         await records.delete(name);
         keys.delete(name);
-        owe(key, debtName(record), record, due);
+        addPending(key, pendingLogoutName(record), record, due);
         return record;
       }),
 
-    async checkpoint(key, permit, { record, due }) {
-      if (!debts.has(JSON.stringify([sessionKey(key), login(permit)])))
-        throw new Error('the permit of the login is not known any more');
-      owe(key, login(permit), record, due);
+    async checkpoint(key, lockId, { record, due }) {
+      if (!pendingLogouts.has(JSON.stringify([sessionKey(key), login(lockId)])))
+        throw new Error('the login lock is not known any more');
+      addPending(key, login(lockId), record, due);
     },
-    owe: async (key, { record, due }) => owe(key, debtName(record), record, due),
-    paid: async (key, name) => void pay(key, name),
+    addPendingLogout: async (key, { record, due }) => addPending(key, pendingLogoutName(record), record, due),
+    removePendingLogout: async (key, name) => void removePending(key, name),
     remind: async (key, at) => void reminders.set(JSON.stringify([sessionKey(key), at]), { key, at }),
-    async overdue(now, until, visit) {
-      const found = [...debts.values()].filter(({ due }) => due <= now);
-      for (const debt of found) {
-        if (debt.record) debt.due = until;
-        else pay(debt.key, debt.name);
+    async takeOverdue(now, until, visit) {
+      const found = [...pendingLogouts.values()].filter(({ due }) => due <= now);
+      for (const pending of found) {
+        if (pending.record) pending.due = until;
+        else removePending(pending.key, pending.name);
       }
       for (const [name, { key, at }] of reminders) {
         if (at > now) continue;
@@ -132,7 +133,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         );
       }
       for (const [name, { until: end }] of pauses) if (end <= now) pauses.delete(name);
-      for (const [name, { until: end }] of permits) if (end <= now) permits.delete(name);
+      for (const [name, { until: end }] of locks) if (end <= now) locks.delete(name);
       return found.map(({ key, name, record }) => ({ key, name, record }));
     },
 

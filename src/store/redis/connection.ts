@@ -39,7 +39,7 @@ export interface RedisConnection {
 }
 
 /** What the three kinds of client have in common, as far as it is used here. */
-interface Client {
+interface RedisClient {
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   eval(text: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   on(event: string, listener: (...args: unknown[]) => void): unknown;
@@ -68,7 +68,7 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
     throwOnConnectError: true,
   });
   adapter.namespace = undefined;
-  const client = adapter.client as unknown as Client;
+  const client = adapter.client as unknown as RedisClient;
   // Without a listener an error event would end the process; what failed is told by the command.
   adapter.on('error', () => {});
   client.on('error', () => {});

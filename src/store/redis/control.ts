@@ -124,7 +124,7 @@ function parse(flat: string[]): Control {
     epoch: fields.get('epoch') ?? '',
     since: Number(fields.get('since') ?? 0),
     lost: fields.get('lost') === '1',
-    revision: Number(fields.get('revision') ?? 0),
+    lastRevocation: Number(fields.get('revision') ?? 0),
     revocations,
   };
 }

@@ -1,5 +1,7 @@
 // Facts in Redis: counting, replay window, and the session there is, in one script and one round trip.
+
 import { createHash } from 'node:crypto';
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Clock, wholeSeconds } from '../../core/clock.ts';
 import type { Facts, FactsPort, RpcId } from '../../facts/port.ts';
 import { CONTROL_AGE_MS, type Control, type ControlPort } from '../../session/control.ts';
@@ -7,7 +9,7 @@ import type { SessionRecord } from '../../session/record.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { FINISH, FINISH_DENIED, FLIGHT, HANDLE_STATE, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
-import { parseRecord } from './row.ts';
+import { parseRow } from './row.ts';
 
 export interface RedisFactsOptions {
   connection: RedisConnection;
@@ -30,7 +32,7 @@ const UNTOLD = 10_000;
 const MEMORY_MS = 3_600_000;
 
 export function createRedisFacts({ connection, keys, control, clock, ttlMs }: RedisFactsOptions): RedisFacts {
-  const handles = new Map<string, string>();
+  const handles = new BoundedCache<string, string>(KNOWN_HANDLES);
 
   /** Ends of calls the store could not be told of. */
   const untold: { client: string; call: string; denied: boolean }[] = [];
@@ -53,7 +55,7 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
    * Until its session was opened under the present epoch, nothing of a client can be relied on: a login
    * of another epoch, or none within the hour in which there may have been calls nobody knows of.
    */
-  function forgotten({ record, trusted }: Reply, { lost, since, epoch }: Control): boolean {
+  function forgotten({ record, trusted }: ObserveRow, { lost, since, epoch }: Control): boolean {
     if (!lost) return false;
     return record ? record.epoch !== epoch : trusted !== epoch && clock.now() - since < MEMORY_MS;
   }
@@ -106,7 +108,6 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
       if (handles.get(name) === epoch) return 'known';
       handles.delete(name);
       if ((await connection.run(HANDLE_STATE, [keys.window(client, handle)], [epoch])) !== 1) return 'unknown';
-      if (handles.size >= KNOWN_HANDLES) handles.delete(handles.keys().next().value as string);
       handles.set(name, epoch);
       return 'known';
     },
@@ -131,7 +132,7 @@ function spelling(id: RpcId): [kind: 'i' | 's', id: string] {
   return ['s', text.length <= LONGEST_STRING ? text : createHash('sha256').update(text).digest('base64')];
 }
 
-interface Reply {
+interface ObserveRow {
   counts: [minute: number, hour: number, denials: number, inFlight: number];
   sinceMs: number;
   /** Whether there was a ledger, of the epoch this replica knows. */
@@ -152,12 +153,12 @@ interface Reply {
 
 const FIXED = 15;
 
-function read(reply: (string | number | null)[]): Reply {
+function read(reply: (string | number | null)[]): ObserveRow {
   const number = (at: number) => Number(reply[at]);
   const stored = reply[10];
-  const record = typeof stored === 'string' ? parseRecord(stored) : undefined;
+  const record = typeof stored === 'string' ? parseRow(stored) : undefined;
   if (typeof stored === 'string' && !record) throw new Error('the stored session cannot be read');
-  const networks: Reply['networks'] = [];
+  const networks: ObserveRow['networks'] = [];
   for (let at = FIXED; at + 2 < reply.length; at += 3)
     networks.push({ network: String(reply[at]), calls: number(at + 1), at: number(at + 2) });
   return {
@@ -177,7 +178,7 @@ function read(reply: (string | number | null)[]): Reply {
   };
 }
 
-function facts(reply: Reply, call: { network: string; rpc: boolean; forgotten: boolean }): Facts {
+function facts(reply: ObserveRow, call: { network: string; rpc: boolean; forgotten: boolean }): Facts {
   const { now } = reply;
   const [calls_1m, calls_1h, denials_1h, in_flight] = reply.counts;
   const first = reply.seen && reply.firstAt >= 0;

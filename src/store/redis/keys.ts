@@ -12,8 +12,8 @@ export interface Keys {
   revoked(client: string): string;
   window(client: string, handle: string): string;
   session(key: SessionKey): string;
-  claim(key: SessionKey): string;
-  debts(key: SessionKey): string;
+  loginLock(key: SessionKey): string;
+  pendingLogouts(key: SessionKey): string;
   places(client: string): string;
   proof(proof: string): string;
   readonly allSessions: string;
@@ -29,8 +29,8 @@ export function createKeys(prefix: string): Keys {
     revoked: (client) => of(client, 'revoked'),
     window: (client, handle) => of(client, `window:${handle}`),
     session: ({ owner, backend }) => of(owner, `session:${backend}`),
-    claim: ({ owner, backend }) => of(owner, `claim:${backend}`),
-    debts: ({ owner, backend }) => of(owner, `debts:${backend}`),
+    loginLock: ({ owner, backend }) => of(owner, `claim:${backend}`),
+    pendingLogouts: ({ owner, backend }) => of(owner, `debts:${backend}`),
     // A client id may hold anything, also what looks like another key.
     places: (client) => of(createHash('sha256').update(client).digest('hex'), 'places'),
     proof: (proof) => of(proof, 'proof'),

@@ -14,7 +14,7 @@ return first
 
 export function createRedisProofs(connection: RedisConnection, keys: Keys): ProofLedger {
   return {
-    async claim(proof, use, ttlMs) {
+    async use(proof, use, ttlMs) {
       const first = (await connection.run(
         CLAIM_PROOF,
         [keys.proof(proof)],

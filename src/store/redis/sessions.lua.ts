@@ -19,19 +19,19 @@ end
 
 // KEYS: record, revocations, claim, debts. ARGV: backend, version seen, revocations seen, permit, lease,
 // when the lease ends, ttl. The login is a debt of its own until it has ended. The claim holds "permit <permit>" while somebody logs in, "pause <code>" after a login that failed.
-export const CLAIM = script(`${VERSION}
+export const LOCK_LOGIN = script(`${VERSION}
 local stored, revoked = redis.call('GET', KEYS[1]), revocations(ARGV[1])
 if version(stored) ~= ARGV[2] or revoked ~= ARGV[3] then return { 'changed', stored, revoked } end
 local held = redis.call('GET', KEYS[3])
 if held then
   local code = string.match(held, '^pause (.*)$')
   if code then return { 'paused', code } end
-  return { 'busy' }
+  return { 'held' }
 end
 redis.call('SET', KEYS[3], 'permit ' .. ARGV[4], 'PX', ARGV[5])
 redis.call('HSET', KEYS[4], 'login ' .. ARGV[4], ARGV[6] .. ' ')
 redis.call('PEXPIRE', KEYS[4], ARGV[7])
-return { 'claimed' }
+return { 'locked' }
 `);
 
 // KEYS: claim, debts. ARGV: permit, debt, ttl. Takes the place of the login it belongs to.
@@ -60,7 +60,7 @@ return 1
 `);
 
 // KEYS: claim, debts. ARGV: permit, code, pause in milliseconds (0: none).
-export const GIVE_UP = script(`
+export const UNLOCK_LOGIN = script(`
 redis.call('HDEL', KEYS[2], 'login ' .. ARGV[1])
 if redis.call('GET', KEYS[1]) ~= 'permit ' .. ARGV[1] then return 0 end
 if ARGV[3] == '0' then redis.call('DEL', KEYS[1])
@@ -160,9 +160,9 @@ export const REMIND = script(`return redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2
 export const REMINDED = script(`return redis.call('ZREM', KEYS[1], ARGV[1])`);
 
 // KEYS: debts. ARGV: name, debt, ttl.
-export const OWE = script(`
+export const ADD_PENDING_LOGOUT = script(`
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('PEXPIRE', KEYS[1], ARGV[3])
 `);
 
-export const PAID = script(`return redis.call('HDEL', KEYS[1], ARGV[1])`);
+export const REMOVE_PENDING_LOGOUT = script(`return redis.call('HDEL', KEYS[1], ARGV[1])`);

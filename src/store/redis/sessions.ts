@@ -3,35 +3,31 @@
 import { randomBytes } from 'node:crypto';
 import { Keyv } from 'keyv';
 import type { Clock } from '../../core/clock.ts';
-import type { SessionLimits } from '../../session/limits.ts';
-import { readRecord, type SessionKey, type SessionRecord } from '../../session/record.ts';
+import type { SessionKey, SessionRecord } from '../../session/record.ts';
 import {
-  debtName,
-  type Overdue,
+  type OverdueLogout,
+  pendingLogoutName,
   type SessionSnapshot,
   type SessionStore,
   type SessionVersion,
 } from '../../session/store.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
-import { parseRecord } from './row.ts';
+import { parseRow, readStored, ROW_TTL_MS, rowOf } from './row.ts';
 import {
   CHECKPOINT,
-  CLAIM,
+  LOCK_LOGIN,
   COMMIT,
   DUE,
-  GIVE_UP,
-  LEAVE_PLACE,
-  LEAVE_PLACES,
+  UNLOCK_LOGIN,
   OVERDUE,
-  OWE,
-  PAID,
+  ADD_PENDING_LOGOUT,
+  REMOVE_PENDING_LOGOUT,
   REMIND,
   REMINDED,
   REPLACE,
   REVOCATIONS,
   REVOKE,
-  TAKE_PLACE,
 } from './sessions.lua.ts';
 
 export interface RedisSessionsOptions {
@@ -41,14 +37,12 @@ export interface RedisSessionsOptions {
   drained: SessionStore['drained'];
 }
 
-/** Longer than any absolute limit a policy would set; the policy ends sessions, this only bounds the store. */
-const TTL_MS = 7 * 24 * 3_600_000;
 const PAGE = 100;
 const PAGES = 50;
 
 export function createRedisSessions({ connection, keys, clock, drained }: RedisSessionsOptions): SessionStore {
   const { run, adapter } = connection;
-  const records = new Keyv<SessionRecord>({
+  const records = new Keyv<unknown>({
     store: adapter,
     // Without this keyv turns a failing store into a miss, and a miss into an allowed call.
     throwOnErrors: true,
@@ -59,7 +53,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
   // keyv gives every store a namespace of its own; the names here are whole.
   records.namespace = undefined as unknown as string;
   adapter.namespace = undefined;
-  const value = (record: SessionRecord) => JSON.stringify({ value: record, expires: Date.now() + TTL_MS });
+  const value = (record: SessionRecord) => rowOf(record, Date.now() + ROW_TTL_MS);
   const name = (version: SessionVersion | undefined) => (version ? `${version.id}:${version.generation}` : '');
   const remind = async (key: SessionKey, at: number) =>
     void (await run(REMIND, [keys.due], [at, JSON.stringify([key.owner, key.backend, at])]));
@@ -69,7 +63,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
       connection.within(records.get(keys.session(key))),
       run(REVOCATIONS, [keys.revoked(key.owner)], [key.backend]),
     ]);
-    const record = stored === undefined ? undefined : readRecord(stored);
+    const record = stored === undefined ? undefined : readStored(stored);
     if (stored !== undefined && !record) throw new Error('the stored session cannot be read');
     return { record, revocations: Number(revocations) };
   }
@@ -80,48 +74,48 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     get,
     remind,
 
-    async claim(key, seen, leaseMs) {
-      const permit = randomBytes(16).toString('base64url');
+    async lockLogin(key, observed, leaseMs) {
+      const lockId = randomBytes(16).toString('base64url');
       const due = clock.now() + leaseMs;
       const [kind, text, revoked] = (await run(
-        CLAIM,
-        [keys.session(key), keys.revoked(key.owner), keys.claim(key), keys.debts(key)],
-        [key.backend, name(seen.record), seen.revocations, permit, leaseMs, due, TTL_MS],
+        LOCK_LOGIN,
+        [keys.session(key), keys.revoked(key.owner), keys.loginLock(key), keys.pendingLogouts(key)],
+        [key.backend, name(observed.record), observed.revocations, lockId, leaseMs, due, ROW_TTL_MS],
       )) as [string, string | null, string];
-      if (kind === 'claimed') {
+      if (kind === 'locked') {
         await remind(key, due);
-        return { kind, permit };
+        return { kind, lockId };
       }
       if (kind === 'paused') return { kind, code: text ?? '' };
-      if (kind === 'busy') return { kind };
-      const record = text === null ? undefined : parseRecord(text);
+      if (kind === 'held') return { kind };
+      const record = text === null ? undefined : parseRow(text);
       if (text !== null && !record) throw new Error('the stored session cannot be read');
       return { kind: 'changed', now: { record, revocations: Number(revoked) } };
     },
 
-    async checkpoint(key, permit, { record, due }) {
-      const args = [permit, `${due} ${value(record)}`, TTL_MS];
-      if ((await run(CHECKPOINT, [keys.claim(key), keys.debts(key)], args)) !== 1)
-        throw new Error('the permit of the login is not known any more');
+    async checkpoint(key, lockId, { record, due }) {
+      const args = [lockId, `${due} ${value(record)}`, ROW_TTL_MS];
+      if ((await run(CHECKPOINT, [keys.loginLock(key), keys.pendingLogouts(key)], args)) !== 1)
+        throw new Error('the login lock is not known any more');
     },
 
-    async commit(key, permit, seen, record, due) {
-      if (seen.record) await remind(key, due);
-      const before = seen.record ? debtName(seen.record) : '';
+    async commit(key, lockId, observed, record, due) {
+      if (observed.record) await remind(key, due);
+      const before = observed.record ? pendingLogoutName(observed.record) : '';
       const stored = await run(
         COMMIT,
-        [keys.session(key), keys.revoked(key.owner), keys.claim(key), keys.debts(key)],
-        [key.backend, name(seen.record), seen.revocations, permit, value(record), TTL_MS, due, before],
+        [keys.session(key), keys.revoked(key.owner), keys.loginLock(key), keys.pendingLogouts(key)],
+        [key.backend, name(observed.record), observed.revocations, lockId, value(record), ROW_TTL_MS, due, before],
       );
       return stored === 1;
     },
 
-    async giveUp(key, permit, pause) {
-      await run(GIVE_UP, [keys.claim(key), keys.debts(key)], [permit, pause?.code ?? '', pause?.ms ?? 0]);
+    async unlockLogin(key, lockId, pause) {
+      await run(UNLOCK_LOGIN, [keys.loginLock(key), keys.pendingLogouts(key)], [lockId, pause?.code ?? '', pause?.ms ?? 0]);
     },
 
     async replace(key, current, record) {
-      const args = [name(current), value(record), TTL_MS];
+      const args = [name(current), value(record), ROW_TTL_MS];
       return (await run(REPLACE, [keys.session(key), keys.revoked(key.owner)], args)) === 1;
     },
 
@@ -129,30 +123,30 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
       await remind(key, due);
       const stored = (await run(
         REVOKE,
-        [keys.session(key), keys.revoked(key.owner), keys.debts(key)],
-        [key.backend, version ? name(version) : '*', due, TTL_MS],
+        [keys.session(key), keys.revoked(key.owner), keys.pendingLogouts(key)],
+        [key.backend, version ? name(version) : '*', due, ROW_TTL_MS],
       )) as string | null;
-      return stored === null ? undefined : parseRecord(stored);
+      return stored === null ? undefined : parseRow(stored);
     },
 
-    async owe(key, { record, due }) {
+    async addPendingLogout(key, { record, due }) {
       await remind(key, due);
-      await run(OWE, [keys.debts(key)], [debtName(record), `${due} ${value(record)}`, TTL_MS]);
+      await run(ADD_PENDING_LOGOUT, [keys.pendingLogouts(key)], [pendingLogoutName(record), `${due} ${value(record)}`, ROW_TTL_MS]);
     },
 
-    async paid(key, debt) {
-      await run(PAID, [keys.debts(key)], [debt]);
+    async removePendingLogout(key, logout) {
+      await run(REMOVE_PENDING_LOGOUT, [keys.pendingLogouts(key)], [logout]);
     },
 
-    async overdue(now, until, visit) {
-      const debts: Overdue[] = [];
+    async takeOverdue(now, until, visit) {
+      const found: OverdueLogout[] = [];
       for (let page = 0; page < PAGES; page++) {
         const entries = (await run(DUE, [keys.due], [now, PAGE])) as string[];
         for (const entry of entries) {
           try {
             const key = reminded(entry);
             if (key) {
-              debts.push(...(await overdueOf(key, now, until)));
+              found.push(...(await overdueOf(key, now, until)));
               await visit(key);
             }
             // Last: whoever dies before this leaves the entry to another.
@@ -164,7 +158,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
         }
         if (entries.length < PAGE) break;
       }
-      return debts;
+      return found;
     },
 
     async *records() {
@@ -173,7 +167,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
         const found = await Promise.allSettled(names.map((each) => connection.within(records.get(each))));
         for (const each of found) {
           if (each.status === 'rejected') unread += 1;
-          const record = each.status === 'fulfilled' ? readRecord(each.value) : undefined;
+          const record = each.status === 'fulfilled' ? readStored(each.value) : undefined;
           if (record) yield record;
         }
       }
@@ -181,18 +175,18 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     },
   };
 
-  async function overdueOf(key: SessionKey, now: number, until: number): Promise<Overdue[]> {
-    const [next, ...found] = (await run(OVERDUE, [keys.debts(key)], [now, until])) as [number, ...string[]];
+  async function overdueOf(key: SessionKey, now: number, until: number): Promise<OverdueLogout[]> {
+    const [next, ...rows] = (await run(OVERDUE, [keys.pendingLogouts(key)], [now, until])) as [number, ...string[]];
     if (next !== 0) await remind(key, next);
-    const debts: Overdue[] = [];
-    for (let i = 0; i + 1 < found.length; i += 2) {
-      const [name, text] = [found[i] as string, found[i + 1] as string];
-      const record = text === '' ? undefined : parseRecord(text);
+    const found: OverdueLogout[] = [];
+    for (let i = 0; i + 1 < rows.length; i += 2) {
+      const [name, text] = [rows[i] as string, rows[i + 1] as string];
+      const record = text === '' ? undefined : parseRow(text);
       // What is no record can be logged out by nobody.
-      if (text !== '' && !record) await run(PAID, [keys.debts(key)], [name]);
-      else debts.push({ key, name, record });
+      if (text !== '' && !record) await run(REMOVE_PENDING_LOGOUT, [keys.pendingLogouts(key)], [name]);
+      else found.push({ key, name, record });
     }
-    return debts;
+    return found;
   }
 }
 
@@ -203,35 +197,4 @@ function reminded(entry: string): SessionKey | undefined {
   } catch {
     return undefined;
   }
-}
-
-export function createRedisLimits({
-  connection: { run },
-  keys,
-  clock,
-  sessions,
-}: Omit<RedisSessionsOptions, 'drained'> & { sessions: SessionStore }): SessionLimits {
-  const place = ({ owner, backend }: SessionKey) => JSON.stringify([owner, backend]);
-  return {
-    async take(client, session, id, limit, leaseMs) {
-      const attempt = async () => {
-        const args = [place(session), limit, clock.now(), leaseMs, TTL_MS, id];
-        return (await run(TAKE_PLACE, [keys.places(client)], args)) as [number, string[]];
-      };
-      const [taken, stale] = await attempt();
-      if (taken === 1) return true;
-      const lives = async (each: string) => {
-        const [owner, backend] = JSON.parse(each) as [string, string];
-        return (await sessions.get({ owner, backend })).record !== undefined;
-      };
-      const living = await Promise.all(stale.map(lives));
-      const gone = stale.filter((_, i) => !living[i]);
-      if (gone.length === 0) return false;
-      await run(LEAVE_PLACES, [keys.places(client)], gone);
-      return (await attempt())[0] === 1;
-    },
-    async leave(client, session, id) {
-      await run(LEAVE_PLACE, [keys.places(client)], [place(session), id]);
-    },
-  };
 }

@@ -7,8 +7,9 @@ import { createRedisConnection, type RedisOptions } from './connection.ts';
 import { createRedisControl, type RedisControlOptions } from './control.ts';
 import { createRedisFacts } from './facts.ts';
 import { createKeys } from './keys.ts';
+import { createRedisLimits } from './limits.ts';
 import { createRedisProofs } from './proofs.ts';
-import { createRedisLimits, createRedisSessions } from './sessions.ts';
+import { createRedisSessions } from './sessions.ts';
 
 export interface RedisStoreOptions
   extends RedisOptions,

@@ -1,0 +1,48 @@
+// How many sessions a client id has, in Redis: one place for each session, taken in one step.
+import type { Clock } from '../../core/clock.ts';
+import type { SessionLimits } from '../../session/limits.ts';
+import type { SessionKey } from '../../session/record.ts';
+import type { SessionStore } from '../../session/store.ts';
+import type { RedisConnection } from './connection.ts';
+import type { Keys } from './keys.ts';
+import { ROW_TTL_MS } from './row.ts';
+import { LEAVE_PLACE, LEAVE_PLACES, TAKE_PLACE } from './sessions.lua.ts';
+
+export interface RedisLimitsOptions {
+  connection: RedisConnection;
+  keys: Keys;
+  clock: Clock;
+  /** Tells whether the session of a place still lives. */
+  sessions: SessionStore;
+}
+
+export function createRedisLimits({
+  connection: { run },
+  keys,
+  clock,
+  sessions,
+}: RedisLimitsOptions): SessionLimits {
+  const place = ({ owner, backend }: SessionKey) => JSON.stringify([owner, backend]);
+  return {
+    async take(client, session, id, limit, leaseMs) {
+      const attempt = async () => {
+        const args = [place(session), limit, clock.now(), leaseMs, ROW_TTL_MS, id];
+        return (await run(TAKE_PLACE, [keys.places(client)], args)) as [number, string[]];
+      };
+      const [taken, stale] = await attempt();
+      if (taken === 1) return true;
+      const lives = async (each: string) => {
+        const [owner, backend] = JSON.parse(each) as [string, string];
+        return (await sessions.get({ owner, backend })).record !== undefined;
+      };
+      const living = await Promise.all(stale.map(lives));
+      const gone = stale.filter((_, i) => !living[i]);
+      if (gone.length === 0) return false;
+      await run(LEAVE_PLACES, [keys.places(client)], gone);
+      return (await attempt())[0] === 1;
+    },
+    async leave(client, session, id) {
+      await run(LEAVE_PLACE, [keys.places(client)], [place(session), id]);
+    },
+  };
+}
