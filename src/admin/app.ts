@@ -68,7 +68,7 @@ export function createAdminApp({ token, metrics, revoke, onRefused }: AdminOptio
       return answer(ctx, 400, { error: 'bad_request', hint });
     }
     try {
-      answer(ctx, 200, { revoked: await revoke(selector.data, 'admin', ip) });
+      answer(ctx, 200, { revoked: await revoke(selector.data as Selector, 'admin', ip) });
     } catch {
       answer(ctx, 503, { error: 'unavailable', hint: 'the store does not answer; nothing can be promised' });
     }

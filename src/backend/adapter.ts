@@ -218,8 +218,8 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     account: accounts,
     login: (account, checkpoint) => login(http, config, account.credentials, checkpoint, onStep),
 
-    async call({ tool, arguments: args, backendToken: token, account, signal }) {
-      const session = opened(token, account);
+    async call({ tool, arguments: args, backendToken, account, signal }) {
+      const session = opened(backendToken, account);
       // A token of another configuration: the backend has not been asked yet.
       if (!session) return { kind: 'expired', status: null, beforeEffect: true };
       const turn = turnOf(session, signal);
@@ -237,9 +237,9 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
         : { ...result, renewed: renewedBackendToken(config, session, turn.jar) };
     },
 
-    async keepAlive(token) {
+    async keepAlive(backendToken) {
       const { keep_alive } = config;
-      const session = opened(token);
+      const session = opened(backendToken);
       if (!keep_alive || !session) return { kind: 'expired' };
       const turn = turnOf(session);
       const answer = await ask(keep_alive.request, session.values, own(keep_alive), false, turn);

@@ -28,7 +28,7 @@ export type LoginResult =
     };
 
 /** Told of what a login has so far, after each step that gave a session cookie. Rejects: the login stops. */
-export type Checkpoint = (token: BackendTokenSecret) => Promise<void>;
+export type Checkpoint = (backendToken: BackendTokenSecret) => Promise<void>;
 
 /**
  * `dead`: a probe shows the session no longer works. `residual`: it may still work (R-25).
@@ -79,11 +79,11 @@ export interface BackendPort {
   /** Undefined: the caller has no account at this backend. */
   account(caller: ClientIdentity): Account | undefined;
   login(account: Account, checkpoint: Checkpoint): Promise<LoginResult>;
-  logout(token: BackendTokenSecret): Promise<LogoutResult>;
+  logout(backendToken: BackendTokenSecret): Promise<LogoutResult>;
   call(request: CallRequest): Promise<CallResult>;
   /** The sign of life. A result of kind `expired` means that it came too late. */
   keepAlive(
-    token: BackendTokenSecret,
+    backendToken: BackendTokenSecret,
   ): Promise<Pick<CallResult, 'kind'> & { renewed?: BackendTokenSecret | undefined }>;
   health(): BackendHealth;
   close(): Promise<void>;

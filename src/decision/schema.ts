@@ -2,6 +2,7 @@
 // the single source; the TypeScript types are inferred from them and policies/schemas/*.json are
 // generated from them (`npm run check` compares). Snake case and aggregates only, no secret (R-36).
 import { z } from 'zod';
+import type { ClientId } from '../identity/client.ts';
 
 const count = z.int().nonnegative();
 const seconds = z.int().nonnegative();
@@ -116,7 +117,7 @@ export type ListingInput = z.infer<typeof listingSchema>;
 export type SessionFacts = NonNullable<DecisionInput['session']>;
 export type UsageFacts = DecisionInput['usage'];
 export type ReplayFacts = DecisionInput['replay'];
-export type Bound = z.infer<typeof boundSchema>;
+export type Bound = Omit<z.infer<typeof boundSchema>, 'client_id'> & { client_id: ClientId };
 export type Obligation = z.infer<typeof obligationSchema>;
 export type Reason = z.infer<typeof reasonSchema>;
 export type PolicyDecision = z.infer<typeof decisionSchema>;

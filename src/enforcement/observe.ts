@@ -25,7 +25,7 @@ export async function observe(
   const asked = performance.now();
   const observed = await facts.observe({
     call: callName,
-    client: scope.client.ref,
+    owner: scope.client.ref,
     network: scope.network,
     rpc: scope.handle === null ? null : { handle: scope.handle, id: rpcId },
     backend: tool.backend,

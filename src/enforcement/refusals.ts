@@ -33,6 +33,6 @@ export async function countUndecided({ scope, rpcId }: ToolCall, call: string, f
   const rpc = scope.handle === null ? null : { handle: scope.handle, id: rpcId };
   const { client, network } = scope;
   // It is refused anyway, whether the store answers or not.
-  await facts.observe({ call, client: client.ref, network, rpc, backend: null }).catch(() => {});
+  await facts.observe({ call, owner: client.ref, network, rpc, backend: null }).catch(() => {});
   void facts.finished(client.ref, call, { denied: true }).catch(() => {});
 }

@@ -1,6 +1,7 @@
 // The policy information point: counts a call and tells what is known about its client, in one
 // atomic step, so that there is no gap between check and record (R-37).
 import type { ReplayFacts, UsageFacts } from '../decision/schema.ts';
+import type { ClientRef } from '../identity/client.ts';
 import type { SessionSnapshot } from '../session/store.ts';
 
 export type RpcId = string | number;
@@ -9,8 +10,8 @@ export type RpcId = string | number;
 export interface Observation {
   /** Unique name of the call, for `finished`. */
   call: string;
-  /** Client.ref. Everything is kept under this key, and bounded for it. */
-  client: string;
+  /** Everything is kept under this key, and bounded for it. */
+  owner: ClientRef;
   network: string;
   /** Handle and JSON-RPC id, when the call came with a handle. */
   rpc: { handle: string; id: RpcId } | null;
@@ -36,9 +37,9 @@ export interface FactsPort {
    * The call has ended. To be told of every call for which `observe` was begun, also when it was
    * rejected: it may have been counted all the same.
    */
-  finished(client: string, call: string, ending: { denied: boolean }): Promise<void>;
+  finished(owner: ClientRef, call: string, ending: { denied: boolean }): Promise<void>;
   /** Remembers a handle that was just minted. */
-  openHandle(client: string, handle: string): Promise<void>;
+  openHandle(owner: ClientRef, handle: string): Promise<void>;
   /** Whether this client has this handle and it can still tell a replay. */
-  handleState(client: string, handle: string): Promise<HandleState>;
+  handleState(owner: ClientRef, handle: string): Promise<HandleState>;
 }

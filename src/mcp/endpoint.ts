@@ -3,6 +3,7 @@ import { ErrorCode, type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.
 import type { RequestScope } from '../enforcement/call.ts';
 import type { RpcId } from '../facts/port.ts';
 import { isObject } from '../formats/json.ts';
+import type { ClientRef } from '../identity/client.ts';
 import type { Handles } from './handles.ts';
 import { createInFlight } from './in-flight.ts';
 import { OneShotTransport } from './one-shot-transport.ts';
@@ -106,10 +107,10 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
     },
   };
 
-  function cancel(message: JSONRPCMessage, client: string, handle: string | null): void {
+  function cancel(message: JSONRPCMessage, owner: ClientRef, handle: string | null): void {
     const target = (message as { params?: { requestId?: unknown } }).params?.requestId;
     if (handle === null || !isRpcId(target)) return;
-    inFlight.find(client, handle, target)?.abandon();
+    inFlight.find(owner, handle, target)?.abandon();
   }
 }
 

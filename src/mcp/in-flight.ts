@@ -1,25 +1,26 @@
 // Requests that are being answered, so that a notifications/cancelled in another HTTP request finds
 // its call. Keyed by client and handle: an equal id of somebody else is somebody else's.
 import type { RpcId } from '../facts/port.ts';
+import type { ClientRef } from '../identity/client.ts';
 import type { OneShotTransport } from './one-shot-transport.ts';
 
 export interface InFlight {
   /** Answers a function that forgets the exchange again. */
-  add(client: string, handle: string, id: RpcId, exchange: OneShotTransport): () => void;
-  find(client: string, handle: string, id: RpcId): OneShotTransport | undefined;
+  add(owner: ClientRef, handle: string, id: RpcId, exchange: OneShotTransport): () => void;
+  find(owner: ClientRef, handle: string, id: RpcId): OneShotTransport | undefined;
 }
 
 export function createInFlight(): InFlight {
   const exchanges = new Map<string, OneShotTransport>();
-  const key = (client: string, handle: string, id: RpcId) => JSON.stringify([client, handle, id]);
+  const key = (owner: ClientRef, handle: string, id: RpcId) => JSON.stringify([owner, handle, id]);
   return {
-    add(client, handle, id, exchange) {
-      const name = key(client, handle, id);
+    add(owner, handle, id, exchange) {
+      const name = key(owner, handle, id);
       // The first keeps the name: a copy of a call in flight must not be cancelled in its place.
       if (exchanges.has(name)) return () => {};
       exchanges.set(name, exchange);
       return () => void exchanges.delete(name);
     },
-    find: (client, handle, id) => exchanges.get(key(client, handle, id)),
+    find: (owner, handle, id) => exchanges.get(key(owner, handle, id)),
   };
 }

@@ -1,9 +1,10 @@
 // Where a session is at home. One slot for each address family: a dual-stack client has one place in
 // both, and neither is evidence for the other.
 import type { Bound } from '../decision/schema.ts';
+import type { ClientId } from '../identity/client.ts';
 
 export interface Place {
-  client_id: string;
+  client_id: ClientId;
   subject: string;
   key: string | null;
   ip: string;

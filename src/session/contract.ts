@@ -4,6 +4,7 @@ import type { BackendPort, BackendTokenSecret } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Bound } from '../decision/schema.ts';
+import type { ClientRef } from '../identity/client.ts';
 import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import type { ControlPort, Selector } from './control.ts';
 import type { SessionEvents } from './events.ts';
@@ -14,7 +15,7 @@ import type { SessionSnapshot, SessionStore } from './store.ts';
 /** Whose session is meant, and the place a new one would be bound to. */
 export interface SessionRequest {
   backend: BackendPort;
-  owner: string;
+  owner: ClientRef;
   bound: Bound;
   /** With which it logs in, and whose sessions it may use. */
   account: Account;
@@ -63,13 +64,13 @@ export interface SessionManager {
    * The backend changed the token in an answer: the same session, one generation on (R-54). When
    * someone rotated or revoked meanwhile their word holds, and the new token is logged out.
    */
-  renew(session: AcquiredSession, token: BackendTokenSecret): Promise<void>;
+  renew(session: AcquiredSession, backendToken: BackendTokenSecret): Promise<void>;
   /** Work of one session after the other, when its backend wants that; else at once. */
   inTurn<T>(request: SessionRequest, work: () => Promise<T>): Promise<T>;
   /** Whether the session was opened with this account, and with these credentials of it. */
   ofAccount(record: SessionRecord, account: Account): boolean;
   /** After it has returned, nothing of the old session is handed out. */
-  revoke(backend: BackendPort, owner: string, cause: string): Promise<void>;
+  revoke(backend: BackendPort, owner: ClientRef, cause: string): Promise<void>;
   /**
    * The same for every session a selector means. Answers how many were ended; what could not be ended
    * now is void all the same, and ended by a later sweep.

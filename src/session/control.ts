@@ -1,12 +1,13 @@
 // What all replicas must know at once and what belongs to no single client: which revocations there
 // are, and whether the store still has the memory it had.
+import type { ClientId } from '../identity/client.ts';
 import type { SessionRecord } from './record.ts';
 
 /** Whose sessions are to end. `session` is the fingerprint that logs show. */
 export type Selector =
   | { all: true }
   | { backend: string }
-  | { client: string }
+  | { client: ClientId }
   | { subject: string }
   | { session: string };
 
@@ -42,7 +43,7 @@ export function selectorText(selector: Selector): string {
 export function revokedSince(
   { revocations }: Control,
   revision: number,
-  { client, subject, backend, session }: { client: string; subject: string; backend?: string; session?: string },
+  { client, subject, backend, session }: { client: ClientId; subject: string; backend?: string; session?: string },
 ): boolean {
   if (revocations.size === 0) return false;
   const after = (text: string) => (revocations.get(text) ?? 0) > revision;
@@ -73,5 +74,6 @@ export function selects(selector: Selector, { bound, backend, fingerprint }: Ses
   if ('backend' in selector) return selector.backend === backend;
   if ('client' in selector) return selector.client === bound.client_id;
   if ('subject' in selector) return selector.subject === bound.subject;
-  return selector.session === fingerprint;
+  if ('session' in selector) return selector.session === fingerprint;
+  return selector satisfies never;
 }

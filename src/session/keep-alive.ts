@@ -11,9 +11,9 @@ import { type SessionStore, sameVersion } from './store.ts';
 
 export interface KeepAlive {
   /** A call is using the session now. */
-  used(record: SessionRecord, token: BackendTokenSecret): void;
+  used(record: SessionRecord, backendToken: BackendTokenSecret): void;
   /** The session goes on with another token. */
-  moved(from: SessionRecord, to: SessionRecord, token: BackendTokenSecret): void;
+  moved(from: SessionRecord, to: SessionRecord, backendToken: BackendTokenSecret): void;
   /** Gives every session a sign of life whose time has come. */
   tick(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export interface KeepAliveOptions {
   clock: Clock;
   /** Those in which calls of a session wait for each other. */
   turns: KeyedMutex;
-  renew: (record: SessionRecord, token: BackendTokenSecret) => Promise<void>;
+  renew: (record: SessionRecord, backendToken: BackendTokenSecret) => Promise<void>;
 }
 
 interface Kept {
@@ -43,14 +43,14 @@ export function createKeepAlive({ store, backends, inUse, clock, turns, renew }:
   let ticking = false;
 
   async function keepOneAlive(key: string, entry: Kept, backend: BackendPort): Promise<void> {
-    const { record, backendToken: token } = entry;
+    const { record, backendToken } = entry;
     const now = (await store.get(record)).record;
     // Rotated, ended, or gone on elsewhere: whoever uses it now keeps it alive.
     if (!sameVersion(now, record)) return void kept.delete(key);
     entry.keptAliveAt = clock.now();
     const release = inUse.take(record);
     try {
-      const result = await backend.keepAlive(token);
+      const result = await backend.keepAlive(backendToken);
       // It came too late. The next call finds out, and logs in anew.
       if (result.kind === 'expired') kept.delete(key);
       else if (result.renewed) await renew(record, result.renewed);

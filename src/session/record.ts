@@ -1,11 +1,12 @@
 // What is kept about one backend session. One per backend and client.
 
 import type { Bound } from '../decision/schema.ts';
+import type { ClientRef } from '../identity/client.ts';
 
 /** Names the session of one client with one backend. `owner` is the client's ref. */
 export interface SessionKey {
   readonly backend: string;
-  readonly owner: string;
+  readonly owner: ClientRef;
 }
 
 /** Stored form. Times are milliseconds since the epoch. */

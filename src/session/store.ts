@@ -1,5 +1,6 @@
 // The port behind which session records are kept. Replicas meet here: whatever two of them could do
 // at the same time is one atomic step of the store.
+import type { ClientRef } from '../identity/client.ts';
 import type { SessionKey, SessionRecord } from './record.ts';
 
 /** Names one state of one session. Generations begin again with each session, so the id belongs to it. */
@@ -80,7 +81,7 @@ export interface SessionStore {
   takeOverdue(now: number, until: number, visit: (key: SessionKey) => Promise<void>): Promise<OverdueLogout[]>;
 
   /** Waits until no call is under way that may have seen the session before now, or `limitMs` have passed. */
-  drained(owner: string, limitMs: number): Promise<boolean>;
+  drained(owner: ClientRef, limitMs: number): Promise<boolean>;
   /** All records at present, in no order; what cannot be read is left out. For revocations by a wider selector. */
   records(): AsyncIterable<SessionRecord>;
   /** Whether the records end with this process and must be logged out at shutdown. */

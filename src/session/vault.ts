@@ -11,7 +11,7 @@ import type { SessionRecord } from './record.ts';
 type Unsealed = Omit<SessionRecord, 'sealed' | 'tokenFingerprint'>;
 
 export interface Vault {
-  seal(record: Unsealed, token: BackendTokenSecret): SessionRecord;
+  seal(record: Unsealed, backendToken: BackendTokenSecret): SessionRecord;
   /** Undefined for a record that was moved, rolled back, bound elsewhere or made younger. */
   open(record: SessionRecord): BackendTokenSecret | undefined;
   /** The token is not needed any more. */
@@ -26,13 +26,13 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
   const key = (record: SessionRecord): string => `${context(record)} ${record.sealed}`;
 
   return {
-    seal(record, token) {
-      const text = JSON.stringify(token.reveal());
+    seal(record, backendToken) {
+      const text = JSON.stringify(backendToken.reveal());
       return {
         ...record,
         sealed: sealer.seal(Buffer.from(text), context(record)),
         // What the token is, not when its cookies were made: the same one twice is one (R-54).
-        tokenFingerprint: fingerprint(stateOf(token.reveal())),
+        tokenFingerprint: fingerprint(stateOf(backendToken.reveal())),
       };
     },
     open(record) {
@@ -40,9 +40,9 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
       if (known && sealer.holds(record.sealed)) return known;
       const plain = sealer.open(record.sealed, context(record));
       if (!plain) return undefined;
-      const token = new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
-      opened.set(key(record), token);
-      return token;
+      const backendToken = new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
+      opened.set(key(record), backendToken);
+      return backendToken;
     },
     forget: (record) => void opened.delete(key(record)),
   };

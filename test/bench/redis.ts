@@ -1,5 +1,6 @@
 // The rows with Redis: the ratio to the pass-through, CPU on one replica and on two, and whether a call
 // costs more when there are many sessions or a long history.
+
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -7,6 +8,7 @@ import { createClient } from '@keyv/redis';
 import { KEYS_ISSUER } from '../../src/identity/keys.ts';
 import { createRedisStore } from '../../src/store/redis/store.ts';
 import { startRedis } from '../support/redis.ts';
+import { ref } from '../support/refs.ts';
 import type { Row } from './bench.ts';
 import { type Governed, governedServer } from './processes.ts';
 
@@ -184,8 +186,8 @@ async function remember(url: string, client: string, calls: number): Promise<voi
       const few = names.slice(i, i + 20);
       await Promise.all(
         few.map(async (call) => {
-          await store.facts.observe({ call, client, network: '127.0.0.0/24', rpc: null, backend: null });
-          await store.facts.finished(client, call, { denied: false });
+          await store.facts.observe({ call, owner: ref(client), network: '127.0.0.0/24', rpc: null, backend: null });
+          await store.facts.finished(ref(client), call, { denied: false });
         }),
       );
     }

@@ -1,15 +1,17 @@
 // The contract of the facts port. Every adapter runs this one suite.
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../src/facts/port.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
+import { ref } from '../support/refs.ts';
 import { sessionRecord } from './session-store.ts';
 
 let calls = 0;
 const at = (changes: Partial<Observation> = {}): Observation => ({
   call: `call-${++calls}`,
-  client: 'c',
+  owner: ref('c'),
   network: '10.0.0.0/24',
   rpc: null,
   backend: null,
@@ -36,7 +38,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
     it('counts calls of the last minute and hour, denials, and calls in flight', async () => {
       const { clock, facts } = await start();
       await facts.observe(at({ call: 'first' }));
-      await facts.finished('c', 'first', { denied: true });
+      await facts.finished(ref('c'), 'first', { denied: true });
       clock.advance(59);
       expect((await facts.observe(at())).usage).toMatchObject({
         calls_1m: 2,
@@ -74,7 +76,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
 
     it('R-21: idle time and uses count from the login, which was the first use', async () => {
       const { clock, store, facts } = await start();
-      const key = { owner: 'c', backend: 'b' };
+      const key = { owner: ref('c'), backend: 'b' };
       const put = async (id: string, generation: number) => {
         const seen = await store.sessions.get(key);
         const lock = await store.sessions.lockLogin(key, seen, 1000);
@@ -105,8 +107,8 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       await facts.observe(at({ call: 'first' }));
       const second = await facts.observe(at());
       expect(second.usage.in_flight).toBe(2);
-      await facts.finished('c', 'first', { denied: false });
-      await facts.finished('c', 'first', { denied: false });
+      await facts.finished(ref('c'), 'first', { denied: false });
+      await facts.finished(ref('c'), 'first', { denied: false });
       expect((await facts.observe(at())).usage.in_flight).toBe(2);
       clock.advance(900);
       expect((await facts.observe(at())).usage.in_flight).toBe(1);
@@ -114,18 +116,18 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
 
     it('R-25: a drain waits for the calls that may have seen the session, not for later ones', async () => {
       const { facts, store } = await start();
-      expect(await store.sessions.drained('c', 60)).toBe(true);
+      expect(await store.sessions.drained(ref('c'), 60)).toBe(true);
       await facts.observe(at({ call: 'early' }));
-      const drained = store.sessions.drained('c', 20_000);
+      const drained = store.sessions.drained(ref('c'), 20_000);
       await facts.observe(at());
-      await facts.finished('c', 'early', { denied: false });
+      await facts.finished(ref('c'), 'early', { denied: false });
       expect(await drained).toBe(true);
-      expect(await store.sessions.drained('c', 60)).toBe(false);
+      expect(await store.sessions.drained(ref('c'), 60)).toBe(false);
     });
 
     it('R-17: of 50 uses of one id at once exactly one is new', async () => {
       const { facts } = await start();
-      await facts.openHandle('c', 'h');
+      await facts.openHandle(ref('c'), 'h');
       const seen = await Promise.all(
         Array.from({ length: 50 }, () => facts.observe(at({ rpc: { handle: 'h', id: 5 } }))),
       );
@@ -140,7 +142,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
         fc.asyncProperty(fc.array(id, { maxLength: 80 }), async (ids) => {
           const { facts } = shared;
           const handle = `h${++handles}`;
-          await facts.openHandle('c', handle);
+          await facts.openHandle(ref('c'), handle);
           const used = new Set<string>();
           for (const each of ids) {
             const { replay } = await facts.observe(at({ rpc: { handle, id: each } }));
@@ -157,7 +159,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
 
     it('R-17: says when and where an id was used first', async () => {
       const { clock, facts } = await start();
-      await facts.openHandle('c', 'h');
+      await facts.openHandle(ref('c'), 'h');
       await facts.observe(at({ rpc: { handle: 'h', id: 1 } }));
       clock.advance(7);
       expect((await facts.observe(at({ rpc: { handle: 'h', id: 1 } }))).replay).toEqual({
@@ -174,7 +176,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
 
     it('R-17: an id left of the window counts as seen', async () => {
       const { facts } = await start();
-      await facts.openHandle('c', 'h');
+      await facts.openHandle(ref('c'), 'h');
       await facts.observe(at({ rpc: { handle: 'h', id: 10_000 } }));
       expect((await facts.observe(at({ rpc: { handle: 'h', id: 9_999 } }))).replay.seen).toBe(false);
       expect((await facts.observe(at({ rpc: { handle: 'h', id: 10_000 - 512 } }))).replay).toMatchObject({
@@ -185,18 +187,18 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
 
     it('R-17: a handle that can tell no further string id apart is retired, not trusted', async () => {
       const { facts } = await start();
-      await facts.openHandle('c', 'h');
+      await facts.openHandle(ref('c'), 'h');
       for (let i = 0; i < 1024; i++) await facts.observe(at({ rpc: { handle: 'h', id: `id-${i}` } }));
       expect((await facts.observe(at({ rpc: { handle: 'h', id: 'one more' } }))).replay.seen).toBe(true);
-      expect(await facts.handleState('c', 'h')).toBe('unknown');
+      expect(await facts.handleState(ref('c'), 'h')).toBe('unknown');
     });
 
     it('R-03: knows a handle for its client only', async () => {
       const { facts } = await start();
-      await facts.openHandle('c', 'h');
-      expect(await facts.handleState('c', 'h')).toBe('known');
-      expect(await facts.handleState('d', 'h')).toBe('unknown');
-      expect((await facts.observe(at({ client: 'd', rpc: { handle: 'h', id: 1 } }))).replay.seen).toBe(true);
+      await facts.openHandle(ref('c'), 'h');
+      expect(await facts.handleState(ref('c'), 'h')).toBe('known');
+      expect(await facts.handleState(ref('d'), 'h')).toBe('unknown');
+      expect((await facts.observe(at({ owner: ref('d'), rpc: { handle: 'h', id: 1 } }))).replay.seen).toBe(true);
     });
   });
 }

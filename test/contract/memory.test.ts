@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
+import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
 import { key, sessionRecord, sessionStoreContract } from './session-store.ts';
 
@@ -13,12 +14,12 @@ factsContract('memory', create);
 it('R-29: a full store refuses new clients instead of forgetting old ones', async () => {
   const { facts, sessions } = await create(createTestClock(), 3);
   const observation = { call: 'x', network: 'n/24', rpc: null, backend: null };
-  for (const client of ['a', 'b', 'c']) await facts.observe({ client, ...observation });
-  await expect(facts.observe({ client: 'd', ...observation })).rejects.toThrow('live entries');
-  expect((await facts.observe({ client: 'a', ...observation })).usage.calls_1h).toBe(2);
+  for (const client of ['a', 'b', 'c']) await facts.observe({ owner: ref(client), ...observation });
+  await expect(facts.observe({ owner: ref('d'), ...observation })).rejects.toThrow('live entries');
+  expect((await facts.observe({ owner: ref('a'), ...observation })).usage.calls_1h).toBe(2);
 
   for (const owner of ['a', 'b', 'c', 'd']) {
-    const at = { ...key, owner };
+    const at = { ...key, owner: ref(owner) };
     const seen = await sessions.get(at);
     const lock = await sessions.lockLogin(at, seen, 1000);
     if (lock.kind !== 'locked') throw new Error(lock.kind);
@@ -26,5 +27,5 @@ it('R-29: a full store refuses new clients instead of forgetting old ones', asyn
     if (owner === 'd') await expect(committed).rejects.toThrow('live entries');
     else expect(await committed).toBe(true);
   }
-  expect((await sessions.get({ ...key, owner: 'a' })).record).toBeDefined();
+  expect((await sessions.get({ ...key, owner: ref('a') })).record).toBeDefined();
 });

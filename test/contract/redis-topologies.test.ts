@@ -1,4 +1,5 @@
 // The same contract on a Redis Cluster and behind Sentinel, and a real failover.
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
 import { freePort, redisStore, startRedis, type TestRedis } from '../support/redis.ts';
+import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
 import { sessionStoreContract } from './session-store.ts';
 
@@ -71,7 +73,7 @@ describe.skipIf(program === null)('Redis Cluster', () => {
   it('keys of different clients are on different nodes, those of one client on one', async () => {
     const store = await create(createTestClock());
     for (let i = 0; i < 30; i++)
-      await store.facts.observe({ call: 'x', client: `client-${i}`, network: 'n', rpc: null, backend: 'b' });
+      await store.facts.observe({ call: 'x', owner: ref(`client-${i}`), network: 'n', rpc: null, backend: 'b' });
     const counts = await Promise.all(nodes.map(async (node) => Number(await node.command('DBSIZE'))));
     expect(counts.every((count) => count > 0)).toBe(true);
   });
@@ -128,10 +130,10 @@ describe.skipIf(program === null)('Redis behind Sentinel', () => {
       timeoutMs: 1000,
       onEpoch: (_epoch, lost) => void epochs.push(lost),
     });
-    const observation = { call: 'x', client: 'c', network: 'n/24', rpc: null, backend: null };
-    await store.facts.openHandle('c', 'h');
+    const observation = { call: 'x', owner: ref('c'), network: 'n/24', rpc: null, backend: null };
+    await store.facts.openHandle(ref('c'), 'h');
     await store.facts.observe(observation);
-    expect(await store.facts.handleState('c', 'h')).toBe('known');
+    expect(await store.facts.handleState(ref('c'), 'h')).toBe('known');
     await primary.kill();
     await expect(store.facts.observe(observation)).rejects.toThrow();
     const recovered = await until(
@@ -142,7 +144,7 @@ describe.skipIf(program === null)('Redis behind Sentinel', () => {
     // The ledger is there, replicated; whether all of it is, nobody knows.
     expect(recovered.usage.forgotten).toBe(true);
     expect(recovered.usage.calls_1h).toBeGreaterThanOrEqual(2);
-    expect(await store.facts.handleState('c', 'h')).toBe('unknown');
+    expect(await store.facts.handleState(ref('c'), 'h')).toBe('unknown');
     expect(epochs).toEqual([expect.any(Boolean), true]);
   }, 60_000);
 });

@@ -1,9 +1,11 @@
 // The store of several replicas, on a real Redis.
+
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
 import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
+import { clientId, ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
 import { sessionRecord, sessionStoreContract } from './session-store.ts';
 
@@ -30,7 +32,7 @@ describe.skipIf(program === null)('Redis', () => {
   factsContract('redis', create);
 
   describe('R-29: a store that is not what it was', () => {
-    const observation = { call: 'x', client: 'c', network: '10.0.0.0/24', rpc: null, backend: null };
+    const observation = { call: 'x', owner: ref('c'), network: '10.0.0.0/24', rpc: null, backend: null };
 
     it('does not start without a server, and says what to check', async () => {
       await expect(redisStore({ url: 'redis://127.0.0.1:1' }, createTestClock(), { timeoutMs: 300 })).rejects.toThrow(
@@ -56,8 +58,8 @@ describe.skipIf(program === null)('Redis', () => {
       const [a, b] = [await create(clock, { prefix }), await create(clock, { prefix })];
       await a.facts.observe(observation);
       expect((await b.facts.observe(observation)).usage.calls_1m).toBe(2);
-      await a.facts.openHandle('c', 'h');
-      expect(await b.facts.handleState('c', 'h')).toBe('known');
+      await a.facts.openHandle(ref('c'), 'h');
+      expect(await b.facts.handleState(ref('c'), 'h')).toBe('known');
       const rpc = { handle: 'h', id: 1 };
       expect((await a.facts.observe({ ...observation, rpc })).replay.seen).toBe(false);
       expect((await b.facts.observe({ ...observation, rpc })).replay.seen).toBe(true);
@@ -68,24 +70,24 @@ describe.skipIf(program === null)('Redis', () => {
     it('attack 15: emptied: known clients and handles are not trusted, from the very next call on', async () => {
       const epochs: boolean[] = [];
       const store = await create(createTestClock(), { onEpoch: (_epoch, lost) => void epochs.push(lost) });
-      await store.facts.openHandle('c', 'h');
+      await store.facts.openHandle(ref('c'), 'h');
       const rpc = { handle: 'h', id: 1 };
-      expect(await store.facts.handleState('c', 'h')).toBe('known');
+      expect(await store.facts.handleState(ref('c'), 'h')).toBe('known');
       expect((await store.facts.observe({ ...observation, rpc })).usage.forgotten).toBe(false);
       await redis.command('FLUSHALL');
       const after = await store.facts.observe({ ...observation, rpc });
       expect(after.usage.forgotten).toBe(true);
       expect(after.replay.seen).toBe(true);
-      expect(await store.facts.handleState('c', 'h')).toBe('unknown');
-      expect((await store.facts.observe({ ...observation, client: 'another' })).usage.forgotten).toBe(true);
+      expect(await store.facts.handleState(ref('c'), 'h')).toBe('unknown');
+      expect((await store.facts.observe({ ...observation, owner: ref('another') })).usage.forgotten).toBe(true);
       // A handle that is opened first does not make up for what was lost.
-      await store.facts.openHandle('third', 'h');
-      const third = () => store.facts.observe({ ...observation, client: 'third', backend: 'b' });
+      await store.facts.openHandle(ref('third'), 'h');
+      const third = () => store.facts.observe({ ...observation, owner: ref('third'), backend: 'b' });
       expect((await third()).usage.forgotten).toBe(true);
       // Nor do calls that lead nowhere: only a login under the present epoch does.
       expect((await third()).usage.forgotten).toBe(true);
       const { epoch } = await store.control.read(0);
-      const at = { owner: 'third', backend: 'b' };
+      const at = { owner: ref('third'), backend: 'b' };
       const seen = await store.sessions.get(at);
       const lock = await store.sessions.lockLogin(at, seen, 1000);
       if (lock.kind !== 'locked') throw new Error(lock.kind);
@@ -117,7 +119,7 @@ describe.skipIf(program === null)('Redis', () => {
       const prefix = `shared-${Math.random().toString(36).slice(2)}`;
       const store = await create(createTestClock(), { prefix });
       const put = async (backend: string, epoch: string) => {
-        const at = { owner: 'c', backend };
+        const at = { owner: ref('c'), backend };
         const seen = await store.sessions.get(at);
         const lock = await store.sessions.lockLogin(at, seen, 1000);
         if (lock.kind !== 'locked') throw new Error(lock.kind);
@@ -147,7 +149,7 @@ describe.skipIf(program === null)('Redis', () => {
       const clock = createTestClock();
       const prefix = `rows-${Math.random().toString(36).slice(2)}`;
       const store = await create(clock, { prefix });
-      const at = { owner: 'c', backend: 'b' };
+      const at = { owner: ref('c'), backend: 'b' };
       const call = { ...observation, backend: 'b' };
       for (const row of [
         '',
@@ -183,7 +185,7 @@ describe.skipIf(program === null)('Redis', () => {
 
     it('R-28: a client id that looks like another key stops no revocation', async () => {
       const store = await create(createTestClock());
-      await store.limits.take('x}:session:y', { owner: 'o', backend: 'b' }, 'id', 5, 1000);
+      await store.limits.take(clientId('x}:session:y'), { owner: ref('o'), backend: 'b' }, 'id', 5, 1000);
       const found: unknown[] = [];
       for await (const record of store.sessions.records()) found.push(record);
       expect(found).toEqual([]);
@@ -195,7 +197,7 @@ describe.skipIf(program === null)('Redis', () => {
       for (const call of ['first', 'second']) {
         await store.facts.observe({ ...observation, call });
         expect(await redis.command('PTTL', `${prefix}:{c}:flight`)).toBeGreaterThan(0);
-        await store.facts.finished('c', call, { denied: false });
+        await store.facts.finished(ref('c'), call, { denied: false });
       }
     });
 
@@ -206,7 +208,7 @@ describe.skipIf(program === null)('Redis', () => {
       const late = Array.from({ length: 20 }, (_, i) => ({ ...observation, call: `late-${i}` }));
       const refused = await Promise.allSettled(late.map((each) => store.facts.observe(each)));
       expect(refused.every(({ status }) => status === 'rejected')).toBe(true);
-      await Promise.allSettled(late.map(({ call }) => store.facts.finished('c', call, { denied: true })));
+      await Promise.allSettled(late.map(({ call }) => store.facts.finished(ref('c'), call, { denied: true })));
       redis.resume();
       await until(() => store.ready(), 'the store to answer');
       await store.facts.observe({ ...observation, call: 'after' }).catch(() => undefined);
@@ -221,7 +223,7 @@ describe.skipIf(program === null)('Redis', () => {
       redis.pause();
       try {
         await expect(store.facts.observe(observation)).rejects.toThrow('in time');
-        await expect(store.sessions.get({ owner: 'c', backend: 'b' })).rejects.toThrow('in time');
+        await expect(store.sessions.get({ owner: ref('c'), backend: 'b' })).rejects.toThrow('in time');
         expect(await store.ready()).toBe(true);
         await expect(store.control.read(0)).rejects.toThrow('in time');
       } finally {
@@ -233,7 +235,7 @@ describe.skipIf(program === null)('Redis', () => {
 
     it('down: refuses at once; another server process in its place is a new epoch', async () => {
       const store = await create(createTestClock(), { timeoutMs: 500 });
-      await store.facts.openHandle('c', 'h');
+      await store.facts.openHandle(ref('c'), 'h');
       const { epoch } = await store.control.read(0);
       await redis.kill();
       await expect(store.facts.observe(observation)).rejects.toThrow();
@@ -243,7 +245,7 @@ describe.skipIf(program === null)('Redis', () => {
       const now = await store.control.read(0);
       expect(now.epoch).not.toBe(epoch);
       expect(now.lost).toBe(true);
-      expect(await store.facts.handleState('c', 'h')).toBe('unknown');
+      expect(await store.facts.handleState(ref('c'), 'h')).toBe('unknown');
     });
   });
 });

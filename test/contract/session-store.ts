@@ -1,12 +1,14 @@
 // The contract of the session store port. Every adapter runs this one suite.
+
 import { describe, expect, it } from 'vitest';
 import type { SessionRecord } from '../../src/session/record.ts';
 import type { SessionSnapshot } from '../../src/session/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
+import { clientId, ref } from '../support/refs.ts';
 
-export const key = { backend: 'inventory', owner: 'owner' };
+export const key = { backend: 'inventory', owner: ref('owner') };
 
 export function sessionRecord(generation: number, changes: Partial<SessionRecord> = {}): SessionRecord {
   return {
@@ -18,7 +20,7 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
     sinceRevocation: 0,
     epoch: 'e',
     bound: {
-      client_id: 'a',
+      client_id: clientId('a'),
       subject: 'a',
       key: null,
       ipv4: { ip: '10.0.0.1', network: '10.0.0.0/24' },
@@ -97,7 +99,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const { sessions, lock } = await start();
       await sessions.unlockLogin(key, await lock(NOTHING), { code: 'session.login_failed', ms: LEASE });
       expect(await sessions.lockLogin(key, NOTHING, LEASE)).toEqual({ kind: 'paused', code: 'session.login_failed' });
-      const other = { ...key, owner: 'other' };
+      const other = { ...key, owner: ref('other') };
       await sessions.unlockLogin(other, await lock(NOTHING, LEASE, other), undefined);
       expect(await sessions.lockLogin(other, NOTHING, LEASE)).toMatchObject({ kind: 'locked' });
     });
@@ -167,7 +169,11 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await overdue(now + 5000, now + 60_000)).toEqual([]);
       await sessions.removePendingLogout(key, 'token-1');
       const logouts = await sessions.takeOverdue(now + 60_000, now + 90_000, async () => {});
-      expect(logouts.find(({ name }) => name === 'token-7')).toEqual({ key, name: 'token-7', record: sessionRecord(7) });
+      expect(logouts.find(({ name }) => name === 'token-7')).toEqual({
+        key,
+        name: 'token-7',
+        record: sessionRecord(7),
+      });
       for (const { name } of logouts) await sessions.removePendingLogout(key, name);
       expect(await overdue(now + 900_000, now)).toEqual([]);
     });
@@ -176,21 +182,21 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const { clock, sessions, lock } = await start();
       const later = clock.now() + LEASE;
       const overdue = () => sessions.takeOverdue(later, later + LEASE, async () => {});
-      const other = { ...key, owner: 'other' };
-      const record = sessionRecord(1, { owner: 'other' });
+      const other = { ...key, owner: ref('other') };
+      const record = sessionRecord(1, { owner: ref('other') });
       const lockId = await lock(NOTHING, LEASE, other);
       await sessions.checkpoint(other, lockId, { record, due: later });
       await sessions.commit(other, lockId, NOTHING, record, later);
       await expect(sessions.checkpoint(other, lockId, { record, due: later })).rejects.toThrow('lock');
       expect(await overdue()).toEqual([]);
-      const third = { ...key, owner: 'third' };
+      const third = { ...key, owner: ref('third') };
       await sessions.unlockLogin(third, await lock(NOTHING, LEASE, third), undefined);
       expect(await overdue()).toEqual([]);
       // One dies before it has anything, another with a token in its hands.
       await lock(NOTHING);
       expect(await overdue()).toMatchObject([{ key, record: undefined }]);
       expect(await overdue()).toEqual([]);
-      const dead = { ...key, owner: 'dead' };
+      const dead = { ...key, owner: ref('dead') };
       await sessions.checkpoint(dead, await lock(NOTHING, LEASE, dead), {
         record: sessionRecord(5, dead),
         due: later,
@@ -221,7 +227,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
 
     it('R-21: reminds of a session when it was asked to, and again when nobody could see to it', async () => {
       const { clock, sessions } = await start();
-      const second = { ...key, owner: 'second' };
+      const second = { ...key, owner: ref('second') };
       await sessions.remind(key, clock.now() + 5000);
       await sessions.remind(second, clock.now() + 9000);
       const visited = async (at: number, fail = false) => {
@@ -244,7 +250,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const { clock, sessions } = await start();
       const due = clock.now();
       for (let i = 0; i < 250; i++) {
-        const at = { ...key, owner: `o-${i}` };
+        const at = { ...key, owner: ref(`o-${i}`) };
         await sessions.addPendingLogout(at, { record: sessionRecord(1, at), due });
       }
       const found = async (at: number) => (await sessions.takeOverdue(at, at + 1000, async () => {})).length;
@@ -256,10 +262,10 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
 
     it('keeps sessions apart and lists them all', async () => {
       const { sessions, put } = await start();
-      await put(sessionRecord(1, { owner: 'a' }));
-      await put(sessionRecord(1, { owner: 'a', backend: 'second' }));
-      await put(sessionRecord(1, { owner: 'b' }));
-      await sessions.revoke({ owner: 'a', backend: 'inventory' }, 0);
+      await put(sessionRecord(1, { owner: ref('a') }));
+      await put(sessionRecord(1, { owner: ref('a'), backend: 'second' }));
+      await put(sessionRecord(1, { owner: ref('b') }));
+      await sessions.revoke({ owner: ref('a'), backend: 'inventory' }, 0);
       const found: string[] = [];
       for await (const record of sessions.records()) found.push(`${record.owner} ${record.backend}`);
       expect(found.sort()).toEqual(['a second', 'b inventory']);
@@ -271,29 +277,41 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const { store } = await start();
       const taken = await Promise.all(
         Array.from({ length: 20 }, (_, i) =>
-          store.limits.take('client', { owner: `o${i}`, backend: 'b' }, 'id', 3, LEASE),
+          store.limits.take(clientId('client'), { owner: ref(`o${i}`), backend: 'b' }, 'id', 3, LEASE),
         ),
       );
       expect(taken.filter(Boolean)).toHaveLength(3);
-      expect(await store.limits.take('other', { owner: 'o0', backend: 'b' }, 'id', 3, LEASE)).toBe(true);
+      expect(await store.limits.take(clientId('other'), { owner: ref('o0'), backend: 'b' }, 'id', 3, LEASE)).toBe(true);
     });
 
     it('R-30: a place is free again when it is left, or when its session is gone and its lease over', async () => {
       const { clock, store, put } = await start();
       const { limits } = store;
-      await put(sessionRecord(1, { owner: 'lives' }));
-      expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);
-      expect(await limits.take('c', { owner: 'never stored', backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);
-      expect(await limits.take('c', key, 'id', 2, LEASE)).toBe(false);
+      await put(sessionRecord(1, { owner: ref('lives') }));
+      expect(await limits.take(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
+        true,
+      );
+      expect(
+        await limits.take(clientId('c'), { owner: ref('never stored'), backend: 'inventory' }, 'id', 2, LEASE),
+      ).toBe(true);
+      expect(await limits.take(clientId('c'), key, 'id', 2, LEASE)).toBe(false);
       // Who has a place keeps it.
-      expect(await limits.take('c', { owner: 'lives', backend: 'inventory' }, 'id', 1, LEASE)).toBe(true);
+      expect(await limits.take(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'id', 1, LEASE)).toBe(
+        true,
+      );
       clock.advance(LEASE / 1000);
-      expect(await limits.take('c', key, 'id', 2, LEASE)).toBe(true);
-      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 'id', 2, LEASE)).toBe(false);
-      await limits.leave('c', { owner: 'lives', backend: 'inventory' }, 'of another session');
-      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 'id', 2, LEASE)).toBe(false);
-      await limits.leave('c', { owner: 'lives', backend: 'inventory' }, 'id');
-      expect(await limits.take('c', { owner: 'fourth', backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);
+      expect(await limits.take(clientId('c'), key, 'id', 2, LEASE)).toBe(true);
+      expect(await limits.take(clientId('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
+        false,
+      );
+      await limits.leave(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'of another session');
+      expect(await limits.take(clientId('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
+        false,
+      );
+      await limits.leave(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'id');
+      expect(await limits.take(clientId('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
+        true,
+      );
     });
   });
 
@@ -302,13 +320,13 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const { store } = await start();
       const before = await store.control.read(60_000);
       expect(before.revocations.size).toBe(0);
-      await store.control.revoke({ client: 'a' });
+      await store.control.revoke({ client: clientId('a') });
       await store.control.revoke({ all: true });
       const after = await store.control.read(60_000);
       // The wider one makes the narrower one needless.
       expect(Object.fromEntries(after.revocations)).toEqual({ all: before.lastRevocation + 2 });
       expect(after).toMatchObject({ epoch: before.epoch, lost: false, lastRevocation: before.lastRevocation + 2 });
-      await store.control.revoke({ client: 'a' });
+      await store.control.revoke({ client: clientId('a') });
       await store.control.revoke({ subject: 'a' });
       const newest = await store.control.read(60_000);
       expect(Object.fromEntries(newest.revocations)).toEqual({

@@ -15,7 +15,7 @@ let askedWith: BackendTokenSecret[];
 let answer: Awaited<ReturnType<BackendPort['keepAlive']>>;
 let renewed: [SessionRecord, BackendTokenSecret][];
 let keepAlive: KeepAlive;
-const token = new Secret({ cookies: [], values: {} });
+const backendToken = new Secret({ cookies: [], values: {} });
 const inUse = createInUse();
 
 beforeEach(() => {
@@ -47,20 +47,20 @@ const after = async (seconds: number) => {
 };
 
 it('comes every so often, and stops when nobody has called for long enough', async () => {
-  keepAlive.used(sessionRecord(1), token);
+  keepAlive.used(sessionRecord(1), backendToken);
   expect(await after(59)).toBe(0);
   expect(await after(1)).toBe(1);
   expect(await after(59)).toBe(1);
   expect(await after(1)).toBe(2);
   // A call counts as a keep-alive request, and begins the time anew.
-  keepAlive.used(sessionRecord(1), token);
+  keepAlive.used(sessionRecord(1), backendToken);
   for (let i = 0; i < 10; i++) await after(60);
   expect(askedWith).toHaveLength(7);
 });
 
 it('R-26: a session that was revoked, rotated or went on elsewhere gets none', async () => {
   for (const now of [undefined, sessionRecord(2), sessionRecord(1, { id: 'other' })]) {
-    keepAlive.used(sessionRecord(1), token);
+    keepAlive.used(sessionRecord(1), backendToken);
     stored = now;
     expect(await after(60)).toBe(0);
     stored = sessionRecord(1);
@@ -69,14 +69,14 @@ it('R-26: a session that was revoked, rotated or went on elsewhere gets none', a
 });
 
 it('a session that has ended all the same is let go', async () => {
-  keepAlive.used(sessionRecord(1), token);
+  keepAlive.used(sessionRecord(1), backendToken);
   answer = { kind: 'expired' };
   expect(await after(60)).toBe(1);
   expect(await after(60)).toBe(1);
 });
 
 it('R-54: a cookie that the answer changes is the session from now on', async () => {
-  keepAlive.used(sessionRecord(1), token);
+  keepAlive.used(sessionRecord(1), backendToken);
   const next = new Secret({ cookies: [], values: { a: 'b' } });
   answer = { kind: 'ok', renewed: next };
   await after(60);
@@ -89,7 +89,7 @@ it('R-54: a cookie that the answer changes is the session from now on', async ()
 });
 
 it('counts as a call in use while it is on its way, and gives it back whatever happens', async () => {
-  keepAlive.used(sessionRecord(1), token);
+  keepAlive.used(sessionRecord(1), backendToken);
   let during: Promise<boolean> | undefined;
   askedWith.push = () => {
     during = inUse.drained(sessionRecord(1), 10_000);

@@ -1,5 +1,6 @@
 // The session manager under races, with a backend that does what it is told. On the memory of one
 // process, and on a real Redis, where two managers are two replicas.
+
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { BackendPort, BackendToken, Checkpoint } from '../../src/backend/port.ts';
@@ -8,15 +9,17 @@ import type { Bound } from '../../src/decision/schema.ts';
 import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
 import type { SessionEvent } from '../../src/session/events.ts';
 import { createSessionManager, type ObservedSession, type SessionManager } from '../../src/session/manager.ts';
-import { rowOf } from '../../src/store/redis/row.ts';
+import type { SessionRecord } from '../../src/session/record.ts';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
+import { rowOf } from '../../src/store/redis/row.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
 import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
+import { clientId, ref } from '../support/refs.ts';
 
 const HOME = { ip: '10.0.0.1', network: '10.0.0.0/24' };
-const bound: Bound = { client_id: 'a', subject: 'a', key: null, ipv4: HOME, ipv6: null };
+const bound: Bound = { client_id: clientId('a'), subject: 'a', key: null, ipv4: HOME, ipv6: null };
 const program = inject('redis');
 const keys = [{ id: 'k', secret: new Secret(randomBytes(32)) }];
 const fingerprintKey = new Secret(randomBytes(32));
@@ -48,9 +51,14 @@ function manager(of: Store, ring = keys): SessionManager {
   });
 }
 
-const KEY = (owner = 'owner') => ({ backend: 'b', owner });
+const KEY = (owner = 'owner') => ({ backend: 'b', owner: ref(owner) });
 const SHARED = { key: '', credentials: {} };
-const request = (owner = 'owner', place = bound, account = SHARED) => ({ backend, owner, bound: place, account });
+const request = (owner = 'owner', place = bound, account = SHARED) => ({
+  backend,
+  owner: ref(owner),
+  bound: place,
+  account,
+});
 const seen = async (owner = 'owner', by = sessions, at = store): Promise<ObservedSession> =>
   by.examine(KEY(owner), await at.sessions.get(KEY(owner)));
 async function acquired(result: Promise<Awaited<ReturnType<SessionManager['acquire']>>>) {
@@ -145,7 +153,7 @@ function managerSuite(): void {
       const nothing = await seen();
       (await acquired(sessions.acquire(request(), nothing))).release();
       const decided = await seen();
-      await sessions.revoke(backend, 'owner', 'test');
+      await sessions.revoke(backend, ref('owner'), 'test');
       expect(await sessions.acquire(request(), decided)).toMatchObject({ ok: false, code: 'session.revoked' });
       expect(await sessions.rotate(request(), decided, 'age')).toMatchObject({ ok: false, code: 'session.revoked' });
       // Nor does one that was allowed before there was a session.
@@ -157,7 +165,7 @@ function managerSuite(): void {
 
     it('an answer that renews a revoked session neither revives it nor replaces its successor', async () => {
       const first = await acquired(sessions.acquire(request(), await seen()));
-      await sessions.revoke(backend, 'owner', 'test');
+      await sessions.revoke(backend, ref('owner'), 'test');
       const second = await acquired(sessions.acquire(request(), await seen()));
       expect(second.record).toMatchObject({ generation: 1 });
       live.add('renewed');
@@ -177,11 +185,11 @@ function managerSuite(): void {
         const work: Promise<unknown>[] = [];
         for (let i = 0; i < 10; i++) {
           work.push(sessions.rotate(request(), decided, 'storm').then((r) => r.ok && r.session.release()));
-          if (i % 3 === 0) work.push(sessions.revoke(backend, 'owner', 'storm'));
+          if (i % 3 === 0) work.push(sessions.revoke(backend, ref('owner'), 'storm'));
         }
         await Promise.all(work);
       }
-      await sessions.revoke(backend, 'owner', 'end');
+      await sessions.revoke(backend, ref('owner'), 'end');
       await sessions.settled();
       expect(live.size).toBe(0);
       expect(await stored()).toBeUndefined();
@@ -194,7 +202,7 @@ function managerSuite(): void {
       });
       const pending = sessions.acquire(request(), await seen());
       await until(() => logins === 1, 'the login to begin');
-      await sessions.revoke(backend, 'owner', 'test');
+      await sessions.revoke(backend, ref('owner'), 'test');
       open();
       expect(await pending).toMatchObject({ ok: false, code: 'session.revoked' });
       await sessions.settled();
@@ -208,7 +216,7 @@ function managerSuite(): void {
       });
       const before = sessions.acquire(request(), await seen());
       await until(() => logins === 1, 'the login to begin');
-      await sessions.revoke(backend, 'owner', 'test');
+      await sessions.revoke(backend, ref('owner'), 'test');
       const after = sessions.acquire(request(), await seen());
       open();
       expect(await before).toMatchObject({ ok: false, code: 'session.revoked' });
@@ -241,7 +249,7 @@ function managerSuite(): void {
       });
       const pending = sessions.acquire(request(), await seen());
       await until(() => logins === 1, 'the login to begin');
-      expect(await sessions.revokeAll({ client: 'a' }, 'test')).toBe(0);
+      expect(await sessions.revokeAll({ client: clientId('a') }, 'test')).toBe(0);
       open();
       expect(await pending).toMatchObject({ ok: false, code: 'session.revoked' });
       await sessions.settled();
@@ -273,7 +281,7 @@ function managerSuite(): void {
     const alice = await stored('alice');
     const forgeries = [
       () => alice,
-      () => ({ ...alice, owner: 'bob' }),
+      () => ({ ...alice, owner: ref('bob') }),
       (bob: object) => ({ ...bob, sealed: alice?.sealed }),
       (bob: object) => ({ ...bob, generation: 9 }),
       (bob: { issuedAt: number }) => ({ ...bob, issuedAt: bob.issuedAt + 1 }),
@@ -326,7 +334,7 @@ function managerSuite(): void {
     for (const owner of ['x', 'y']) (await acquired(sessions.acquire(limited(owner), await seen(owner)))).release();
     expect(await sessions.acquire(limited('z'), await seen('z'))).toMatchObject({ ok: false, code: 'session.limit' });
     (await acquired(sessions.rotate(limited('x'), await seen('x'), 'age'))).release();
-    await sessions.revoke(backend, 'x', 'test');
+    await sessions.revoke(backend, ref('x'), 'test');
     (await acquired(sessions.acquire(limited('z'), await seen('z')))).release();
   });
 
@@ -347,7 +355,7 @@ function managerSuite(): void {
     (await acquired(sessions.acquire(request(), await seen()))).release();
     const { logout } = backend;
     backend.logout = async () => 'unreachable';
-    await sessions.revoke(backend, 'owner', 'test');
+    await sessions.revoke(backend, ref('owner'), 'test');
     await sessions.settled();
     expect(events.at(-1)).toMatchObject({ type: 'logout_pending' });
     backend.logout = logout;
@@ -359,7 +367,7 @@ function managerSuite(): void {
 
     (await acquired(sessions.acquire(request(), await seen()))).release();
     backend.logout = async () => Promise.reject(new Error('down'));
-    await sessions.revoke(backend, 'owner', 'test');
+    await sessions.revoke(backend, ref('owner'), 'test');
     for (let i = 0; i < 245; i++) {
       await sessions.settled();
       clock.advance(40);
@@ -382,7 +390,7 @@ function managerSuite(): void {
       await slow;
       return logout(token);
     };
-    await sessions.revoke(backend, 'owner', 'test');
+    await sessions.revoke(backend, ref('owner'), 'test');
     await until(() => begun === 1, 'the logout to begin');
     for (let i = 0; i < 5; i++) {
       clock.advance(60);
@@ -594,14 +602,14 @@ describe.skipIf(program === null)('on Redis', () => {
     const other = await replica();
     backend = { ...backend, drainMs: 5000 };
     (await acquired(sessions.acquire(request(), await seen()))).release();
-    await other.store.facts.observe({ call: 'long', client: 'owner', network: 'n', rpc: null, backend: 'b' });
+    await other.store.facts.observe({ call: 'long', owner: ref('owner'), network: 'n', rpc: null, backend: 'b' });
     const used = await acquired(other.manager.acquire(request(), await seen('owner', other.manager, other.store)));
     const draining = manager(store);
     (await acquired(draining.rotate(request(), await seen(), 'age'))).release();
     await new Promise((resolve) => setTimeout(resolve, 120));
     expect(live.has('token-1')).toBe(true);
     used.release();
-    await other.store.facts.finished('owner', 'long', { denied: false });
+    await other.store.facts.finished(ref('owner'), 'long', { denied: false });
     await draining.settled();
     expect(live).toEqual(new Set(['token-2']));
     expect(events.at(-1)).toMatchObject({ type: 'session_ended', drained: true, proof: 'dead' });
@@ -614,7 +622,7 @@ describe.skipIf(program === null)('on Redis', () => {
     await sessions.revokeAll({ backend: 'b' }, 'test');
     await sessions.settled();
     // Even if the record came back, as after a failover.
-    await redis.command('SET', `${prefix}:{owner}:session:b`, rowOf(record, Date.now() + 60_000));
+    await redis.command('SET', `${prefix}:{owner}:session:b`, rowOf(record as SessionRecord, Date.now() + 60_000));
     await new Promise((resolve) => setTimeout(resolve, 450));
     expect((await seen('owner', other.manager, other.store)).record).toBeUndefined();
   });

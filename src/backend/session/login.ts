@@ -40,7 +40,7 @@ export async function login(
     Object.entries(credentials).map(([name, secret]) => [`credentials.${name}`, secret.reveal()]),
   );
   const { session } = config;
-  const token = (): BackendTokenSecret =>
+  const backendToken = (): BackendTokenSecret =>
     new Secret({
       cookies: jar.keep(session.cookies),
       values: Object.fromEntries(session.values.map((name) => [name, textOf(values.get(name))])),
@@ -52,7 +52,7 @@ export async function login(
       session.cookies.length > 0 ? cookies : session.values.map((n) => textOf(values.get(n))).filter(Boolean);
     return kept.length === 0 ? '' : JSON.stringify(kept);
   };
-  const partial = () => (begun() === '' ? undefined : token());
+  const partial = () => (begun() === '' ? undefined : backendToken());
   const fail = (code: RefusalCode, detail: string, retryAfterSeconds?: number): LoginResult => ({
     ok: false,
     code,
@@ -73,20 +73,20 @@ export async function login(
     if (soFar === recorded) continue;
     recorded = soFar;
     try {
-      await checkpoint(token());
+      await checkpoint(backendToken());
     } catch {
       return fail('session.unavailable', `the token of login step ${i + 1} could not be recorded`);
     }
   }
   const missing = session.cookies.find((name) => !jar.names().some((key) => isNamed(key, name)));
   if (missing !== undefined) return fail('session.login_failed', `no cookie ${spelled(missing)} after the login`);
-  const problem = unusable(config, token());
-  return problem === undefined ? { ok: true, backendToken: token() } : fail('session.login_failed', problem);
+  const problem = unusable(config, backendToken());
+  return problem === undefined ? { ok: true, backendToken: backendToken() } : fail('session.login_failed', problem);
 }
 
 /** A value that no header or cookie can carry is found here, not at the first call. */
-function unusable({ session }: BackendConfig, token: BackendTokenSecret): string | undefined {
-  const { values } = token.reveal();
+function unusable({ session }: BackendConfig, backendToken: BackendTokenSecret): string | undefined {
+  const { values } = backendToken.reveal();
   const value = (name: string) => values[name.replace(/^session\./, '')];
   try {
     fillHeaders(session.headers, value);
@@ -107,11 +107,11 @@ export async function complete(
   config: BackendConfig,
   secret: BackendTokenSecret,
 ): Promise<BackendTokenSecret> {
-  const token = secret.reveal();
-  const missing = config.session.values.filter((name) => (token.values[name] ?? '') === '');
+  const backendToken = secret.reveal();
+  const missing = config.session.values.filter((name) => (backendToken.values[name] ?? '') === '');
   if (missing.length === 0) return secret;
-  const jar = createJar(token.cookies);
-  const values = new Map<string, Extracted>(Object.entries(token.values));
+  const jar = createJar(backendToken.cookies);
+  const values = new Map<string, Extracted>(Object.entries(backendToken.values));
   for (const step of config.login) {
     const { request, extract: extractions = {} } = step;
     const useful = request?.method === 'GET' && missing.some((name) => Object.hasOwn(extractions, name));
@@ -119,7 +119,7 @@ export async function complete(
     if (useful && known && !step.compose) await walk(step, http, jar, values);
   }
   const kept = config.session.values.map((name) => [name, textOf(values.get(name))]);
-  return new Secret({ cookies: token.cookies, values: Object.fromEntries(kept) });
+  return new Secret({ cookies: backendToken.cookies, values: Object.fromEntries(kept) });
 }
 
 const textOf = (value: Extracted | undefined): string => (typeof value === 'string' ? value : '');

@@ -30,16 +30,20 @@ const NAMES =
   /^(user|username|user_?name|user_?id|login|login_?name|account|client|e?mail|tenant|company|domain|realm)$/;
 
 /** Throws an UnbuildableError for a token that lacks what the configuration makes headers and cookies of. */
-export function openSession(config: BackendConfig, token: BackendToken, account: Account | undefined): OpenSession {
+export function openSession(
+  config: BackendConfig,
+  backendToken: BackendToken,
+  account: Account | undefined,
+): OpenSession {
   const { session } = config;
   const values: Values = (name) =>
-    name.startsWith('session.') ? token.values[name.slice('session.'.length)] : undefined;
+    name.startsWith('session.') ? backendToken.values[name.slice('session.'.length)] : undefined;
   return {
-    jar: createJar(token.cookies),
+    jar: createJar(backendToken.cookies),
     attached: { headers: fillHeaders(session.headers, values), cookies: fillCookies(session.send_cookies, values) },
     values,
-    secrets: spellings([...secretsOf(token, session.public), ...credentialsOf(config, account)]),
-    token,
+    secrets: spellings([...secretsOf(backendToken, session.public), ...credentialsOf(config, account)]),
+    token: backendToken,
     account,
     csrf: undefined,
   };

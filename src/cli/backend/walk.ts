@@ -257,8 +257,8 @@ function choose(
 }
 
 /** The same session with other secrets: what a session the backend has forgotten looks like to it. */
-function stranger(token: BackendTokenSecret): BackendTokenSecret {
-  const { cookies, values } = token.reveal();
+function stranger(backendToken: BackendTokenSecret): BackendTokenSecret {
+  const { cookies, values } = backendToken.reveal();
   const other = (text: unknown) =>
     randomBytes(Math.max(8, String(text).length))
       .toString('hex')
@@ -282,8 +282,8 @@ function stepDetail(
   return parts.filter((part) => part !== undefined).join('; ');
 }
 
-function kept(token: BackendTokenSecret): string {
-  const { cookies, values } = token.reveal();
+function kept(backendToken: BackendTokenSecret): string {
+  const { cookies, values } = backendToken.reveal();
   const names = cookies.map((cookie) => `cookie ${(cookie as { key: string }).key}`);
   return [...names, ...Object.entries(values).map(([name, value]) => `${name} (${value.length} characters)`)].join(
     '; ',

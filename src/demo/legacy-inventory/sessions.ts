@@ -1,7 +1,8 @@
 // Sessions of the embedded legacy application: server-side, named by JSESSIONID, ended by idle and
 // absolute timeouts. Counted, so that tests can ask the legacy side what really happened.
-import { BoundedCache } from '../../core/bounded-cache.ts';
+
 import { randomBytes } from 'node:crypto';
+import { BoundedCache } from '../../core/bounded-cache.ts';
 
 export interface LegacySession {
   readonly id: string;

@@ -48,9 +48,9 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
 
   async function end(record: SessionRecord, name: string, cause: string, drain: boolean): Promise<void> {
     const backend = backends.get(record.backend);
-    const token = vault.open(record);
+    const backendToken = vault.open(record);
     // Another replica may know the backend and the key, during a change of either: the debt stays.
-    if (!backend || !token) {
+    if (!backend || !backendToken) {
       if (!told(name)) events({ type: 'session_unopenable', record });
       if ((attempts.get(name) ?? 0) >= ATTEMPTS) await giveUp(record, name, cause);
       return;
@@ -61,7 +61,9 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     const left = backend.drainMs - (performance.now() - began);
     if (drain && drained) drained = await store.drained(record.owner, Math.max(0, left)).catch(() => false);
     const turn = turns.get(backend.name) as IPolicy;
-    const proof: LogoutResult = await turn.execute(() => backend.logout(token)).catch(() => 'unreachable' as const);
+    const proof: LogoutResult = await turn
+      .execute(() => backend.logout(backendToken))
+      .catch(() => 'unreachable' as const);
     if (proof === 'unreachable' && (attempts.get(name) ?? 0) < ATTEMPTS) {
       if (!told(name)) events({ type: 'logout_pending', record, cause });
       return;

@@ -23,10 +23,7 @@ export interface LoginTurn {
 }
 
 export interface LoginOptions
-  extends Pick<
-    SessionManagerOptions,
-    'store' | 'limits' | 'control' | 'clock' | 'events' | 'fingerprint' | 'endsAt'
-  > {
+  extends Pick<SessionManagerOptions, 'store' | 'limits' | 'control' | 'clock' | 'events' | 'fingerprint' | 'endsAt'> {
   vault: Vault;
   retirement: Retirement;
   ending: Ending;

@@ -4,6 +4,7 @@ import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
 import { createLedger, finish, handleState, type Ledger, observe, openHandle, underWay } from '../../facts/ledger.ts';
 import type { FactsPort } from '../../facts/port.ts';
+import type { ClientRef } from '../../identity/client.ts';
 import type { SessionKey } from '../../session/record.ts';
 import type { SessionSnapshot } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
@@ -19,7 +20,7 @@ export interface MemoryFactsOptions {
 
 export interface MemoryFacts extends FactsPort {
   /** Waits until the calls that are under way now have ended, or `limitMs` have passed. */
-  drained(client: string, limitMs: number): Promise<boolean>;
+  drained(owner: ClientRef, limitMs: number): Promise<boolean>;
 }
 
 /** An entry is kept by reference, so changing it needs no write; its time to live is renewed now and then. */
@@ -35,39 +36,38 @@ const RENEW_MS = 60_000;
 export function createMemoryFacts({ clock, clients, ttlMs, session }: MemoryFactsOptions): MemoryFacts {
   const entries = createMemoryKeyv<Entry>('facts', clients);
   const mutex = createKeyedMutex();
-  const change = <T>(client: string, use: (entry: Entry, now: number) => T | Promise<T>): Promise<T> =>
-    mutex.run(client, async () => {
+  const change = <T>(owner: ClientRef, use: (entry: Entry, now: number) => T | Promise<T>): Promise<T> =>
+    mutex.run(owner, async () => {
       const now = clock.now();
-      const entry: Entry = (await entries.get(client)) ?? {
+      const entry: Entry = (await entries.get(owner)) ?? {
         ledger: createLedger(),
         renewed: Number.NEGATIVE_INFINITY,
         waiting: new Set(),
       };
       if (now - entry.renewed >= RENEW_MS) {
         entry.renewed = now;
-        await entries.set(client, entry, ttlMs + RENEW_MS);
+        await entries.set(owner, entry, ttlMs + RENEW_MS);
       }
       return use(entry, now);
     });
 
   return {
     observe: (observation) =>
-      change(observation.client, async ({ ledger }, now) => {
-        const { client, backend } = observation;
-        const seen =
-          backend === null ? { record: undefined, revocations: 0 } : await session({ backend, owner: client });
+      change(observation.owner, async ({ ledger }, now) => {
+        const { owner, backend } = observation;
+        const seen = backend === null ? { record: undefined, revocations: 0 } : await session({ backend, owner });
         return { ...observe(ledger, observation, seen.record, now), seen };
       }),
-    finished: (client, call, { denied }) =>
-      change(client, ({ ledger, waiting }, now) => {
+    finished: (owner, call, { denied }) =>
+      change(owner, ({ ledger, waiting }, now) => {
         finish(ledger, call, denied, now);
         for (const wake of waiting) wake();
       }),
-    openHandle: (client, handle) => change(client, ({ ledger }) => openHandle(ledger, handle)),
-    handleState: (client, handle) => change(client, ({ ledger }) => handleState(ledger, handle)),
+    openHandle: (owner, handle) => change(owner, ({ ledger }) => openHandle(ledger, handle)),
+    handleState: (owner, handle) => change(owner, ({ ledger }) => handleState(ledger, handle)),
 
-    async drained(client, limitMs) {
-      const entry = await entries.get(client);
+    async drained(owner, limitMs) {
+      const entry = await entries.get(owner);
       if (!entry) return true;
       const before = new Set(underWay(entry.ledger, clock.now()));
       return new Promise((resolve) => {

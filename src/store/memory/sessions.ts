@@ -27,12 +27,16 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
   const locks = new Map<string, { lockId: string; until: number }>();
   const pauses = new Map<string, { code: string; until: number }>();
   /** By session and name. A login that has begun is one without a record. */
-  const pendingLogouts = new Map<string, { key: SessionKey; name: string; record: SessionRecord | undefined; due: number }>();
+  const pendingLogouts = new Map<
+    string,
+    { key: SessionKey; name: string; record: SessionRecord | undefined; due: number }
+  >();
   const reminders = new Map<string, { key: SessionKey; at: number }>();
   const mutex = createKeyedMutex();
   const addPending = (key: SessionKey, name: string, record: SessionRecord | undefined, due: number) =>
     void pendingLogouts.set(JSON.stringify([sessionKey(key), name]), { key, name, record, due });
-  const removePending = (key: SessionKey, name: string) => pendingLogouts.delete(JSON.stringify([sessionKey(key), name]));
+  const removePending = (key: SessionKey, name: string) =>
+    pendingLogouts.delete(JSON.stringify([sessionKey(key), name]));
   const login = (lockId: string) => `login ${lockId}`;
 
   async function snapshot(name: string) {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Clock, wholeSeconds } from '../../core/clock.ts';
 import type { Facts, FactsPort, RpcId } from '../../facts/port.ts';
+import type { ClientRef } from '../../identity/client.ts';
 import { CONTROL_AGE_MS, type Control, type ControlPort } from '../../session/control.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import type { RedisConnection } from './connection.ts';
@@ -20,7 +21,7 @@ export interface RedisFactsOptions {
 }
 
 export interface RedisFacts extends FactsPort {
-  drained(client: string, limitMs: number): Promise<boolean>;
+  drained(owner: ClientRef, limitMs: number): Promise<boolean>;
 }
 
 /** Handles this replica has asked about. A call with one that is gone since counts as a replay. */
@@ -35,20 +36,20 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
   const handles = new BoundedCache<string, string>(KNOWN_HANDLES);
 
   /** Ends of calls the store could not be told of. */
-  const untold: { client: string; call: string; denied: boolean }[] = [];
+  const untold: { owner: ClientRef; call: string; denied: boolean }[] = [];
 
-  const tell = (client: string, call: string, denied: boolean) =>
+  const tell = (owner: ClientRef, call: string, denied: boolean) =>
     denied
-      ? connection.run(FINISH_DENIED, [keys.ledger(client), keys.flight(client)], [clock.now(), ttlMs, call])
-      : connection.run(FINISH, [keys.flight(client)], [call]);
+      ? connection.run(FINISH_DENIED, [keys.ledger(owner), keys.flight(owner)], [clock.now(), ttlMs, call])
+      : connection.run(FINISH, [keys.flight(owner)], [call]);
 
   async function tellAgain(): Promise<void> {
-    for (const { client, call, denied } of untold.splice(0)) {
-      await tell(client, call, denied).catch(() => remember(client, call, denied));
+    for (const { owner, call, denied } of untold.splice(0)) {
+      await tell(owner, call, denied).catch(() => remember(owner, call, denied));
     }
   }
-  function remember(client: string, call: string, denied: boolean): void {
-    if (untold.length < UNTOLD) untold.push({ client, call, denied });
+  function remember(owner: ClientRef, call: string, denied: boolean): void {
+    if (untold.length < UNTOLD) untold.push({ owner, call, denied });
   }
 
   /**
@@ -61,60 +62,60 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
   }
 
   return {
-    async observe({ call, client, network, rpc, backend }) {
+    async observe({ call, owner, network, rpc, backend }) {
       let now = await control.read(CONTROL_AGE_MS);
-      const session = { owner: client, backend: backend ?? '' };
+      const session = { owner, backend: backend ?? '' };
       const [kind, id] = rpc ? spelling(rpc.id) : ['', ''];
       const reply = read(
         (await connection.run(
           OBSERVE,
           [
-            keys.ledger(client),
+            keys.ledger(owner),
             keys.session(session),
-            keys.revoked(client),
-            keys.window(client, rpc?.handle ?? ''),
-            keys.flight(client),
+            keys.revoked(owner),
+            keys.window(owner, rpc?.handle ?? ''),
+            keys.flight(owner),
           ],
           [clock.now(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id, call],
         )) as (string | number | null)[],
       );
       // Nothing known of this client in this epoch: it is new, or the store was emptied a moment ago.
       if (!reply.known) now = await control.read(0);
-      if (rpc && reply.seen && reply.firstAt < 0) handles.delete(`${client} ${rpc.handle}`);
+      if (rpc && reply.seen && reply.firstAt < 0) handles.delete(`${owner} ${rpc.handle}`);
       if (untold.length > 0) void tellAgain();
       return facts(reply, { network, rpc: rpc !== null, forgotten: forgotten(reply, now) });
     },
 
-    async finished(client, call, { denied }) {
+    async finished(owner, call, { denied }) {
       try {
-        await tell(client, call, denied);
+        await tell(owner, call, denied);
       } catch (thrown) {
-        remember(client, call, denied);
+        remember(owner, call, denied);
         throw thrown;
       }
     },
 
-    async openHandle(client, handle) {
+    async openHandle(owner, handle) {
       // Fresh: a handle of an epoch that has just ended would be refused at its first call.
       const { epoch } = await control.read(0);
-      const window = keys.window(client, handle);
+      const window = keys.window(owner, handle);
       const before = window.slice(0, window.length - handle.length);
-      await connection.run(OPEN_HANDLE, [keys.ledger(client), window], [clock.now(), ttlMs, epoch, handle, before]);
+      await connection.run(OPEN_HANDLE, [keys.ledger(owner), window], [clock.now(), ttlMs, epoch, handle, before]);
     },
 
-    async handleState(client, handle) {
+    async handleState(owner, handle) {
       const { epoch } = await control.read(CONTROL_AGE_MS);
-      const name = `${client} ${handle}`;
+      const name = `${owner} ${handle}`;
       if (handles.get(name) === epoch) return 'known';
       handles.delete(name);
-      if ((await connection.run(HANDLE_STATE, [keys.window(client, handle)], [epoch])) !== 1) return 'unknown';
+      if ((await connection.run(HANDLE_STATE, [keys.window(owner, handle)], [epoch])) !== 1) return 'unknown';
       handles.set(name, epoch);
       return 'known';
     },
 
-    async drained(client, limitMs) {
+    async drained(owner, limitMs) {
       const end = performance.now() + limitMs;
-      const look = async () => (await connection.run(FLIGHT, [keys.flight(client)], [clock.now()])) as string[];
+      const look = async () => (await connection.run(FLIGHT, [keys.flight(owner)], [clock.now()])) as string[];
       const before = new Set(await look());
       for (let now: string[] = [...before]; now.some((call) => before.has(call)); now = await look()) {
         if (performance.now() >= end) return false;

@@ -1,33 +1,34 @@
 // Names of keys. Everything of one client is in one slot, so that a script may touch all of it in a
 // cluster too.
 import { createHash } from 'node:crypto';
+import type { ClientId, ClientRef } from '../../identity/client.ts';
 import type { SessionKey } from '../../session/record.ts';
 
 export interface Keys {
   readonly control: string;
   /** Sessions that have debts, by the time the first is due. */
   readonly due: string;
-  ledger(client: string): string;
-  flight(client: string): string;
-  revoked(client: string): string;
-  window(client: string, handle: string): string;
+  ledger(owner: ClientRef): string;
+  flight(owner: ClientRef): string;
+  revoked(owner: ClientRef): string;
+  window(owner: ClientRef, handle: string): string;
   session(key: SessionKey): string;
   loginLock(key: SessionKey): string;
   pendingLogouts(key: SessionKey): string;
-  places(client: string): string;
+  places(client: ClientId): string;
   proof(proof: string): string;
   readonly allSessions: string;
 }
 
 export function createKeys(prefix: string): Keys {
-  const of = (client: string, rest: string) => `${prefix}:{${client}}:${rest}`;
+  const of = (slot: string, rest: string) => `${prefix}:{${slot}}:${rest}`;
   return {
     control: `${prefix}:{control}`,
     due: `${prefix}:{control}:due`,
-    ledger: (client) => of(client, 'ledger'),
-    flight: (client) => of(client, 'flight'),
-    revoked: (client) => of(client, 'revoked'),
-    window: (client, handle) => of(client, `window:${handle}`),
+    ledger: (owner) => of(owner, 'ledger'),
+    flight: (owner) => of(owner, 'flight'),
+    revoked: (owner) => of(owner, 'revoked'),
+    window: (owner, handle) => of(owner, `window:${handle}`),
     session: ({ owner, backend }) => of(owner, `session:${backend}`),
     loginLock: ({ owner, backend }) => of(owner, `claim:${backend}`),
     pendingLogouts: ({ owner, backend }) => of(owner, `debts:${backend}`),

@@ -1,5 +1,6 @@
 // How many sessions a client id has, in Redis: one place for each session, taken in one step.
 import type { Clock } from '../../core/clock.ts';
+import type { ClientRef } from '../../identity/client.ts';
 import type { SessionLimits } from '../../session/limits.ts';
 import type { SessionKey } from '../../session/record.ts';
 import type { SessionStore } from '../../session/store.ts';
@@ -16,12 +17,7 @@ export interface RedisLimitsOptions {
   sessions: SessionStore;
 }
 
-export function createRedisLimits({
-  connection: { run },
-  keys,
-  clock,
-  sessions,
-}: RedisLimitsOptions): SessionLimits {
+export function createRedisLimits({ connection: { run }, keys, clock, sessions }: RedisLimitsOptions): SessionLimits {
   const place = ({ owner, backend }: SessionKey) => JSON.stringify([owner, backend]);
   return {
     async take(client, session, id, limit, leaseMs) {
@@ -32,7 +28,7 @@ export function createRedisLimits({
       const [taken, stale] = await attempt();
       if (taken === 1) return true;
       const lives = async (each: string) => {
-        const [owner, backend] = JSON.parse(each) as [string, string];
+        const [owner, backend] = JSON.parse(each) as [ClientRef, string];
         return (await sessions.get({ owner, backend })).record !== undefined;
       };
       const living = await Promise.all(stale.map(lives));

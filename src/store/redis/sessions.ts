@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { Keyv } from 'keyv';
 import type { Clock } from '../../core/clock.ts';
+import type { ClientRef } from '../../identity/client.ts';
 import type { SessionKey, SessionRecord } from '../../session/record.ts';
 import {
   type OverdueLogout,
@@ -13,21 +14,21 @@ import {
 } from '../../session/store.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
-import { parseRow, readStored, ROW_TTL_MS, rowOf } from './row.ts';
+import { parseRow, ROW_TTL_MS, readStored, rowOf } from './row.ts';
 import {
+  ADD_PENDING_LOGOUT,
   CHECKPOINT,
-  LOCK_LOGIN,
   COMMIT,
   DUE,
-  UNLOCK_LOGIN,
+  LOCK_LOGIN,
   OVERDUE,
-  ADD_PENDING_LOGOUT,
-  REMOVE_PENDING_LOGOUT,
   REMIND,
   REMINDED,
+  REMOVE_PENDING_LOGOUT,
   REPLACE,
   REVOCATIONS,
   REVOKE,
+  UNLOCK_LOGIN,
 } from './sessions.lua.ts';
 
 export interface RedisSessionsOptions {
@@ -111,7 +112,11 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     },
 
     async unlockLogin(key, lockId, pause) {
-      await run(UNLOCK_LOGIN, [keys.loginLock(key), keys.pendingLogouts(key)], [lockId, pause?.code ?? '', pause?.ms ?? 0]);
+      await run(
+        UNLOCK_LOGIN,
+        [keys.loginLock(key), keys.pendingLogouts(key)],
+        [lockId, pause?.code ?? '', pause?.ms ?? 0],
+      );
     },
 
     async replace(key, current, record) {
@@ -131,7 +136,11 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
 
     async addPendingLogout(key, { record, due }) {
       await remind(key, due);
-      await run(ADD_PENDING_LOGOUT, [keys.pendingLogouts(key)], [pendingLogoutName(record), `${due} ${value(record)}`, ROW_TTL_MS]);
+      await run(
+        ADD_PENDING_LOGOUT,
+        [keys.pendingLogouts(key)],
+        [pendingLogoutName(record), `${due} ${value(record)}`, ROW_TTL_MS],
+      );
     },
 
     async removePendingLogout(key, logout) {
@@ -193,7 +202,9 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
 function reminded(entry: string): SessionKey | undefined {
   try {
     const [owner, backend] = JSON.parse(entry) as unknown[];
-    return typeof owner === 'string' && typeof backend === 'string' ? { owner, backend } : undefined;
+    return typeof owner === 'string' && typeof backend === 'string'
+      ? { owner: owner as ClientRef, backend }
+      : undefined;
   } catch {
     return undefined;
   }
