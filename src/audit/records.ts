@@ -1,6 +1,6 @@
 // The records of the decision log. Field names are those of OPA's decision log where it has one
 // (R-62). Redaction is an allow-list: a record is built from named fields, never by removing some.
-import type { DecisionInput, PolicyDecision, Reason } from '../decision/schema.ts';
+import type { PolicyDecision, Reason } from '../decision/schema.ts';
 
 interface Common {
   /** RFC 3339, UTC. */
@@ -30,10 +30,16 @@ export interface DecisionRecord extends Common {
   detail?: string;
 }
 
-/** Written when the call has ended, whatever its end. */
+/**
+ * How a call ended, which is not the outcome of its decision: `denied` by the policy, `refused` by the connector
+ * because something on the way failed, `cancelled` by the client, or `success`.
+ */
+export type CallEnd = 'success' | 'denied' | 'refused' | 'cancelled';
+
+/** Written when the call has ended, whatever its end. The log calls it an `outcome` record. */
 export interface CallEndRecord extends Common {
   type: 'outcome';
-  outcome: 'success' | 'denied' | 'refused' | 'cancelled';
+  outcome: CallEnd;
   reasons: string[];
   duration_ms: number;
   session: { id: string; generation: number; token: string } | null;
@@ -67,41 +73,4 @@ export interface ClientFields {
   id: string;
   subject: string;
   issuer: string;
-}
-
-/** The input as it may stand in the log: arguments only where the tool's configuration names them. */
-export function loggedInput(input: DecisionInput, arguments_: readonly string[]): { input: object; erased: string[] } {
-  const { time, client, tool, session, usage, replay } = input;
-  const names = Object.keys(tool.arguments);
-  return {
-    input: {
-      version: input.version,
-      time,
-      client: {
-        id: client.id,
-        subject: client.subject,
-        issuer: client.issuer,
-        roles: client.roles,
-        scopes: client.scopes,
-        ip: client.ip,
-        network: client.network,
-        user_agent: client.user_agent,
-        auth: client.auth,
-      },
-      tool: {
-        name: tool.name,
-        backend: tool.backend,
-        effect: tool.effect,
-        arguments: Object.fromEntries(
-          names.filter((name) => arguments_.includes(name)).map((name) => [name, tool.arguments[name]]),
-        ),
-      },
-      session,
-      usage,
-      replay,
-    },
-    erased: names
-      .filter((name) => !arguments_.includes(name))
-      .map((name) => `/tool/arguments/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`),
-  };
 }

@@ -8,7 +8,7 @@ import type { DecisionInput, Effect, ListingInput, ReplayFacts, SessionFacts, Us
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 
 /** Who asks, from where. */
-export interface Caller {
+export interface RequestContext {
   client: Client;
   ip: string;
   network: string;
@@ -21,7 +21,7 @@ interface NamedTool {
   effect: Effect;
 }
 
-export interface InputParts extends Caller {
+export interface InputParts extends RequestContext {
   now: number;
   tool: NamedTool;
   arguments: JsonObject;
@@ -31,7 +31,7 @@ export interface InputParts extends Caller {
 }
 
 /** The client as policies see it. */
-function clientOf(now: number, { client, ip, network, userAgent }: Caller): DecisionInput['client'] {
+function clientOf(now: number, { client, ip, network, userAgent }: RequestContext): DecisionInput['client'] {
   const { auth } = client;
   return {
     id: client.id,
@@ -51,7 +51,7 @@ function clientOf(now: number, { client, ip, network, userAgent }: Caller): Deci
   };
 }
 
-export function buildListing(now: number, caller: Caller, tools: readonly NamedTool[]): ListingInput {
+export function buildListing(now: number, caller: RequestContext, tools: readonly NamedTool[]): ListingInput {
   return {
     version: 1,
     client: clientOf(now, caller),

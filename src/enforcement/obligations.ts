@@ -25,7 +25,7 @@ export async function carryOut(decision: PolicyDecision, effects: Effects): Prom
       continue;
     }
     try {
-      switch (type) {
+      switch (obligation.type) {
         case 'alert':
           await effects.alert(obligation.severity);
           break;
@@ -41,6 +41,11 @@ export async function carryOut(decision: PolicyDecision, effects: Effects): Prom
         case 'mask':
           masks.push(...obligation.pointers);
           break;
+        default:
+          // An obligation that nobody carries out must not let the call through (R-35). One that is new in the schema
+          // does not compile here.
+          obligation satisfies never;
+          failed.push(`${type} is not known`);
       }
     } catch {
       failed.push(`${type} could not be carried out`);

@@ -8,7 +8,7 @@ import type { Tool, ToolCall } from './call.ts';
 
 export interface Known {
   now: number;
-  seen: ObservedSession;
+  observed: ObservedSession;
   facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
 }
 
@@ -23,31 +23,32 @@ export async function observe(
 ): Promise<Known> {
   const { scope, rpcId } = call;
   const asked = performance.now();
-  const observed = await facts.observe({
+  const counted = await facts.observe({
     call: callName,
     owner: scope.client.ref,
     network: scope.network,
     rpc: scope.handle === null ? null : { handle: scope.handle, id: rpcId },
     backend: tool.backend,
   });
-  const seen = await sessions.examine({ backend: tool.backend, owner: scope.client.ref }, observed.seen, asked);
-  const { record } = seen;
+  const key = { backend: tool.backend, owner: scope.client.ref };
+  const observed = await sessions.examine(key, counted.storedSession, asked);
+  const { record } = observed;
   const now = clock.now();
   const session =
-    record && observed.session
+    record && counted.session
       ? {
           id: record.fingerprint,
           generation: record.generation,
           token_age_seconds: wholeSeconds(now - record.issuedAt),
           age_seconds: wholeSeconds(now - record.createdAt),
-          ...observed.session,
+          ...counted.session,
           bound: record.bound,
         }
       : null;
   // A proof of possession is claimed before a call gets here; a copy of it got no further.
   const replay =
-    scope.client.auth.method === 'dpop' && !observed.replay.seen
+    scope.client.auth.method === 'dpop' && !counted.replay.seen
       ? ({ source: 'dpop_jti', seen: false, first_seen_seconds: null, same_network: null } as const)
-      : observed.replay;
-  return { now, seen, facts: { session, usage: observed.usage, replay } };
+      : counted.replay;
+  return { now, observed, facts: { session, usage: counted.usage, replay } };
 }

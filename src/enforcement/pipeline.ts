@@ -70,12 +70,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const request = {
         backend,
         owner: scope.client.ref,
-        bound: boundTo(placeOf(call), known.seen.record?.bound),
+        bound: boundTo(placeOf(call), known.observed.record?.bound),
         account,
         limit: carried.sessionLimit,
       };
       const result = await sessions.inTurn(request, () =>
-        useSession({ call, tool, request, decision, seen: known.seen, sessions, trail }),
+        useSession({ call, tool, request, decision, observed: known.observed, sessions, trail }),
       );
       if (!result.ok) return refuse(result.code, result.detail, result.status, result.retryAfterSeconds);
       call.progress(STEPS, STEPS, 'answered');

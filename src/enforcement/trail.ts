@@ -2,7 +2,8 @@
 // after it, whatever happens between.
 import { randomUUID } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
-import { type CallEndRecord, loggedInput } from '../audit/records.ts';
+import { loggedInput } from '../audit/logged-input.ts';
+import type { CallEnd, CallEndRecord } from '../audit/records.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluation } from '../decision/evaluator.ts';
 import { ENTRYPOINT } from '../decision/manifest.ts';
@@ -25,7 +26,7 @@ export interface Trail {
   alert(severity: 'low' | 'medium' | 'high', reasons: readonly string[]): Promise<void>;
   used(session: SessionRecord): void;
   answered(status: number | null): void;
-  finished(outcome: CallEndRecord['outcome'], reasons: readonly string[], detail?: string): void;
+  finished(end: CallEnd, reasons: readonly string[], detail?: string): void;
 }
 
 export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdentity, clock: Clock): Trail {
@@ -106,11 +107,11 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
       backend = { name: backendName ?? '', status, attempts: (backend?.attempts ?? 0) + 1 };
     },
 
-    finished(outcome, reasons, detail) {
+    finished(end, reasons, detail) {
       void audit.finished({
         type: 'outcome',
         ...common(),
-        outcome,
+        outcome: end,
         reasons: [...reasons],
         duration_ms: Math.round((performance.now() - started) * 1000) / 1000,
         session,

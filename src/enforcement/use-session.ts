@@ -25,20 +25,28 @@ export interface UseOptions {
   request: SessionRequest;
   decision: Pick<PolicyDecision, 'outcome' | 'reasons'>;
   /** What the decision saw. */
-  seen: ObservedSession;
+  observed: ObservedSession;
   sessions: SessionManager;
   trail: Trail;
 }
 
 export async function useSession(options: UseOptions): Promise<Used> {
-  const { request, decision, seen, sessions } = options;
-  const { record } = seen;
-  if (record && decision.outcome === 'rotate')
-    return call(await sessions.rotate(request, seen, codesOf(decision.reasons).join(' ')), options);
-  // The claims of the client name another account now: the session of the first is not for it.
-  if (record && !sessions.ofAccount(record, request.account))
-    return call(await sessions.rotate(request, seen, 'the client has another account'), options);
-  return call(await sessions.acquire(request, seen), options);
+  const { request, decision, observed, sessions } = options;
+  const { record } = observed;
+  const reasons = codesOf(decision.reasons).join(' ');
+  switch (decision.outcome) {
+    case 'deny':
+      throw new Error('a denied call must not reach a session');
+    case 'rotate':
+      // Without a session there is nothing to rotate: the first login gives a new one anyway.
+      if (record) return call(await sessions.rotate(request, observed, reasons), options);
+      return call(await sessions.acquire(request, observed), options);
+    case 'allow':
+      // The claims of the client name another account now. The session of the first account is not for it.
+      if (record && !sessions.ofAccount(record, request.account))
+        return call(await sessions.rotate(request, observed, 'the client has another account'), options);
+      return call(await sessions.acquire(request, observed), options);
+  }
 }
 
 async function call(acquired: Acquired, options: UseOptions, again = true): Promise<Used> {
@@ -77,8 +85,8 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
       return { ...refuse(result.code, result.detail, result.status), retryAfterSeconds: result.retryAfterSeconds };
     case 'expired': {
       if (!again) return refuse('session.expired', 'ended again right after a new login', result.status);
-      const seen = { record: session.record, revocations: options.seen.revocations };
-      const next = await sessions.rotate(request, seen, 'the backend ended the session');
+      const ended = { record: session.record, revocations: options.observed.revocations };
+      const next = await sessions.rotate(request, ended, 'the backend ended the session');
       if (tool.repeatable || result.beforeEffect) return call(next, options, false);
       // The write may have been done before its answer was lost to a login page. The next call finds a session.
       if (next.ok) next.session.release();

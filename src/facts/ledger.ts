@@ -4,10 +4,9 @@ import { wholeSeconds } from '../core/clock.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Facts, HandleState, Observation } from './port.ts';
 import { createReplayWindow, exhausted, type ReplayWindow, type UseResult, useId } from './replay-window.ts';
+import { MAX_HANDLES, MAX_NETWORKS } from './replay-limits.ts';
 import { count, createWindow, type Window } from './window.ts';
 
-const MAX_NETWORKS = 8;
-const MAX_HANDLES = 32;
 /** A call that has not ended by then never will: its replica is gone. */
 export const LONGEST_CALL_MS = 900_000;
 const HOUR_MS = 3_600_000;
@@ -40,7 +39,7 @@ export function createLedger(): Ledger {
 }
 
 /** What the ledger itself can tell; the store adds the session it has. */
-export type LedgerFacts = Omit<Facts, 'seen'>;
+export type LedgerFacts = Omit<Facts, 'storedSession'>;
 
 /** Counts one call and returns the facts with it included. */
 export function observe(

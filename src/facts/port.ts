@@ -23,7 +23,7 @@ export interface Facts {
   usage: UsageFacts;
   replay: ReplayFacts;
   /** The stored session with the backend, as it was in the moment of counting. */
-  seen: SessionSnapshot;
+  storedSession: SessionSnapshot;
   /** How the session was used before this call. Null exactly when there is none. */
   session: { idle_seconds: number; token_uses: number } | null;
 }

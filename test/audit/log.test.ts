@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createAuditLog } from '../../src/audit/log.ts';
-import { loggedInput } from '../../src/audit/records.ts';
+import { loggedInput } from '../../src/audit/logged-input.ts';
 import { createThrottle } from '../../src/audit/throttle.ts';
 import type { DecisionInput } from '../../src/decision/schema.ts';
 

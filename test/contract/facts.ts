@@ -95,7 +95,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       clock.advance(5);
       const seen = await facts.observe(at({ backend: 'b' }));
       expect(seen.session).toEqual({ idle_seconds: 5, token_uses: 1 });
-      expect(seen.seen).toMatchObject({ record: { id: 's', generation: 2 }, revocations: 0 });
+      expect(seen.storedSession).toMatchObject({ record: { id: 's', generation: 2 }, revocations: 0 });
       await put('other', 1);
       clock.advance(7);
       expect(await used()).toEqual({ idle_seconds: 7, token_uses: 1 });
@@ -183,6 +183,21 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
         seen: true,
         first_seen_seconds: null,
       });
+    });
+
+    it('R-17: the first use of an id that has left the window is told as long as its slot holds it', async () => {
+      const { clock, facts } = await start();
+      await facts.openHandle(ref('c'), 'h');
+      const use = (id: number, network: string) => facts.observe(at({ network, rpc: { handle: 'h', id } }));
+      await use(1, '10.0.0.0/24');
+      await use(1000, '10.0.0.0/24');
+      clock.advance(3);
+      const again = { source: 'rpc_id', seen: true, first_seen_seconds: 3, same_network: false };
+      expect((await use(1, '10.9.9.0/24')).replay).toEqual(again);
+      // 513 has the slot of 1. From then on nobody can tell where 1 was used.
+      await use(513, '10.0.0.0/24');
+      const lost = { seen: true, first_seen_seconds: null, same_network: null };
+      expect((await use(1, '10.0.0.0/24')).replay).toMatchObject(lost);
     });
 
     it('R-17: a handle that can tell no further string id apart is retired, not trusted', async () => {

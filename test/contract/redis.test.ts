@@ -167,7 +167,7 @@ describe.skipIf(program === null)('Redis', () => {
         for await (const record of store.sessions.records()) found.push(record);
         expect(found).toEqual([]);
         await store.sessions.revoke(at, 0);
-        expect((await store.facts.observe(call)).seen.record).toBeUndefined();
+        expect((await store.facts.observe(call)).storedSession.record).toBeUndefined();
       }
       // And pending logouts and reminders that are none.
       for (const logout of ['x', '5', '5 {', '5 {"value":{}}'])

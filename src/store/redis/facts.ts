@@ -1,10 +1,10 @@
 // Facts in Redis: counting, replay window, and the session there is, in one script and one round trip.
 
-import { createHash } from 'node:crypto';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Clock, wholeSeconds } from '../../core/clock.ts';
 import type { Facts, FactsPort, RpcId } from '../../facts/port.ts';
 import type { ClientRef } from '../../identity/client.ts';
+import { isWindowed, stringKey } from '../../facts/replay-window.ts';
 import { CONTROL_AGE_MS, type Control, type ControlPort } from '../../session/control.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import type { RedisConnection } from './connection.ts';
@@ -26,7 +26,6 @@ export interface RedisFacts extends FactsPort {
 
 /** Handles this replica has asked about. A call with one that is gone since counts as a replay. */
 const KNOWN_HANDLES = 10_000;
-const LONGEST_STRING = 64;
 const DRAIN_POLL_MS = 50;
 /** Usage is counted over an hour: what was forgotten before that would not count any more. */
 const UNTOLD = 10_000;
@@ -128,9 +127,7 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
 
 /** Integers have a window of their own; everything else is a string, long ones by their hash. */
 function spelling(id: RpcId): [kind: 'i' | 's', id: string] {
-  if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0) return ['i', String(id)];
-  const text = `${typeof id}:${id}`;
-  return ['s', text.length <= LONGEST_STRING ? text : createHash('sha256').update(text).digest('base64')];
+  return isWindowed(id) ? ['i', String(id)] : ['s', stringKey(`${typeof id}:${id}`)];
 }
 
 interface ObserveRow {
@@ -203,7 +200,7 @@ function facts(reply: ObserveRow, call: { network: string; rpc: boolean; forgott
       first_seen_seconds: first ? wholeSeconds(now - reply.firstAt) : null,
       same_network: first ? reply.firstNetwork === call.network : null,
     },
-    seen: { record: reply.record, revocations: reply.revocations },
+    storedSession: { record: reply.record, revocations: reply.revocations },
     session: reply.record ? { idle_seconds: wholeSeconds(now - reply.idleFrom), token_uses: reply.uses } : null,
   };
 }

@@ -1,12 +1,13 @@
 // The ledger of one client as Redis keeps and changes it: ../../facts/ledger.ts in Lua, held to the
 // same contract suite. One value per client, packed; it does not grow with the number of calls.
 import { LONGEST_CALL_MS } from '../../facts/ledger.ts';
+import { INTEGERS, MAX_HANDLES, MAX_NETWORKS, STRINGS } from '../../facts/replay-limits.ts';
 import { script } from './connection.ts';
 
 const LEDGER = `
 local now = tonumber(ARGV[1])
-local HOUR, LONGEST_CALL, NETWORKS, HANDLES = 3600000, ${LONGEST_CALL_MS}, 8, 32
-local INTEGERS, STRINGS = 512, 1024
+local HOUR, LONGEST_CALL, NETWORKS, HANDLES = 3600000, ${LONGEST_CALL_MS}, ${MAX_NETWORKS}, ${MAX_HANDLES}
+local INTEGERS, STRINGS = ${INTEGERS}, ${STRINGS}
 
 local function load()
   local packed = redis.call('GET', KEYS[1])
@@ -94,7 +95,7 @@ if handle ~= '' then
   if kind == 'i' then
     slot = 'i' .. (tonumber(id) % INTEGERS)
     held = redis.call('HGET', KEYS[4], slot)
-    -- A slot serves every 512th number.
+    -- A slot serves every ${INTEGERS}th number.
     if held and string.match(held, '^(%S+)') ~= id then held = false end
     field = slot
   end
@@ -200,5 +201,5 @@ return 1
 // KEYS: window. ARGV: epoch. Whether the handle is known and can still tell strings apart.
 export const HANDLE_STATE = script(`
 local window = redis.call('HMGET', KEYS[1], 'epoch', 'strings')
-return window[1] == ARGV[1] and tonumber(window[2]) < ${1024} and 1 or 0
+return window[1] == ARGV[1] and tonumber(window[2]) < ${STRINGS} and 1 or 0
 `);
