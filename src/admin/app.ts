@@ -1,5 +1,5 @@
-// The admin listener: a port of its own, loopback unless configured otherwise, and a credential of its
-// own. What it does ends up in the audit log.
+// The admin listener. It has a port of its own, on loopback unless configured otherwise, and a credential of its
+// own. Revocations and rejected credentials are recorded in the audit log.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import Koa from 'koa';
 import { z } from 'zod';
@@ -8,17 +8,22 @@ import type { Secret } from '../core/secret.ts';
 import type { Selector } from '../session/control.ts';
 import type { Metrics } from './metrics.ts';
 
+/** What the admin listener needs. `token` is the admin token that every request must show. */
 export interface AdminOptions {
   token: Secret;
   metrics: Pick<Metrics, 'text' | 'contentType'>;
-  /** Ends every session the selector means, on all replicas, and answers how many there were. */
+  /**
+   * Ends every session that the selector names, on all replicas, and answers how many there were. Rejects when
+   * the store does not answer.
+   */
   revoke: (selector: Selector, cause: string, ip: string) => Promise<number>;
+  /** Called when a request has no valid admin token. */
   onRefused: (ip: string) => void;
 }
 
 const name = z.string().min(1).max(200);
 
-/** Exactly one selector. */
+/** A revocation names exactly one selector. */
 const revocationSchema = z.union([
   z.strictObject({ all: z.literal(true) }),
   z.strictObject({ session: name }),
@@ -27,16 +32,21 @@ const revocationSchema = z.union([
   z.strictObject({ backend: name }),
 ]);
 
+/** Most bytes of a request body. */
 const BODY_BYTES = 4096;
 
 const SHORTEST_TOKEN = 32;
 
-/** Throws an OperatorError for a token that could be guessed. */
+/** Throws an OperatorError for an admin token that is so short that it could be guessed. */
 export function refuseShortToken(token: Secret): void {
   if (token.reveal().length < SHORTEST_TOKEN)
     throw new OperatorError(`admin.token: give at least ${SHORTEST_TOKEN} characters`);
 }
 
+/**
+ * Creates the application: GET /metrics and POST /revocations. Throws an OperatorError when the admin token is
+ * too short.
+ */
 export function createAdminApp({ token, metrics, revoke, onRefused }: AdminOptions): Koa {
   refuseShortToken(token);
   const expected = digest(token.reveal());
@@ -46,7 +56,8 @@ export function createAdminApp({ token, metrics, revoke, onRefused }: AdminOptio
   app.use(async (ctx) => {
     ctx.set('Cache-Control', 'no-store');
     const ip = ctx.req.socket.remoteAddress ?? '';
-    // A page in the operator's browser must not reach this port under a name of its own (R-14).
+    // A web page in the browser of the operator must not reach this port by DNS rebinding (R-14). Browsers send
+    // Origin; the tools that use this port do not.
     if (ctx.req.headers.origin !== undefined) return answer(ctx, 403, { error: 'forbidden_origin' });
     const given = /^Bearer +(\S+)$/i.exec(ctx.req.headers.authorization ?? '')?.[1];
     if (given === undefined || !timingSafeEqual(digest(given), expected)) {
@@ -101,5 +112,8 @@ async function readJson(request: AsyncIterable<Buffer>): Promise<unknown> {
   }
 }
 
-/** Hashes have one length, so comparing them tells nothing. */
+/**
+ * Hashes all have the same length, so comparing them in constant time tells nothing about the admin token, not
+ * even its length.
+ */
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();

@@ -1,23 +1,26 @@
-// The only home of prom-client. What an operator watches: how calls end, how backends fare. Labels are
-// names of the configuration and codes of ours: never a client, an address or anything a caller can choose.
+// The only home of prom-client. Metrics for operators: how calls end and how backends fare. Labels are names from
+// the configuration and codes of ours, never a client, an address or anything that a client can choose: that
+// would reveal who calls, and let a client fill the memory with new time series.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditLog } from '../audit/log.ts';
 import type { BackendHealth } from '../backend/http/http.ts';
 
+/** Counts what happens, and writes it out for Prometheus. */
 export interface Metrics {
-  /** One exchange with a backend. */
+  /** Counts one exchange with a backend. `outcome` is a status class or a reason code. */
   exchange(backend: string, outcome: string, seconds: number): void;
-  /** The same log; what it is given is counted. */
+  /** Wraps a decision log: what is written to it is also counted. */
   counting(log: AuditLog): AuditLog;
-  /** Asked at every scrape. */
+  /** Sets what is asked at every scrape: the health of each backend, and the parts that are not ready. */
   watch(health: () => Iterable<[string, BackendHealth]>, notReady: () => Promise<readonly string[]>): void;
-  /** Prometheus text exposition. */
+  /** All metrics in the Prometheus text format. */
   text(): Promise<string>;
   readonly contentType: string;
 }
 
 const CIRCUIT = { closed: 0, half_open: 1, open: 2 } as const;
 
+/** Creates the metrics. `version` is the version of the connector. */
 export function createMetrics(version: string): Metrics {
   const registry = new Registry();
   const registers = [registry];

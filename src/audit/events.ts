@@ -1,5 +1,5 @@
-// What is worth a record besides calls: refused credentials and handles, and what happens to sessions.
-// Event names follow the OWASP logging vocabulary where it has one (R-62).
+// Records of what happens apart from calls: rejected credentials and handles, and the life of sessions. Event
+// names follow the OWASP logging vocabulary where it has one (R-62).
 import type { Clock } from '../core/clock.ts';
 import type { Selector } from '../session/control.ts';
 import type { SessionEvents } from '../session/events.ts';
@@ -7,7 +7,7 @@ import type { AuditLog } from './log.ts';
 import type { ClientFields, EventRecord } from './records.ts';
 import { createOncePerMinute, createThrottle } from './throttle.ts';
 
-/** Who asked, as far as it is known. */
+/** Where a request came from, and its client if known. */
 export interface Source {
   requestId: string;
   ip: string;
@@ -15,22 +15,36 @@ export interface Source {
   client?: ClientFields | undefined;
 }
 
+/**
+ * Writes events and alerts to the decision log. Methods that return nothing do not wait for the disk and never
+ * fail.
+ */
 export interface AuditEvents {
+  /** Records what happens to a session. An end that is not proven is marked as residual risk (R-25). */
   session: SessionEvents;
-  /** `alert`: there were too many from there, or a proof was used twice. */
+  /**
+   * A credential was not accepted. `alert` asks for an alert as well: there were too many failures from that
+   * source, or a DPoP proof was used twice.
+   */
   authenticationFailed(source: Source, failure: string, alert: 'proof_replayed' | 'too_many' | undefined): void;
+  /** A handle was not accepted. */
   unknownHandle(source: Source, alert: 'too_many' | undefined): void;
-  /** The policy could not say which tools a client may see: it was shown none. */
+  /** The policy could not say which tools a client may see, so the client got an error instead of a list. */
   listingRefused(source: Source, code: string, detail: string): void;
+  /** The connector started or stopped. Resolves when the record is written or has failed. */
   lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string>): Promise<void>;
-  /** `ended`: null when it failed half-way. */
+  /** Sessions were revoked. `ended` is how many were ended, null when the revocation failed half-way. */
   revoked(selector: Selector, ended: number | null, requestedBy: string): void;
+  /** A request to the admin listener had no valid admin token. */
   adminRefused(ip: string): void;
+  /** The store began a new epoch. `lost`: it may have lost what it knew. */
   storeEpoch(epoch: string, lost: boolean): void;
 }
 
+/** Most records a second about requests that were not accepted, all kinds together. */
 const REFUSALS_PER_SECOND = 20;
 
+/** Creates the writer. Records that strangers can cause are bounded by a throttle. */
 export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
   const throttle = createThrottle(REFUSALS_PER_SECOND);
   const once = createOncePerMinute();
@@ -41,7 +55,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     const suppressed = throttle.admit(clock.now());
     if (suppressed !== undefined) void write(event, { ...fields, ...(suppressed > 0 && { suppressed }) });
   };
-  /** One alert a minute for the same thing from the same place, however often it happens. */
+  /** Writes one alert a minute for the same reason, network and client, however often it happens. */
   const alert = (reason: string, severity: 'medium' | 'high', source: Partial<Source>) => {
     const { requestId = null, ip = null, network = null, client = null } = source;
     if (!once.admit(JSON.stringify([reason, network, client]), clock.now())) return;
@@ -67,7 +81,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
       };
       if (event.type === 'logout_pending') return void write(event.type, { ...fields, residual: true });
       if (event.type !== 'session_ended') return void write(event.type, fields);
-      // R-25: a session that is not proven dead is a risk somebody must know of.
+      // R-25: a backend session that is not proven dead may still work, so the record marks it as residual risk.
       void write(event.type, {
         ...fields,
         proof: event.proof,

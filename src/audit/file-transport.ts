@@ -1,24 +1,36 @@
-// A winston transport that tells each writer when its line is durable. Lines that arrive while the
-// disk is busy are written together, so the cost of a sync is shared by all calls waiting for it.
+// A winston transport that tells each writer when its line is durable. Lines that arrive while the disk is busy
+// are written together, so all waiting calls share the cost of one sync.
 import fs from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { MESSAGE } from 'triple-beam';
 import Transport from 'winston-transport';
 
-/** Set on a log entry by a writer that wants to know. Called exactly once. */
+/**
+ * Key of a callback that a writer can set on a log entry. It is called exactly once: without an argument when the
+ * entry is written as durably as configured, else with an error.
+ */
 export const WRITTEN = Symbol('written');
-/** Set to true when the writer waits for the disk. Other entries may wait a moment for company. */
+/**
+ * Key that is set to true when a call waits for this entry. Other entries may wait a moment, so that several are
+ * written at once.
+ */
 export const URGENT = Symbol('urgent');
 
+/** `file` is created with mode 0600. `disk` syncs after each write; `os` leaves that to the operating system. */
 export interface FileTransportOptions {
   file: string;
   durability: 'disk' | 'os';
 }
 
-/** Most bytes that may wait for the disk; beyond it entries fail, and their calls are refused. */
+/**
+ * How much text may wait for the next write (as string length). Beyond it entries fail, and a call that waits for
+ * such an entry is refused.
+ */
 const MAX_WAITING = 16 * 1024 * 1024;
-/** How long an entry nobody waits for may stay in memory. */
+/**
+ * The longest, in milliseconds, that an entry for which no call waits stays in memory before its write begins.
+ */
 const LAZY_MS = 20;
 
 type Written = (error?: Error) => void;
@@ -27,8 +39,9 @@ type Entry = Record<symbol, unknown>;
 const write = promisify(fs.write) as (fd: number, data: Buffer, offset: number) => Promise<{ bytesWritten: number }>;
 const datasync = promisify(fs.fdatasync);
 
+/** Appends entries to one file and reports durability through WRITTEN. */
 export class FileTransport extends Transport {
-  /** The last error while writing, until a write succeeds again. */
+  /** The last write error; undefined again after a write has succeeded. */
   failure: Error | undefined;
   readonly #fd: number;
   readonly #durability: FileTransportOptions['durability'];
@@ -68,6 +81,7 @@ export class FileTransport extends Transport {
     while (this.#writing) await this.#writing;
   }
 
+  /** Writes what is left and closes the file. */
   async shut(): Promise<void> {
     await this.flushed();
     fs.closeSync(this.#fd);
@@ -81,7 +95,7 @@ export class FileTransport extends Transport {
 
   async #drain(): Promise<void> {
     while (this.#lines.length > 0) {
-      // What arrives in the same turn of the loop goes in the same write.
+      // Entries that arrive in the same turn of the event loop go into the same write.
       await new Promise(setImmediate);
       const [text, waiting] = [this.#lines.join(''), this.#waiting];
       [this.#lines, this.#waiting, this.#bytes] = [[], [], 0];
@@ -93,7 +107,8 @@ export class FileTransport extends Transport {
 
   async #write(text: string): Promise<Error | undefined> {
     try {
-      // After a write that failed half way the next record starts on a line of its own.
+      // A write that failed half-way may have left part of a line, so the next record starts on a line of its
+      // own.
       const data = Buffer.from(this.#torn ? `\n${text}` : text);
       for (let at = 0; at < data.length; ) at += (await write(this.#fd, data, at)).bytesWritten;
       this.#torn = false;

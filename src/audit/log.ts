@@ -1,27 +1,39 @@
-// The decision log: JSON lines through winston (its only home, with file-transport.ts and ops.ts).
-// A decision is durable before any effect; what cannot be written refuses its call (R-60).
+// The decision log: JSON lines, written through winston (only imported here, in file-transport.ts and in ops.ts).
+// A decision is durable before any effect; a call whose decision cannot be written is refused (R-60).
 import { LEVEL, MESSAGE } from 'triple-beam';
 import winston from 'winston';
 import { FileTransport, type FileTransportOptions, URGENT, WRITTEN } from './file-transport.ts';
 import type { AlertRecord, AuditRecord, CallEndRecord, DecisionRecord, EventRecord } from './records.ts';
 
+/** Writes the records of the decision log, each as one line of JSON. */
 export interface AuditLog {
-  /** Rejects when the record is not durable: nothing may happen then. */
+  /** Writes a decision record. Rejects when it is not durable; the call must then have no effect. */
   decided(record: DecisionRecord): Promise<void>;
-  /** Resolves when written; a failure makes `failure` known and is not thrown, the effect has happened. */
+  /**
+   * Writes the record of how a call ended. Never rejects, because the effect has already happened; a write error
+   * shows in `failure`.
+   */
   finished(record: CallEndRecord): Promise<void>;
-  /** Rejects when not durable: an alert is an obligation, and a failed obligation refuses. */
+  /**
+   * Writes an alert. Rejects when it is not durable: an alert is an obligation, and a failed obligation refuses
+   * the call.
+   */
   alert(record: AlertRecord): Promise<void>;
+  /** Writes an event. Never rejects; a write error shows in `failure`. */
   event(record: EventRecord): Promise<void>;
-  /** Why the log cannot be written at present, for /readyz. */
+  /** Why the log cannot be written at present, or undefined. Reported by /readyz. */
   readonly failure: string | undefined;
   /** Resolves when every record given so far is written or has failed. */
   flushed(): Promise<void>;
+  /** Writes what is left and closes the file. A record that is given later fails. */
   close(): Promise<void>;
 }
 
+/** Where the log is written, and what every record says about its writer. */
 export interface AuditOptions extends FileTransportOptions {
-  /** Fields of every record, under `labels` as OPA has it: who wrote it. */
+  /**
+   * Fields that every record has under `labels`, as in the decision log of OPA: they say which process wrote it.
+   */
   labels: Record<string, string>;
 }
 
@@ -31,7 +43,7 @@ const line = winston.format((entry) => {
   return entry;
 });
 
-/** Throws when the file cannot be opened. */
+/** Opens the log. Throws when the file cannot be opened. */
 export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
   const transport = new FileTransport(options);
   const logger = winston.createLogger({ level: 'info', format: line(), transports: [transport] });

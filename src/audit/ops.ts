@@ -1,13 +1,15 @@
-// The operational log: for whoever runs the process. JSON lines on standard error, or short coloured
-// lines on a terminal. It carries no record of calls; that is the decision log's task.
+// The operational log, for the people who run the process: JSON lines on standard error, or short coloured lines
+// on a terminal. Calls are recorded in the decision log, not here.
 import winston from 'winston';
 
+/** The operational log. Each method writes one message with fields; neither may hold a secret. */
 export interface OpsLog {
   info(message: string, fields?: Record<string, string | number>): void;
   warn(message: string, fields?: Record<string, string | number>): void;
   error(message: string, fields?: Record<string, string | number>): void;
 }
 
+/** Creates the log; `level` is the lowest level that is written, as winston names it. */
 export function createOpsLog(level = 'info'): OpsLog {
   const { format } = winston;
   const terminal = process.stderr.isTTY && !process.env.NO_COLOR;

@@ -1,5 +1,5 @@
-// The records of the decision log. Field names are those of OPA's decision log where it has one
-// (R-62). Redaction is an allow-list: a record is built from named fields, never by removing some.
+// The records of the decision log. Field names are those of the decision log of OPA where it has one (R-62).
+// Redaction is an allow-list: a record is built from named fields, never by removing some.
 import type { PolicyDecision, Reason } from '../decision/schema.ts';
 
 interface Common {
@@ -10,23 +10,25 @@ interface Common {
   req_id: string;
 }
 
-/** Written, durably, before any effect (R-60). */
+/** The decision on a call, durable before any effect (R-60). */
 export interface DecisionRecord extends Common {
   type: 'decision';
+  /** Entrypoint of the policy, such as "sallyport/decision". */
   path: string;
-  /** Who decided: the policy, or the connector when there was no usable policy decision. */
+  /** Who decided: the policy, or the connector when the policy gave no usable decision. */
   decided_by: 'policy' | 'connector';
   bundles: { sallyport: { revision: string } };
   wasm_sha256: string;
+  /** IP address of the client. */
   requested_by: string;
   client: ClientFields;
   tool: { name: string; backend: string | null };
   input: object | null;
-  /** JSON pointers of what was left out of `input`. */
+  /** JSON pointers (RFC 6901) to what was left out of `input`; "" is the whole input. */
   erased: string[];
   result: PolicyDecision | { outcome: 'deny'; reasons: Reason[]; obligations: [] };
   metrics: { timer_rego_query_eval_ns: number };
-  /** Why the connector refused, in its own words. */
+  /** Why the connector refused the call, for the auditor only. */
   detail?: string;
 }
 
@@ -47,7 +49,10 @@ export interface CallEndRecord extends Common {
   detail?: string;
 }
 
-/** Something a person should see. Without a decision when it happened before, or apart from, a call. */
+/**
+ * Something that a person should look at. `decision_id` is null when it did not happen in a call that was being
+ * decided.
+ */
 export interface AlertRecord {
   type: 'alert';
   timestamp: string;
@@ -59,7 +64,7 @@ export interface AlertRecord {
   client: ClientFields | null;
 }
 
-/** Anything else an auditor wants to see: refused credentials and handles, sessions, start and stop. */
+/** Anything else that an auditor wants to see: rejected credentials and handles, sessions, start and stop. */
 export interface EventRecord {
   type: 'event';
   event: string;
@@ -67,8 +72,10 @@ export interface EventRecord {
   [field: string]: string | number | boolean | null | undefined;
 }
 
+/** Any record of the decision log; `type` tells which. */
 export type AuditRecord = DecisionRecord | CallEndRecord | AlertRecord | EventRecord;
 
+/** The client, as records name it. */
 export interface ClientFields {
   id: string;
   subject: string;

@@ -1,12 +1,17 @@
-// Bounds how many records strangers can cause: refused credentials cost nothing to send, and must
-// not fill the disk that decisions are written to. What is left out is counted in the next record.
+// Bounds how many records strangers can cause. Requests with bad credentials cost nothing to send and must not
+// fill the disk that decisions are written to. The next record says how many were left out.
 import { BoundedCache } from '../core/bounded-cache.ts';
 
+/** Admits a limited number of records a second. */
 export interface Throttle {
-  /** Number of records left out since the last one when this one may be written, else undefined. */
+  /**
+   * Answers undefined when this record must be left out, otherwise how many were left out since the last admitted
+   * one. `now` is in milliseconds since 1970.
+   */
   admit(now: number): number | undefined;
 }
 
+/** Creates a throttle that admits `perSecond` records in each second. */
 export function createThrottle(perSecond: number): Throttle {
   let second = 0;
   let admitted = 0;
@@ -27,14 +32,21 @@ export function createThrottle(perSecond: number): Throttle {
   };
 }
 
+/** Admits one event of each kind a minute. */
 export interface OncePerMinute {
-  /** True for the first of a kind in a minute. */
+  /**
+   * True unless an event of this kind was admitted less than a minute ago. `now` is in milliseconds since 1970.
+   */
   admit(kind: string, now: number): boolean;
 }
 
+/** Most kinds that are remembered. */
 const KINDS = 1000;
 
-/** Deduplicates alerts: somebody reads them. Noise of many kinds makes it forget, never hold back. */
+/**
+ * Deduplicates alerts, because people read them. With very many kinds the oldest is forgotten, so an alert may be
+ * repeated but is never suppressed wrongly.
+ */
 export function createOncePerMinute(): OncePerMinute {
   const last = new BoundedCache<string, number>(KINDS);
   return {

@@ -1,26 +1,35 @@
-// Whose account a call uses at the backend: the one all share, or that of the client, of the user, or of
-// what a claim of the token says. Nobody without an account gets somebody else's.
+// Chooses the account that a call uses at the backend: one shared by all clients, or one of its own for each
+// client id, user or value of a claim of the access token. A client without an entry gets no account at all, never
+// the shared one or that of somebody else.
 
 import type { AccountTable } from '../config/accounts-file.ts';
 import type { AccountsConfig } from '../config/schema/backend.ts';
 import type { Secret } from '../core/secret.ts';
 
-/** What is needed of the client to know its account. */
+/** The parts of a client's identity that choose its account. */
 export interface ClientIdentity {
   readonly id: string;
   readonly subject: string;
-  /** Claims of its token that some backend's configuration names. */
+  /** Those claims of its access token that some backend names under `accounts.by`; empty for an API key. */
   readonly claims: Readonly<Record<string, string>>;
 }
 
-/** `key` names the account within its backend: "" is the shared one. A session belongs to one account. */
+/**
+ * Credentials to log in with. `key` names the account within its backend; "" is the shared one. A session belongs
+ * to one account, and is never used for a client that has another.
+ */
 export interface Account {
   readonly key: string;
   readonly credentials: Readonly<Record<string, Secret>>;
 }
 
+/** The account of a client, or undefined when it has none at this backend. */
 export type Accounts = (caller: ClientIdentity) => Account | undefined;
 
+/**
+ * `shared`: credentials that every account has. `by`: what chooses the account; undefined: all clients share one.
+ * `table` is asked at every call, because the file of accounts may have been read again since.
+ */
 export function createAccounts(
   shared: Readonly<Record<string, Secret>>,
   by: AccountsConfig['by'] | undefined,
@@ -30,7 +39,7 @@ export function createAccounts(
     const only: Account = { key: '', credentials: shared };
     return () => only;
   }
-  /** One object for each account, as long as the table is the same. */
+  /** The same object for the same account until the table is read again: open sessions are compared by it. */
   const known = new WeakMap<AccountTable, Map<string, Account>>();
   return (caller) => {
     const key = keyOf(caller, by);
@@ -51,6 +60,6 @@ function keyOf({ id, subject, claims }: ClientIdentity, by: AccountsConfig['by']
   return Object.hasOwn(claims, by.claim) ? claims[by.claim] : undefined;
 }
 
-/** Claims that have to be kept of a token, because they name an account somewhere. */
+/** Names of the claims that must be kept from an access token, because some backend chooses accounts by them. */
 export const accountClaims = (backends: Record<string, { accounts?: AccountsConfig | undefined }>): string[] =>
   Object.values(backends).flatMap(({ accounts }) => (typeof accounts?.by === 'object' ? [accounts.by.claim] : []));

@@ -1,4 +1,4 @@
-// One legacy application server behind the backend port, from configuration alone.
+// Implements the backend port for one legacy application server from its configuration alone.
 import type { BackendConfig } from '../config/schema/backend.ts';
 import type { RequestTemplate } from '../config/schema/request.ts';
 import type { ToolConfig } from '../config/schema/tool.ts';
@@ -27,6 +27,7 @@ import {
 import { complete, login, type OnStep } from './session/login.ts';
 import { type OpenSession, openSession, renewedBackendToken } from './session/open-session.ts';
 
+/** What a backend is built from. `tools` may hold those of other backends, which are left out. */
 export interface AdapterOptions {
   name: string;
   config: BackendConfig;
@@ -34,31 +35,33 @@ export interface AdapterOptions {
   accounts: Accounts;
   clock: Clock;
   onExchange?: OnExchange;
-  /** Told of each step of a login and of each answer, for `sallyport backend check`. */
+  /** Called after each login step, for `sallyport backend check`. */
   onStep?: OnStep;
+  /** Called with the answers to tools, probes, keep-alive requests and logouts, before they are judged. */
   onAnswer?: (response: BackendResponse) => void;
-  /** Why a logout did not come about. */
+  /** Called with the reason when a logout could not be carried out. */
   onLogoutFailure?: (detail: string) => void;
 }
 
-/** A good answer, or what the call has come to without one. */
+/** A good answer, or how the call ended without one. */
 type Answer =
   | { ok: true; response: BackendResponse }
-  /** `unsent`: the request itself never went out. */
+  /** `unsent`: there was no CSRF token for the request, so it was never sent. */
   | { ok: false; ended: Exclude<CallResult, { kind: 'ok' }>; unsent?: true };
 
-/** One call on its way. `jar` is the session's own until an answer changes something. */
+/** The state of one call. `jar` is that of the session until an answer changes a cookie, and a copy from then on. */
 interface Turn {
   session: OpenSession;
   jar: Jar;
-  /** Spellings that have come up on the way, besides those of the session. */
+  /** Secrets that appeared during this call, such as a new cookie or a CSRF token, in every spelling. */
   secrets: Spelling[];
   signal?: AbortSignal | undefined;
 }
 
-/** A proxy before a backend that is down, or one that asks to be left alone: nothing is known of the session. */
+/** A backend that is down or asks to be left alone, or no answer at all (null): nothing is known of the session. */
 const DOWN: readonly (number | null)[] = [429, 502, 503, 504, null];
 
+/** Throws when the configuration names a CA file that cannot be read, or a result schema that does not compile. */
 export function createBackendAdapter(options: AdapterOptions): BackendPort {
   const { name, config, accounts, clock, onStep } = options;
   const http: BackendHttp = createBackendHttp(config, clock, options.onExchange);
@@ -67,13 +70,13 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       .filter(([, tool]) => tool.backend === name)
       .map(([key, tool]) => [key, { tool, reader: createReader(tool, http.url) }]),
   );
-  /** Kept while the token object lives. */
+  /** Sessions that are ready for use, each kept for as long as its backend token object is. */
   const open = new WeakMap<BackendTokenSecret, OpenSession>();
 
-  /** Undefined: the token was made under another configuration, and lacks what this one needs. */
+  /** Undefined when the backend token was made under another configuration and lacks values that this one needs. */
   function opened(secret: BackendTokenSecret, account?: Account): OpenSession | undefined {
     const known = open.get(secret);
-    // One that was opened without its account does not know what to blank.
+    // A session that was opened without its account, as for a logout, does not know which credentials to blank.
     if (known && (account === undefined || known.account === account)) return known;
     try {
       const fresh = openSession(config, secret.reveal(), account);
@@ -92,7 +95,10 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     signal,
   });
 
-  /** Tokens for one write. All calls of a session share a request for tokens that last. */
+  /**
+   * CSRF tokens for one request. Tokens that last for the session are fetched once for all of its calls, without the
+   * signal of this one: a client that gives up must not cancel what other calls wait for. `fresh`: fetched just now.
+   */
   async function tokensFor({ session, jar, signal }: Turn): Promise<{ fetched: Fetched; fresh: boolean }> {
     if (config.csrf?.lasts === 'call')
       return { fetched: await fetchCsrfTokens(http, config, session, jar, signal), fresh: true };
@@ -105,8 +111,9 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
   }
 
   /**
-   * Sends one request of a tool, with tokens when it needs them, and judges the answer. A refused token is
-   * fetched anew, once: the backend says that it has done nothing.
+   * Sends one request on a session, with CSRF tokens when it needs them, and judges the answer. When the backend
+   * refuses the CSRF token, a new one is fetched and the request is sent once more, even a write: the configuration
+   * vouches that an answer which looks like that (`csrf.refused`) means that nothing was done.
    */
   async function ask(
     request: RequestTemplate,
@@ -134,7 +141,8 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     const { response, url } = sent;
     options.onAnswer?.(response);
     const verdict = judge(response, config, expectation, http.url);
-    // A refusal may come with a new anonymous cookie, which is no session of ours.
+    // Only an answer that is good or satisfies "assert" may change the session's cookies. Any other may set a new
+    // anonymous cookie, which would replace the session by one that is not logged in.
     const ours = verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours);
     if (ours && response.setCookies.length > 0) {
       turn.jar = turn.jar.copy();
@@ -154,7 +162,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
           ended: { kind: 'expired', status: response.status, beforeEffect: verdict.beforeEffect },
         };
       case 'token_refused':
-        // Unless another call has fetched new ones since.
+        // Another call may have fetched new CSRF tokens in the meantime; those are kept.
         if (session.csrf === used) session.csrf = undefined;
         if (!tokens || !again) return failed('backend.rejected', 'the backend does not accept the CSRF token');
         return ask(request, values, expectation, writes, turn, false);
@@ -165,7 +173,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     }
   }
 
-  /** What the backend asked for with a 429 or 503. */
+  /** How long the backend asked to be left alone, when it answered 429 or 503. */
   function wait({ status }: BackendResponse): { retryAfterSeconds?: number } {
     const seconds = status === 429 || status === 503 ? http.health().pausedSeconds : 0;
     return seconds > 0 ? { retryAfterSeconds: seconds } : {};
@@ -178,7 +186,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     const { session } = turn;
     const argument: Values = (key) => session.values(key) ?? (Object.hasOwn(args, key) ? args[key] : undefined);
     const fetch = (values: Values): Promise<Answer> => ask(tool.request, values, tool, tool.effect !== 'read', turn);
-    /** All that must not come back: of the session, of its tokens, of what came up on the way. */
+    /** What the result must not contain: secrets of the session, its CSRF tokens, and those of this call. */
     const secrets = async (response?: BackendResponse): Promise<Spelling[]> => {
       const kept = await session.csrf;
       const shown = response && tool.result.as !== 'binary' ? csrfTokensIn(response, turn.jar, config) : [];
@@ -208,7 +216,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
   return {
     name,
     drainMs: config.drain_ms,
-    // Each step may first wait for its turn.
+    // The deadline of a request covers its wait in the queue, so that no step takes longer than `timeout_ms`.
     loginLimitMs: config.login.length * config.timeout_ms,
     oneAtATime: config.session.one_at_a_time,
     keepAliveTimes: config.keep_alive && {
@@ -220,7 +228,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
 
     async call({ tool, arguments: args, backendToken, account, signal }) {
       const session = opened(backendToken, account);
-      // A token of another configuration: the backend has not been asked yet.
+      // Nothing has been sent yet, so the call may log in and start again.
       if (!session) return { kind: 'expired', status: null, beforeEffect: true };
       const turn = turnOf(session, signal);
       let result: CallResult;
@@ -253,7 +261,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       const session = opened(await complete(http, config, secret));
       if (!session) return 'residual';
       if (config.logout) {
-        // Whatever it answers is a logout: a redirect, a page, an error. The probe tells.
+        // Backends answer a logout with a redirect, a page or an error, so the answer proves nothing; the probe does.
         const answer = await ask(config.logout.request, session.values, config.logout, true, turnOf(session));
         if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status))) {
           options.onLogoutFailure?.(answer.ended.detail);
@@ -272,7 +280,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
   };
 }
 
-/** Probes, keep-alive calls and tokens come from pages of their own, which show other things than those of tools. */
+/** Probes and keep-alive requests have pages of their own, to which "assert" of the backend does not apply. */
 const own = (part: Expectation): Expectation => ({ ...part, assert: part.assert ?? [] });
 
 type Failed = Extract<CallResult, { kind: 'failed' }>;
@@ -284,7 +292,10 @@ const failed = (code: Failed['code'], detail: string, status: number | null = nu
   status,
 });
 
-/** Whatever reading trips over, the answer was good: a cookie that came with it must not be lost. */
+/**
+ * Reads a good answer. When that throws, the call has failed but the answer was good all the same, so this returns
+ * a result, and a session cookie that came with the answer is not lost.
+ */
 function reading(status: number, read: () => Read): CallResult {
   try {
     const result = read();

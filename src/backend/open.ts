@@ -1,4 +1,4 @@
-// Opens the backends of a configuration: their credentials, their accounts, their pools.
+// Opens the backends of a configuration with their credentials, accounts and connection pools.
 import { type AccountTable, readAccountsFile } from '../config/accounts-file.ts';
 import type { Config } from '../config/load.ts';
 import type { AccountsConfig } from '../config/schema/backend.ts';
@@ -11,26 +11,29 @@ import type { BackendResponse } from './http/http.ts';
 import type { BackendPort } from './port.ts';
 import type { OnStep } from './session/login.ts';
 
+/** The hooks `onStep`, `onAnswer` and `onLogoutFailure` are those of the adapter. */
 export interface BackendsOptions {
   config: Pick<Config, 'backends' | 'tools'>;
   env: NodeJS.ProcessEnv;
   clock: Clock;
-  /** Told when a file of accounts has changed and cannot be used; the last good one stays in force. */
+  /** Called when a file of accounts has changed and cannot be used; the accounts read before stay valid. */
   onProblem?: (problem: string) => void;
+  /** As `OnExchange`, with the name of the backend. */
   onExchange?: (backend: string, outcome: string, seconds: number) => void;
   onStep?: OnStep;
   onAnswer?: (response: BackendResponse) => void;
   onLogoutFailure?: (detail: string) => void;
 }
 
+/** The open backends by name. `close` drops their connections and ends no session. */
 export interface Backends {
   readonly ports: ReadonlyMap<string, BackendPort>;
-  /** A file of accounts cannot be used at present. For /readyz. */
+  /** True while a file of accounts on disk cannot be used; /readyz shows it. */
   readonly stale: boolean;
   close(): Promise<void>;
 }
 
-/** Throws one OperatorError with every credential that is missing. */
+/** Throws an OperatorError that names every missing credential of the first backend (or account) that lacks one. */
 export function openBackends(options: BackendsOptions): Backends {
   const { config, env, clock, onExchange, onStep, onAnswer, onLogoutFailure } = options;
   const watched: ReturnType<typeof watchFile<AccountTable>>[] = [];

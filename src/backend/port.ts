@@ -1,4 +1,4 @@
-// What the rest of the connector knows of a legacy application server.
+// The port behind which a legacy application server lies: all that the rest of the connector knows of one.
 
 import type { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
@@ -6,17 +6,21 @@ import type { Json, JsonObject } from '../formats/json.ts';
 import type { Account, ClientIdentity } from './accounts.ts';
 import type { BackendHealth } from './http/http.ts';
 
-/** What the backend gave us at login: the asset (A01). Only ever held in a Secret, or sealed. */
+/** What the backend gave us at login: the asset A01. In memory it is inside a Secret, in the store it is sealed. */
 export interface BackendToken {
-  /** Cookies as tough-cookie serialises them. */
+  /** The session's cookies, each in the form in which tough-cookie serialises it. */
   cookies: object[];
-  /** Other values the login extracted and the session keeps, such as a CSRF token. */
+  /** Other values that the login steps extracted and the session keeps (`session.values`), such as a CSRF token. */
   values: Record<string, string>;
 }
 
+/** A backend token that no log, error or JSON text can show by accident; `reveal()` gives its content. */
 export type BackendTokenSecret = Secret<BackendToken>;
 
-/** `partial`: what the backend had given before the login failed; it may be a session all the same. */
+/**
+ * How a login ended. `detail` names the step and never contains a value. `partial` is what the backend had given
+ * before the login failed: it may already be a live session, so it must be logged out like any other.
+ */
 export type LoginResult =
   | { ok: true; backendToken: BackendTokenSecret }
   | {
@@ -27,29 +31,35 @@ export type LoginResult =
       partial?: BackendTokenSecret | undefined;
     };
 
-/** Told of what a login has so far, after each step that gave a session cookie. Rejects: the login stops. */
+/**
+ * Called during a login whenever a step has given or changed something that may already be a live session, with
+ * everything known so far. The session manager records it, so that a crash leaves a session that can be logged out.
+ * When the promise rejects, the login stops: no session may be opened that nobody has on record.
+ */
 export type Checkpoint = (backendToken: BackendTokenSecret) => Promise<void>;
 
 /**
- * `dead`: a probe shows the session no longer works. `residual`: it may still work (R-25).
- * `unreachable`: the backend did not answer, so nothing is known; ask again later.
+ * What is known of a backend session after its logout (R-25). `dead`: a probe has shown that it no longer works.
+ * `residual`: it may still work. `unreachable`: the logout could not be sent, or the backend did not answer or is
+ * down, so nothing is known and the logout must be tried again later.
  */
 export type LogoutResult = 'dead' | 'residual' | 'unreachable';
 
-/** Bytes that are no text: a document, a picture. */
+/** A result that is not text, such as a PDF document or a picture. */
 export interface Blob {
   mediaType: string;
   base64: string;
 }
 
+/** How a tool call at the backend ended. `status` is the HTTP status, or null when there was no answer. */
 export type CallResult =
   | { kind: 'ok'; status: number; value: Json; blob?: Blob | undefined; renewed: BackendTokenSecret | undefined }
   /**
-   * The backend ended the session. What it answered is not data and is not kept (R-53). `beforeEffect`:
-   * the request of the tool was not sent, or the configuration vouches that it did nothing.
+   * The backend has ended the session. Its answer is not data and is dropped (R-53). `beforeEffect`: the tool's own
+   * request was not sent, or the configuration vouches that it had no effect; only then may a write be sent again.
    */
   | { kind: 'expired'; status: number | null; beforeEffect: boolean }
-  /** `renewed`: also an answer that is of no use may have changed the token (R-54). */
+  /** `renewed` is set here too, because an answer without a usable result may have changed the cookie (R-54). */
   | {
       kind: 'failed';
       code: RefusalCode;
@@ -59,6 +69,7 @@ export type CallResult =
       renewed?: BackendTokenSecret | undefined;
     };
 
+/** One tool call on one backend session. `signal` cancels it, as when the client has closed its connection. */
 export interface CallRequest {
   tool: string;
   arguments: JsonObject;
@@ -67,21 +78,29 @@ export interface CallRequest {
   signal: AbortSignal;
 }
 
+/**
+ * One backend. `login` and `call` report every failure as a result. `logout` and the keep-alive request may also
+ * reject, for example on a page that nests too deeply; then nothing is known of the session.
+ */
 export interface BackendPort {
   readonly name: string;
+  /** How long calls in flight may finish on the old session before a rotation logs it out. */
   readonly drainMs: number;
-  /** The longest a login can take. */
+  /** Longest time the requests of a login can take together; the login lock's lease is derived from it. */
   readonly loginLimitMs: number;
-  /** Calls of one session must wait for each other. */
+  /** True when calls of one session must run one after the other, because every answer replaces the cookie. */
   readonly oneAtATime: boolean;
-  /** How often an idle session wants a sign of life, and for how long after its last call. */
+  /** How often an idle session needs a keep-alive request, and how long after its last call it still gets them. */
   readonly keepAliveTimes: { everyMs: number; forMs: number } | undefined;
-  /** Undefined: the caller has no account at this backend. */
+  /** The account that calls of this client use. Undefined when the client has none; the call is then refused. */
   account(caller: ClientIdentity): Account | undefined;
+  /** Opens a new backend session. It never reuses one, and shares no cookie with another login (R-52). */
   login(account: Account, checkpoint: Checkpoint): Promise<LoginResult>;
+  /** Ends a backend session and probes whether it still works (R-25). */
   logout(backendToken: BackendTokenSecret): Promise<LogoutResult>;
+  /** Runs one tool. `renewed` in the result is the backend token to use from now on (R-54). */
   call(request: CallRequest): Promise<CallResult>;
-  /** The sign of life. A result of kind `expired` means that it came too late. */
+  /** Sends the keep-alive request. A result of kind `expired` means that the session had already ended. */
   keepAlive(
     backendToken: BackendTokenSecret,
   ): Promise<Pick<CallResult, 'kind'> & { renewed?: BackendTokenSecret | undefined }>;

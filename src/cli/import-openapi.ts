@@ -1,4 +1,4 @@
-// `sallyport import openapi FILE|URL`: tools from an OpenAPI 3 document, to be reviewed and edited.
+// `sallyport import openapi FILE|URL`: makes tools from an OpenAPI 3 document, to be reviewed and edited.
 import { existsSync, writeFileSync } from 'node:fs';
 import { OperatorError } from '../core/errors.ts';
 import { printable } from '../core/printable.ts';
@@ -7,6 +7,7 @@ import { readDocument } from '../openapi/document.ts';
 import { type ImportResult, importDocument } from '../openapi/import.ts';
 import { print, printJson, progress } from './output.ts';
 
+/** Options of the command. */
 export interface ImportOptions {
   backend: string;
   prefix: string;
@@ -17,6 +18,10 @@ export interface ImportOptions {
   json?: boolean;
 }
 
+/**
+ * Prints the tools, or writes them to `out`, and says which operations were left out. Rejects with an
+ * OperatorError when the document cannot be read or the file exists.
+ */
 export async function importOpenapi(source: string, options: ImportOptions): Promise<void> {
   const { backend, prefix, tag: tags, readOnly = false, out, json = false } = options;
   if (out !== undefined && existsSync(out) && !options.force)

@@ -1,5 +1,5 @@
-// `sallyport keys add|retire|status`: the sealing keys of the connector. A running connector sees the
-// change within seconds (R-42). Keys themselves are never shown.
+// `sallyport keys add|retire|status`: manages the sealing keys of the connector. A running connector sees a
+// change within seconds (R-42). The keys themselves are never shown.
 import { existsSync } from 'node:fs';
 import { OperatorError } from '../core/errors.ts';
 import {
@@ -12,12 +12,16 @@ import {
 } from '../keyring/keyring.ts';
 import { print, printJson } from './output.ts';
 
+/** Options of all three commands. `file` is the keyring. */
 export interface KeysOptions {
   file: string;
   json?: boolean;
 }
 
-/** A key is known to every replica before it seals, or another could not open what it sealed. */
+/**
+ * Adds a key that opens at once but seals only after a delay. The delay gives every replica the time to read it:
+ * one that has not could not open what another has sealed.
+ */
 export function keysAdd(options: KeysOptions & { delaySeconds: string; create?: boolean }): void {
   const { file, json, delaySeconds, create = false } = options;
   if (!create) refuseMissing(file);
@@ -37,6 +41,10 @@ function refuseMissing(file: string): void {
     throw new OperatorError(`${file} does not exist; give the keyring of the connector, or --create to make one`);
 }
 
+/**
+ * Removes a key. Throws an OperatorError for the key that seals at present. What the removed key had sealed can
+ * no longer be opened.
+ */
 export function keysRetire(id: string, { file, json }: KeysOptions): void {
   refuseMissing(file);
   const keyring = readKeyring(file);
@@ -49,6 +57,7 @@ export function keysRetire(id: string, { file, json }: KeysOptions): void {
   print(`key ${id} is retired; sessions and handles it had sealed end at their next use`);
 }
 
+/** Lists the keys: `seals` is the active one, `opens` only opens, `waits` will seal later. */
 export function keysStatus({ file, json }: KeysOptions): void {
   refuseMissing(file);
   const keyring = readKeyring(file);

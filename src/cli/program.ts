@@ -1,4 +1,4 @@
-// The command line: every command and its options. One file per command does the work.
+// The command line: all commands with their options. The work of each command is in a file of its own.
 import { Command } from 'commander';
 import { VERSION } from '../connector.ts';
 import { backendCheck } from './backend/check.ts';
@@ -18,6 +18,7 @@ Exit codes:
   1  something must be fixed; what and where is on standard error
   2  the command line was not understood`;
 
+/** Creates the command line. It throws a CommanderError instead of ending the process. */
 export function createProgram(): Command {
   const program = new Command('sallyport')
     .description('MCP connector for applications that only know sessions. Every tool call is decided by a Rego policy.')
@@ -134,7 +135,7 @@ export function createProgram(): Command {
     .option('--json', 'print id and key as JSON')
     .action(clientAdd);
 
-  // Subcommands inherit nothing in commander: each must throw rather than exit, and name the exit codes.
+  // Every command must throw instead of ending the process, so that main.ts sets the exit code.
   for (const command of [program, ...program.commands.flatMap((c) => [c, ...c.commands])]) command.exitOverride();
   return program;
 }

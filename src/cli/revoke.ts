@@ -4,6 +4,7 @@ import { resolveSecret } from '../config/secrets.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { print, printJson } from './output.ts';
 
+/** Options of the command: exactly one selector, the admin listener, and where the admin token is. */
 export interface RevokeOptions {
   url: string;
   tokenFile?: string;
@@ -17,6 +18,10 @@ export interface RevokeOptions {
 
 const TIMEOUT_MS = 30_000;
 
+/**
+ * Sends the revocation and prints how many sessions were ended. Rejects with an OperatorError when the admin
+ * listener does not answer or does not accept it.
+ */
 export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptions, command: Command): Promise<void> {
   const given = Object.entries(selectors).filter(([, value]) => value !== undefined);
   if (given.length !== 1)
@@ -49,7 +54,7 @@ export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptio
   print(`${answer.revoked} ${answer.revoked === 1 ? 'session' : 'sessions'} ended`);
 }
 
-/** fetch hides the reason in the cause. */
+/** fetch reports the reason of a failed connection only in the cause of its error. */
 function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error ? (thrown.cause as { code?: unknown } | undefined) : undefined;
   return typeof cause?.code === 'string' ? cause.code : messageOf(thrown);

@@ -1,4 +1,4 @@
-// `sallyport serve`: runs until it is told to stop, then stops gracefully.
+// `sallyport serve`: runs the connector until it is told to stop, then stops it gracefully.
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/load.ts';
@@ -8,6 +8,7 @@ import { closeDebuggingDoors, refuseDebugging } from '../core/hardening.ts';
 import { type Demo, prepareDemo } from '../demo/start.ts';
 import { paint, print, printJson, progress } from './output.ts';
 
+/** Options of the command. Without `config` the demo runs. */
 export interface ServeOptions {
   config?: string;
   port?: string;
@@ -17,11 +18,15 @@ export interface ServeOptions {
 
 const STATE_DIR = '.sallyport';
 
+/**
+ * Starts the connector and resolves when it has stopped after SIGINT or SIGTERM. Rejects with an OperatorError
+ * when something must be fixed first.
+ */
 export async function serve(options: ServeOptions): Promise<void> {
   closeDebuggingDoors(() => progress('SIGUSR1 is ignored: no inspector opens'));
   if (!options.allowDebugging) refuseDebugging();
   const port = portOf(options.port ?? process.env.PORT);
-  // Somebody who has a configuration here does not mean the demo, which would write beside it.
+  // Whoever has a configuration in this folder does not want the demo, which would write its files beside it.
   if (options.config === undefined && existsSync('connector.yaml'))
     throw new OperatorError(
       'there is a connector.yaml here: give --config connector.yaml (the demo runs in a folder without one)',
@@ -48,8 +53,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 }
 
 /**
- * `npm start` runs this below a shell. A SIGTERM to npm ends the two and never gets here, and an
- * orphan would go on answering, under the policy of yesterday.
+ * `npm start` runs this process below a shell. A SIGTERM to npm ends npm and the shell but does not reach this
+ * process, which would go on answering under an old policy. So it stops when its parent is gone.
  */
 function stopWithParent(stop: () => void): void {
   if (process.env.npm_lifecycle_event !== 'start') return;

@@ -1,5 +1,5 @@
-// Reads connector.yaml: one pass that lists every problem with its line, then a frozen result with
-// absolute paths. Nothing else in the connector reads configuration.
+// Reads connector.yaml, and is the only module that does. Each stage (syntax, then schema, then cross checks) lists
+// all of its problems with their lines. The result is frozen and its paths are absolute.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { OperatorError } from '../core/errors.ts';
@@ -9,18 +9,22 @@ import { crossCheck } from './check/cross.ts';
 import type { SecretRef } from './schema/backend.ts';
 import { type ConnectorFile, connectorSchema } from './schema/connector.ts';
 
+/** The configuration the connector runs with: checked, frozen, with defaults filled in and absolute paths. */
 export type Config = ConnectorFile & { policy: { dir: string }; audit: { file: string }; keyring_file: string };
+/** A configuration, or its problems in the order of their lines. */
 export type ConfigResult = { ok: true; config: Config } | { ok: false; problems: Problem[] };
 
+/** A configuration as text. `env` fills in `${NAME}`. */
 export interface ConfigSource {
   text: string;
-  /** Name used in problems. */
+  /** Name of the file, as problems show it. */
   file: string;
-  /** Folder that relative paths start from. */
+  /** Folder from which relative paths start. */
   baseDir: string;
   env: NodeJS.ProcessEnv;
 }
 
+/** Parses and checks a configuration. It does not open the files that the configuration names. */
 export function parseConfig({ text, file, baseDir, env }: ConfigSource): ConfigResult {
   const parsed = parseYaml<ConnectorFile>(text, connectorSchema, { file, env });
   if (!parsed.ok) return parsed;
@@ -34,7 +38,7 @@ export function parseConfig({ text, file, baseDir, env }: ConfigSource): ConfigR
   return { ok: true, config: freeze(withAbsolutePaths(parsed.value, baseDir)) };
 }
 
-/** Reads and checks a file; throws one OperatorError with all problems. */
+/** Reads a file and does the same; throws one OperatorError with all problems. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): Config {
   if (!existsSync(file))
     throw new OperatorError(`${file} does not exist; give the path of a connector.yaml with --config`);

@@ -1,5 +1,5 @@
-// Resolves credential references. Secrets come from files or the environment only (R-48), so a
-// connector.yaml copied to another host opens no session there.
+// Reads the credentials that the configuration refers to. They come only from files or the environment (R-48), so
+// that nobody can open a session with a copy of connector.yaml.
 import { readFileSync } from 'node:fs';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { refuseReadableByOthers } from '../core/private-file.ts';
@@ -7,7 +7,10 @@ import { Secret } from '../core/secret.ts';
 import type { AccountTable } from './accounts-file.ts';
 import type { SecretRef } from './schema/backend.ts';
 
-/** Throws an OperatorError that names the reference, never the value. */
+/**
+ * One credential; of a file without the line break at its end. `label` says in messages where the reference stands.
+ * Throws an OperatorError that names the reference and never the value.
+ */
 export function resolveSecret(ref: SecretRef, label: string, env: NodeJS.ProcessEnv = process.env): Secret {
   if ('env' in ref) {
     const value = env[ref.env];
@@ -26,7 +29,7 @@ export function resolveSecret(ref: SecretRef, label: string, env: NodeJS.Process
   return new Secret(value);
 }
 
-/** All credentials of one backend; every problem in one error. */
+/** All shared credentials of one backend. Throws one OperatorError with all of their problems. */
 export function resolveCredentials(
   refs: Record<string, SecretRef>,
   backend: string,
@@ -35,7 +38,7 @@ export function resolveCredentials(
   return resolveAll(refs, `backends.${backend}.credentials`, env);
 }
 
-/** The same for each of its accounts. */
+/** The credentials of each account of a backend. Throws an OperatorError with all problems of one account. */
 export function resolveAccounts(
   map: Record<string, Record<string, SecretRef>>,
   backend: string,

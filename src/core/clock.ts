@@ -1,14 +1,13 @@
-// Server time. Every age, limit and window is computed from here, never from what a client says.
+// The time of the server. Every age, limit and window is computed from it, never from what a client says.
 
-/** Milliseconds since the epoch. */
+/** Answers milliseconds since 1970. */
 export interface Clock {
   now(): number;
 }
 
 /**
- * Wall time that never goes back and never stands still: when the machine's clock is stepped back,
- * time goes on at the pace of the monotonic clock. Otherwise a step of an hour would lend every
- * backend token an hour of life (R-21).
+ * Wall time that never goes back: when the clock of the machine is stepped back, time goes on at the pace of the
+ * monotonic clock. Otherwise a step of one hour would let every backend token live an hour longer (R-21).
  */
 export function createSystemClock(): Clock {
   let wall = Date.now();
@@ -27,7 +26,10 @@ export function createSystemClock(): Clock {
   };
 }
 
-/** Milliseconds as whole seconds, never negative: a record from the future is new, not an error. */
+/**
+ * Whole seconds from milliseconds, never negative: a record that seems to come from the future has age 0 and is
+ * not an error.
+ */
 export function wholeSeconds(ms: number): number {
   return Math.max(0, Math.floor(ms / 1000));
 }

@@ -1,11 +1,14 @@
-// Two kinds of failure leave a command: a problem the operator can fix, and a fault of ours.
+// A command can fail in two ways: with a problem that the operator can fix, or with a defect of Sallyport.
 
-/** Something the operator can fix. The message says what, where and how; no stack is shown. */
+/**
+ * A problem that the operator can fix. The message says what is wrong, where, and how to fix it; no stack is
+ * shown.
+ */
 export class OperatorError extends Error {
   override readonly name = 'OperatorError';
 }
 
-/** Text of anything that was thrown: libraries here throw strings and plain objects too. */
+/** The message of anything that was thrown. Some libraries throw strings and plain objects. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message;
   if (typeof thrown === 'string') return thrown;

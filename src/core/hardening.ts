@@ -1,15 +1,15 @@
-// what would let somebody read secrets out of this process is off, and a start with it turned on
-// is refused.
+// turns off what would let somebody read secrets out of this process, and refuses to start when the command
+// line or the environment turns it on.
 import inspector from 'node:inspector';
 import { OperatorError } from './errors.ts';
 
 const FLAGS =
   /--(inspect|debug|tls-keylog|heapsnapshot-(signal|near-heap-limit)|heap-prof|cpu-prof|perf-|prof\b|report-|trace-tls|abort-on-uncaught|expose-internals)/;
 
-/** Node reads "_" in an option as "-". */
+/** Node accepts "_" in place of "-" in an option, so both are compared as "-". */
 const spelt = (options: string): string => options.replaceAll('_', '-');
 
-/** What in this process or its environment opens a way to its memory; empty when nothing does. */
+/** Answers what in this process or its environment opens a way to its memory; an empty list when nothing does. */
 export function debuggingAids(
   env: NodeJS.ProcessEnv = process.env,
   execArgv: readonly string[] = process.execArgv,
@@ -27,7 +27,7 @@ export function debuggingAids(
   return found;
 }
 
-/** Throws an OperatorError that names every debugging aid. */
+/** Throws an OperatorError that names every debugging aid that is turned on. */
 export function refuseDebugging(env: NodeJS.ProcessEnv = process.env): void {
   const found = debuggingAids(env);
   if (found.length === 0) return;
@@ -36,7 +36,10 @@ export function refuseDebugging(env: NodeJS.ProcessEnv = process.env): void {
   );
 }
 
-/** SIGUSR1 opens an inspector unless somebody listens for it; a report would hold memory and environment. */
+/**
+ * Closes what Node opens at run time. SIGUSR1 would open an inspector unless there is a listener for it, and a
+ * diagnostic report would contain memory and environment.
+ */
 export function closeDebuggingDoors(onSignal: () => void): void {
   if (process.platform !== 'win32') process.on('SIGUSR1', onSignal);
   if (process.report) {

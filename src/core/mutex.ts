@@ -1,11 +1,17 @@
-// One at a time per key, in this process, in order of arrival.
+// Runs work one at a time for each key, within this process, in the order of arrival.
 
+/** A queue for each key. */
 export interface KeyedMutex {
+  /**
+   * Runs `work` when all earlier work for the key has ended, whether it failed or not, and answers what it
+   * answers.
+   */
   run<T>(key: string, work: () => Promise<T>): Promise<T>;
-  /** Somebody has the turn, or waits for it. */
+  /** Whether work for this key is running or waiting. */
   busy(key: string): boolean;
 }
 
+/** Creates a mutex without any work. */
 export function createKeyedMutex(): KeyedMutex {
   const tails = new Map<string, Promise<unknown>>();
   return {

@@ -1,5 +1,6 @@
-// Where the package's own files are. Works from src/ (tests) and from dist/ (production) alike,
-// because both lie one folder below the package root.
+// Where the files of this package are. This works from src/ (tests) and from dist/ (production), because both lie
+// one folder below the root of the package.
 import { fileURLToPath } from 'node:url';
 
+/** Absolute path of the root of the package, with a separator at its end. */
 export const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));

@@ -1,5 +1,5 @@
 /**
- * Somebody else's text in one line: nothing in it ends a line, a comment or a record, moves a cursor or turns
- * the direction of what follows.
+ * Puts foreign text on one line. Control and format characters become spaces, so the text cannot end a line,
+ * comment or record, move the cursor, or reverse the direction of what follows.
  */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');

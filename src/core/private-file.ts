@@ -1,9 +1,12 @@
-// Files that hold secrets: written 0600 in one step, refused when others can read them (R-48).
+// Files that hold secrets: written with mode 0600 in one step, and not accepted when others can read them (R-48).
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf, OperatorError } from './errors.ts';
 
-/** Throws when the file is missing or its mode lets group or others in. Windows has no such mode. */
+/**
+ * Throws an OperatorError when the file is missing or its mode gives group or others access. Windows has no such
+ * mode, so there the mode is not checked.
+ */
 export function refuseReadableByOthers(path: string): void {
   let mode: number;
   try {
@@ -18,7 +21,7 @@ export function refuseReadableByOthers(path: string): void {
   }
 }
 
-/** A private JSON file as data. Throws an OperatorError when it is missing, readable by others, or no JSON. */
+/** Reads a private JSON file. Throws an OperatorError when it is missing, readable by others, or not JSON. */
 export function readPrivateJson(path: string): unknown {
   refuseReadableByOthers(path);
   try {
@@ -28,7 +31,9 @@ export function readPrivateJson(path: string): unknown {
   }
 }
 
-/** Writes beside and renames, so that a reader sees the old file or the new one, never half of one. */
+/**
+ * Writes a temporary file and renames it, so that a reader sees the old file or the new one, never half of one.
+ */
 export function writePrivateFile(path: string, data: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}.tmp`;
@@ -36,7 +41,10 @@ export function writePrivateFile(path: string, data: string): void {
   renameSync(partial, path);
 }
 
-/** Made private when it is made; a folder that was there before is somebody's, and not changed. */
+/**
+ * Creates the folder with mode 0700. A folder that exists already is not changed; an OperatorError is thrown when
+ * others can read it.
+ */
 export function preparePrivateFolder(dir: string): void {
   if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
   if (process.platform !== 'win32' && (statSync(dir).mode & 0o077) !== 0) {

@@ -1,8 +1,9 @@
-// R-44: a value that must not appear in a log, an error, a template or a crash dump. It prints
-// `[redacted]` wherever a value is turned into text; the one way to the value is `reveal()`, which
-// is easy to search for in a review.
+// R-44: holds a value that must not appear in a log, an error, a template or a crash dump. It prints `[redacted]`
+// wherever a value is turned into text. The only way to the value is `reveal()`, which is easy to search for in a
+// review.
 import { inspect } from 'node:util';
 
+/** What is printed in place of a secret. */
 export const REDACTED = '[redacted]';
 
 /** Holds a value of type T and never prints it. */
@@ -13,7 +14,7 @@ export class Secret<T = string> {
     this.#value = value;
   }
 
-  /** The value itself. Call it only where the value leaves for the one place it is meant for. */
+  /** Answers the value. Call it only where the value leaves for the one place it is meant for. */
   reveal(): T {
     return this.#value;
   }

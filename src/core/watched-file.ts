@@ -1,19 +1,21 @@
-// A small file that is read again when it changes. What cannot be used leaves the last good reading in
-// force: an editor that is half-way through a save must not shut everybody out.
+// Watches a small file and reads it again when it changes. When the new content cannot be used, the last good
+// reading stays in force: an editor half-way through a save must not lock everybody out.
 import { statSync } from 'node:fs';
 import { messageOf } from './errors.ts';
 
+/** A file that is watched until `close`. */
 export interface WatchedFile<T> {
   /** The last good reading. */
   readonly value: T;
-  /** The file on disk cannot be used at present. For /readyz. */
+  /** True while the file on disk cannot be used. Reported by /readyz. */
   readonly stale: boolean;
   close(): void;
 }
 
+/** How often the file is looked at, in milliseconds. */
 const LOOK_MS = 1000;
 
-/** Reads at once, and throws what `read` throws; later problems go to `onProblem`. */
+/** Reads the file at once, and throws what `read` throws. Later problems are given to `onProblem`. */
 export function watchFile<T>(path: string, read: () => T, onProblem: (message: string) => void): WatchedFile<T> {
   let value = read();
   let stamp = stampOf(path);

@@ -1,5 +1,5 @@
-// Loads a policy folder: the compiled WASM if it still belongs to the Rego sources, else a fresh
-// compilation, else one clear error. Nothing is ever served on a stale policy.
+// Loads a policy folder. The compiled WASM is used when it belongs to the Rego sources; otherwise the sources are
+// compiled; without a compiler there is one clear error. A stale policy is never served.
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
@@ -11,20 +11,21 @@ import { type FindOpaOptions, findOpa, noCompilerError } from '../policy/opa.ts'
 import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
 import { type Settings, type SettingsFile, settingsSchema } from './settings.ts';
 
-/** A policy that may be evaluated, with the names an auditor knows it by. */
+/** A policy that may be evaluated, with the names by which an auditor knows it. */
 export interface Bundle {
   module: WebAssembly.Module;
   settings: Settings;
   settingsFile: SettingsFile;
   manifest: Manifest;
   wasmSha256: string;
-  /** First 16 hex digits of the SHA-256 over the WASM and the settings: one name for both. */
+  /** First 16 hex digits of a SHA-256 over the hash of the WASM and the settings: one name for both. */
   revision: string;
 }
 
-/** How a compiler is looked for when the compiled policy is stale. */
+/** How to look for a compiler when the compiled policy is stale. */
 export type LoadOptions = FindOpaOptions;
 
+/** Loads the policy in `dir`. Rejects with an OperatorError when anything in the folder must be fixed first. */
 export async function loadBundle(dir: string, options: LoadOptions = {}): Promise<Bundle> {
   const settingsFile = readSettings(dir);
   const { settings } = settingsFile;
@@ -48,7 +49,7 @@ export async function loadBundle(dir: string, options: LoadOptions = {}): Promis
   };
 }
 
-/** The compiled policy when manifest, WASM and sources agree; undefined when any of them does not. */
+/** Answers the compiled policy when its manifest, WASM and sources all belong together, otherwise undefined. */
 export function readCompiled(dir: string): Compiled | undefined {
   const [wasmFile, manifestFile] = [join(dir, 'compiled', 'policy.wasm'), join(dir, 'compiled', 'manifest.json')];
   if (!existsSync(wasmFile) || !existsSync(manifestFile)) return undefined;
@@ -58,12 +59,12 @@ export function readCompiled(dir: string): Compiled | undefined {
   return differingSources(manifest.sources, hashSources(dir)).length === 0 ? { wasm, manifest } : undefined;
 }
 
-/** Reads and checks data.yaml. Every problem at once, with file and line. */
+/** Reads and checks data.yaml. Throws one OperatorError that lists every problem with file and line. */
 export function loadSettings(dir: string): Settings {
   return readSettings(dir).settings;
 }
 
-/** As loadSettings, with what is needed to name a line of the file. */
+/** Does the same as `loadSettings`, and also answers what is needed to name a line of the file. */
 export function readSettings(dir: string): SettingsFile {
   const path = join(dir, 'data.yaml');
   if (!existsSync(path)) {

@@ -1,6 +1,6 @@
-// The only home of @open-policy-agent/opa-wasm. Evaluates one compiled policy, synchronously and in
-// process, and turns everything the module can do wrong into a refusal (R-35): it throws strings and
-// plain objects, answers `[]` for undefined, and an instance that has thrown may be dead.
+// The only home of @open-policy-agent/opa-wasm. Evaluates one compiled policy, synchronously and in process, and
+// turns everything the module can do wrong into a refusal (R-35): it throws strings and plain objects, it answers
+// `[]` for an undefined result, and after a throw an instance may be unusable.
 import { createRequire } from 'node:module';
 import { messageOf } from '../core/errors.ts';
 import { ENTRYPOINT, ENTRYPOINTS, VISIBLE } from './manifest.ts';
@@ -14,38 +14,52 @@ import {
   visibleSchema,
 } from './schema.ts';
 
-// The ES module build of 1.10.0 names loadPolicy only.
+// The ES module build of opa-wasm 1.10.0 exports only `loadPolicy`; the CommonJS build also has `loadPolicySync`.
 const { loadPolicySync } = createRequire(import.meta.url)(
   '@open-policy-agent/opa-wasm',
 ) as typeof import('@open-policy-agent/opa-wasm');
 
-/** Without a maximum one bad rule can grow memory for minutes and block the event loop. 16 MiB. */
+/**
+ * Memory of an instance in pages of 64 KiB; the maximum is 16 MiB. Without a maximum, one bad rule could grow
+ * memory for minutes and block the event loop.
+ */
 const MEMORY = { initial: 8, maximum: 256 };
 const OBLIGATIONS: ReadonlySet<string> = new Set(obligationSchema.options.map(({ shape }) => shape.type.value));
 
+/**
+ * The decision of the policy, or why there is no usable one. `detail` is for the audit log, never for a client.
+ */
 export type Evaluation =
   | { ok: true; decision: PolicyDecision; nanoseconds: number }
   | { ok: false; code: RefusalCode; detail: string; nanoseconds: number };
 
-/** Names of the tools a client is shown, or why the policy could not be asked. */
+/** The names of the tools that a client may see, or why the policy gave no usable answer. */
 export type Visibility = { ok: true; names: ReadonlySet<string> } | { ok: false; code: RefusalCode; detail: string };
 
+/** Asks the policy. Without I/O, clock or randomness, so the same input always gives the same decision. */
 export interface Evaluator {
-  /** Never throws. `detail` is for the audit log, never for a client. */
+  /** Decides one call. Never throws. */
   evaluate(input: DecisionInput): Evaluation;
-  /** The same for a list of tools. */
+  /** Answers which of the listed tools a client may see. Never throws. */
   visible(input: ListingInput): Visibility;
 }
 
+/** The policy to evaluate. */
 export interface EvaluatorOptions {
   module: WebAssembly.Module;
   /** Base data of the policy: `{ settings }`. */
   data: object;
-  /** Longest evaluation that still counts, in milliseconds. A later answer is refused. */
+  /**
+   * The longest evaluation that is accepted, in milliseconds. An answer that comes later is discarded and the
+   * call refused.
+   */
   budgetMs: number;
 }
 
-/** Instantiates the policy once, at start, so that a policy that cannot load is found before any call. */
+/**
+ * Creates the evaluator. The policy is instantiated at once, so that one that cannot load is found before any
+ * call; it throws then.
+ */
 export function createEvaluator({ module, data, budgetMs }: EvaluatorOptions): Evaluator {
   const instantiate = () => {
     const policy = loadPolicySync(module, { ...MEMORY });

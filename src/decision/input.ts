@@ -1,5 +1,5 @@
-// Builds the decision input. Pure: the same call, facts and time give the same document, byte for
-// byte, which is what lets an auditor replay a recorded decision (R-36).
+// Builds the decision input. The functions are pure: the same call, facts and time give the same document, byte
+// for byte, so an auditor can replay a recorded decision (R-36).
 import { wholeSeconds } from '../core/clock.ts';
 import type { JsonObject } from '../formats/json.ts';
 import type { Client } from '../identity/client.ts';
@@ -7,7 +7,7 @@ import type { DecisionInput, Effect, ListingInput, ReplayFacts, SessionFacts, Us
 
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 
-/** Who asks, from where. */
+/** The client that asks, and where it asks from. */
 export interface RequestContext {
   client: Client;
   ip: string;
@@ -21,6 +21,7 @@ interface NamedTool {
   effect: Effect;
 }
 
+/** What a decision input is built from. `now` is in milliseconds since 1970. */
 export interface InputParts extends RequestContext {
   now: number;
   tool: NamedTool;
@@ -30,7 +31,7 @@ export interface InputParts extends RequestContext {
   replay: ReplayFacts;
 }
 
-/** The client as policies see it. */
+/** The client as policies see it. Instants become ages, so that policies need no clock. */
 function clientOf(now: number, { client, ip, network, userAgent }: RequestContext): DecisionInput['client'] {
   const { auth } = client;
   return {
@@ -51,6 +52,7 @@ function clientOf(now: number, { client, ip, network, userAgent }: RequestContex
   };
 }
 
+/** Builds the input for tools/list. `now` is in milliseconds since 1970. */
 export function buildListing(now: number, caller: RequestContext, tools: readonly NamedTool[]): ListingInput {
   return {
     version: 1,
@@ -59,6 +61,7 @@ export function buildListing(now: number, caller: RequestContext, tools: readonl
   };
 }
 
+/** Builds the input for one tool call. Weekday and hour are UTC. */
 export function buildInput(parts: InputParts): DecisionInput {
   const { now, tool } = parts;
   const date = new Date(now);

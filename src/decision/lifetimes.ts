@@ -1,5 +1,5 @@
-// When a session that nobody uses is over, from the numbers of the policy. The policy decides on calls;
-// a session whose client never comes back gets none, and must not live on at the backend.
+// Computes from the limits of the policy when a session that nobody uses is over. The policy only decides on
+// calls; without this, a session whose client never comes back would live on at the backend.
 import type { Settings } from './settings.ts';
 
 interface Aged {
@@ -9,9 +9,10 @@ interface Aged {
 }
 
 /**
- * The absolute limit, or the idle limit after the last use there can have been: a token in use is
- * replaced at its maximum age, so a token that is older than that has not been used since. Settings of
- * single tools do not count. Infinity when the policy lets sessions live.
+ * Makes a function that answers the end of a session, in milliseconds since 1970: its absolute limit, or the idle
+ * limit after the last time it can have been used, whichever is first. A backend token in use is replaced at its
+ * maximum age, so an older one has not been used since. Settings of single tools are ignored. Infinity: the
+ * policy sets no end.
  */
 export function endOfSession({ lifetime, backends }: Settings): (record: Aged) => number {
   return ({ backend, createdAt, issuedAt }) => {

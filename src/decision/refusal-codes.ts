@@ -1,6 +1,7 @@
-// Reason codes the connector gives itself, when no policy decision stands behind a refusal. Policy
-// reason codes live in the METADATA of the policies; the two sets do not overlap.
+// Reason codes of the connector, for calls that it refuses without a decision of the policy behind it. Reason
+// codes of the policy are described in its METADATA; the two sets do not overlap.
 
+/** Every code with its explanation for an auditor. */
 export const REFUSALS = {
   'decision.undefined': 'The policy gave no result.',
   'decision.error': 'The policy could not be evaluated.',
@@ -31,4 +32,5 @@ export const REFUSALS = {
   'internal.error': 'The connector failed.',
 } as const;
 
+/** A reason code of the connector. Clients and dashboards may rely on it. */
 export type RefusalCode = keyof typeof REFUSALS;

@@ -1,14 +1,21 @@
-// The decision contract, version 1: what goes into the policy and what comes out. These schemas are
-// the single source; the TypeScript types are inferred from them and policies/schemas/*.json are
-// generated from them (`npm run check` compares). Snake case and aggregates only, no secret (R-36).
+// The decision contract, version 1: what goes into the policy and what comes out. These schemas are the only
+// source: the TypeScript types are inferred from them, and policies/schemas/*.json are generated from them (`npm
+// run check` compares). Names are in snake case; facts are aggregates; nothing is secret (R-36).
 import { z } from 'zod';
 import type { ClientId } from '../identity/client.ts';
 
 const count = z.int().nonnegative();
 const seconds = z.int().nonnegative();
 
-/** The identities and places a backend session was opened from (C02, R-04): one place for each address family (R-12). */
+/**
+ * A place that a session is bound to: address and network in CIDR form, null until it was used from that address
+ * family.
+ */
 const placeSchema = z.strictObject({ ip: z.string(), network: z.string() }).nullable();
+/**
+ * The identity and the places that a backend session is bound to (C02, R-04): one place for each address family
+ * (R-12).
+ */
 export const boundSchema = z.strictObject({
   client_id: z.string(),
   subject: z.string(),
@@ -17,7 +24,10 @@ export const boundSchema = z.strictObject({
   ipv6: placeSchema,
 });
 
-/** One tool call as the policy sees it. */
+/**
+ * One tool call as the policy sees it. Ages and limits are in whole seconds; `session` is null when there is
+ * none.
+ */
 export const inputSchema = z.strictObject({
   version: z.literal(1),
   time: z.strictObject({
@@ -66,7 +76,7 @@ export const inputSchema = z.strictObject({
     in_flight: count,
     seconds_since_last_call: seconds.nullable(),
     networks: z.array(z.strictObject({ network: z.string(), calls: count, last_seen_seconds: seconds })),
-    /** The store lost what it knew of this client since its last call, or may have (R-29). */
+    /** True when the store has lost, or may have lost, what it knew of this client since its last call (R-29). */
     forgotten: z.boolean(),
   }),
   replay: z.strictObject({
@@ -77,48 +87,61 @@ export const inputSchema = z.strictObject({
   }),
 });
 
-/** What is asked for a tools/list: who wants to see which tools. */
+/** The input for tools/list: which client wants to see which tools. */
 export const listingSchema = z.strictObject({
   version: z.literal(1),
   client: inputSchema.shape.client,
   tools: z.array(inputSchema.shape.tool.omit({ arguments: true })),
 });
 
-/** Names of the tools the client is shown. */
+/** The answer to it: names of the tools that the client may see. */
 export const visibleSchema = z.array(z.string());
 
 /** RFC 6901 pointer; the token "*" stands for every item of a list. */
 const pointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/);
 
-/** What a decision orders besides its outcome. Anything else refuses the call (R-35). */
+/**
+ * What a decision orders besides its outcome. An unknown obligation makes the connector refuse the call (R-35).
+ */
 export const obligationSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('alert'), severity: z.enum(['low', 'medium', 'high']) }),
   z.strictObject({ type: z.literal('revoke_session') }),
-  /** Most sessions the client id may have, when the call would open one more (R-30). */
+  /** The most sessions the client id may have; applies when the call would open another one (R-30). */
   z.strictObject({ type: z.literal('limit_sessions'), limit: z.int().positive() }),
   z.strictObject({ type: z.literal('require_scope'), scope: z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/) }),
   z.strictObject({ type: z.literal('mask'), pointers: z.array(pointer).min(1) }),
 ]);
 
+/** Why the policy decided so: a stable code with parameters. Texts are made from them outside the policy. */
 export const reasonSchema = z.strictObject({
   code: z.string().regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/),
   params: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
 });
 
-/** What the policy answers. At least one reason, always. */
+/** The answer of the policy. It always has at least one reason. */
 export const decisionSchema = z.strictObject({
   outcome: z.enum(['allow', 'rotate', 'deny']),
   reasons: z.array(reasonSchema).min(1),
   obligations: z.array(obligationSchema),
 });
 
+/** One tool call as the policy sees it. */
 export type DecisionInput = z.infer<typeof inputSchema>;
+/** The input for tools/list. */
 export type ListingInput = z.infer<typeof listingSchema>;
+/** What the policy sees of the session. */
 export type SessionFacts = NonNullable<DecisionInput['session']>;
+/** How much the client has called, and from where. */
 export type UsageFacts = DecisionInput['usage'];
+/** Whether the call is a repetition, and how that is known. */
 export type ReplayFacts = DecisionInput['replay'];
+/** What a session is bound to. */
 export type Bound = Omit<z.infer<typeof boundSchema>, 'client_id'> & { client_id: ClientId };
+/** One obligation of a decision. */
 export type Obligation = z.infer<typeof obligationSchema>;
+/** One reason of a decision. */
 export type Reason = z.infer<typeof reasonSchema>;
+/** A valid answer of the policy. */
 export type PolicyDecision = z.infer<typeof decisionSchema>;
+/** What a tool does at the backend: `read`, `write` or `destructive`. */
 export type Effect = DecisionInput['tool']['effect'];

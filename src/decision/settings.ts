@@ -1,5 +1,5 @@
-// The schema of policies/data.yaml: every number and table a security team tunes. Strict, so that
-// a misspelt key is an error with its path and not a limit that silently does not hold.
+// The schema of policies/data.yaml: every number and table that a security team tunes. It is strict, so a
+// misspelt key is an error with its path, not a limit that silently does not hold.
 import { z } from 'zod';
 
 const grade = z.enum(['allow', 'rotate', 'deny']);
@@ -30,7 +30,7 @@ const lifetime = z.strictObject({
 const replay = z.strictObject({
   seen: z.enum(['allow', 'deny']),
   revoke_on_other_network: z.boolean(),
-  /** There is no "allow": what was forgotten is no evidence. */
+  /** "allow" is not offered: facts that were lost prove nothing in favour of a call. */
   history_lost: z.enum(['rotate', 'deny']),
   require_source_for: z.array(z.enum(['read', 'write', 'destructive'])),
 });
@@ -57,6 +57,7 @@ const overrides = z.strictObject({
   usage: usage.partial().optional(),
 });
 
+/** The settings. Entries under `backends` and `tools` override the general ones. */
 export const settingsSchema = z.strictObject({
   access: z.strictObject({
     roles: z.record(z.string(), z.strictObject({ tools: z.array(z.string()) })),
@@ -75,9 +76,10 @@ export const settingsSchema = z.strictObject({
   tools: z.record(z.string(), overrides),
 });
 
+/** The checked settings, as the policy reads them. */
 export type Settings = z.infer<typeof settingsSchema>;
 
-/** data.yaml as it was read: its settings, its name in problems, and the line of a path in it. */
+/** data.yaml as it was read: the settings, the name of the file in problems, and the line of a path in it. */
 export interface SettingsFile {
   settings: Settings;
   file: string;

@@ -1,5 +1,5 @@
-// The part of the WebAssembly JS API that is used here. @types/node 20 does not declare it, and the
-// DOM library would bring a browser's globals with it.
+// Declares the part of the WebAssembly JavaScript API that is used here. @types/node 20 lacks it, and the DOM
+// library would declare the globals of a browser as well.
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);

@@ -1,5 +1,5 @@
-// What `npm start` runs without a configuration: the embedded legacy application, a connector in
-// front of it, and one client whose key lies in the state folder.
+// Prepares the demo that `npm start` runs without a configuration: the embedded legacy application, the configuration
+// of a connector in front of it, and one client whose API key is in the state folder.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -11,30 +11,38 @@ import { formatProblem } from '../formats/yaml.ts';
 import { addClient, type ClientRecord, hashKey, readClientFile } from '../identity/client-file.ts';
 import { type LegacyInventory, startLegacyInventory } from './legacy-inventory/app.ts';
 
+/** Client id of the one client of the demo. */
 export const DEMO_CLIENT = 'demo-agent';
 const DEMO_CONFIG = fileURLToPath(new URL('./connector.yaml', import.meta.url));
 
+/** A running legacy application, and what a connector in front of it needs. `legacy` must be closed afterwards. */
 export interface Demo {
   config: Config;
   env: NodeJS.ProcessEnv;
   legacy: LegacyInventory;
-  /** File with the key of the demo client, mode 0600. */
+  /** File with the API key of the demo client, mode 0600. */
   keyFile: string;
 }
 
+/** Everything but the state folder has a default. */
 export interface DemoOptions {
   stateDir: string;
   env?: NodeJS.ProcessEnv;
   /** Roles and scopes of the demo client. */
   roles?: string[];
   scopes?: string[];
-  /** The technical user the connector logs in as. */
+  /** The user of the legacy application as whom the connector logs in. */
   legacyUser?: 'clerk' | 'manager';
+  /** The clock of the legacy application, in milliseconds since 1970. */
   now?: () => number;
-  /** Changes to the text of the demo configuration, for tests and the tour. */
+  /** Changes the text of the demo configuration before it is parsed, for tests and the tour. */
   edit?: (yaml: string) => string;
 }
 
+/**
+ * Starts the legacy application, with a new password each time, and writes what the demo needs to the state folder.
+ * Throws an OperatorError when the configuration is not valid, and then leaves nothing running.
+ */
 export async function prepareDemo({
   stateDir,
   env = process.env,
@@ -74,7 +82,7 @@ export async function prepareDemo({
   return { config: parsed.config, env: demoEnv, legacy, keyFile };
 }
 
-/** The key survives restarts, so that a client that was set up once goes on working. */
+/** Creates the demo client unless its API key exists: a client that was set up once must work after a restart. */
 function ensureClient(clientsFile: string, keyFile: string, client: Parameters<typeof addClient>[2]): void {
   const existing: ClientRecord[] = existsSync(clientsFile) ? readClientFile(clientsFile) : [];
   const known = existing.find((record) => record.id === client.id);

@@ -1,4 +1,4 @@
-// One tool call on its way, and what comes of it. The types between MCP and the pipeline.
+// The types that pass between MCP and the pipeline: one tool call, and the reply to it.
 
 import type { Blob } from '../backend/port.ts';
 import type { Effect, Reason } from '../decision/schema.ts';
@@ -6,46 +6,59 @@ import type { RpcId } from '../facts/port.ts';
 import type { Json, JsonObject } from '../formats/json.ts';
 import type { Client } from '../identity/client.ts';
 
-/** Who called, from where: what HTTP and identity have found out about one request. */
+/** Who sent a request and from where, as HTTP and identity have found out. */
 export interface RequestScope {
   readonly requestId: string;
   readonly client: Client;
   readonly ip: string;
   readonly network: string;
   readonly userAgent: string;
-  /** Id of the handle the request came with; already known to belong to the client. */
+  /**
+   * Id of the handle that came with the request, already known to belong to the client; null without a handle.
+   */
   readonly handle: string | null;
 }
 
+/** One tools/call request. Its arguments have not been checked yet. */
 export interface ToolCall {
   readonly scope: RequestScope;
   readonly rpcId: RpcId;
   readonly name: string;
   readonly arguments: JsonObject;
   readonly signal: AbortSignal;
-  /** Tells the client how far its call is, when it asked to be told. */
+  /** Reports progress to the client; does nothing unless the client asked for it. */
   readonly progress: (step: number, total: number, message: string) => void;
 }
 
-/** What the pipeline needs to know of a tool. */
+/** What the pipeline needs to know about a tool. */
 export interface Tool {
   readonly name: string;
   readonly backend: string;
   readonly effect: Effect;
-  /** May be sent again after a new login, whatever became of the first time. */
+  /**
+   * Whether the call may be repeated after a new login even if its first attempt may have had an effect: true for
+   * reads and idempotent writes.
+   */
   readonly repeatable: boolean;
+  /** Names of the arguments that may stand in the decision log. */
   readonly audit: readonly string[];
-  /** What does not match, or undefined. */
+  /** Answers what is wrong with the arguments, or undefined when they match. */
   readonly validate: (args: unknown) => string | undefined;
-  /** The same for what a client is shown as the schema of the result. */
+  /** The same for the result, against the result schema that clients are shown. Undefined when there is none. */
   readonly validateResult: ((value: unknown) => string | undefined) | undefined;
 }
 
+/**
+ * The reply to one call. `reasons` are stable codes; `denied` is by the policy, `refused` is by the connector.
+ */
 export type Reply =
   | { kind: 'result'; value: Json; blob?: Blob | undefined; decisionId: string }
-  /** The policy said no. */
+  /** The policy denied the call. `requiredScopes`: scopes with which it might be allowed. */
   | { kind: 'denied'; reasons: readonly string[]; decisionId: string; requiredScopes: readonly string[] }
-  /** Something on the way failed, and the call was refused for it. */
+  /**
+   * The connector refused the call because something failed. `status` is the HTTP status of the backend, if there
+   * was one; `retryAfterSeconds` is when calling again makes sense, if known.
+   */
   | {
       kind: 'refused';
       reasons: readonly string[];
@@ -57,7 +70,8 @@ export type Reply =
   | { kind: 'unknown_tool'; decisionId: string }
   | { kind: 'cancelled'; decisionId: string };
 
-/** Steps a client is told of: decided, calling the backend, answered. */
+/** Number of progress steps: decided, calling the backend, answered. */
 export const STEPS = 3;
 
+/** The codes of the reasons, each once. */
 export const codesOf = (reasons: readonly Reason[]): string[] => [...new Set(reasons.map((reason) => reason.code))];

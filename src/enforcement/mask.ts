@@ -1,9 +1,11 @@
-// The `mask` obligation: JSON pointers blanked in a result. "*" stands for every item of a list.
+// The `mask` obligation: blanks the places in a result that JSON pointers name (RFC 6901). The token "*" stands
+// for every item of a list.
 import { type Json, pointerTokens } from '../formats/json.ts';
 
+/** What stands in the place of a masked value. */
 export const MASKED = '[masked]';
 
-/** A copy with the named places blanked. A pointer that names nothing blanks nothing. */
+/** Answers a copy of the value with the named places blanked. A pointer that names nothing changes nothing. */
 export function mask(value: Json, pointers: readonly string[]): Json {
   return pointers.reduce((masked, pointer) => blank(masked, pointerTokens(pointer)), value);
 }

@@ -1,18 +1,27 @@
-// Carries out what a decision orders besides its outcome. One that fails, or makes no sense with the
-// outcome, refuses the call (R-35).
+// Carries out the obligations of a decision. One that fails, or that contradicts the outcome, makes the connector
+// refuse the call (R-35).
 import type { PolicyDecision } from '../decision/schema.ts';
 
+/** The effects that obligations can have. Each rejects when it did not happen. */
 export interface Effects {
+  /** Writes an alert and resolves when it is durable. */
   alert(severity: 'low' | 'medium' | 'high'): Promise<void>;
+  /** Ends the session of the client with the backend of this call. */
   revokeSession(): Promise<void>;
 }
 
-/** What is left to do once a result is there, or to say once there is none. */
+/**
+ * What remains to be done later: fields to mask in the result, scopes to name when the call is denied, and the
+ * most sessions the client id may have. `detail` says which obligations failed.
+ */
 export type Carried =
   | { ok: true; masks: string[]; requiredScopes: string[]; sessionLimit: number | undefined }
   | { ok: false; detail: string };
 
-/** Every obligation is attempted: an alert that fails must not spare a session that is to be revoked. */
+/**
+ * Carries out all obligations that fit the outcome, also after one has failed: an alert that cannot be written
+ * must not spare a session that has to be revoked.
+ */
 export async function carryOut(decision: PolicyDecision, effects: Effects): Promise<Carried> {
   const masks: string[] = [];
   const requiredScopes: string[] = [];

@@ -1,4 +1,5 @@
-// Gathers what the decision is about: the session there is, and the facts, counted in the same step.
+// Gathers the facts for a decision: one round trip to the store counts the call and reads the session and the
+// history.
 import type { Clock } from '../core/clock.ts';
 import { wholeSeconds } from '../core/clock.ts';
 import type { DecisionInput } from '../decision/schema.ts';
@@ -6,13 +7,17 @@ import type { FactsPort } from '../facts/port.ts';
 import type { ObservedSession, SessionManager } from '../session/manager.ts';
 import type { Tool, ToolCall } from './call.ts';
 
+/** What is known about a call when it is decided. `now` is in milliseconds since 1970. */
 export interface Known {
   now: number;
   observed: ObservedSession;
   facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
 }
 
-/** Rejects when the store does not answer: nothing is decided on facts that are not there (R-29). */
+/**
+ * Counts the call and collects the facts. Rejects when the store does not answer: no decision is made on missing
+ * facts (R-29). A session that has been revoked is ended here and does not count as one.
+ */
 export async function observe(
   call: ToolCall,
   callName: string,
@@ -22,6 +27,7 @@ export async function observe(
   clock: Clock,
 ): Promise<Known> {
   const { scope, rpcId } = call;
+  // Taken before the store is asked, so that its answer is never taken for fresher than it is.
   const asked = performance.now();
   const counted = await facts.observe({
     call: callName,
@@ -45,7 +51,8 @@ export async function observe(
           bound: record.bound,
         }
       : null;
-  // A proof of possession is claimed before a call gets here; a copy of it got no further (R-08).
+  // The use of a DPoP proof was recorded before the call came here, and a copy of the proof was not accepted
+  // (R-08). So the call is not a replay, unless its JSON-RPC id was used before.
   const replay =
     scope.client.auth.method === 'dpop' && !counted.replay.seen
       ? ({ source: 'dpop_jti', seen: false, first_seen_seconds: null, same_network: null } as const)

@@ -1,5 +1,5 @@
-// The way of one tool call, top to bottom (DESIGN.md). Nothing touches a backend session before the
-// decision is made and on record; every way out that is not a result is a refusal.
+// The way of one tool call, top to bottom. No backend session is used or opened before the decision is made and
+// on record. A call without a result was denied by the policy, refused by the connector, or cancelled.
 import type { AuditLog } from '../audit/log.ts';
 import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
@@ -16,6 +16,7 @@ import { countUndecided, refusal, refuseUndecided } from './refusals.ts';
 import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
 import { useSession } from './use-session.ts';
 
+/** The ports that the pipeline brings together. */
 export interface PipelineOptions {
   tools: ReadonlyMap<string, Tool>;
   backends: ReadonlyMap<string, BackendPort>;
@@ -27,12 +28,14 @@ export interface PipelineOptions {
   clock: Clock;
 }
 
+/** Decides one call and, if allowed, carries it out. Never rejects: every failure becomes a reply. */
 export type Pipeline = (call: ToolCall) => Promise<Reply>;
 
+/** Creates the pipeline. */
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { tools, backends, facts, evaluator, policy, audit, sessions, clock } = options;
 
-  /** Decides one call and carries it out. `trail` has the decision on record before anything happens. */
+  /** Decides one call and carries it out. `trail` puts the decision on record before anything happens. */
   async function enforce(call: ToolCall, tool: Tool, backend: BackendPort, trail: Trail): Promise<Reply> {
     const { scope } = call;
     const refuse = refusal(trail);
@@ -84,7 +87,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         return refuse('obligation.failed', 'mask on a result that has no fields');
       }
       const value = mask(result.value, carried.masks);
-      // A client would drop a result that is not as its schema says; it is told why instead.
+      // A client would drop a result that does not match the schema it was shown, so the call is refused instead:
+      // then the reason code says what went wrong.
       if (carried.masks.length > 0 && tool.validateResult?.(value) !== undefined)
         return refuse(
           'obligation.failed',
@@ -93,7 +97,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       trail.finished('success', codes);
       return { kind: 'result', value, blob: result.blob, decisionId: trail.decisionId };
     } finally {
-      // Nobody waits for it: what is left to count is that the call is over.
+      // The call does not wait for this: only the end of the call is left to be counted.
       void facts.finished(scope.client.ref, trail.decisionId, { denied }).catch(() => {});
     }
   }

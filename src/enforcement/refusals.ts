@@ -1,12 +1,16 @@
-// The ways to refuse a call. The client gets a code; `detail` stays in the audit log.
+// The ways in which the connector refuses a call. The client gets a code; `detail` stays in the audit log.
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { FactsPort } from '../facts/port.ts';
 import type { Reply, ToolCall } from './call.ts';
 import type { Trail } from './trail.ts';
 
+/** The reply to a call that the connector refused. */
 export type Refused = Extract<Reply, { kind: 'refused' }>;
 
-/** Refuses a call whose decision is on record. */
+/**
+ * Refuses a call after the attempt to decide it; the decision record is not written here. Answers the reply and
+ * writes the record of how the call ended. A cancelled call is reported as cancelled.
+ */
 export const refusal =
   (trail: Trail) =>
   (code: RefusalCode, detail?: string, status: number | null = null, retryAfterSeconds?: number): Reply => {
@@ -18,7 +22,10 @@ export const refusal =
       : { kind: 'refused', reasons: [code], decisionId, status, retryAfterSeconds };
   };
 
-/** Refuses a call that no policy was asked about. It has a decision record like any other. */
+/**
+ * Refuses a call about which no policy was asked. It gets a decision record like any other call; when that cannot
+ * be written, the code is `audit.unavailable`.
+ */
 export async function refuseUndecided(trail: Trail, code: RefusalCode, detail: string): Promise<Refused> {
   const recorded = await trail.refused(code, detail).then(
     () => code,
@@ -28,11 +35,14 @@ export async function refuseUndecided(trail: Trail, code: RefusalCode, detail: s
   return { kind: 'refused', reasons: [recorded], decisionId: trail.decisionId, status: null };
 }
 
-/** A call that no policy decides on is a denied call all the same: it counts, and its id is used up. */
+/**
+ * Counts a call that no policy decides on. It counts among the denials in the facts, and its JSON-RPC id is used
+ * up, so that malformed calls are no way around usage limits and replay checks.
+ */
 export async function countUndecided({ scope, rpcId }: ToolCall, call: string, facts: FactsPort): Promise<void> {
   const rpc = scope.handle === null ? null : { handle: scope.handle, id: rpcId };
   const { client, network } = scope;
-  // It is refused anyway, whether the store answers or not.
+  // The call is refused in any case, whether the store answers or not.
   await facts.observe({ call, owner: client.ref, network, rpc, backend: null }).catch(() => {});
   void facts.finished(client.ref, call, { denied: true }).catch(() => {});
 }

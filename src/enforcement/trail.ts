@@ -1,5 +1,5 @@
-// The audit trail of one call: exactly one decision record before any effect and one outcome record
-// after it, whatever happens between.
+// The audit trail of one call: one decision record before any effect, and one record of how the call ended after
+// it.
 import { randomUUID } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
 import { loggedInput } from '../audit/logged-input.ts';
@@ -12,23 +12,32 @@ import type { DecisionInput, PolicyDecision } from '../decision/schema.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Tool, ToolCall } from './call.ts';
 
+/** Names the policy in the records: its revision, and the SHA-256 of its WebAssembly in hex. */
 export interface PolicyIdentity {
   readonly revision: string;
   readonly wasmSha256: string;
 }
 
+/** Collects what happens to one call and writes its records. */
 export interface Trail {
   readonly decisionId: string;
-  /** Writes the decision record. Rejects when it is not durable. */
+  /**
+   * Writes the decision record, and answers the decision, or undefined when the policy gave no usable one.
+   * Rejects when the record is not durable; the call must then have no effect (R-60).
+   */
   decided(tool: Tool, input: DecisionInput, evaluation: Evaluation): Promise<PolicyDecision | undefined>;
-  /** Writes the decision record of a call that no policy was asked about. */
+  /** Writes the decision record of a call about which no policy was asked. Rejects when it is not durable. */
   refused(code: RefusalCode, detail: string): Promise<void>;
+  /** Writes an alert about this call. Rejects when it is not durable. */
   alert(severity: 'low' | 'medium' | 'high', reasons: readonly string[]): Promise<void>;
+  /** Notes the session that the call uses, for the record of its end. */
   used(session: SessionRecord): void;
+  /** Notes one answer of the backend. Each one counts as an attempt. */
   answered(status: number | null): void;
   finished(end: CallEnd, reasons: readonly string[], detail?: string): void;
 }
 
+/** Starts the trail of a call: mints its decision id and starts to measure its duration. */
 export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdentity, clock: Clock): Trail {
   const decisionId = randomUUID();
   const started = performance.now();
@@ -80,7 +89,7 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
       audit.decided({
         ...decision(),
         decided_by: 'connector',
-        // Perhaps the caller's own text: a name that is no tool's.
+        // The name may be any text the client has chosen, because no tool may have it.
         tool: { name: call.name.slice(0, 128), backend: null },
         input: null,
         erased: [''],

@@ -1,5 +1,5 @@
-// The second door: a decided call, and the session it may use. One new login when the backend has
-// ended the session, then stop (R-53).
+// The second door: gives a decided call the session it may use. When the backend has ended that session, there is
+// one new login and no further attempt (R-53).
 import type { Blob, CallResult } from '../backend/port.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { PolicyDecision } from '../decision/schema.ts';
@@ -8,28 +8,35 @@ import type { Acquired, ObservedSession, SessionManager, SessionRequest } from '
 import { codesOf, STEPS, type Tool, type ToolCall } from './call.ts';
 import type { Trail } from './trail.ts';
 
+/** The call has no result. `status` is the HTTP status of the backend, if it answered. */
 export interface Unused {
   ok: false;
   code: RefusalCode;
   detail: string;
   status: number | null;
-  /** When it makes sense to call again, as far as it is known. */
+  /** After how many seconds calling again makes sense, if known. */
   retryAfterSeconds?: number | undefined;
 }
 
+/** The result of the backend, or why there is none. */
 export type Used = { ok: true; value: Json; blob: Blob | undefined } | Unused;
 
+/** A decided call and everything needed to carry it out. */
 export interface UseOptions {
   call: ToolCall;
   tool: Tool;
   request: SessionRequest;
   decision: Pick<PolicyDecision, 'outcome' | 'reasons'>;
-  /** What the decision saw. */
+  /** The session as the decision observed it. */
   observed: ObservedSession;
   sessions: SessionManager;
   trail: Trail;
 }
 
+/**
+ * Carries out the call on the session that its decision observed. Rotates first when the decision orders it, or
+ * when the session was opened with another account.
+ */
 export async function useSession(options: UseOptions): Promise<Used> {
   const { request, decision, observed, sessions } = options;
   const { record } = observed;
@@ -88,7 +95,8 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
       const ended = { record: session.record, revocations: options.observed.revocations };
       const next = await sessions.rotate(request, ended, 'the backend ended the session');
       if (tool.repeatable || result.beforeEffect) return call(next, options, false);
-      // The write may have been done before its answer was lost to a login page. The next call finds a session.
+      // The backend may have done the write before its answer was replaced by a login page, so it is not
+      // repeated. The next call finds the new session.
       if (next.ok) next.session.release();
       return refuse('session.expired', 'a write is not repeated', result.status);
     }

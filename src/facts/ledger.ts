@@ -3,8 +3,8 @@
 import { wholeSeconds } from '../core/clock.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Facts, HandleState, Observation } from './port.ts';
-import { createReplayWindow, exhausted, type ReplayWindow, type UseResult, useId } from './replay-window.ts';
 import { MAX_HANDLES, MAX_NETWORKS } from './replay-limits.ts';
+import { createReplayWindow, exhausted, type ReplayWindow, type UseResult, useId } from './replay-window.ts';
 import { count, createWindow, type Window } from './window.ts';
 
 /** A call that has not ended by then never will: its replica is gone. */

@@ -28,14 +28,11 @@ export function createReplayWindow(): ReplayWindow {
 }
 
 /** Whether an id lives in the sliding window; every other id is remembered as a string. */
-export const isWindowed = (id: RpcId): id is number =>
-  typeof id === 'number' && Number.isSafeInteger(id) && id >= 0;
+export const isWindowed = (id: RpcId): id is number => typeof id === 'number' && Number.isSafeInteger(id) && id >= 0;
 
 /** Uses an id up. `first` is null when the id is too old for its first use to be remembered. */
 export function useId(window: ReplayWindow, id: RpcId, use: Use): UseResult {
-  return isWindowed(id)
-    ? useInteger(window, id, use)
-    : useString(window, `${typeof id}:${id}`, use);
+  return isWindowed(id) ? useInteger(window, id, use) : useString(window, `${typeof id}:${id}`, use);
 }
 
 /** A window that can take no further string cannot tell a replay any more. */

@@ -1,36 +1,47 @@
-// The only home of htmlparser2 and css-select: what old applications hide in their pages (form fields,
-// tokens in <meta>), and what a page says as text. Pages are bounded in depth: parsing takes time that grows
-// with its square, and whoever can store HTML in the application could stop the connector with it.
+// The only home of htmlparser2 and css-select. Reads what legacy applications put into their pages (form fields,
+// CSRF tokens in <meta>) and turns pages into text. The depth of a page is bounded, because parsing takes time
+// that grows with the square of it: whoever can store HTML in the application could otherwise stop the connector.
+// Every function that reads a page throws a PageTooDeepError beyond that bound.
 import { compile, selectAll } from 'css-select';
 import { type AnyNode, DomHandler, type Element, isTag, isText } from 'domhandler';
 import { Parser } from 'htmlparser2';
 import { messageOf } from '../core/errors.ts';
 
-/** A page nests deeper than any browser would show it. */
+/** The page nests deeper than any browser would show it. */
 export class PageTooDeepError extends Error {
   override readonly name = 'PageTooDeepError';
 }
 
-/** Tags that nobody closes nest, too, in pages that are only looked through. */
+/**
+ * Greatest depth of a page that is only searched for tags. It is generous, because tags that a page never closes
+ * add to the depth.
+ */
 const DEEPEST_SCAN = 5000;
+/** Greatest depth of a page that is turned into text. */
 const DEEPEST_TEXT = 512;
 
 interface Field {
   name: string;
   value: string;
   hidden: boolean;
-  /** `id` and `name` of the form it stands in. */
+  /** `id` and `name` of the form that the field belongs to. */
   form: readonly (string | undefined)[];
 }
 
-/** Value of each named <input>, the first of a name. A field without a value has the empty string. */
+/**
+ * The value of each named <input>; of several with the same name the first counts. A field without a value has
+ * the empty string.
+ */
 export function formFields(html: string): Map<string, string> {
   const fields = new Map<string, string>();
   for (const { name, value } of inputs(html)) if (!fields.has(name)) fields.set(name, value);
   return fields;
 }
 
-/** All hidden fields of a form (by its id or name, or of the whole page), as such forms post them back. */
+/**
+ * All hidden fields of a form (given by its id or name), or of the whole page, with the values that a browser
+ * would send back.
+ */
 export function hiddenFields(html: string, form?: string): Record<string, string> {
   return Object.fromEntries(
     inputs(html)
@@ -39,7 +50,7 @@ export function hiddenFields(html: string, form?: string): Record<string, string
   );
 }
 
-/** Content of <meta name="…">. */
+/** The content of <meta name="…">, or undefined when the page has none. */
 export function metaContent(html: string, name: string): string | undefined {
   let content: string | undefined;
   scan(html, (tag, attributes) => {
@@ -48,7 +59,7 @@ export function metaContent(html: string, name: string): string | undefined {
   return content;
 }
 
-/** Text of <title>, in one line. */
+/** The text of <title> on one line; empty when there is none. */
 export function pageTitle(html: string): string {
   let title = '';
   let inside = false;
@@ -122,9 +133,9 @@ class BoundedHandler extends DomHandler {
   }
 }
 
-/** Elements whose content nobody reads on a page. */
+/** Elements whose content is not visible on a page. */
 const UNSEEN = new Set(['script', 'style', 'head', 'template', 'noscript', 'object', 'iframe', 'svg', 'math']);
-/** A line of their own; those of PARTS with an empty line around. */
+/** Elements that begin a new line. Those in PARTS are also set off by an empty line. */
 const LINES = new Set([
   ...[
     'address',
@@ -160,10 +171,10 @@ const PARTS = new Set([
 ]);
 
 /**
- * Makes a function that turns a page into text: blocks on lines of their own, cells of a row between bars,
- * items of a list behind dashes; scripts and styles go. `selectors`: CSS selectors of the parts that are
- * wanted, in the order of the page; none: all of it. The function answers undefined when the page has none of
- * them, and throws a PageTooDeepError.
+ * Makes a function that turns a page into text: blocks stand on their own lines, cells of a row are separated by
+ * bars, list items begin with a dash; scripts and styles are left out. `selectors` are CSS selectors of the
+ * wanted parts, which come out in the order of the page; an empty list means the whole page. The function answers
+ * undefined when the page has none of these parts, and throws a PageTooDeepError.
  */
 export function textOf(selectors: readonly string[]): (html: string) => string | undefined {
   const wanted = selectors.length > 0 ? compile<AnyNode, Element>(selectors.join(', ')) : undefined;
@@ -183,7 +194,7 @@ export function textOf(selectors: readonly string[]): (html: string) => string |
   };
 }
 
-/** A part inside a part that is shown already is not shown twice. */
+/** Leaves out an element that lies inside another selected element, so that it is not shown twice. */
 function outermost(nodes: readonly Element[]): Element[] {
   const chosen = new Set<AnyNode>(nodes);
   const insideAnother = (node: Element): boolean => {
@@ -194,10 +205,11 @@ function outermost(nodes: readonly Element[]): Element[] {
 }
 
 interface Writer {
-  /** At least so many line ends before what comes next. */
+  /** Puts at least this many line ends before the next text. */
   gap(lines: number): void;
-  /** `kept`: white space is part of it. */
+  /** Adds text. `kept`: white space is kept as it is, as in <pre>. */
   add(text: string, kept?: boolean): void;
+  /** The whole text, without white space at the ends of lines. */
   text(): string;
 }
 
@@ -252,9 +264,9 @@ function isAfterCell(cell: Element): boolean {
   return false;
 }
 
-/** What is wrong with a CSS selector, or undefined. */
+/** Answers what is wrong with a CSS selector, or undefined when it can be used. */
 export function selectorProblem(selector: string): string | undefined {
-  // On a page of many siblings these take time that grows with its square.
+  // On a page with many siblings, these selectors take time that grows with the square of their number.
   if (/[:~]/.test(selector.replace(/\[[^\]]*\]/g, ''))) return 'pseudo-classes and "~" are not supported here';
   if (/\.\.|[.#]\s|[.#>+,]\s*$/.test(selector)) return 'is not a CSS selector';
   try {

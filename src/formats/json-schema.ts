@@ -1,4 +1,4 @@
-// The only home of ajv: argument schemas of tools, compiled once.
+// The only home of ajv: compiles the argument and result schemas of tools.
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { messageOf } from '../core/errors.ts';
@@ -18,21 +18,24 @@ const create = () => {
 
 let shared: Ajv2020 | undefined;
 
-/** One for all, since making one costs more than any schema; but two schemas may have the same "$id". */
+/**
+ * Answers the shared instance, because creating one costs more than compiling any schema. A schema with "$id"
+ * gets its own, because two schemas may have the same "$id".
+ */
 function ajvFor(schema: JsonObject): Ajv2020 {
   if (JSON.stringify(schema).includes('"$id"')) return create();
   shared ??= create();
   return shared;
 }
 
-/** A schema whose properties are a closed list unless it says otherwise: what is not named is refused. */
+/** Closes a schema: unless it says otherwise, a property that it does not name is not accepted. */
 export function closedSchema(schema: JsonObject): JsonObject {
   return 'additionalProperties' in schema || 'unevaluatedProperties' in schema
     ? schema
     : { ...schema, additionalProperties: false };
 }
 
-/** What is wrong with a JSON Schema, or undefined. */
+/** Answers what is wrong with a JSON Schema (2020-12), or undefined when it can be used. */
 export function schemaProblem(schema: JsonObject): string | undefined {
   try {
     ajvFor(schema).compile(schema);
@@ -42,9 +45,10 @@ export function schemaProblem(schema: JsonObject): string | undefined {
   }
 }
 
-/** Answers what does not match, without repeating any value, or undefined. */
+/** Answers what does not match, or undefined when the value matches. The text never repeats a value. */
 export type Validate = (value: unknown) => string | undefined;
 
+/** Compiles a schema. Throws for one in which `schemaProblem` finds something wrong. */
 export function compileSchema(schema: JsonObject): Validate {
   const validate = ajvFor(schema).compile(schema);
   return (value) => (validate(value) ? undefined : describe(validate.errors?.[0]));
@@ -53,7 +57,8 @@ export function compileSchema(schema: JsonObject): Validate {
 function describe(error: ErrorObject | undefined): string {
   if (!error) return 'does not match';
   const where = error.instancePath || 'arguments';
-  // Only names that the schema itself holds: an unknown property name is the caller's text.
+  // Only names from the schema may appear in the text: the name of an unknown property is text that the client
+  // has chosen.
   const detail =
     error.keyword === 'additionalProperties'
       ? 'has a property that is not defined'

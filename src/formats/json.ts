@@ -1,13 +1,19 @@
-// JSON values and the few questions asked about them in more than one place.
+// JSON values, and the questions about them that are asked in more than one place.
 
+/** Any JSON value. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+/** A JSON object. */
 export type JsonObject = { [key: string]: Json };
 
+/** Whether a value is an object, and neither null nor an array. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Whether arrays and objects nest deeper than `limit`. Stops at the limit, so it cannot overflow. */
+/**
+ * Whether arrays and objects nest deeper than `limit`. It stops at the limit, so the recursion cannot overflow
+ * the stack.
+ */
 export function nestsDeeperThan(value: unknown, limit: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (limit === 0) return true;
@@ -17,7 +23,10 @@ export function nestsDeeperThan(value: unknown, limit: number): boolean {
   return false;
 }
 
-/** RFC 6901 §3 and §4: the reference tokens of a JSON pointer, unescaped. "" is the whole document. */
+/**
+ * The reference tokens of a JSON pointer, unescaped (RFC 6901 §3 and §4). The pointer "" names the whole document
+ * and has none.
+ */
 export function pointerTokens(pointer: string): string[] {
   if (pointer === '') return [];
   return pointer
@@ -26,7 +35,9 @@ export function pointerTokens(pointer: string): string[] {
     .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-/** The value a JSON pointer names, or undefined. Own properties only: `/__proto__` names nothing. */
+/**
+ * The value that a JSON pointer names, or undefined. Only own properties count, so `/__proto__` names nothing.
+ */
 export function atPointer(document: unknown, pointer: string): unknown {
   let value = document;
   for (const token of pointerTokens(pointer)) {
@@ -36,7 +47,7 @@ export function atPointer(document: unknown, pointer: string): unknown {
   return value;
 }
 
-/** JSON with sorted keys, for hashes that must not depend on the order of a file. */
+/** JSON with sorted keys, for hashes that must not depend on the order of keys in a file. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, child: unknown) =>
     isObject(child) ? Object.fromEntries(Object.entries(child).sort(([a], [b]) => (a < b ? -1 : 1))) : child,
@@ -44,13 +55,14 @@ export function canonicalJson(value: unknown): string {
 }
 
 /**
- * JSON, or undefined. A whole number that a double cannot hold comes as text: rounded, the id of one record
- * would become that of another.
+ * Parses JSON; answers undefined when it is not valid. A whole number that a double cannot hold becomes a string:
+ * rounded, the id of one record would become the id of another.
  */
 export function parseJson(text: string): unknown {
   try {
     const plain: unknown = JSON.parse(text);
-    // Only in JSON that is sound does every string end: in other text this search could take for ever.
+    // The search for numbers runs only over valid JSON, where every string ends. In any other text it could take
+    // for ever.
     return /\d{16}/.test(text) ? JSON.parse(withExactNumbers(text)) : plain;
   } catch {
     return undefined;

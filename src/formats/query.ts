@@ -3,7 +3,7 @@ import { compile, search } from '@jmespath-community/jmespath';
 import { messageOf } from '../core/errors.ts';
 import type { Json } from './json.ts';
 
-/** What is wrong with an expression, or undefined. */
+/** Answers what is wrong with an expression, or undefined when it can be used. */
 export function queryProblem(expression: string): string | undefined {
   try {
     compile(expression);
@@ -13,7 +13,10 @@ export function queryProblem(expression: string): string | undefined {
   }
 }
 
-/** Undefined when the expression does not fit the document: a function was given what it cannot take. */
+/**
+ * Applies an expression to a document. Answers undefined when they do not fit, such as when a function gets an
+ * argument of the wrong type.
+ */
 export function query(document: Json, expression: string): Json | undefined {
   try {
     return search(document, expression) as Json;

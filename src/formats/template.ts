@@ -1,10 +1,10 @@
-// Placeholders in request templates: "{name}" is replaced, "{{" is a literal brace. A value can
-// never change the structure of a request; the encoding for each place is in backend/request.ts.
+// Placeholders in request templates: "{name}" is replaced, and "{{" is a literal brace. A value must never change
+// the structure of a request; how it is encoded for each place is in backend/request.ts.
 import type { Json } from './json.ts';
 
 const PLACEHOLDER = /\{\{|\{([A-Za-z_][\w.-]*)\}/g;
 
-/** The text parts of one request, each with its path in the configuration. */
+/** One text of a request template, with its path in the configuration. */
 export interface TemplatePart {
   path: (string | number)[];
   template: string;
@@ -20,23 +20,31 @@ interface Request {
   jsonrpc?: { params?: Json | undefined } | undefined;
 }
 
-/** Names of the placeholders in a template, in order. */
+/** The names of the placeholders in a template, in order; a name may come more than once. */
 export function placeholders(template: string): string[] {
   return [...template.matchAll(PLACEHOLDER)].flatMap((match) => match[1] ?? []);
 }
 
-/** The placeholder's name when the template is nothing else, so that the value keeps its type. */
+/**
+ * The name of the placeholder when the template consists of nothing else, otherwise undefined. Such a value keeps
+ * its type in JSON.
+ */
 export function solePlaceholder(template: string): string | undefined {
   const match = /^\{([A-Za-z_][\w.-]*)\}$/.exec(template);
   return match?.[1];
 }
 
+/**
+ * Replaces each placeholder by what `value` answers for its name. The value must be encoded for its place
+ * already.
+ */
 export function replacePlaceholders(template: string, value: (name: string) => string): string {
   return template.replaceAll(PLACEHOLDER, (whole, name: string | undefined) =>
     name === undefined ? whole.slice(1) : value(name),
   );
 }
 
+/** All texts of a request template that may have placeholders. */
 export function templateParts(request: Request): TemplatePart[] {
   const table = (key: 'query' | 'headers' | 'form') =>
     Object.entries(request[key] ?? {}).map(([name, template]) => ({ path: [key, name], template }));

@@ -1,27 +1,31 @@
-// The only home of saxes: strict XML, no document type. A document type is how an answer would bring
-// entities that grow or that read files; what needs one is refused.
+// The only home of saxes: strict XML without a document type. With a document type, an answer could bring
+// entities that grow without bound or that read files, so XML that has one is not accepted.
 import { SaxesParser, type SaxesTagPlain } from 'saxes';
 import { messageOf } from '../core/errors.ts';
 import type { Json, JsonObject } from './json.ts';
 import { placeholders, replacePlaceholders } from './template.ts';
 
-/** Text as it may stand between tags or in a quoted attribute. Undefined: XML 1.0 cannot say it. */
+/**
+ * Encodes text for a place between tags or in a quoted attribute. Answers undefined when it has a character that
+ * XML 1.0 cannot express.
+ */
 export function xmlText(text: string): string | undefined {
-  // Char production of XML 1.0 §2.2; an unpaired surrogate is no character either.
+  // The Char production of XML 1.0 §2.2. An unpaired surrogate is not a character either.
   if (!/^[\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]*$/u.test(text)) return undefined;
   return text.replace(/[&<>"'\t\n\r]/g, (c) => `&#${c.codePointAt(0)};`);
 }
 
+/** How to read XML. `nesting` is the greatest depth of elements that is accepted. */
 export interface XmlOptions {
-  /** Names of elements that are a list even when there is only one. */
+  /** Names of elements that become a list even when there is only one. */
   lists?: readonly string[];
   nesting: number;
 }
 
 /**
- * An XML document as JSON: an element with nothing but text is that text; otherwise an object with its
- * attributes as "@name", its text as "#text", its children by name, and a list where a name comes more
- * than once. Undefined when it is not well-formed, has a document type, or nests too deeply.
+ * Turns an XML document into JSON. An element with only text becomes that text; any other becomes an object with
+ * its attributes as "@name", its text as "#text" and its children by name, with a list where a name comes more
+ * than once. Answers undefined when the document is not well-formed, has a document type, or nests too deeply.
  */
 export function xmlToJson(text: string, { lists = [], nesting }: XmlOptions): JsonObject | undefined {
   const always = new Set(lists);
@@ -62,7 +66,10 @@ export function xmlToJson(text: string, { lists = [], nesting }: XmlOptions): Js
   }
 }
 
-/** What is wrong with an XML template: it must be well-formed, with placeholders as text or attribute values only. */
+/**
+ * Answers what is wrong with an XML template, or undefined. It must be well-formed, and placeholders may stand
+ * only in text or attribute values, so that a value cannot change the structure.
+ */
 export function xmlTemplateProblem(template: string): string | undefined {
   const MARK = '\u{F0000}';
   let found = 0;

@@ -1,5 +1,5 @@
-// The only home of the yaml package: reads a YAML file against a strict schema and reports every
-// problem at once, each with the file, the line and the path (STYLE habit 7).
+// The only home of the yaml package. Reads a YAML file against a strict schema and reports every problem at once,
+// each with file, line and path.
 import {
   Document,
   isMap,
@@ -15,7 +15,7 @@ import {
 } from 'yaml';
 import type { z } from 'zod';
 
-/** One thing wrong with a file. `line` is 1-based; 0 when the file as a whole is meant. */
+/** One problem in a file. `line` counts from 1; 0 means the file as a whole. */
 export interface Problem {
   file: string;
   line: number;
@@ -23,18 +23,23 @@ export interface Problem {
   message: string;
 }
 
+/** The checked value, with `at` to find the line of a path in the file, or all problems. */
 export type YamlResult<T> =
   | { ok: true; value: T; at: (path: PropertyKey[]) => number }
   | { ok: false; problems: Problem[] };
 
+/** How to read a YAML file. */
 export interface YamlOptions {
-  /** Name used in problems. */
+  /** Name of the file in problems. */
   file: string;
-  /** When given, `${NAME}` in any string is replaced from here; `$${` is a literal `${`. */
+  /** When given, `${NAME}` in any string is replaced by that variable, and `$${` is a literal `${`. */
   env?: NodeJS.ProcessEnv;
 }
 
-/** Parses `text` and checks it against `schema`. Duplicate keys, anchors that explode and tabs are problems too. */
+/**
+ * Parses `text` and checks it against `schema`. Duplicate keys, aliases that expand without bound, and tabs are
+ * problems, too.
+ */
 export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOptions): YamlResult<T> {
   const { file } = options;
   const lines = new LineCounter();
@@ -50,7 +55,7 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
   );
   if (syntax.length > 0) return { ok: false, problems: syntax };
 
-  /** Line of the key a path ends with, or of the nearest thing above it that is there. */
+  /** The line of the key at the end of a path, or of the nearest parent that exists. */
   const lineOf = (path: PropertyKey[]): number => {
     for (let depth = path.length; depth > 0; depth--) {
       const parent = document.getIn(path.slice(0, depth - 1), true);
@@ -85,7 +90,7 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
           );
           return '';
         });
-        // Unquoted, a number stays a number: `port: ${PORT}`.
+        // Without quotes, a number stays a number: `port: ${PORT}`.
         if (node.type === 'PLAIN' && node.value !== before && /^-?\d{1,15}$/.test(String(node.value))) {
           node.value = Number(node.value);
         }
@@ -108,7 +113,7 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
 
 type Issue = { path: PropertyKey[]; message: string };
 
-/** Names each unknown key on its own line, and for a choice reports the branch that came closest. */
+/** Reports each unknown key on its own line and, for a choice, only the branch that came closest. */
 function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []): Issue[] {
   return issues.flatMap((issue): Issue[] => {
     const path = [...parent, ...issue.path];
@@ -125,26 +130,26 @@ function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []
       );
       return closest[0] ?? branches.sort((a, b) => a.length - b.length)[0] ?? [];
     }
-    // What zod says of a key that is not there is about its type.
+    // For a missing key, the message of zod speaks of its type, so it is reworded.
     const missing = /^Invalid input: expected (.*), received undefined$/.exec(issue.message);
     return [{ path, message: missing ? `is missing (${missing[1]})` : issue.message }];
   });
 }
 
-/** JSON or YAML as plain data. Throws what is wrong with it. */
+/** Parses JSON or YAML to plain data. Throws the error of the parser. */
 export function parseData(text: string): unknown {
   const plain = text.replace(/^\uFEFF/, '');
   if (/^\s*[{[]/.test(plain)) {
     try {
       return JSON.parse(plain);
     } catch {
-      // Flow style: YAML that begins like JSON.
+      // It begins like JSON but is YAML in flow style.
     }
   }
   return parsePlain(plain, { maxAliasCount: 1000, merge: true, logLevel: 'error' });
 }
 
-/** Text as it must stand in a file whose `${NAME}` is replaced from the environment, so that it stays text. */
+/** Escapes `${` in every string, so that reading the file does not replace it by an environment variable. */
 function unexpanded(value: unknown): unknown {
   if (typeof value === 'string') return value.replaceAll('${', '$$${');
   if (Array.isArray(value)) return value.map(unexpanded);
@@ -152,7 +157,10 @@ function unexpanded(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [unexpanded(key), unexpanded(item)]));
 }
 
-/** A table of tables as YAML for a connector.yaml, each entry with comments above it. Nothing is shared, so there are no anchors. */
+/**
+ * Writes tables as YAML for a connector.yaml, each entry with its comments above it. Values that occur twice are
+ * written twice, without anchors.
+ */
 export function toYaml(tables: Record<string, { key: string; value: unknown; comments: string[] }[]>): string {
   const document = new Document({}, { aliasDuplicateObjects: false });
   for (const [name, entries] of Object.entries(tables)) {
@@ -169,7 +177,7 @@ export function toYaml(tables: Record<string, { key: string; value: unknown; com
   return document.toString({ lineWidth: 110 });
 }
 
-/** One problem as a line of text: `connector.yaml:12 tools.stock_get.effect: …`. */
+/** Writes a problem as one line of text: `connector.yaml:12 tools.stock_get.effect: …`. */
 export function formatProblem(p: Problem): string {
   const where = p.line > 0 ? `${p.file}:${p.line}` : p.file;
   return p.path ? `${where} ${p.path}: ${p.message}` : `${where} ${p.message}`;

@@ -1,4 +1,5 @@
-// The Koa application: every middleware and its order. What stands higher knows less about the caller.
+// The Koa application: the list of all middleware in the order in which they run. The earlier a middleware
+// stands, the less is known about who sent the request.
 import Koa from 'koa';
 import type { OpsLog } from '../audit/ops.ts';
 import type { Prefixes } from '../identity/address.ts';
@@ -15,6 +16,7 @@ import { requestScope } from './middleware/request-scope.ts';
 import { strictHeaders } from './middleware/strict-headers.ts';
 import type { Middleware, State } from './state.ts';
 
+/** What each middleware needs, and the MCP endpoint that finally gets the message. */
 export interface AppOptions {
   ops: OpsLog;
   readiness: Readiness;
@@ -27,6 +29,7 @@ export interface AppOptions {
   endpoint: McpEndpoint;
 }
 
+/** Creates the application. No middleware may be moved without a reason: each relies on the checks before it. */
 export function createApp(options: AppOptions): Koa<State> {
   const { header } = options.authenticate.certificates;
   const order: Middleware[] = [
@@ -44,7 +47,7 @@ export function createApp(options: AppOptions): Koa<State> {
   ];
   const app = new Koa<State>();
   for (const middleware of order) app.use(middleware as Koa.Middleware<State>);
-  // Koa's default prints whole errors, which may quote a request.
+  // By default Koa prints whole errors, which may quote parts of a request.
   app.silent = true;
   app.on('error', (error: unknown) =>
     options.ops.warn('connection failed', { error: error instanceof Error ? error.name : typeof error }),

@@ -1,4 +1,5 @@
-// Listens, and stops gracefully: no new connections, calls in flight may finish, bounded.
+// Opens a listener that can be stopped gracefully: it takes no new connections, and calls in flight may finish
+// within a limited time.
 import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
@@ -7,13 +8,17 @@ import { createSecureContext, type TlsOptions } from 'node:tls';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { refuseReadableByOthers } from '../core/private-file.ts';
 
+/** An open HTTP or HTTPS listener. */
 export interface Listener {
-  /** The address that is listened on, as a URL without path. */
+  /** The address it listens on, as a URL without path. */
   readonly url: string;
-  /** Resolves when all connections are closed; forced after `graceMs`. */
+  /** Stops listening and resolves when all connections are closed. Those still open after `graceMs` are cut. */
   stop(graceMs: number): Promise<void>;
 }
 
+/**
+ * Where to listen. `requestSeconds` is the longest that receiving one request may take; `tls` names PEM files.
+ */
 export interface ListenOptions {
   host: string;
   port: number;
@@ -21,6 +26,7 @@ export interface ListenOptions {
   tls?: { cert_file: string; key_file: string; client_ca_file?: string | undefined } | undefined;
 }
 
+/** Starts to listen. Rejects with an OperatorError when the port cannot be used or the TLS files do not fit. */
 export async function listen(
   handler: RequestListener,
   { host, port, requestSeconds, tls }: ListenOptions,
@@ -46,8 +52,9 @@ export async function listen(
 }
 
 /**
- * A client certificate is asked for and not demanded: the token says whether there must be one, and
- * which (RFC 8705 §3). Whether its CA counts is decided with the credential.
+ * Reads certificate, key and client CA; throws an OperatorError when they cannot be used. A client certificate is
+ * requested but not demanded: the access token says whether there must be one, and which (RFC 8705 §3). Whether
+ * its CA is accepted is decided together with the credential.
  */
 export function readTls({ cert_file, key_file, client_ca_file }: NonNullable<ListenOptions['tls']>): TlsOptions {
   const read = (file: string): Buffer => {
@@ -74,7 +81,8 @@ export function readTls({ cert_file, key_file, client_ca_file }: NonNullable<Lis
 function stop(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const force = setTimeout(() => server.closeAllConnections(), graceMs);
-    // A kept-alive connection turns idle when its last answer is out, which may be after close().
+    // A kept-alive connection becomes idle only after its last answer is sent, which may be after close(), so
+    // idle connections are looked for again and again.
     const idle = setInterval(() => server.closeIdleConnections(), 50);
     server.close(() => {
       clearTimeout(force);

@@ -1,6 +1,8 @@
-// What leaves on an HTTP error: a status, a fixed code and the request id. Never a message from inside.
+// The answer to a refused HTTP request: a status, a fixed code and the request id. An internal error message
+// never leaves.
 import type { Context } from './state.ts';
 
+/** Codes of refused HTTP requests. Clients may rely on them. */
 export type HttpRefusal =
   | 'bad_request'
   | 'unauthorized'
@@ -32,6 +34,7 @@ const STATUS: Record<HttpRefusal, number> = {
   internal_error: 500,
 };
 
+/** Sets status and body of the answer. `hint` must be a text of ours without anything secret. */
 export function refuse(ctx: Context, code: HttpRefusal, hint?: string): void {
   ctx.status = STATUS[code];
   ctx.body = { error: code, ...(hint !== undefined && { hint }), request_id: ctx.state.requestId };

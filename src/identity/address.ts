@@ -1,6 +1,7 @@
-// Client addresses: one spelling for each, and the network they belong to. Home of ipaddr.js.
+// Client addresses: brings each address to one spelling and finds the network it belongs to. Home of ipaddr.js.
 import ipaddr from 'ipaddr.js';
 
+/** A client address as policies, session bindings and logs see it. */
 export interface Address {
   /** Canonical text: dotted IPv4, or RFC 5952 IPv6. */
   ip: string;
@@ -8,14 +9,18 @@ export interface Address {
   network: string;
 }
 
+/**
+ * Prefix lengths in bits. They say how large a network counts as "the same place" for each address family (R-12).
+ */
 export interface Prefixes {
   ipv4: number;
   ipv6: number;
 }
 
 /**
- * Normalises one address: IPv4-mapped IPv6 becomes IPv4, zones are dropped, case is folded (R-11).
- * Octal, hex, dword and short forms are refused, since two parsers read them as two hosts.
+ * Normalises one address (R-11): IPv4-mapped IPv6 becomes IPv4, a zone is dropped and letter case is folded.
+ * Answers undefined for text that is not an address. Octal, hexadecimal and shortened IPv4 forms are not
+ * accepted, because two parsers would read them as two different hosts.
  */
 export function parseAddress(text: string, prefixes: Prefixes): Address | undefined {
   const bare = text.trim().replace(/%[\w.-]+$/, '');
@@ -28,9 +33,10 @@ export function parseAddress(text: string, prefixes: Prefixes): Address | undefi
 }
 
 /**
- * The socket peer, or the N-th hop from the right of X-Forwarded-For when N proxies are trusted
- * (R-10). Entries further left are written by whoever calls and are never read. Undefined when the
- * list is shorter than configured or the entry is not an address: the caller refuses.
+ * Finds the address of the client (R-10): the socket peer, or, when N proxies are trusted, the N-th entry from
+ * the right of X-Forwarded-For. Entries further left can be written by the client itself and are never read.
+ * Answers undefined when the list is shorter than N or the entry is not an address; the request must then be
+ * refused.
  */
 export function clientAddress(
   peer: string | undefined,
@@ -55,11 +61,12 @@ function describe(address: ipaddr.IPv4 | ipaddr.IPv6, prefixes: Prefixes): Addre
 const text = (address: ipaddr.IPv4 | ipaddr.IPv6): string =>
   'toRFC5952String' in address ? address.toRFC5952String() : address.toString();
 
+/** A set of networks against which an address can be checked. */
 export interface NetworkList {
   includes(ip: string | undefined): boolean;
 }
 
-/** Networks in CIDR form. Undefined when one of them is not. */
+/** Parses networks in CIDR form. Answers undefined when one of them is not valid CIDR. */
 export function parseNetworks(list: readonly string[]): NetworkList | undefined {
   if (!list.every((text) => ipaddr.isValidCIDR(text))) return undefined;
   const networks = list.map((text) => ipaddr.parseCIDR(text));

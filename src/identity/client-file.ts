@@ -1,5 +1,5 @@
-// The secrets file of the `keys` verifier: client records with hashed API keys. A key is 256 random
-// bits, so a plain SHA-256 is enough; the file never holds a key that works.
+// Reads and writes the file behind the API key verifier: client records with hashed keys. A key is 256 random
+// bits, so a plain SHA-256 is enough; the file never holds a usable key.
 import { hash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
@@ -24,11 +24,16 @@ const recordSchema = z.strictObject({
 
 const fileSchema = z.strictObject({ version: z.literal(1), clients: z.array(recordSchema) });
 
+/** One client in the file. Times are RFC 3339; `expires_at` null means that the key does not expire. */
 export type ClientRecord = z.infer<typeof recordSchema>;
 
+/** SHA-256 of an API key in hex: the form in which the file holds it. */
 export const hashKey = (key: string): string => hash('sha256', key);
 
-/** Throws an OperatorError when the file is missing, readable by others, or malformed. */
+/**
+ * Reads the client records. Throws an OperatorError when the file is missing, readable by others (R-48), or
+ * malformed.
+ */
 export function readClientFile(path: string): ClientRecord[] {
   const parsed = fileSchema.safeParse(readPrivateJson(path));
   if (!parsed.success) {
@@ -39,6 +44,7 @@ export function readClientFile(path: string): ClientRecord[] {
   return parsed.data.clients;
 }
 
+/** What `addClient` needs to know. `subject` defaults to the id; without `expiresAt` the key does not expire. */
 export interface NewClient {
   id: string;
   subject?: string;
@@ -48,7 +54,10 @@ export interface NewClient {
   now: Date;
 }
 
-/** Adds a client and returns its key, which is stored nowhere. An existing id is an error unless `replace`. */
+/**
+ * Adds a client to the file and returns its API key. The key is stored nowhere, so this is the only time it can
+ * be shown. Throws an OperatorError when the id exists and `replace` is not set, or when a field is not valid.
+ */
 export function addClient(path: string, existing: ClientRecord[], client: NewClient, replace = false): Secret {
   if (!replace && existing.some((c) => c.id === client.id)) {
     throw new OperatorError(`${path} already has a client "${client.id}"; use --replace to give it a new key`);

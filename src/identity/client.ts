@@ -1,5 +1,6 @@
-// Who calls. A client is issuer + subject + client id (R-04): stable identity, never token bytes, so
-// that a normal token refresh keeps the session and a stolen transport does not become one.
+// The identity of the authenticated client: issuer, subject and client id (R-04). It never depends on the bytes
+// of a credential, so a normal refresh of an access token keeps the session, and whoever has stolen only a handle
+// or a connection does not become the client.
 import { createHash } from 'node:crypto';
 
 declare const brand: unique symbol;
@@ -10,35 +11,41 @@ export type ClientId = string & { readonly [brand]: 'ClientId' };
 /** The key under which everything of one client is looked up: `Client.ref` (R-03). */
 export type ClientRef = string & { readonly [brand]: 'ClientRef' };
 
+/**
+ * How the client proved who it is: API key, bearer access token, access token with DPoP proof, or access token
+ * bound to a certificate.
+ */
 export type AuthMethod = 'key' | 'jwt' | 'dpop' | 'mtls';
 
-/** The authenticated MCP caller. Frozen; shared by all calls that present the same credential. */
+/** The authenticated MCP client. All calls that present the same credential may share one object. */
 export interface Client {
   readonly id: ClientId;
   readonly subject: string;
   readonly issuer: string;
   readonly roles: string[];
   readonly scopes: string[];
-  /** Claims of its token that the configuration of a backend names; nothing for an API key. */
+  /** Claims of its access token that the configuration of a backend names. Empty for an API key. */
   readonly claims: Readonly<Record<string, string>>;
   readonly auth: {
     readonly method: AuthMethod;
-    /** Milliseconds since the epoch; null when the credential does not say. */
+    /** Milliseconds since 1970; null when the credential does not say. */
     readonly issuedAt: number | null;
     readonly expiresAt: number | null;
-    /** Thumbprint of the key whose possession was proven; null for plain bearer credentials. */
+    /** Thumbprint of the key or certificate whose possession was proven; null for plain bearer credentials. */
     readonly key: string | null;
   };
-  /** SHA-256 over issuer, subject and id: the owner under which everything is looked up (R-03). */
+  /** SHA-256 over issuer, subject and id. Sessions, handles and facts are kept and looked up under it (R-03). */
   readonly ref: ClientRef;
 }
 
+/** Makes a client and computes its `ref`. */
 export function createClient({
   claims = {},
   id,
   ...parts
 }: Omit<Client, 'ref' | 'claims' | 'id'> & Partial<Pick<Client, 'claims'>> & { id: string }): Client {
-  // JSON keeps the three apart: "a" + "bc" and "ab" + "c" must not meet.
+  // JSON keeps the three values apart. Joined as plain text, "a" + "bc" and "ab" + "c" would give two clients the
+  // same ref.
   const ref = createHash('sha256')
     .update(JSON.stringify([parts.issuer, parts.subject, id]))
     .digest('hex') as ClientRef;

@@ -1,60 +1,71 @@
-// DPoP proofs (RFC 9449): all checks of §4.3, then one claim of the proof in the shared store, so that
-// of any number of copies, at any replica, one is accepted (R-07, R-08).
+// Verifies DPoP proofs (RFC 9449): runs the checks of §4.3 (R-07), then records the use of the proof in the
+// shared store. That is one atomic step, so of any number of copies of a proof, sent to any replicas, only one is
+// accepted (R-08).
 import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK, errors, type JWK, jwtVerify } from 'jose';
 import type { Clock } from '../core/clock.ts';
 import type { Nonces } from './nonces.ts';
 import type { AuthFailure } from './verifier.ts';
 
-/** Where and when a proof was used first. */
+/** When and from where a proof was used first. `at` is in milliseconds since 1970. */
 export interface ProofUse {
   at: number;
   ip: string;
   network: string;
 }
 
+/** Remembers which DPoP proofs have been used, for all replicas with the same store. */
 export interface ProofLedger {
   /**
-   * Claims a proof for `ttlMs`. Undefined: it is new. Otherwise its first use. Rejects when the store
-   * cannot tell, which refuses the call.
+   * Records that a proof is used now, and remembers it for `ttlMs`. Answers undefined when the proof is new,
+   * otherwise its first use. Rejects when the store does not answer; the request must then be refused.
    */
   use(proof: string, use: ProofUse, ttlMs: number): Promise<ProofUse | undefined>;
 }
 
+/** A DPoP proof together with the request and the access token that it must match. */
 export interface Proof {
-  /** The DPoP header as it came. */
+  /** The DPoP header as received; undefined when there is none. */
   text: string | undefined;
   method: string;
   /** URL of the request as the client sees it, without query. */
   url: string;
   accessToken: string;
-  /** Thumbprint the access token is bound to (cnf.jkt). */
+  /** Thumbprint of the key that the access token is bound to (`cnf.jkt`). */
   thumbprint: string;
   ip: string;
   network: string;
 }
 
+/** Settings and ports of the DPoP verifier. */
 export interface DpopOptions {
   nonces: Nonces;
   proofs: ProofLedger;
   clock: Clock;
   algorithms: readonly string[];
-  /** How old a proof may be. */
+  /** The greatest age of a proof (`iat`), in seconds. */
   proofSeconds: number;
-  /** How far the clock of a client may be ahead. */
+  /** How far the clock of a client may be ahead of ours, in seconds. */
   skewSeconds: number;
 }
 
+/** Verifies DPoP proofs and hands out the nonces that they must contain. */
 export interface DpopVerifier {
-  /** Undefined: the proof is good, and used up. */
+  /**
+   * Checks a proof and uses it up. Answers undefined when it is accepted, otherwise why not. Never throws: a
+   * store that does not answer gives `unavailable`.
+   */
   check(proof: Proof): Promise<AuthFailure | undefined>;
+  /** Signature algorithms that are accepted, as the challenge names them. */
   readonly algorithms: readonly string[];
+  /** The nonce to send to a client in `DPoP-Nonce`. Rejects when the store does not answer. */
   nonce(): Promise<string>;
 }
 
 const LONGEST_PROOF = 8192;
 const LONGEST_JTI = 512;
 
+/** Creates the verifier. A proof is remembered for as long as the clock of any replica could still accept it. */
 export function createDpopVerifier(options: DpopOptions): DpopVerifier {
   const { nonces, proofs, clock, algorithms, proofSeconds, skewSeconds } = options;
 
@@ -70,7 +81,8 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
       clockTolerance: skewSeconds,
     });
     const jwk = protectedHeader.jwk as JWK | undefined;
-    // jose takes public keys only here; a private or symmetric one in the header is refused by name.
+    // jose only accepts public keys here. A header that carries a private or symmetric key is rejected by name as
+    // well.
     if (!jwk || 'd' in jwk || 'k' in jwk) return 'proof_invalid';
     const { jti, htm, htu, iat, ath, nonce } = payload;
     if (typeof jti !== 'string' || jti === '' || jti.length > LONGEST_JTI) return 'proof_invalid';
@@ -97,7 +109,7 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
       try {
         if (typeof verified.nonce !== 'string') return 'proof_nonce';
         if (!(await nonces.valid(verified.nonce))) return 'proof_nonce_stale';
-        // By key and jti: the same jti of another key is another proof.
+        // The proof is named by key and jti together: the same jti made by another key is another proof.
         const name = createHash('sha256')
           .update(JSON.stringify([proof.thumbprint, verified.jti]))
           .digest('base64url');
@@ -111,7 +123,10 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
   };
 }
 
-/** Scheme and host in any case, path as it is; query and fragment do not count (§4.3, check 9). */
+/**
+ * Compares `htu` with the URL of the request (§4.3, check 9): scheme and host without regard to case, the path
+ * exactly; query and fragment are ignored.
+ */
 function sameUrl(a: string, b: string): boolean {
   try {
     const [one, other] = [new URL(a), new URL(b)];

@@ -1,5 +1,5 @@
-// Verifier for JWT access tokens (RFC 9068 where the issuer follows it). Home of jose. Signature,
-// issuer, audience, type and algorithm are all checked before anything is looked up (R-01).
+// Verifies JWT access tokens (RFC 9068 where the issuer follows it). Signature, issuer, audience, type and
+// algorithm are all checked before anything is looked up for the client (R-01). Home of jose.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
@@ -18,25 +18,35 @@ import { atPointer, isObject } from '../formats/json.ts';
 import { type Client, createClient } from './client.ts';
 import type { AuthFailure, CredentialVerification, CredentialVerifier } from './verifier.ts';
 
+/** What an access token must look like and where the keys of its issuer are. */
 export interface JwtOptions {
   issuer: string;
   audience: string;
   jwks: { url: string } | { file: string };
   algorithms: string[];
+  /** Accepted values of the `typ` header, such as "at+jwt". */
   types: string[];
   clockSkewSeconds: number;
   /** Claim names, or JSON pointers into the claims when they start with "/". */
   claims: { client_id: string; roles: string; scopes: string };
-  /** Other claims to keep, in the same spelling. */
+  /** Other claims to keep in `Client.claims`, named in the same way. */
   keep: readonly string[];
   clock: Clock;
 }
 
-/** A verified token is answered from here: jwtVerify costs 130 to 200 µs. Bounded in number and time. */
+/**
+ * Verified access tokens are cached, because `jwtVerify` costs 130 to 200 µs. The cache is bounded in number, and
+ * no entry outlives its access token or five minutes.
+ */
 const CACHE_ENTRIES = 10_000;
 const CACHE_MS = 300_000;
+/** Most roles, or scopes, that an access token may list. */
 const MAX_NAMES = 64;
 
+/**
+ * Creates the verifier. Throws an OperatorError when a key file cannot be read as a JWK set (RFC 7517); a key
+ * server is asked only when an access token arrives, and `unavailable` is the answer while it is down.
+ */
 export function createJwtVerifier(options: JwtOptions): CredentialVerifier {
   const keys = keySource(options.jwks);
   const cache = new BoundedCache<string, { verified: Extract<CredentialVerification, { ok: true }>; until: number }>(
@@ -101,7 +111,10 @@ function failureOf(thrown: unknown): AuthFailure {
   return 'unavailable';
 }
 
-/** RFC 9449 §6 and RFC 8705 §3.1. Undefined for a binding of a kind that is not known: it cannot be checked. */
+/**
+ * The keys the access token is bound to (`cnf`; RFC 9449 §6, RFC 8705 §3.1). Undefined when it names a kind of
+ * binding we do not know: that binding could not be checked, so the access token is not accepted.
+ */
 function confirmationOf(cnf: unknown): { jkt?: string; x5t?: string } | undefined {
   if (cnf === undefined) return {};
   if (!isObject(cnf)) return undefined;
@@ -141,7 +154,10 @@ function toClient(
 const claim = (payload: JWTPayload, name: string): unknown =>
   name.startsWith('/') ? atPointer(payload, name) : Object.hasOwn(payload, name) ? payload[name] : undefined;
 
-/** Text or a whole number, as identifiers are. Anything else is as good as missing. */
+/**
+ * Keeps a claim that is text or a whole number, as identifiers are. Any other value is treated as if the claim
+ * were missing.
+ */
 function kept(name: string, value: unknown): [string, string][] {
   const text = Number.isSafeInteger(value) ? String(value) : value;
   return typeof text === 'string' && fits(text) ? [[name, text]] : [];
@@ -149,7 +165,10 @@ function kept(name: string, value: unknown): [string, string][] {
 
 const fits = (text: string): boolean => text.length > 0 && text.length <= 200;
 
-/** A list of names, or the space-separated string OAuth uses for scopes. Undefined when it is neither. */
+/**
+ * Reads a list of names, or the space-separated string that OAuth uses for scopes. A missing claim is an empty
+ * list; undefined means that the value is neither.
+ */
 function names(value: unknown): string[] | undefined {
   if (value === undefined) return [];
   const list = typeof value === 'string' ? value.split(' ').filter(Boolean) : value;

@@ -1,28 +1,30 @@
-// Verifier for API keys. Looks a key up by its SHA-256, so timing says nothing about stored keys.
-// The file is read again when it changes: removing a client takes effect without a restart.
+// Verifies API keys. A key is looked up by its SHA-256, so the time a look-up takes tells nothing about the
+// stored keys. The file is read again when it changes, so removing a client takes effect without a restart.
 import type { Clock } from '../core/clock.ts';
 import { watchFile } from '../core/watched-file.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
 import type { CredentialVerifier } from './verifier.ts';
 
-/** Issuer of all clients of this verifier: they come from the connector's own file. */
+/** The issuer of every client that shows an API key: such clients come from the connector's own file. */
 export const KEYS_ISSUER = 'urn:sallyport:keys';
 
+/** Verifies API keys against the client file, and watches that file until `close`. */
 export interface KeysVerifier extends CredentialVerifier {
-  /** The file on disk cannot be used at present; the last good list is in force. For /readyz. */
+  /** True while the file on disk cannot be used and the last good list stays in force. Reported by /readyz. */
   readonly stale: boolean;
   close(): void;
 }
 
+/** Settings of the API key verifier. */
 export interface KeysOptions {
   file: string;
   clock: Clock;
-  /** Told when the file changed and cannot be used; the last good list stays in force. */
+  /** Called when the file has changed and cannot be used; the last good list stays in force. */
   onProblem: (message: string) => void;
 }
 
-/** Reads the file at once, and throws an OperatorError if it cannot be used at start. */
+/** Creates the verifier. Reads the file at once and throws an OperatorError when it cannot be used. */
 export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): KeysVerifier {
   const clients = watchFile(file, () => index(readClientFile(file)), onProblem);
   return {

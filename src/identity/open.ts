@@ -1,4 +1,4 @@
-// Puts together how callers are known: API keys, tokens, proofs of possession.
+// Puts the verification of credentials together from the configuration: API keys, access tokens and DPoP proofs.
 import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Sealer } from '../keyring/sealing.ts';
@@ -8,28 +8,33 @@ import { createKeysVerifier } from './keys.ts';
 import { createNonces } from './nonces.ts';
 import { createVerifier, type Verifier } from './verifier.ts';
 
+/** The configuration of identity and the ports it needs. */
 export interface IdentityOptions {
   identity: Config['identity'];
-  /** Claims of tokens that are kept besides the usual ones. */
+  /** Names of access token claims that are kept besides the usual ones. */
   keep: readonly string[];
   clock: Clock;
-  /** Seals nonces. */
+  /** Seals the DPoP nonces. */
   sealer: Sealer;
+  /** The present epoch of the store. Rejects when the store does not answer. */
   epoch: () => Promise<string>;
   proofs: ProofLedger;
+  /** Called when the client file has changed and cannot be used. */
   onProblem: (problem: string) => void;
 }
 
+/** Everything that authenticates clients, until `close`. */
 export interface Identity {
   readonly verifier: Verifier;
   readonly dpop: DpopVerifier | undefined;
-  /** Only what is bound to a key is accepted. */
+  /** True when only credentials bound to a key or certificate are accepted (R-06). */
   readonly strict: boolean;
-  /** The client file cannot be used at present. For /readyz. */
+  /** True while the client file cannot be used and the last good one stays in force. Reported by /readyz. */
   readonly stale: boolean;
   close(): void;
 }
 
+/** Opens the configured verifiers. Throws an OperatorError when the client file or the key set cannot be used. */
 export function openIdentity(options: IdentityOptions): Identity {
   const { identity, keep, clock, sealer, epoch, proofs, onProblem } = options;
   const { keys, jwt, dpop: settings } = identity;

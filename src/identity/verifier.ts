@@ -1,10 +1,13 @@
-// The port behind which credentials are verified, and the rules that hold for all of them: which
-// verifier is asked, and what a sender-constrained token must come with (R-06).
+// The port for verifying credentials, and the rules that hold for all of them: which verifier is asked, and what
+// a sender-constrained access token must come with (R-06).
 import type { Secret } from '../core/secret.ts';
 import type { Client } from './client.ts';
 import type { DpopVerifier } from './dpop.ts';
 
-/** Why a credential was not accepted. For the audit log; the caller sees one answer for most of them. */
+/**
+ * Why a credential was not accepted. The audit log has the reason; the client gets the same answer for most of
+ * them, so that it cannot probe for what was wrong.
+ */
 export type AuthFailure =
   | 'missing'
   | 'malformed'
@@ -24,13 +27,16 @@ export type AuthFailure =
   | 'proof_replayed'
   | 'unavailable';
 
-/** What came with a request to say who sends it. */
+/** Everything in a request that says who sends it, and the request itself, which a DPoP proof must match. */
 export interface Credential {
   scheme: 'bearer' | 'dpop';
   secret: Secret;
-  /** The DPoP header. */
+  /** The DPoP header as received; undefined when there is none. */
   proof: string | undefined;
-  /** SHA-256 of the client certificate (DER), base64url, when the connection or a trusted proxy has one. */
+  /**
+   * SHA-256 of the client certificate (DER) in base64url; undefined when neither the connection nor a trusted
+   * proxy presents one.
+   */
   certificate: string | undefined;
   method: string;
   url: string;
@@ -38,33 +44,52 @@ export interface Credential {
   network: string;
 }
 
+/** The client behind a credential, or why it was not accepted. */
 export type Verification = { ok: true; client: Client } | { ok: false; failure: AuthFailure; client?: Client };
 
-/** What a token says about itself. `confirmation`: the keys it is bound to (RFC 7800 `cnf`). */
+/**
+ * What a credential says by itself, before the sender is checked. `confirmation` holds the thumbprints of the key
+ * (`jkt`) and certificate (`x5t`) it is bound to (RFC 7800 `cnf`).
+ */
 export type CredentialVerification =
   | { ok: true; client: Client; confirmation: { jkt?: string; x5t?: string } }
   | { ok: false; failure: AuthFailure };
 
+/** Verifies one kind of credential: API keys or access tokens. */
 export interface CredentialVerifier {
-  /** Never throws. `unavailable` means the verifier could not decide (key server down), not that the token is bad. */
+  /**
+   * Never throws. `unavailable` means that the verifier could not decide (its key server is down), not that the
+   * credential is bad.
+   */
   verify(token: Secret): Promise<CredentialVerification>;
 }
 
+/** Verifies whatever credential a request came with, including the proof that its sender may use it. */
 export interface Verifier {
-  /** Never throws. A failure names the client when the token was good and what came with it was not. */
+  /**
+   * Never throws. A failure names the client when the credential was good but the proof or certificate that came
+   * with it was not.
+   */
   verify(credential: Credential): Promise<Verification>;
+  /** Set when access tokens are configured, so that challenges can offer DPoP. */
   readonly dpop: DpopVerifier | undefined;
 }
 
+/** The configured verifiers. */
 export interface VerifierOptions {
   keys?: CredentialVerifier;
   jwt?: CredentialVerifier;
   dpop?: DpopVerifier;
-  /** Refuse credentials that anybody who has them can use (R-06). */
+  /**
+   * Accept only sender-constrained credentials: a plain bearer credential works for anybody who has it (R-06).
+   */
   strict: boolean;
 }
 
-/** A JWS in compact form goes to `jwt`, anything else to `keys`; a verifier that is not configured refuses. */
+/**
+ * Creates the verifier. A credential with the form of a compact JWS goes to `jwt`, any other to `keys`; when that
+ * verifier is not configured, the credential is rejected as `malformed`.
+ */
 export function createVerifier({ keys, jwt, dpop, strict }: VerifierOptions): Verifier {
   return {
     dpop,
@@ -80,7 +105,10 @@ export function createVerifier({ keys, jwt, dpop, strict }: VerifierOptions): Ve
   };
 }
 
-/** Whether the request comes from who the token is bound to. */
+/**
+ * Checks that the request comes from the holder of the key or certificate that the credential is bound to.
+ * Answers undefined when it does, or when nothing binds the credential.
+ */
 async function sender(
   credential: Credential,
   { confirmation: { jkt, x5t } }: Extract<CredentialVerification, { ok: true }>,
@@ -89,7 +117,7 @@ async function sender(
 ): Promise<AuthFailure | undefined> {
   if (x5t !== undefined && credential.certificate !== x5t) return 'certificate_mismatch';
   if (jkt === undefined) {
-    // RFC 9449 §7.1: the DPoP scheme is for tokens that are bound to a key.
+    // RFC 9449 §7.1: the DPoP scheme is only for access tokens that are bound to a key.
     if (credential.scheme === 'dpop') return 'unbound_token_as_dpop';
     return strict && x5t === undefined ? 'sender_constraint_missing' : undefined;
   }

@@ -1,4 +1,4 @@
-// One JSON-RPC message in, one answer out. Knows MCP and nothing of HTTP but status codes.
+// The MCP endpoint: takes one JSON-RPC message and gives one answer. Of HTTP it knows only status codes.
 import { ErrorCode, type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import type { RequestScope } from '../enforcement/call.ts';
 import type { RpcId } from '../facts/port.ts';
@@ -11,52 +11,64 @@ import { PROTOCOL_VERSIONS, type ServerFactory, type ServerReport } from './serv
 
 export type { JSONRPCMessage };
 
+/** One message, with what HTTP and identity know about the request that carried it. */
 export interface McpRequest {
-  /** The parsed body. Anything at all. */
+  /** The parsed body. Nothing about its form has been checked. */
   body: unknown;
-  /** Mcp-Session-Id and MCP-Protocol-Version as received. */
+  /** The headers Mcp-Session-Id and MCP-Protocol-Version as received. */
   handle: string | undefined;
   protocolVersion: string | undefined;
   scope: Omit<RequestScope, 'handle'>;
-  /** Receives progress notifications before the answer. */
+  /** Called with each progress notification, before the answer. */
   notify: (message: JSONRPCMessage) => void;
 }
 
+/** The answer to one message, with its HTTP status. */
 export interface McpAnswer {
   status: number;
-  /** Absent for an accepted notification and for a cancelled request. */
+  /** Absent for an accepted notification or response, and for a cancelled request. */
   message?: JSONRPCMessage;
-  /** A handle that was just minted. */
+  /** A handle that was just minted, to be sent as Mcp-Session-Id. */
   handle?: string;
+  /** Scopes that the client lacks; set with status 403 (RFC 6750 §3.1). */
   requiredScopes?: readonly string[];
 }
 
+/** Answers MCP messages of authenticated clients. */
 export interface McpEndpoint {
+  /** Resolves for every body, whatever its form. Rejects when the store does not answer about a handle. */
   answer(request: McpRequest): Promise<McpAnswer>;
 }
 
+/** What the endpoint is made of. */
 export interface EndpointOptions {
   handles: Handles;
   createServer: ServerFactory;
-  /** Told of a handle that was not accepted. True: there were too many, and the answer is 429. */
+  /**
+   * Called for a handle that is not accepted. Answers true when there were too many; the status is then 429, else
+   * 404.
+   */
   onUnknownHandle: (scope: Omit<RequestScope, 'handle'>) => boolean;
 }
 
-/** MCP's own code for a session that is not (or no longer) there. */
+/** The error code that MCP clients expect for a session that does not exist (any more). */
 const SESSION_NOT_FOUND = -32001;
 
+/** Our own text for each error code of JSON-RPC. */
 const FIXED: Record<number, string> = {
   [ErrorCode.InvalidRequest]: 'Invalid request',
   [ErrorCode.MethodNotFound]: 'Method not found',
   [ErrorCode.InvalidParams]: 'Invalid params',
 };
 
+/** Creates the endpoint. Each message is served by a fresh server with a transport of its own (R-15). */
 export function createEndpoint({ handles, createServer, onUnknownHandle }: EndpointOptions): McpEndpoint {
   const inFlight = createInFlight();
 
   return {
     async answer({ body, handle, protocolVersion, scope, notify }) {
-      // R-16: a batch would need a decision for each of its messages and one status for all.
+      // R-16: batches are not accepted, because each message would need its own decision while there is only one
+      // HTTP status for all.
       if (Array.isArray(body)) return failure(400, ErrorCode.InvalidRequest, 'Batches are not supported', null);
       const envelope = readEnvelope(body);
       if (!envelope) return failure(400, ErrorCode.InvalidRequest, 'Invalid request', null);
@@ -101,7 +113,7 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
         if (method === 'initialize') return { status: 200, message: answer, handle: await handles.mint(scope.client) };
         return { status: 200, message: answer };
       } finally {
-        // The server is dropped, not closed: closing builds two errors and aborts what has already ended.
+        // The server is only dropped. Closing it would build two errors and abort what has already ended.
         forget();
       }
     },
@@ -114,7 +126,9 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
   }
 }
 
-/** Enough to route a message; the SDK checks it in full. `id` is null for notifications and responses. */
+/**
+ * Reads just enough to route a message; the SDK checks the rest. `id` is null for notifications and responses.
+ */
 function readEnvelope(
   body: unknown,
 ): { message: JSONRPCMessage; method: string | undefined; id: RpcId | null } | undefined {
@@ -133,7 +147,9 @@ function failure(status: number, code: number, message: string, id: RpcId | null
   return { status, message: { jsonrpc: '2.0', id, error: { code, message } } as JSONRPCMessage };
 }
 
-/** Error texts of the SDK quote what they were given and what threw: only ours leave. */
+/**
+ * Replaces the error text: texts of the SDK quote the request and whatever was thrown, so only our own may leave.
+ */
 function fixedError(code: number, id: RpcId, verdict: ServerReport): JSONRPCMessage {
   const known = !verdict.reached && code === ErrorCode.InternalError ? ErrorCode.InvalidParams : code;
   return { jsonrpc: '2.0', id, error: { code: known, message: verdict.error ?? FIXED[known] ?? 'Internal error' } };

@@ -1,6 +1,6 @@
-// Mcp-Session-Id: a sealed handle, bound to the client it was given to (R-03). It authenticates
-// nobody; it only tells a replay within one conversation. 128 random bits, a time, and the newest
-// revocation of that time, sealed.
+// Mcp-Session-Id: a sealed handle, bound to the client it was given to (R-03). It authenticates nobody; it only
+// marks one conversation, so that a replay within it is recognised. It holds 128 random bits, the time, and the
+// number of the newest revocation at that time.
 
 import { randomBytes } from 'node:crypto';
 import { BoundedCache } from '../core/bounded-cache.ts';
@@ -10,13 +10,18 @@ import type { Client } from '../identity/client.ts';
 import type { Sealer } from '../keyring/sealing.ts';
 import { CONTROL_AGE_MS, type ControlPort, revokedSince } from '../session/control.ts';
 
+/** Mints and opens handles. Both methods reject when the store does not answer. */
 export interface Handles {
-  /** Mints a handle for the client and remembers it. */
+  /** Mints a handle for the client and records it in the store. */
   mint(client: Client): Promise<string>;
-  /** The id inside, or undefined alike for unknown, expired, foreign and used-up handles. */
+  /**
+   * Answers the id in the handle. Answers undefined for every handle that is unknown, expired, revoked, exhausted
+   * or of another client, without telling which (R-03).
+   */
   open(handle: string, client: Client): Promise<string | undefined>;
 }
 
+/** What handles are made from. `lifetimeMs` is how long a handle lives after it was minted. */
 export interface HandlesOptions {
   sealer: Sealer;
   facts: FactsPort;
@@ -26,10 +31,14 @@ export interface HandlesOptions {
 }
 
 const ID_BYTES = 16;
+/** Most opened handles that are kept. */
 const OPENED_HANDLES = 10_000;
 
+/** Creates the port. Handles minted by one replica open at every replica with the same keyring and store. */
 export function createHandles({ sealer, facts, control, clock, lifetimeMs }: HandlesOptions): Handles {
-  /** Handles that were opened, under their owner: opening one again costs a decryption. */
+  /**
+   * Content of handles that were opened before, kept under client and handle, because opening costs a decryption.
+   */
   const opened = new BoundedCache<string, Buffer>(OPENED_HANDLES);
 
   function unseal(handle: string, client: Client): Buffer | undefined {

@@ -1,22 +1,26 @@
-// Requests that are being answered, so that a notifications/cancelled in another HTTP request finds
-// its call. Keyed by client and handle: an equal id of somebody else is somebody else's.
+// Requests that are being answered, so that a notifications/cancelled in another HTTP request finds its tool
+// call. The key includes client and handle: another client that uses the same JSON-RPC id cannot cancel this call
+//
 import type { RpcId } from '../facts/port.ts';
 import type { ClientRef } from '../identity/client.ts';
 import type { OneShotTransport } from './one-shot-transport.ts';
 
+/** The requests that this process is answering. */
 export interface InFlight {
-  /** Answers a function that forgets the exchange again. */
+  /** Adds the transport of a request and answers a function that removes it again. */
   add(owner: ClientRef, handle: string, id: RpcId, exchange: OneShotTransport): () => void;
   find(owner: ClientRef, handle: string, id: RpcId): OneShotTransport | undefined;
 }
 
+/** Creates an empty list. */
 export function createInFlight(): InFlight {
   const exchanges = new Map<string, OneShotTransport>();
   const key = (owner: ClientRef, handle: string, id: RpcId) => JSON.stringify([owner, handle, id]);
   return {
     add(owner, handle, id, exchange) {
       const name = key(owner, handle, id);
-      // The first keeps the name: a copy of a call in flight must not be cancelled in its place.
+      // The first request keeps the id: a copy that arrives while it is in flight must not take over its
+      // cancellation.
       if (exchanges.has(name)) return () => {};
       exchanges.set(name, exchange);
       return () => void exchanges.delete(name);

@@ -1,10 +1,12 @@
-// What a client gets to read. Fixed sentences, reason codes and the decision id; nothing from inside.
+// What a client may read about its call: the result, or a fixed sentence with reason codes and the decision id.
+// Details that could help an attacker stay in the audit log.
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { Reply } from '../enforcement/call.ts';
 import { isObject } from '../formats/json.ts';
 
 type Answered = Exclude<Reply, { kind: 'unknown_tool' }>;
 
+/** Turns the reply of the pipeline into the MCP result. `_meta` always has the decision id. */
 export function toolResult(reply: Answered): CallToolResult {
   switch (reply.kind) {
     case 'result':
@@ -23,7 +25,7 @@ export function toolResult(reply: Answered): CallToolResult {
         reply.retryAfterSeconds === undefined ? {} : { 'sallyport/retry-after-seconds': reply.retryAfterSeconds },
       );
     case 'invalid_arguments':
-      // A tool error, not a protocol error, so that a model can correct itself (SEP-1303).
+      // This is a tool error and not a protocol error, so that a model can correct its arguments (SEP-1303).
       return failure(
         `The arguments do not match the schema of the tool: ${reply.problem}.`,
         ['call.invalid_arguments'],
@@ -34,7 +36,7 @@ export function toolResult(reply: Answered): CallToolResult {
   }
 }
 
-/** Bytes are a resource of their own; everything else is text. */
+/** Bytes become an embedded resource; everything else becomes text. */
 function contentOf({ value, blob, decisionId }: Extract<Reply, { kind: 'result' }>): CallToolResult['content'][number] {
   if (blob) {
     const { mediaType, base64 } = blob;

@@ -1,5 +1,5 @@
-// A fresh MCP server for each message, with the tools of the connector. Cheap because the JSON Schema
-// validator is shared; safe because nothing else is.
+// Makes a fresh MCP server for each message. This is cheap because the JSON Schema validator is shared, and safe
+// because nothing else is.
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import {
   CallToolRequestSchema,
@@ -16,29 +16,39 @@ import type { Pipeline } from '../enforcement/pipeline.ts';
 import type { JsonObject } from '../formats/json.ts';
 import { toolResult } from './replies.ts';
 
-/** Revisions of the protocol that are spoken, newest first. */
+/** The supported revisions of the MCP protocol, newest first. */
 export const PROTOCOL_VERSIONS: readonly string[] = [LATEST_PROTOCOL_VERSION, '2025-06-18', '2025-03-26', '2024-11-05'];
 
-/** What the HTTP answer must say besides the message. */
+/** What the server reports to the endpoint besides the JSON-RPC answer. */
 export interface ServerReport {
-  /** Scopes that were missing: the answer is 403 insufficient_scope (RFC 6750 §3.1). */
+  /**
+   * Scopes that the client lacks. When there are any, the HTTP answer is 403 insufficient_scope (RFC 6750 §3.1).
+   */
   requiredScopes: readonly string[];
-  /** An error meant for the client. Any other error text stays inside. */
+  /** An error text that may reach the client. The text of any other error is replaced. */
   error: string | undefined;
-  /** Whether a handler of ours was reached; before that an error means malformed parameters. */
+  /** Whether one of our handlers was reached. An error before that means malformed parameters. */
   reached: boolean;
 }
 
+/** What every server is made of. */
 export interface ServerOptions {
   version: string;
-  /** Undefined: the policy could not be asked, and nothing is shown. */
+  /**
+   * The tools that the client may see. Undefined when the policy could not be asked; the client then gets an
+   * error.
+   */
   list: (scope: RequestScope) => readonly Tool[] | undefined;
   pipeline: Pipeline;
 }
 
-/** `signal` is aborted when the client cancels. */
+/**
+ * Makes the server for one message. It writes to the report while it answers; `signal` is aborted when the client
+ * cancels.
+ */
 export type ServerFactory = (scope: RequestScope, verdict: ServerReport, signal: AbortSignal) => Server;
 
+/** Creates the factory. */
 export function createServerFactory({ version, list, pipeline }: ServerOptions): ServerFactory {
   const jsonSchemaValidator = new AjvJsonSchemaValidator();
   const serverInfo = { name: 'sallyport', title: 'Sallyport', version };
@@ -63,8 +73,8 @@ export function createServerFactory({ version, list, pipeline }: ServerOptions):
       return { tools: [...tools] };
     });
 
-    // The fallback and not setRequestHandler, which checks a tools/call three times over: twice its
-    // request and once a result that was built here.
+    // Uses the fallback handler, because setRequestHandler checks a tools/call three times: its request twice,
+    // and the result, which we have built ourselves, once.
     server.fallbackRequestHandler = async (request, extra) => {
       if (request.method !== 'tools/call') throw new McpError(ErrorCode.MethodNotFound, 'Method not found');
       const parsed = CallToolRequestSchema.safeParse(request);

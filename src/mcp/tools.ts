@@ -1,4 +1,4 @@
-// Tools as clients see them, from the configuration.
+// Turns the tools of the configuration into what clients see and what the pipeline enforces.
 import type { Tool as ListedTool } from '@modelcontextprotocol/sdk/types.js';
 import type { ToolConfig } from '../config/schema/tool.ts';
 import type { Clock } from '../core/clock.ts';
@@ -8,7 +8,10 @@ import type { Tool as EnforcedTool, RequestScope } from '../enforcement/call.ts'
 import type { JsonObject } from '../formats/json.ts';
 import { closedSchema, compileSchema } from '../formats/json-schema.ts';
 
-/** In order of code points of the name, so that the list is the same at every replica and after every restart. */
+/**
+ * The tools as tools/list shows them, sorted by name, so that the list is the same at every replica and after
+ * every restart.
+ */
 export function listedTools(tools: Record<string, ToolConfig>): ListedTool[] {
   return Object.entries(tools)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -27,15 +30,19 @@ export function listedTools(tools: Record<string, ToolConfig>): ListedTool[] {
     }));
 }
 
+/** What tools/list is answered from. */
 export interface ListingOptions {
   tools: Record<string, ToolConfig>;
   evaluator: Pick<Evaluator, 'visible'>;
   clock: Clock;
-  /** The policy could not be asked which tools a client may see. */
+  /** Called when the policy could not be asked which tools a client may see. */
   onRefused: (scope: RequestScope, code: string, detail: string) => void;
 }
 
-/** The tools a client is shown: what the policy says, and nothing when it says nothing. */
+/**
+ * Makes the function that lists the tools for a client: those the policy names, or undefined when the policy
+ * gives no usable answer.
+ */
 export function createListing({ tools, evaluator, clock, onRefused }: ListingOptions) {
   const all = listedTools(tools);
   const named = all.map(({ name }) => ({ name, ...(tools[name] as Pick<ToolConfig, 'backend' | 'effect'>) }));
@@ -47,7 +54,7 @@ export function createListing({ tools, evaluator, clock, onRefused }: ListingOpt
   };
 }
 
-/** The tools as the pipeline knows them, their argument schemas compiled. */
+/** The tools as the pipeline needs them, with compiled schemas, by name. */
 export function enforcedTools(tools: Record<string, ToolConfig>): Map<string, EnforcedTool> {
   return new Map(
     Object.entries(tools).map(([name, { backend, effect, idempotent, audit, result, arguments: schema }]) => [

@@ -1,5 +1,5 @@
-// The only home of @readme/openapi-parser: reads an OpenAPI 3 document, with its references to other files
-// brought in. Reads a file and what lies below its folder, or one URL, and nothing else.
+// Reads an OpenAPI 3 document and brings in the files it refers to; the only home of @readme/openapi-parser. It
+// reads one file and files below the folder of that file, or one URL, and nothing else.
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, resolve, sep } from 'node:path';
 import { bundle } from '@readme/openapi-parser';
@@ -8,17 +8,19 @@ import { printable } from '../core/printable.ts';
 import { atPointer, isObject, nestsDeeperThan } from '../formats/json.ts';
 import { parseData } from '../formats/yaml.ts';
 
+/** A part of a document whose members have not been checked. */
 export type Loose = Record<string, unknown>;
 
+/** An OpenAPI 3.0 or 3.1 document. It has been read, not validated: each part is checked where it is used. */
 export interface OpenApiDocument {
   readonly title: string;
   readonly version: string;
-  /** As the document says; may be relative. */
+  /** URL of the first server, as the document says; it may be relative. */
   readonly server: string | undefined;
   readonly paths: Record<string, Loose>;
-  /** What a reference names. Follows references to references; undefined when there is nothing, or a circle. */
+  /** The object itself, or the one its `$ref` leads to. Undefined when there is none or references form a circle. */
   resolve(value: unknown): Loose | undefined;
-  /** What stands at a local reference such as "#/components/schemas/Pet". */
+  /** The value at a local reference such as "#/components/schemas/Pet", or undefined. */
   at(ref: string): unknown;
 }
 
@@ -27,7 +29,7 @@ const LARGEST_BYTES = 64 * 1024 * 1024;
 const HOPS = 20;
 const DEEPEST = 500;
 
-/** `source`: a path or an http(s) URL. Throws an OperatorError that says what is wrong and what to do. */
+/** Reads a document from a path or an http(s) URL. Throws an OperatorError that says what is wrong and what to do. */
 export async function readDocument(source: string): Promise<OpenApiDocument> {
   const isUrl = /^https?:\/\//i.test(source);
   const root = parse(isUrl ? await download(source) : readFile(source), source);
@@ -35,7 +37,7 @@ export async function readDocument(source: string): Promise<OpenApiDocument> {
   if (nestsDeeperThan(root, DEEPEST)) throw new OperatorError(`${source} nests deeper than ${DEEPEST}, or in a circle`);
   const [other] = others(withoutExamples(root));
   if (other !== undefined) {
-    // Whoever wrote a document that was downloaded must not choose what else is fetched from here.
+    // The author of a downloaded document must not be able to make this machine fetch other addresses or files.
     if (isUrl)
       throw new OperatorError(
         `${source} refers to ${other}: bring all parts into one document first, or import it from files`,
@@ -131,9 +133,9 @@ function parse(text: string, name: string): unknown {
   }
 }
 
-/** Keywords whose value is data: a "$ref" in it refers to nothing. */
+/** Keywords whose value is data. A "$ref" inside one is part of the data and not a reference. */
 const DATA = new Set(['example', 'examples', 'default', 'enum', 'const']);
-/** Keywords whose members have names of the author's choice, such as a property called "example". */
+/** Keywords whose member names are chosen by the author: a property called "example", say, is not the keyword. */
 const TABLES = new Set([
   ...[
     'properties',
@@ -148,7 +150,7 @@ const TABLES = new Set([
   ...['requestBodies', 'headers', 'securitySchemes', 'links', 'callbacks', 'pathItems', 'webhooks', 'paths', 'content'],
 ]);
 
-/** References to other documents, without their fragments. */
+/** References to other documents, without fragments. `named`: the keys of `value` are names chosen by the author. */
 function others(value: unknown, found = new Set<string>(), named = false): Set<string> {
   for (const [key, child] of typeof value === 'object' && value !== null ? Object.entries(value) : []) {
     if (!named && DATA.has(key)) continue;
@@ -159,7 +161,7 @@ function others(value: unknown, found = new Set<string>(), named = false): Set<s
   return found;
 }
 
-/** Without examples, and without other data that looks like a reference. */
+/** The document without examples and other data that the parser would take for references. `named`: see `others`. */
 function withoutExamples(value: unknown, named = false): unknown {
   if (Array.isArray(value)) return value.map((item) => withoutExamples(item));
   if (!isObject(value)) return value;
@@ -170,12 +172,15 @@ function withoutExamples(value: unknown, named = false): unknown {
   return Object.fromEntries(kept.map(([key, child]) => [key, withoutExamples(child, !named && TABLES.has(key))]));
 }
 
-/** A reference that leaves the folder would copy any file of this machine into a configuration. */
+/**
+ * Throws when the document, or a file it refers to, has a reference that leads out of its folder, symbolic links
+ * resolved: such a reference could copy any file of this machine into a configuration.
+ */
 function refuseOutside(path: string, root: unknown): void {
   const folder = `${realpathSync(dirname(path))}${sep}`;
   const seen = new Set<string>();
   const look = (file: string, value: unknown): void => {
-    // With a name of its own a document would be looked for elsewhere than it is checked here.
+    // An "$id" changes the base of relative references: the parser would read other files than those checked here.
     if (hasOwnName(value))
       throw new OperatorError(`${file} has an "$id": take it out, or bring all parts into one document`);
     for (const other of others(value)) {

@@ -1,5 +1,5 @@
-// All operations of an OpenAPI document as tools of one backend. Every operation is accounted for: it is a
-// tool, or it is named with the reason why not. The same document gives the same text, always.
+// Turns the operations of an OpenAPI document into tools of one backend. Every operation is in the result, as a tool
+// or with the reason why it is none. The same document always gives the same result, so that imports can be compared.
 import { createHash } from 'node:crypto';
 import { checkTool } from '../config/check/tool.ts';
 import { backendSchema } from '../config/schema/backend.ts';
@@ -8,34 +8,42 @@ import { isObject, type JsonObject } from '../formats/json.ts';
 import type { OpenApiDocument } from './document.ts';
 import { type ImportedTool, importOperation } from './tool.ts';
 
+/** What has become of one operation. Either `name` or `reason` is set. */
 export interface ImportedOperation {
-  /** "GET /pets/{id}" */
+  /** Method and path, such as "GET /pets/{id}"; the path alone when the path item cannot be found. */
   operation: string;
+  /** Name of its tool, or undefined when it has become none. */
   name: string | undefined;
-  /** Why it is no tool. */
+  /** Why it has not become a tool. */
   reason: string | undefined;
+  /** What somebody should look at before the tool goes live. */
   notes: string[];
 }
 
+/** All operations, and the tools made of them by name. */
 export interface ImportResult {
-  /** In order of path and method. */
+  /** In the order of their paths, and for each path in the order of METHODS. */
   operations: ImportedOperation[];
+  /** In the order of their names. */
   tools: [string, ImportedTool][];
 }
 
+/** `readOnly`: only operations that read become tools. */
 export interface ImportOptions {
+  /** Name of the backend that the tools belong to. */
   backend: string;
-  /** Put before each name. */
+  /** Text that each tool name begins with. */
   prefix: string;
-  /** Only operations with one of these tags; empty: all. Others are accounted for as left out. */
+  /** Only operations with one of these tags become tools; empty: all. The others are listed with a reason. */
   tags: readonly string[];
   readOnly: boolean;
 }
 
 const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options', 'trace'];
-/** Some clients take no longer names. */
+/** Longest tool name that is made, because some MCP clients accept no longer ones. */
 const LONGEST = 64;
 
+/** Imports a document. An operation that cannot become a tool is listed with the reason and is not an error. */
 export function importDocument(document: OpenApiDocument, options: ImportOptions): ImportResult {
   const { prefix, tags, readOnly } = options;
   const operations: ImportedOperation[] = [];
@@ -82,14 +90,14 @@ export function importDocument(document: OpenApiDocument, options: ImportOptions
   return { operations, tools: [...tools].sort(([a], [b]) => (a < b ? -1 : 1)) };
 }
 
-/** OpenAPI 3.1 lets a path item refer to another and say more beside it. */
+/** A path item. In OpenAPI 3.1 it may refer to another one; fields beside the `$ref` win over those of the other. */
 function itemOf(value: unknown, document: OpenApiDocument): Record<string, unknown> | undefined {
   const item = document.resolve(value);
   const { $ref, ...beside } = isObject(value) ? value : {};
   return item && { ...item, ...($ref === undefined ? {} : beside) };
 }
 
-/** A backend that takes any tool: what is wrong then is wrong with the tool. */
+/** A minimal backend that fits any tool, so that every problem a check finds is a problem of the tool. */
 const ANY = backendSchema.parse({
   url: 'http://localhost',
   login: [{ request: { path: '/' } }],
@@ -97,7 +105,7 @@ const ANY = backendSchema.parse({
   expired: [{ status: 401 }],
 });
 
-/** What the connector would say of the tool, or undefined. */
+/** The first problem for which the connector would refuse this tool in its configuration, or undefined. */
 function problemOf(name: string, tool: JsonObject): string | undefined {
   const parsed = toolSchema.safeParse(tool);
   const [problem] = parsed.success ? checkTool(name, parsed.data, { [parsed.data.backend]: ANY }) : parsed.error.issues;
@@ -124,7 +132,10 @@ const snake = (text: string): string =>
     .replace(/^_+|_+$/g, '')
     .toLowerCase() || 'operation';
 
-/** A name that is too long, or not the only one, gets a part that depends on its operation alone. */
+/**
+ * A name that is too long or occurs twice gets a suffix, made from a hash of its operation, so that it stays the
+ * same when other operations are added to the document.
+ */
 function marked(name: string, operation: string): string {
   const mark = createHash('sha256').update(operation).digest('hex').slice(0, 8);
   return `${name.slice(0, LONGEST - 9)}_${mark}`;

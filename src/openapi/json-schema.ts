@@ -1,13 +1,13 @@
-// Schemas of an OpenAPI document as JSON Schema 2020-12 for the arguments of a tool: OpenAPI 3.0 spells some
-// things its own way, and a strict validator takes nothing it does not know.
+// Converts schemas of an OpenAPI document to JSON Schema 2020-12 for the arguments of a tool. OpenAPI 3.0 writes some
+// things differently, and keywords that a strict validator does not know are left out, since it would refuse them.
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import { schemaProblem } from '../formats/json-schema.ts';
 import type { Loose, OpenApiDocument } from './document.ts';
 
-/** Converts schemas of one tool; what they refer to is collected under `$defs`. */
+/** Converts the schemas of one tool. Schemas that they refer to become definitions, to be put under `$defs`. */
 export interface SchemaConverter {
   convert(schema: unknown): JsonObject;
-  /** Definitions that were referred to, by name. */
+  /** The definitions that were referred to so far, in the order of their names. */
   definitions(): JsonObject;
 }
 
@@ -25,6 +25,7 @@ const FORMATS = new Set([
 ]);
 const DEEPEST = 60;
 
+/** A converter for one tool. Whatever it cannot convert becomes a schema that accepts any value. */
 export function createConverter(document: OpenApiDocument): SchemaConverter {
   const names = new Map<string, string>();
   const defs = new Map<string, JsonObject>();
@@ -33,7 +34,7 @@ export function createConverter(document: OpenApiDocument): SchemaConverter {
     const known = names.get(ref);
     if (known !== undefined) return { $ref: `#/$defs/${known}` };
     const target = document.at(ref);
-    // What is not there says nothing, so anything fits it; the backend will check.
+    // A reference to nothing says nothing about the value, so any value is accepted and the backend checks it.
     if (!isObject(target)) return {};
     const wanted = (ref.split('/').at(-1) ?? 'schema').replace(/[^\w.-]/g, '_') || 'schema';
     const taken = new Set(names.values());
@@ -67,13 +68,13 @@ export function createConverter(document: OpenApiDocument): SchemaConverter {
   };
 }
 
-/** YAML has numbers that JSON has not. */
+/** Whether a value can be written as JSON: YAML also has infinity and "not a number". */
 function isJson(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value);
   return typeof value !== 'object' || value === null || Object.values(value).every(isJson);
 }
 
-/** What OpenAPI 3.0 spells its own way. */
+/** Rewrites what OpenAPI 3.0 writes in its own way: exclusive limits as booleans, and `nullable`. */
 function settle(result: JsonObject, source: Loose): JsonObject {
   for (const [limit, exclusive] of [
     ['minimum', 'exclusiveMinimum'],
@@ -95,7 +96,7 @@ function settle(result: JsonObject, source: Loose): JsonObject {
   return result;
 }
 
-/** ECMA-262 with the "u" flag, which is how a validator reads it. */
+/** Whether a pattern compiles with the "u" flag of ECMA-262, with which validators of JSON Schema compile it. */
 function isUnicodePattern(value: unknown): boolean {
   if (typeof value !== 'string') return false;
   try {
@@ -106,10 +107,10 @@ function isUnicodePattern(value: unknown): boolean {
   }
 }
 
-/** Whether a validator takes the schema as it is. */
+/** Whether the validator of the connector accepts the schema. */
 export const isUsable = (schema: JsonObject): boolean => schemaProblem(schema) === undefined;
 
-/** One line, at most so long, cut at a word. */
+/** The text in one line. A longer one is cut after `longest` characters, at the end of a word, and gets " …". */
 export function shorten(text: string, longest: number): string {
   const line = text.replace(/\s+/g, ' ').trim();
   if (line.length <= longest) return line;

@@ -1,7 +1,8 @@
-// Parameters of an operation that a request template can say.
+// Reads the parameters of an operation, and sorts out those that a request template cannot express.
 import { isObject } from '../formats/json.ts';
 import type { Loose, OpenApiDocument } from './document.ts';
 
+/** A parameter that becomes an argument of the tool. `schema` is as in the document, unchecked. */
 export interface Parameter {
   name: string;
   in: 'path' | 'query' | 'header';
@@ -10,11 +11,15 @@ export interface Parameter {
   description: string | undefined;
 }
 
-/** Set by the connector, or described by the specification as to be ignored here. */
+/** Headers that the connector sets itself, or that OpenAPI says to ignore when they are described as parameters. */
 const OTHERS_SET =
   /^(accept|content-type|authorization|host|cookie|content-length|connection|transfer-encoding|expect|te|trailer|upgrade|accept-encoding|keep-alive|proxy-.*)$/i;
 
-/** The list, or why the operation cannot be called without what cannot be said. */
+/**
+ * The parameters, or why the operation cannot become a tool: a required parameter that no template can express. An
+ * optional one is left out, and `notes` gets a line about it. `own` ones replace `shared` ones of the same place
+ * and name.
+ */
 export function readParameters(
   shared: unknown,
   own: unknown,

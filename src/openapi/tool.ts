@@ -1,24 +1,27 @@
-// One operation of an OpenAPI document as a tool, or the reason why it cannot be one.
+// Turns one operation of an OpenAPI document into a tool, or says why that is not possible.
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import type { Loose, OpenApiDocument } from './document.ts';
 import { createConverter, isUsable, type SchemaConverter, shorten } from './json-schema.ts';
 import { type Parameter, readParameters } from './parameters.ts';
 
+/** One operation, as it stands in the document. */
 export interface Operation {
   path: string;
-  /** In capitals. */
+  /** In capitals, such as "GET". */
   method: string;
   operation: Loose;
-  /** Parameters of the path item. */
+  /** The parameters of the path item, which all of its operations share. */
   shared: unknown;
 }
 
+/** `tool`: its entry under `tools` of a connector.yaml, not yet checked against the schema. */
 export interface ImportedTool {
   tool: JsonObject;
-  /** What somebody should look at before it goes live. */
+  /** What somebody should look at before the tool goes live. */
   notes: string[];
 }
 
+/** A tool, or the reason why the operation cannot be one. */
 export type Imported = { ok: true; imported: ImportedTool } | { ok: false; reason: string };
 
 const EFFECTS: Record<string, 'read' | 'write' | 'destructive'> = {
@@ -29,15 +32,16 @@ const EFFECTS: Record<string, 'read' | 'write' | 'destructive'> = {
   PATCH: 'write',
   DELETE: 'destructive',
 };
-/** RFC 9110 §9.2.2. Such a write may be repeated. */
+/** Writes with these methods may be repeated (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['PUT', 'DELETE']);
-/** A GET with such a name does something all the same. */
+/** A GET whose name has one of these words probably has an effect, and is imported as a write. */
 const ACTS = new Set(
   `add approve cancel clear close confirm create delete disable enable execute import invite logout
    move publish purge remove reset restart revoke run send set start stop submit subscribe sync trigger
    unsubscribe update upload`.split(/\s+/),
 );
 
+/** `backend`: name of the backend that the tool belongs to. */
 export function importOperation(
   { path, method, operation, shared }: Operation,
   backend: string,
@@ -74,10 +78,10 @@ export function importOperation(
       request[key] = { ...(request[key] as JsonObject | undefined), [parameter.name]: `{${argument}}` };
     }
   }
-  // Renamed in two steps, so that one parameter's new name is not taken for another's old one.
+  // Placeholders are renamed in two steps: the new name of one parameter could be the old name of another.
   request.path = String(request.path).replace(/\{ ([^}]*) \}/g, '{$1}');
 
-  // RFC 9110 §9.3.1: a body with a GET means nothing; some documents describe an empty one.
+  // RFC 9110 §9.3.1: the body of a GET has no meaning. Some documents describe an empty one all the same.
   const given = method === 'GET' || method === 'HEAD' ? undefined : operation.requestBody;
   const body = readBody(given, document, converter, notes, add);
   if (typeof body === 'string') return { ok: false, reason: body };
@@ -110,7 +114,7 @@ export function importOperation(
   };
 }
 
-/** Names that placeholders can have; the dots of "session.x" are taken. */
+/** A parameter name as a placeholder can have it. Dots are replaced: "session.x" and "csrf.x" have a meaning. */
 export const argumentName = (name: string): string =>
   name.replace(/[^A-Za-z0-9_-]+/g, '_').replace(/^[^A-Za-z_]+|_+$/g, '') || 'value';
 
@@ -151,7 +155,7 @@ function readBody(
   const media = content[type];
   const source = isObject(media) ? media.schema : undefined;
   const schema = document.resolve(source) ?? {};
-  // The template always sends a body, so what it must have is needed, whether it had to be there or not.
+  // The tool always sends a body, so its required members are required arguments even if the body is optional.
   const needed = new Set(Array.isArray(schema.required) ? (schema.required as unknown[]) : []);
   const flat = isObject(schema.properties) && !['allOf', 'anyOf', 'oneOf'].some((key) => key in schema);
   if (/form-urlencoded/i.test(type)) {
@@ -201,7 +205,7 @@ function formOf(
   return { form: Object.fromEntries(form) };
 }
 
-/** How the answer is read, from the first good one the document describes. */
+/** How the answer is read, according to the first 2xx answer that the document describes, or else a redirect. */
 function readAnswer(value: unknown, document: OpenApiDocument): JsonObject {
   const responses = isObject(value) ? value : {};
   const codes = Object.keys(responses).sort();
@@ -234,7 +238,11 @@ function describe(operation: Loose, method: string, path: string): string {
   return `${deprecated}${shorten(both, 400)}`.trim() || `${method} ${path}`;
 }
 
-/** By the first word of its name, and by any word of a short one: "logout", "userLogout", "do-delete". */
+/**
+ * Whether a name of the operation has a word of ACTS: its first word, or either word of a name of two, such as
+ * "logout", "userLogout" and "do-delete". Its names are its operationId, the last part of that, and the last fixed
+ * segment of its path.
+ */
 function saysItActs(operation: Loose, path: string): boolean {
   const id = typeof operation.operationId === 'string' ? operation.operationId : '';
   const segment =

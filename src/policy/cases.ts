@@ -1,5 +1,5 @@
-// Decision cases: an input as a change to a named base, and the expected outcome and reasons. Run
-// through the Go evaluator and the WASM, because `opa test` runs one and production the other.
+// Decision cases: each has an input, written as a change to a named base, and the expected outcome and reasons.
+// They run through the Go evaluator and the WASM, because `opa test` uses the one and production the other.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -29,6 +29,10 @@ const casesSchema = z.strictObject({
   ),
 });
 
+/**
+ * One case, ready to run. `file` and `line` say where it is written; without `expect.obligations` any obligations
+ * pass.
+ */
 export interface DecisionCase {
   file: string;
   line: number;
@@ -38,7 +42,10 @@ export interface DecisionCase {
   expect: { outcome: string; reasons: string[]; obligations?: string[] | undefined };
 }
 
-/** Reads `<dir>/bases.yaml` and every other YAML file in `<dir>`. Throws one OperatorError with all problems. */
+/**
+ * Reads `<dir>/bases.yaml` and the cases in every other YAML file of `<dir>`. Throws an OperatorError that lists
+ * the problems.
+ */
 export function loadCases(dir: string, settings: Settings): DecisionCase[] {
   const bases = read(join(dir, 'bases.yaml'), basesSchema).value.bases;
   const files = readdirSync(dir).filter((name) => name.endsWith('.yaml') && name !== 'bases.yaml');

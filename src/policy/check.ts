@@ -1,5 +1,5 @@
-// Everything about a policy folder that can be known without running it. Each problem has a file and
-// a line, because it is read in an editor or a pull request.
+// Checks everything about a policy folder that can be known without running it. A problem names file and line
+// where they are known, because it is read in an editor or a pull request.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../core/errors.ts';
@@ -9,6 +9,9 @@ import type { Problem } from '../formats/yaml.ts';
 import { compile, opaRun } from './compiler.ts';
 import type { Opa } from './opa.ts';
 
+/**
+ * Answers all problems of the policy folder. While the settings or sources have errors, only those are reported.
+ */
 export async function checkPolicies(dir: string, opa: Opa): Promise<Problem[]> {
   const problems: Problem[] = [];
   const attempt = async (work: () => Promise<unknown> | unknown) => {
@@ -19,7 +22,8 @@ export async function checkPolicies(dir: string, opa: Opa): Promise<Problem[]> {
     }
   };
   await attempt(() => loadSettings(dir));
-  // Strict, against the schemas (a typo in an `input.` path) and our capabilities (a builtin WASM lacks).
+  // The strict check uses the schemas, which catch a typo in an `input.` path, and our capabilities, which catch
+  // a builtin that WASM does not have.
   await attempt(() =>
     opaRun(opa, dir, ['check', '--strict', '--capabilities', 'capabilities.json', '-s', 'schemas', 'sallyport']),
   );
@@ -39,7 +43,10 @@ export async function checkPolicies(dir: string, opa: Opa): Promise<Problem[]> {
   return problems;
 }
 
-/** Reason codes and METADATA must agree, in both directions, or an auditor reads a code nobody explains. */
+/**
+ * Checks that every reason code is described in METADATA and every described code is used. Otherwise an auditor
+ * would read a code that nothing explains.
+ */
 function checkMetadata(dir: string): Problem[] {
   return Object.keys(hashSources(dir)).flatMap((name) => {
     const file = join(dir, name);
@@ -66,7 +73,7 @@ function checkMetadata(dir: string): Problem[] {
   });
 }
 
-/** A METADATA block with a reason must say what a person needs: title, description, controls. */
+/** Checks that a METADATA block with a reason also has what a person needs: title, description and controls. */
 function blocksWithout(lines: string[], file: string): Problem[] {
   const problems: Problem[] = [];
   lines.forEach((line, i) => {
@@ -83,7 +90,7 @@ function blocksWithout(lines: string[], file: string): Problem[] {
   return problems;
 }
 
-/** The committed WASM must be what the sources compile to, byte for byte. */
+/** Checks that the committed WASM is what the sources compile to, byte for byte. */
 async function checkCompiled(dir: string, opa: Opa): Promise<Problem[]> {
   const stale = (message: string): Problem[] => [
     {
@@ -102,7 +109,7 @@ async function checkCompiled(dir: string, opa: Opa): Promise<Problem[]> {
     : stale('manifest.json differs from what the sources say');
 }
 
-/** OPA's `file:line: message`, or one of our own problem lines. */
+/** Splits an error text into problems. Lines have the form `file:line: message`, from OPA or from ourselves. */
 function parse(message: string, dir: string): Problem[] {
   const problems = message.split('\n').flatMap((line): Problem[] => {
     const match = /^(?:\d+ errors? occurred(?: during loading)?: )?(\S+\.(?:rego|ya?ml|json)):(\d+):? (.*)$/.exec(

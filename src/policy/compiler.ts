@@ -11,14 +11,16 @@ import type { Opa } from './opa.ts';
 
 const run = promisify(execFile);
 
+/** A compiled policy, and the manifest that says what it was made from. */
 export interface Compiled {
   wasm: Buffer;
   manifest: Manifest;
 }
 
 /**
- * Builds `<dir>/sallyport`. Without `-O`: with OPA 1.22.2 an earlier version of the default policy,
- * compiled with `-O1`, answered deny where the plain module and the interpreter answered allow.
+ * Compiles `<dir>/sallyport`. Rejects with an OperatorError that has the message of OPA. `-O` is not used: with
+ * OPA 1.22.2 an earlier version of the default policy, compiled with `-O1`, answered deny where the plain module
+ * and the interpreter answered allow.
  */
 export async function compile(dir: string, opa: Opa): Promise<Compiled> {
   const work = mkdtempSync(join(tmpdir(), 'sallyport-policy-'));
@@ -58,7 +60,9 @@ export async function compile(dir: string, opa: Opa): Promise<Compiled> {
   }
 }
 
-/** Writes policy.wasm and manifest.json, the manifest last: a half-written pair never verifies. */
+/**
+ * Writes policy.wasm and then manifest.json, so that a pair that was written only half is recognised as stale.
+ */
 export function writeCompiled(dir: string, { wasm, manifest }: Compiled): void {
   const out = join(dir, 'compiled');
   mkdirSync(out, { recursive: true });
@@ -72,7 +76,10 @@ export function writeCompiled(dir: string, { wasm, manifest }: Compiled): void {
   }
 }
 
-/** Runs OPA in the policy folder. Its own message, with file and line, becomes the error. */
+/**
+ * Runs OPA in the policy folder and answers its standard output. When OPA fails, its own message becomes an
+ * OperatorError.
+ */
 export async function opaRun(opa: Opa, cwd: string, args: string[]): Promise<string> {
   try {
     return (await run(opa.path, args, { cwd, maxBuffer: 64 * 1024 * 1024, timeout: 120_000 })).stdout;
@@ -86,7 +93,9 @@ interface Annotated {
   annotations: { title?: string; custom?: { reason?: string; controls?: string[] } };
 }
 
-/** Reason codes from the METADATA of the rules, with the title a person reads. */
+/**
+ * Collects the reason codes from the METADATA of the rules, with the titles and controls that an auditor reads.
+ */
 async function reasonsOf(dir: string, opa: Opa): Promise<Manifest['reasons']> {
   const inspected = JSON.parse(await opaRun(opa, dir, ['inspect', '-a', '--format', 'json', 'sallyport'])) as {
     annotations?: Annotated[];
@@ -109,7 +118,10 @@ async function reasonsOf(dir: string, opa: Opa): Promise<Manifest['reasons']> {
   return Object.fromEntries(Object.entries(reasons).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** One file of an uncompressed tar archive (POSIX ustar: 512-byte headers, size in octal at 124). */
+/**
+ * Reads one file from an uncompressed tar archive (POSIX ustar: 512-byte headers, the size in octal at offset
+ * 124).
+ */
 export function fileInTar(tar: Buffer, name: string): Buffer {
   for (let at = 0; at + 512 <= tar.length; ) {
     const entry = tar.toString('utf8', at, at + 100).replace(/\0.*$/s, '');

@@ -1,5 +1,5 @@
-// Finds the OPA compiler, and builds it from the pinned Go module when it must. No npm package
-// ships one, and a machine that only serves never needs it.
+// Finds the OPA compiler, or builds it from the pinned Go module. No npm package contains one, and a machine that
+// only serves never needs it.
 import { execFile, spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -10,22 +10,24 @@ import { PACKAGE_ROOT } from '../core/paths.ts';
 const run = promisify(execFile);
 const TOOL_DIR = join(PACKAGE_ROOT, 'tools', 'opa');
 
+/** An OPA compiler that runs. `version` is the one it reports itself. */
 export interface Opa {
   path: string;
   version: string;
-  /** Where it was found: shown to the user, since a wrong compiler is hard to see otherwise. */
+  /** Where it was found. The user is shown this, because a wrong compiler is hard to notice otherwise. */
   source: '$OPA' | 'PATH' | 'go tool';
 }
 
+/** How to look for the compiler. */
 export interface FindOpaOptions {
   env?: NodeJS.ProcessEnv;
-  /** Told one line before something slow begins. */
+  /** Called with one line of text before something slow begins, or when an `opa` on PATH is not used. */
   progress?: (line: string) => void;
-  /** Folder of the Go module that pins OPA. */
+  /** Folder of the Go module that pins the version of OPA. */
   toolDir?: string;
 }
 
-/** The version pinned in tools/opa/go.mod, "1.22.2". Undefined in an installation without tools/. */
+/** The version pinned in tools/opa/go.mod, such as "1.22.2". Undefined in an installation without tools/. */
 export function pinnedVersion(toolDir = TOOL_DIR): string | undefined {
   const file = join(toolDir, 'go.mod');
   if (!existsSync(file)) return undefined;
@@ -33,8 +35,9 @@ export function pinnedVersion(toolDir = TOOL_DIR): string | undefined {
 }
 
 /**
- * `$OPA`, else an `opa` on PATH of the pinned minor version, else the Go tool, built once into a
- * cache. Undefined when none can be had. A `$OPA` that does not run is an error: it was asked for.
+ * Takes `$OPA`; else an `opa` on PATH of the pinned minor version; else the Go tool, which is built once and
+ * kept. Answers undefined when there is none of them. Rejects with an OperatorError when `$OPA` does not run,
+ * because the user has asked for it, and when the build fails.
  */
 export async function findOpa({
   env = process.env,
@@ -57,7 +60,9 @@ export async function findOpa({
   return pinned ? buildGoTool(toolDir, pinned, env, progress) : undefined;
 }
 
-/** The single error for "the policy must be compiled and no compiler can be had". */
+/**
+ * The error for "the policy must be compiled and there is no compiler". `why` is the first half of its message.
+ */
 export function noCompilerError(why: string): OperatorError {
   return new OperatorError(
     `${why}, and no OPA compiler was found. Install Go (the pinned OPA ${pinnedVersion() ?? ''} is then built by itself), ` +
@@ -78,7 +83,8 @@ async function buildGoTool(
   if (!go) return undefined;
   progress(`building OPA ${version} once with ${go} (about a minute)`);
   mkdirSync(cache, { recursive: true });
-  // Built beside and renamed: a build that was interrupted leaves nothing that looks like a compiler.
+  // Built under another name and then renamed, so that an interrupted build leaves nothing that looks like a
+  // compiler.
   const partial = `${path}.${process.pid}`;
   const failure = await new Promise<string | undefined>((resolve) => {
     const build = spawn(go, ['build', '-trimpath', '-o', partial, 'github.com/open-policy-agent/opa'], {

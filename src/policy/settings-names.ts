@@ -1,15 +1,16 @@
-// Names in data.yaml that name nothing. A mask or a scope for a misspelt tool is a control that is
-// silently not there, so the connector does not start on one.
+// Finds names in data.yaml that nothing defines. A mask or a scope for a misspelt tool would be a control that is
+// silently missing, so the connector does not start with one.
 import { OperatorError } from '../core/errors.ts';
 import type { Settings, SettingsFile } from '../decision/settings.ts';
 import { formatProblem, type Problem } from '../formats/yaml.ts';
 
+/** The tools and backends that connector.yaml defines. */
 export interface KnownNames {
   tools: ReadonlySet<string>;
   backends: ReadonlySet<string>;
 }
 
-/** Every tool, backend or role that data.yaml names and nothing defines, with its line. */
+/** Every tool, backend or role that data.yaml names but nothing defines, with its line. */
 export function unknownNames(
   settings: Settings,
   known: KnownNames,
@@ -46,13 +47,13 @@ export function unknownNames(
   return problems;
 }
 
-/** Throws one OperatorError with every name that names nothing. */
+/** Throws one OperatorError that lists every such name. */
 export function refuseUnknownNames({ settings, file, lineOf }: SettingsFile, known: KnownNames): void {
   const problems = unknownNames(settings, known, file, lineOf);
   if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
 }
 
-/** Tools that no role lists: nobody can call them. */
+/** The tools that no role lists, so nobody can call them. */
 export function unlistedTools({ access }: Settings, tools: Iterable<string>): string[] {
   const listed = new Set(Object.values(access.roles).flatMap((role) => role.tools));
   return listed.has('*') ? [] : [...tools].filter((tool) => !listed.has(tool));

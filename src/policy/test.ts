@@ -1,5 +1,5 @@
-// Tests a policy folder: Rego unit tests at full coverage, then the decision cases through both
-// evaluators.
+// Tests a policy folder: first the Rego unit tests, which must cover every line, then the decision cases through
+// both evaluators.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,14 +13,16 @@ import { type DecisionCase, loadCases } from './cases.ts';
 import { compile, opaRun } from './compiler.ts';
 import type { Opa } from './opa.ts';
 
+/** What was run and what failed. `unitTests` is how many Rego tests passed, `cases` how many cases were run. */
 export interface PolicyTestResult {
   unitTests: number;
-  /** Percent of the policy sources. */
+  /** Percent of the policy sources that the unit tests cover; 0 when a unit test failed. */
   coverage: number;
   cases: number;
   problems: Problem[];
 }
 
+/** Runs all tests of the policy in `dir`. Rejects with an OperatorError when they cannot be run. */
 export async function testPolicies(dir: string, tests: string, opa: Opa): Promise<PolicyTestResult> {
   const units = await runUnitTests(dir, tests, opa);
   const cases = loadCases(join(tests, 'cases'), loadSettings(dir));
@@ -100,13 +102,14 @@ async function runCases(dir: string, cases: DecisionCase[], opa: Opa): Promise<P
   });
 }
 
-/** All cases in one run of the Go evaluator, which takes 30 ms to start. */
+/** Evaluates all cases in one run of the Go evaluator, because each run takes 30 ms to start. */
 async function evaluateInGo(dir: string, cases: DecisionCase[], opa: Opa): Promise<(PolicyDecision | undefined)[]> {
   const work = mkdtempSync(join(tmpdir(), 'sallyport-cases-'));
   try {
     const data = join(work, 'data.json');
     writeFileSync(data, JSON.stringify({ cases: cases.map(({ input, settings }) => ({ input, settings })) }));
-    // Bound to names first: OPA 1.22.2 answers for an unbound `c` when `with` is given `c.input` itself.
+    // Input and settings are bound to names first: when `with` is given `c.input` directly, OPA 1.22.2 evaluates
+    // as if `c` were unbound.
     const query =
       '[d | some c in data.cases; i := c.input; s := c.settings; d := data.sallyport.decision with input as i with data.settings as s]';
     const output = await opaRun(opa, dir, ['eval', '--format', 'json', '-d', 'sallyport', '-d', data, query]);
@@ -119,7 +122,7 @@ async function evaluateInGo(dir: string, cases: DecisionCase[], opa: Opa): Promi
   }
 }
 
-/** Sets have no order: both sides are sorted before they are compared. */
+/** Sorts reasons and obligations before they are compared, because sets have no order. */
 function normal(decision: PolicyDecision | undefined): PolicyDecision | undefined {
   const sort = <T>(list: T[]): T[] => [...list].sort((a, b) => (canonicalJson(a) < canonicalJson(b) ? -1 : 1));
   return decision && { ...decision, reasons: sort(decision.reasons), obligations: sort(decision.obligations) };
@@ -128,7 +131,7 @@ function normal(decision: PolicyDecision | undefined): PolicyDecision | undefine
 const codes = (decision: PolicyDecision | undefined): string[] =>
   [...new Set(decision?.reasons.map((reason) => reason.code))].sort();
 
-/** `opa test` exits with 2 when a test fails and still prints its report. */
+/** Accepts the failure of `opa test`, which exits with 2 when a test fails but still prints its report. */
 async function tolerate(run: Promise<string>): Promise<string> {
   try {
     return await run;

@@ -1,15 +1,18 @@
-// Whether an answer looks as a condition of the configuration says.
+// Tells whether an answer of the backend fulfils a condition of the configuration.
 import type { Condition } from '../../config/schema/condition.ts';
 import { formFields } from '../../formats/html.ts';
 import { atPointer } from '../../formats/json.ts';
 import { pattern } from '../../formats/pattern.ts';
 import type { BackendResponse } from '../http/http.ts';
 
-/** Whether one of the conditions holds. */
+/** Whether at least one of the conditions holds. False for none. `base`: the URL of the backend. */
 export const anyHolds = (conditions: readonly Condition[] | undefined, response: BackendResponse, base: URL): boolean =>
   conditions?.some((condition) => holds(condition, response, base)) === true;
 
-/** Everything that is given must hold. The cheap questions come first: a page is parsed only when it matters. */
+/**
+ * Whether everything that the condition names holds. Cheap checks come first, so that a body is parsed only when
+ * the answer depends on it. Throws a PageTooDeepError.
+ */
 export function holds(condition: Condition, response: BackendResponse, base: URL): boolean {
   const { status, redirect_to, header, body_contains, body_matches, form_field, json, json_has, json_lacks } =
     condition;
@@ -29,7 +32,7 @@ export function holds(condition: Condition, response: BackendResponse, base: URL
   return !json_lacks?.some((at) => atPointer(document, at) !== undefined);
 }
 
-/** A page need not say that it is HTML; only what says JSON, and looks like it, is taken for it. */
+/** Some backends send HTML without saying so: only a body that is declared as JSON and looks like it is skipped. */
 function hasField(response: BackendResponse, names: readonly string[]): boolean {
   if (/json/i.test(response.contentType) && !response.body.trimStart().startsWith('<')) return false;
   const fields = fieldsOf(response);
@@ -38,7 +41,7 @@ function hasField(response: BackendResponse, names: readonly string[]): boolean 
 
 const parsed = new WeakMap<BackendResponse, Map<string, string>>();
 
-/** A page is parsed once, however many conditions ask. Throws a PageTooDeepError. */
+/** Form fields of a page by name. A page is parsed once, however many conditions ask. Throws a PageTooDeepError. */
 export function fieldsOf(response: BackendResponse): Map<string, string> {
   const known = parsed.get(response) ?? formFields(response.body);
   parsed.set(response, known);
@@ -46,8 +49,9 @@ export function fieldsOf(response: BackendResponse): Map<string, string> {
 }
 
 /**
- * Where a redirect leads, when it stays on the backend: the path below its URL, and the query. A backend
- * behind a proxy names itself with another scheme, and then another port; nothing of it is followed.
+ * Where a redirect leads: the path below the backend's URL, and the query. Undefined when the answer is no redirect
+ * or leads to another host. A backend behind a proxy often names itself with another scheme and therefore another
+ * port; that is accepted as the backend itself, because no redirect is ever followed (R-50).
  */
 export function redirectTarget(
   { status, location }: BackendResponse,
@@ -62,11 +66,11 @@ export function redirectTarget(
   return { path: below ? target.pathname.slice(prefix.length) || '/' : target.pathname, query: target.search };
 }
 
-/** "/login", "/login/x" and "/login;jsessionid=…", but not "/loginhelp". */
+/** "/login" fits "/login", "/login/x" and "/login;jsessionid=…", but not "/loginhelp". */
 function leadsTo(response: BackendResponse, prefix: string, base: URL): boolean {
   const path = redirectTarget(response, base)?.path;
   if (path === undefined) return false;
-  // The root is a page of its own: every path lies below it.
+  // "/" means the root page alone: as a prefix it would fit every path.
   if (prefix === '/') return path === '/' || path.startsWith('/;');
   const bare = prefix.replace(/\/$/, '');
   return path === bare || path === prefix || [`${bare}/`, `${bare};`].some((start) => path.startsWith(start));

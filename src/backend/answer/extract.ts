@@ -1,4 +1,4 @@
-// Takes values out of answers, and makes values of others.
+// Extracts values from answers of the backend, and composes values from other values.
 import { createHash } from 'node:crypto';
 import type { Composition, Extraction } from '../../config/schema/backend.ts';
 import { hiddenFields, metaContent } from '../../formats/html.ts';
@@ -9,10 +9,13 @@ import type { BackendResponse } from '../http/http.ts';
 import type { Jar } from '../http/jar.ts';
 import { fieldsOf } from './conditions.ts';
 
-/** Values of a login on its way: texts, and the hidden fields of a page. */
+/** A value that a login step has extracted: a text, or the hidden fields of a page by name. */
 export type Extracted = string | JsonObject;
 
-/** Undefined when there is nothing, which includes an empty text: an empty token is no token. */
+/**
+ * The value, or undefined when the answer does not have it. An empty text counts as missing, since an empty token
+ * is no token. Throws a PageTooDeepError.
+ */
 export function extract(extraction: Extraction, response: BackendResponse, jar: Jar): Extracted | undefined {
   if ('hidden_fields' in extraction) {
     const fields = hiddenFields(
@@ -41,10 +44,11 @@ function textIn(
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
 
-/** The template of a composition, whatever its encoding. */
+/** The template in a composition, with or without an encoding around it. */
 export const templateOf = (composition: Composition): string =>
   typeof composition === 'string' ? composition : (Object.values(composition)[0] ?? '');
 
+/** Fills the template of a composition and encodes the whole text. `value` gives the value of each placeholder. */
 export function compose(composition: Composition, value: (name: string) => string): string {
   if (typeof composition === 'string') return replacePlaceholders(composition, value);
   const [encoding, template] = Object.entries(composition)[0] as [keyof typeof ENCODE, string];
@@ -53,7 +57,7 @@ export function compose(composition: Composition, value: (name: string) => strin
 
 const digest = (algorithm: string) => (text: string) => createHash(algorithm).update(text).digest('hex');
 
-/** MD5 and SHA-1 are what some old login forms ask for; nothing of ours rests on them. */
+/** Digests are in hex. MD5 and SHA-1 exist for old login forms that ask for them; nothing of ours relies on them. */
 const ENCODE = {
   base64: (text: string) => Buffer.from(text).toString('base64'),
   base64url: (text: string) => Buffer.from(text).toString('base64url'),

@@ -1,15 +1,18 @@
-// Reads a list page after page. Bounded in pages; what was not read is said, not left out in silence.
+// Reads a list that the backend gives in pages. The number of pages is limited, and a result that was cut off by
+// the limit says so with `complete: false`.
 import type { PagesConfig } from '../../config/schema/tool.ts';
 import { atPointer, type Json } from '../../formats/json.ts';
 
-/** One page: its document, or what the call has come to instead. */
+/** One page: its document, or how the call ended without one. */
 export type PageOf<Ended> = { ok: true; document: Json } | { ok: false; ended: Ended };
 
+/** All items, or how the call ended, or what is wrong with a page. `complete`: there are no further pages. */
 export type Pages<Ended> =
   | { ok: true; value: { items: Json[]; complete: boolean } }
   | { ok: false; ended: Ended }
   | { ok: false; problem: string };
 
+/** `fetch` gets what stands for "{page}" in the request; undefined for the first page of a list with cursors. */
 export async function readPages<Ended>(
   { by, first, size, cursor, items: listAt, most }: PagesConfig,
   fetch: (page: string | number | undefined) => Promise<PageOf<Ended>>,
@@ -27,7 +30,7 @@ export async function readPages<Ended>(
       const next = atPointer(result.document, cursor ?? '');
       if (next === undefined || next === null || next === '') return { ok: true, value: { items, complete: true } };
       if (typeof next !== 'string' && typeof next !== 'number') return { ok: false, problem: 'the cursor is no text' };
-      // A cursor that comes back would be followed for ever.
+      // A cursor that was given before would lead through the same pages again and repeat their items.
       if (seen.has(next)) return { ok: false, problem: 'the cursor does not move' };
       seen.add(next);
       page = next;

@@ -1,5 +1,5 @@
-// Reads a good answer as what the tool says it is, and brings it into shape: selected, bounded, scrubbed
-// and checked against the schema that clients were shown.
+// Turns a good answer into the result of a tool: parses it as the tool says, selects a part, blanks secrets, limits
+// the size and checks it against the schema that clients were shown.
 import type { ResultConfig, ToolConfig } from '../../config/schema/tool.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
 import { textOf } from '../../formats/html.ts';
@@ -12,20 +12,23 @@ import type { Blob } from '../port.ts';
 import { redirectTarget } from './conditions.ts';
 import { holdsSecret, type Spelling, scrub, scrubText } from './scrub.ts';
 
+/** A result, or why the answer gives none. `value` is null beside a `blob`. `detail` has no value of the answer. */
 export type Read = { ok: true; value: Json; blob?: Blob } | { ok: false; code: RefusalCode; detail: string };
 
-/** What is done with the answers of one tool. Everything that can be prepared is prepared once. */
+/** Reads the answers to one tool. Its schema and selectors are compiled once, when it is created. */
 export interface Reader {
-  /** The document of one page, before its list is taken out of it. */
+  /** The parsed document of one page of a list (JSON or XML), from which `readPages` takes the items. */
   document(response: BackendResponse): { ok: true; value: Json } | Extract<Read, { ok: false }>;
+  /** The finished result of one answer. `secrets`: what must not occur in it. */
   read(response: BackendResponse, secrets: readonly Spelling[]): Read;
-  /** Selected, wrapped, bounded, scrubbed and checked. */
+  /** Finishes a parsed value: applies JMESPath, blanks secrets, checks the size, wraps it and checks the schema. */
   finish(value: Json, secrets: readonly Spelling[]): Read;
 }
 
 const MAX_NESTING = 64;
 const CUT = '\n[truncated]';
 
+/** `base`: the URL of the backend. Throws when the schema of the result does not compile. */
 export function createReader({ result, request }: ToolConfig, base: URL): Reader {
   const page = result.as === 'html' ? textOf(result.select ?? []) : undefined;
   const validate: Validate | undefined = result.schema && compileSchema(result.schema);
@@ -36,7 +39,7 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
   });
 
   function document(response: BackendResponse): ReturnType<Reader['document']> {
-    // RFC 9110 §15.3.5: it was done, and there is nothing to say about it.
+    // RFC 9110 §15.3.5 and §15.3.6: the request succeeded, and the answer has no content.
     if (response.status === 204 || response.status === 205) return { ok: true, value: null };
     const wrong = wrongType(response, result);
     if (wrong !== undefined) return unusable(wrong);
@@ -67,7 +70,7 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
     return bytes > result.max_bytes ? tooLarge(bytes) : shape(clean);
   }
 
-  /** Text is scrubbed before it is cut: half a token would not be recognised. */
+  /** Secrets are blanked before the text is cut, because a secret that was cut in half would not be recognised. */
   function finishText(text: string, secrets: readonly Spelling[]): Read {
     const clean = scrubText(text, secrets);
     const bytes = Buffer.byteLength(clean);
@@ -105,7 +108,7 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
       if (as === 'location') {
         const target = redirectTarget(response, base);
         if (!target) return unusable('not a redirect on the backend');
-        // ";jsessionid=…" is no part of where it leads.
+        // A path parameter such as ";jsessionid=…" carries the session and says nothing about the place.
         return finish({ location: `${target.path.replace(/;[^/]*/g, '')}${target.query}` }, secrets);
       }
       const wrong = wrongType(response, result);
@@ -127,7 +130,7 @@ function wrongType(response: BackendResponse, { media_types }: ResultConfig): st
   return fits ? undefined : 'its content type is not among result.media_types';
 }
 
-/** At a character, not in the middle of one. */
+/** Cuts the text to so many bytes of UTF-8, mark included, and never in the middle of a character. */
 function cut(text: string, bytes: number): string {
   const end = Math.max(0, bytes - CUT.length);
   return `${Buffer.from(text)

@@ -1,21 +1,22 @@
-// What an answer is, decided before anything of it is read as data (R-53). The order matters: the end of a
-// session first, since it comes with any status; what every good answer must show last.
+// Judges what an answer of the backend is before anything in it is read as data (R-53). The order matters: the end
+// of the session is looked for first, because it can come with any status, and "assert" last.
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { Condition } from '../../config/schema/condition.ts';
 import { isObject } from '../../formats/json.ts';
 import type { BackendResponse } from '../http/http.ts';
 import { anyHolds, holds, redirectTarget } from './conditions.ts';
 
+/** What an answer is. Only a `good` one is read as data. `detail` contains nothing of the answer but its status. */
 export type Verdict =
   | { kind: 'good' }
-  /** `beforeEffect`: the configuration vouches that nothing was done. */
+  /** The session has ended. `beforeEffect`: the configuration vouches that the request had no effect. */
   | { kind: 'expired'; beforeEffect: boolean }
   | { kind: 'token_refused' }
   | { kind: 'redirected'; detail: string }
-  /** `ours`: it shows what the backend shows to those who are logged in. */
+  /** `ours`: the answer satisfies "assert", so it came from a live session and may renew the session's cookie. */
   | { kind: 'failed'; detail: string; ours: boolean };
 
-/** What the one request behind a tool, a probe or a CSRF step expects. */
+/** What the answer to one particular request must look like, on top of what the backend's configuration says. */
 export interface Expectation {
   expect?: readonly Condition[] | undefined;
   failed?: readonly Condition[] | undefined;
@@ -23,6 +24,10 @@ export interface Expectation {
   request: { jsonrpc?: unknown };
 }
 
+/**
+ * `of`: what the request expects; its `assert` replaces that of the backend. `base`: the URL of the backend, which
+ * tells a redirect on the backend from one that leads elsewhere. Throws a PageTooDeepError.
+ */
 export function judge(response: BackendResponse, config: BackendConfig, of: Expectation, base: URL): Verdict {
   const expired = config.expired.find((condition) => holds(condition, response, base));
   if (expired) return { kind: 'expired', beforeEffect: expired.before_effect };
@@ -47,16 +52,19 @@ export function judge(response: BackendResponse, config: BackendConfig, of: Expe
     const problem = rpcProblem(response.document);
     if (problem !== undefined) return failed(problem);
   }
-  // A page that has silently turned anonymous looks good in every other way.
+  // A page that is shown to anonymous visitors as well can look good in every other way.
   return asserted ? { kind: 'good' } : { kind: 'expired', beforeEffect: false };
 }
 
-/** JSON-RPC 2.0 §5: an answer has the id of its request, and either a result or an error. */
+/**
+ * What is wrong with a JSON-RPC answer, or undefined. JSON-RPC 2.0 §5: it has the id of its request, and either a
+ * result or an error; `"error": null` beside a result is accepted.
+ */
 export function rpcProblem(document: unknown): string | undefined {
   if (!isObject(document)) return 'not a JSON-RPC answer';
   if (document.error !== undefined && document.error !== null) return 'a JSON-RPC error';
   return document.id === RPC_ID && 'result' in document ? undefined : 'not a JSON-RPC answer';
 }
 
-/** Each request has an exchange of its own, so that one id is enough. */
+/** The id of every JSON-RPC request to a backend. One id is enough, since each request has an exchange of its own. */
 export const RPC_ID = 1;

@@ -1,5 +1,5 @@
-// Bodies of requests. Each kind has its own encoding, so that a value can never change the structure: not
-// the fields of a form, not the members of an object, not the elements of a document.
+// Builds the bodies of requests. Each kind of body encodes values in its own way, so that no value can add a form
+// field, a JSON member or an XML element.
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import { isObject, type Json } from '../../formats/json.ts';
 import { replacePlaceholders, solePlaceholder } from '../../formats/template.ts';
@@ -7,11 +7,13 @@ import { xmlText } from '../../formats/xml.ts';
 import { RPC_ID } from '../answer/verdict.ts';
 import { fill, text, UnbuildableError, type Values } from './values.ts';
 
+/** `type`: the Content-Type. `text`: the encoded body. */
 export interface Body {
   type: string;
   text: string;
 }
 
+/** The body of a request, or undefined when the template has none. Throws an UnbuildableError. */
 export function buildBody(template: RequestTemplate, values: Values): Body | undefined {
   const { form, hidden_fields, json, xml, jsonrpc, content_type } = template;
   if (form || hidden_fields !== undefined)
@@ -30,7 +32,11 @@ export function buildBody(template: RequestTemplate, values: Values): Body | und
   return undefined;
 }
 
-/** Names and values of a query or a form. `first`: fields that a page wants back, unless the template sets them. */
+/**
+ * Names and values of a query or a form, percent-encoded. A template that is one placeholder is left out when the
+ * value is missing or null, and repeated for each item of a list. `first`: hidden fields of a page to send before
+ * the others, except those that the template sets itself.
+ */
 export function encodePairs(
   templates: Record<string, string> | undefined,
   values: Values,
@@ -68,7 +74,7 @@ function fillJson(template: Json, values: Values): Json | undefined {
   return Object.fromEntries(filled);
 }
 
-/** Where placeholders may stand was checked with the configuration; their values become text there. */
+/** Values become XML text. The configuration was checked, so placeholders stand in text or attribute values only. */
 function fillXml(template: string, values: Values): string {
   return replacePlaceholders(template, (name) => {
     const encoded = xmlText(text(values(name) ?? '', 'xml'));

@@ -1,5 +1,5 @@
-// The only home of undici and cockatiel: one pool to one origin (R-51), no redirects (R-50), and a
-// deadline, a size limit, a queue and a circuit breaker around every exchange (R-55).
+// HTTP to one backend, and the only home of undici. One pool reaches one origin (R-51) and follows no redirect
+// (R-50); every exchange has a deadline and a size limit, and passes a queue and a circuit breaker (R-55).
 
 import { readFileSync } from 'node:fs';
 import {
@@ -20,38 +20,47 @@ import type { RefusalCode } from '../../decision/refusal-codes.ts';
 import { parseJson } from '../../formats/json.ts';
 import type { BuiltRequest } from './request.ts';
 
-/** An answer. `body` and `document` are made when they are first asked for. */
+/** An answer of the backend. `body` and `document` are decoded when they are first read. */
 export interface BackendResponse {
   status: number;
   contentType: string;
   location: string | undefined;
   setCookies: string[];
-  /** The first of this name. */
+  /** The first header of this name, in any case. */
   header(name: string): string | undefined;
   headers(name: string): readonly string[];
+  /** The body as it was received. */
   readonly bytes: Buffer;
+  /** The body as text, in the character set that the header or the page names. */
   readonly body: string;
-  /** The body as JSON, or undefined. */
+  /** The body parsed as JSON, or undefined when it is none. */
   readonly document: unknown;
 }
 
-/** Codes and library error names only: some HTTP errors quote the header they choke on. */
+/**
+ * How an exchange ended. `detail` contains only fixed words and error codes of the libraries, never their messages:
+ * some HTTP errors quote the header they cannot send, and with it the backend token (R-40).
+ */
 export type Exchange =
   | { ok: true; response: BackendResponse }
   | { ok: false; code: RefusalCode; detail: string; retryAfterSeconds?: number };
 
-/** How a backend fares, for metrics. */
+/** The present state of the connection to a backend, for metrics. */
 export interface BackendHealth {
   circuit: 'closed' | 'half_open' | 'open';
   inFlight: number;
   queued: number;
-  /** Until the backend wants to be asked again (Retry-After). */
+  /** Seconds until requests are sent again, as the backend asked with Retry-After; 0 when it did not. */
   pausedSeconds: number;
 }
 
-/** Told of every exchange: what it came to (a status class such as "2xx", or a refusal code), and how long it took. */
+/**
+ * Called after every exchange with a status class such as "2xx" or a refusal code, and its duration with the wait
+ * in the queue. Requests that were never sent, because of a full queue or an open circuit, are reported as well.
+ */
 export type OnExchange = (outcome: string, seconds: number) => void;
 
+/** Sends requests to one backend. `send` reports failures as refusal codes. `close` breaks off open exchanges. */
 export interface BackendHttp {
   readonly url: URL;
   health(): BackendHealth;
@@ -59,9 +68,10 @@ export interface BackendHttp {
   close(): Promise<void>;
 }
 
-/** Answers of a proxy in front of a backend that is down, or of one that is going down. */
+/** Statuses of a backend that is down, sent by a proxy or while it shuts down. The circuit breaker counts them. */
 const DOWN = [502, 503, 504];
 
+/** Throws an OperatorError when the file of CA certificates cannot be read. */
 export function createBackendHttp(config: BackendConfig, clock: Clock, onExchange: OnExchange = () => {}): BackendHttp {
   const url = new URL(config.url);
   const ca = config.ca_file === undefined ? undefined : readCa(config.ca_file);
@@ -73,7 +83,8 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     connect: { timeout: config.timeout_ms, rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
   });
   const breaker = circuitBreaker(
-    // Not the backend's failure: a client that gave up, and an answer that is merely long, or packed.
+    // A request that the client gave up, or an answer that is too long or compressed, says nothing about the
+    // health of the backend.
     handleWhen(
       (error) =>
         ![CancelledError, EncodedError, errors.ResponseExceededMaxSizeError].some((own) => error instanceof own),
@@ -88,10 +99,13 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     openedAt = clock.now();
   });
 
-  /** Whole seconds until it makes sense to ask again; 0 when it does now. */
+  /** Whole seconds from now to `until` (milliseconds since 1970), rounded up; 0 when it has passed. */
   const waitSeconds = (until: number): number => Math.max(0, Math.ceil((until - clock.now()) / 1000));
 
-  /** RFC 9110 §10.2.3: the backend says when to come back. Believed within the limit of the configuration. */
+  /**
+   * RFC 9110 §10.2.3: with 429 or 503 the backend may say when to come back, and until then nothing is sent to it.
+   * `retry_after_seconds` is the limit, so that one odd answer cannot shut the backend off for days.
+   */
   function heed({ status, header }: BackendResponse): void {
     if (status !== 429 && status !== 503) return;
     const seconds = retryAfter(header('retry-after'), clock.now());
@@ -132,7 +146,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     });
     const body = await answer.body.arrayBuffer();
     const encoding = answer.headers['content-encoding'] ?? 'identity';
-    // It was asked for as it is; what is packed cannot be searched for a login page or a token.
+    // The request asked for no compression. A compressed body could not be searched for a login page or a secret.
     if (encoding !== 'identity') throw new EncodedError();
     return describe(answer, body);
   }
@@ -147,7 +161,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     }),
     async send(request, headers, signal) {
       const controller = new AbortController();
-      // One deadline over waiting, connecting and reading.
+      // One deadline covers the wait in the queue, the connection and the reading of the body.
       const timer = setTimeout(() => controller.abort(new DeadlineError()), config.timeout_ms);
       const cancel = () => controller.abort(new CancelledError());
       if (signal?.aborted) cancel();
@@ -227,12 +241,12 @@ function describe(answer: Dispatcher.ResponseData, body: ArrayBuffer): BackendRe
   };
 }
 
-/** Later ones win, whatever the case of their names: two of one name would both be sent. */
+/** Of headers with the same name in any case the last one wins; undici would otherwise send both. */
 function merged(...all: Record<string, string>[]): Record<string, string> {
   return Object.fromEntries(all.flatMap((headers) => Object.entries(headers).map(([k, v]) => [k.toLowerCase(), v])));
 }
 
-/** Seconds, or an HTTP date. What cannot be read asks for nothing. */
+/** The seconds that a Retry-After header asks for, which has a number or an HTTP date; 0 when it cannot be read. */
 function retryAfter(value: string | undefined, now: number): number {
   if (value === undefined) return 0;
   if (/^\d{1,9}$/.test(value)) return Number(value);
@@ -240,7 +254,7 @@ function retryAfter(value: string | undefined, now: number): number {
   return Number.isNaN(at) ? 0 : Math.max(0, (at - now) / 1000);
 }
 
-/** Old applications answer in Latin-1, and say so in a header or in the page. An unknown charset is read as UTF-8. */
+/** Old applications answer in Latin-1 and say so in a header or in the page. An unknown charset is read as UTF-8. */
 function decode(body: ArrayBuffer, contentType: string): string {
   const start = () => Buffer.from(body.slice(0, 1024)).toString('latin1');
   const charset =

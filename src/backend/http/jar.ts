@@ -1,22 +1,28 @@
-// The only home of tough-cookie: one jar per session (R-52), Domain, Path, Secure and prefix rules
-// as RFC 6265bis has them (R-51). Nothing of a jar is ever printed.
+// The only home of tough-cookie. Each session has a jar of its own (R-52), which follows the Domain, Path, Secure
+// and prefix rules of RFC 6265bis (R-51). Never print a jar: its text form contains the cookie values.
 import { Cookie, CookieJar } from 'tough-cookie';
 import type { CookieName } from '../../config/schema/backend.ts';
 import { pattern } from '../../formats/pattern.ts';
 
+/** The cookies of one backend session or one login. */
 export interface Jar {
-  /** Takes the Set-Cookie headers of an answer; what the rules refuse is dropped. */
+  /** Takes in the Set-Cookie headers of the answer from `url`; cookies that the rules forbid are dropped. */
   store(setCookies: readonly string[], url: string): void;
-  /** The Cookie header for a URL, or undefined when no cookie applies. */
+  /** The value of the Cookie header for a request to this URL, or undefined when no cookie applies. */
   header(url: string): string | undefined;
+  /** The value of the first live cookie with this name, whatever its path. */
   value(name: string): string | undefined;
   names(): string[];
-  /** The named cookies, serialised. Others are dropped: a remember-me cookie must not outlive its session. */
+  /**
+   * The live cookies with these names, serialised. The session keeps no others: a remember-me cookie, for example,
+   * would still log in after the session has ended.
+   */
   keep(names: readonly CookieName[]): object[];
-  /** One that goes on from here by itself, with these besides. */
+  /** A jar with the same cookies that changes independently. `besides` replaces cookies of the same names. */
   copy(besides?: readonly object[]): Jar;
 }
 
+/** `cookies`: serialised ones, as `keep` gives them. */
 export function createJar(cookies: readonly object[] = []): Jar {
   const jar = CookieJar.deserializeSync({
     version: 'tough-cookie',
@@ -27,7 +33,10 @@ export function createJar(cookies: readonly object[] = []): Jar {
     prefixSecurity: 'strict',
     cookies: cookies as never[],
   });
-  /** A cookie that was taken away stays until it is asked for, and some take one away by emptying it. */
+  /**
+   * The live cookies. tough-cookie keeps a cookie whose lifetime has ended until it is next asked for, and some
+   * backends delete a cookie by setting it to "": both are left out.
+   */
   const all = (): Cookie[] =>
     ((jar.serializeSync()?.cookies ?? []) as unknown as Cookie[]).filter((serialized) => {
       const expires = Cookie.fromJSON(serialized)?.expiryTime();
@@ -46,12 +55,13 @@ export function createJar(cookies: readonly object[] = []): Jar {
   };
 }
 
+/** Whether a cookie called `key` is meant by a name, or a pattern for names, of the configuration. */
 export const isNamed = (key: string, name: CookieName): boolean =>
   typeof name === 'string' ? key === name : pattern(name.matching).matches(key);
 
-/** What the cookies are, apart from when they were made and used. */
+/** Values of serialised cookies by name and path, without the times at which they were created and used. */
 export const cookieState = (cookies: readonly object[]): Map<string, string> =>
   new Map((cookies as { key: string; value: string; path?: string }[]).map((c) => [`${c.key} ${c.path}`, c.value]));
 
-/** How a cookie is called in a message. */
+/** The name, or the pattern for names, as an error message shows it. */
 export const spelled = (name: CookieName): string => (typeof name === 'string' ? name : `matching ${name.matching}`);

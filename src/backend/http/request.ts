@@ -1,18 +1,23 @@
-// Fills a request template. Each place has its own encoding, so that a value can never change the
-// structure of the request: not the path segments, not the query, not the header count, not the body.
+// Builds a request from its template. Each place encodes values in its own way, so that an argument of a client
+// can never add a path segment, a query parameter or a header, nor change the structure of the body.
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import { placeholders, replacePlaceholders } from '../../formats/template.ts';
 import { buildBody, encodePairs } from './body.ts';
 import { fill, text, UnbuildableError, type Values } from './values.ts';
 
+/** A request with all values in place, without the session, which is attached when it is sent. */
 export interface BuiltRequest {
   method: RequestTemplate['method'];
-  /** Path and query, below the origin. */
+  /** Path and query, beginning with "/", relative to the origin of the backend. */
   path: string;
   headers: Record<string, string>;
   body: string | undefined;
 }
 
+/**
+ * `basePath`: path of the backend's URL, without a slash at its end. A query parameter, form field, JSON member or
+ * header whose values are all missing is left out. Throws an UnbuildableError for a value that cannot stand there.
+ */
 export function buildRequest(template: RequestTemplate, values: Values, basePath = ''): BuiltRequest {
   const query = encodePairs(template.query, values);
   const headers: Record<string, string> = {};
@@ -30,14 +35,17 @@ export function buildRequest(template: RequestTemplate, values: Values, basePath
   };
 }
 
-/** Headers made of the values of a session: the same rules, without the rest of a request. */
+/** Headers made from values of a session. Throws an UnbuildableError for a value that a header cannot carry. */
 export function fillHeaders(templates: Record<string, string>, values: Values): Record<string, string> {
   return Object.fromEntries(
     Object.entries(templates).map(([name, source]) => [name, headerValue(fill(source, values, name), name)]),
   );
 }
 
-/** The same for cookies: each value is one cookie value (RFC 6265 §4.1.1), or refused. */
+/**
+ * Cookies made from values of a session, as `name=value`. Throws an UnbuildableError for a value that is empty or
+ * no cookie value (RFC 6265 §4.1.1): one with ";" would add a second cookie.
+ */
 export function fillCookies(templates: Record<string, string>, values: Values): string[] {
   return Object.entries(templates).map(([name, source]) => {
     const value = fill(source, values, name);
@@ -52,7 +60,7 @@ export function fillCookies(templates: Record<string, string>, values: Values): 
 function fillPath(template: string, values: Values): string {
   const path = replacePlaceholders(template, (name) => {
     const value = text(values(name), name);
-    // A server that decodes before it splits would see another path.
+    // A server that decodes the path before it splits it into segments would see an encoded "/" as a real one.
     if (value === '' || /[/\\\p{Cc}]/u.test(value))
       throw new UnbuildableError(`path: {${name}} is empty or has a character that a path segment must not have`);
     try {

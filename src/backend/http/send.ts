@@ -1,4 +1,4 @@
-// Requests of one session, or of one login: with its jar, its headers and its values.
+// Sends the requests of one session or one login, each with the cookies and headers that belong to it.
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
 import type { BackendHttp, BackendResponse } from './http.ts';
@@ -6,18 +6,22 @@ import type { Jar } from './jar.ts';
 import { buildRequest } from './request.ts';
 import { UnbuildableError, type Values } from './values.ts';
 
+/** An answer and the URL it came from, or why there is none. */
 export type Sent =
   | { ok: true; response: BackendResponse; url: string }
   | { ok: false; code: RefusalCode; detail: string; retryAfterSeconds?: number };
 
-/** What goes with every request, besides the jar. */
+/** Headers and cookies that go with every request of a session, besides the cookies of its jar. */
 export interface Attached {
   headers: Record<string, string>;
-  /** `name=value` */
+  /** Each as `name=value`. */
   cookies: readonly string[];
 }
 
-/** The one place where a session is attached to a request. Takes no cookie from the answer: that is the caller's to decide. */
+/**
+ * Sends one request, and is the only place where a session is attached to one. It does not store the cookies of the
+ * answer: whether they belong to the session is known only after the answer has been judged.
+ */
 export async function send(
   http: BackendHttp,
   template: RequestTemplate,

@@ -1,19 +1,21 @@
-// What fills the placeholders of a template.
+// Fills the placeholders of a template with values.
 import type { Json } from '../../formats/json.ts';
 import { replacePlaceholders } from '../../formats/template.ts';
 
-/** Undefined: the optional argument was not given. */
+/** Looks up the value for a placeholder by its name. Undefined when an optional argument was not given. */
 export type Values = (name: string) => Json | undefined;
 
-/** Thrown when a value cannot be put where the template wants it. Carries the place, never the value. */
+/** Thrown when a value cannot stand where the template puts it. The message names the place, never the value. */
 export class UnbuildableError extends Error {
   override readonly name = 'UnbuildableError';
 }
 
+/** The template with its placeholders replaced; a missing value becomes "". Nothing is encoded here. */
 export function fill(template: string, values: Values, place: string): string {
   return replacePlaceholders(template, (name) => text(values(name) ?? '', place));
 }
 
+/** A string, number or boolean as text. Throws an UnbuildableError that names `place` for anything else. */
 export function text(value: Json | undefined, place: string): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);

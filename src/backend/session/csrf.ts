@@ -1,5 +1,5 @@
-// Tokens without which a backend takes no write: fetched by a request of their own, kept with the session
-// or fetched for each write, and attached.
+// CSRF tokens, without which some backends accept no write. A request of their own fetches them, once for a session
+// or for each write, and they are sent in the headers, fields or cookies that the configuration names.
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
@@ -14,26 +14,28 @@ import type { Values } from '../http/values.ts';
 import type { CallResult } from '../port.ts';
 import type { OpenSession } from './open-session.ts';
 
+/** The CSRF tokens for a write. `values` has each by its name under `csrf.extract`. */
 export interface CsrfTokens {
   values: Record<string, string>;
-  /** Cookies that came with them and go back with them. */
+  /** Cookies that belong to the tokens and must be sent with them (`csrf.cookies`). */
   cookies: object[];
-  /** Cookies of the session that the answer changed: whoever asked goes on with them. */
+  /** Session cookies that the answer changed. The call that fetched the tokens goes on with them. */
   changed: object[];
+  /** Every spelling of the tokens and of these cookies, to be blanked in results. */
   secrets: readonly Spelling[];
 }
 
-/** Without tokens nothing has been written yet, whatever the reason. */
+/** The tokens, or how the call ends without them. In that case the write itself has not been sent. */
 export type Fetched = { ok: true; tokens: CsrfTokens } | { ok: false; result: Exclude<CallResult, { kind: 'ok' }> };
 
-/** Whether a request goes out with tokens: it names one, or it is a write and headers are attached to writes. */
+/** Whether a request needs CSRF tokens: it names one, or it is a write and every write has a header with one. */
 export function needsCsrfTokens(request: RequestTemplate, writes: boolean, { csrf }: BackendConfig): boolean {
   if (!csrf) return false;
   const named = templateParts(request).some((part) => placeholders(part.template).some((n) => n.startsWith('csrf.')));
   return named || (writes && Object.keys(csrf.headers).length > 0);
 }
 
-/** `jar`: that of the call. */
+/** Fetches CSRF tokens with one request. `jar` is that of the call and stays as it is. Throws a PageTooDeepError. */
 export async function fetchCsrfTokens(
   http: BackendHttp,
   config: BackendConfig,
@@ -61,7 +63,7 @@ export async function fetchCsrfTokens(
     if (typeof value !== 'string') return failed(`nothing to extract for "${name}"`, response.status);
     values[name] = value;
   }
-  // Of the session only what this answer changed: the call may have gone on from there.
+  // Only session cookies that this answer changed are handed on; the call may have newer ones of the others by then.
   const before = jar.keep(config.session.cookies).map((cookie) => JSON.stringify(nameAndValue(cookie)));
   const changed = own.keep(config.session.cookies).filter((c) => !before.includes(JSON.stringify(nameAndValue(c))));
   const cookies = own.keep(csrf.cookies);
@@ -75,19 +77,22 @@ const nameAndValue = (cookie: object): [string, string] => {
   return [key, value];
 };
 
-/** Tokens that stand in an answer a client is to see: a page shows its form to whoever reads it. */
+/** CSRF tokens in an answer that becomes a result: a page with a form carries the token of that form. */
 export function csrfTokensIn(response: BackendResponse, jar: Jar, { csrf }: BackendConfig): Spelling[] {
   const found = Object.values(csrf?.extract ?? {}).map((extraction) => extract(extraction, response, jar));
   return spellings(found.filter((value) => typeof value === 'string'));
 }
 
-/** The values of a request with its tokens. */
+/** Values in which "csrf.NAME" gives a CSRF token, and every other name what it gave before. */
 export const withCsrfTokens =
   (values: Values, tokens: CsrfTokens | undefined): Values =>
   (name) =>
     name.startsWith('csrf.') ? tokens?.values[name.slice('csrf.'.length)] : values(name);
 
-/** What goes with a write. Throws an UnbuildableError when a token is nothing a header can carry. */
+/**
+ * The headers and cookies of a request: those of the session, and for a write those of `csrf.headers`. Throws an
+ * UnbuildableError when a CSRF token has a character that no header can carry.
+ */
 export function attachedTo(writes: boolean, config: BackendConfig, session: OpenSession, values: Values): Attached {
   const headers = writes && config.csrf ? fillHeaders(config.csrf.headers, values) : {};
   return { ...session.attached, headers: { ...headers, ...session.attached.headers } };

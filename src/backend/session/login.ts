@@ -1,4 +1,5 @@
-// Walks the login steps of a backend with a jar of its own and keeps what the session is made of.
+// Carries out the login steps of a backend with a new cookie jar, and keeps the cookies and values that the
+// configuration says a session consists of.
 import type { BackendConfig, LoginStep } from '../../config/schema/backend.ts';
 import { Secret } from '../../core/secret.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
@@ -14,20 +15,25 @@ import { send } from '../http/send.ts';
 import { text, UnbuildableError } from '../http/values.ts';
 import type { BackendTokenSecret, Checkpoint, LoginResult } from '../port.ts';
 
-/** What a step came to, for `sallyport backend check`, which shows names and lengths and never a value. */
+/** How a login step went, for `sallyport backend check`, which shows names and lengths and never a value. */
 export interface StepReport {
   step: LoginStep;
-  /** Undefined: there was none. */
+  /** Undefined when the step sent no request or got no answer. */
   response: BackendResponse | undefined;
-  /** Name and length of each value the step gave. */
+  /** Name of each value the step gave, and its length in characters; for hidden fields, their number. */
   values: [string, number][];
-  /** The values themselves, so that they can be kept out of what is shown. */
+  /** The values themselves, so that they can be blanked in what is shown; of hidden fields only the longer ones. */
   secrets: string[];
   problem: string | undefined;
 }
 
+/** Called after each login step, failed ones included. */
 export type OnStep = (report: StepReport) => void;
 
+/**
+ * Logs in, step by step. `checkpoint` is awaited whenever the cookies (or in a session without cookies, the values)
+ * have changed, before the next step is sent, so that a crash leaves a record of what must be logged out.
+ */
 export async function login(
   http: BackendHttp,
   config: BackendConfig,
@@ -45,7 +51,7 @@ export async function login(
       cookies: jar.keep(session.cookies),
       values: Object.fromEntries(session.values.map((name) => [name, textOf(values.get(name))])),
     });
-  /** What is worth recording: the cookies, or in a session without any the values. */
+  /** What a checkpoint depends on: the cookies, or the values of a session without cookies; "" while empty. */
   const begun = (): string => {
     const cookies = [...cookieState(jar.keep(session.cookies))];
     const kept =
@@ -84,7 +90,7 @@ export async function login(
   return problem === undefined ? { ok: true, backendToken: backendToken() } : fail('session.login_failed', problem);
 }
 
-/** A value that no header or cookie can carry is found here, not at the first call. */
+/** Why the session cannot be used, or undefined: a value that no header or cookie can carry must fail the login. */
 function unusable({ session }: BackendConfig, backendToken: BackendTokenSecret): string | undefined {
   const { values } = backendToken.reveal();
   const value = (name: string) => values[name.replace(/^session\./, '')];
@@ -99,8 +105,9 @@ function unusable({ session }: BackendConfig, backendToken: BackendTokenSecret):
 }
 
 /**
- * A token of a login that was broken off may lack values its logout needs, such as a CSRF token. Pages
- * that are only read, and with nothing but what is known, are read again for them; nothing is posted.
+ * Completes a backend token for its logout. When a login was broken off, values that the logout needs may be
+ * missing, such as a CSRF token. They are read again from login steps that are a GET and need no other value than
+ * those at hand. Nothing is posted and nothing composed, so that this cannot log in again.
  */
 export async function complete(
   http: BackendHttp,
@@ -134,7 +141,7 @@ async function walk(
   onStep: OnStep = () => {},
 ): Promise<Failure | undefined> {
   const report: StepReport = { step, response: undefined, values: [], secrets: [], problem: undefined };
-  /** Nothing is optional in a login: an account without a password must not log in with an empty one. */
+  /** In a login no value is optional: an account without a password must not log in with an empty one. */
   const known = (name: string): Extracted => {
     const value = values.get(name);
     if (value === undefined) throw new UnbuildableError(`there is no value for {${name}}`);
@@ -142,7 +149,7 @@ async function walk(
   };
   const keep = (name: string, value: Extracted) => {
     values.set(name, value);
-    // Of the hidden fields of a form most are no secret: what is short is a word of the page.
+    // Most hidden fields are not secret, and blanking short ones would remove ordinary words from what is shown.
     const texts =
       typeof value === 'string'
         ? [value]

@@ -1,4 +1,5 @@
-// A token ready for use: its jar, what goes with every request, and what must never come back.
+// A backend token made ready for use: its cookie jar, the headers and cookies that go with every request, and the
+// secrets that must not come back in a result.
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import { Secret } from '../../core/secret.ts';
 import { placeholders } from '../../formats/template.ts';
@@ -12,24 +13,31 @@ import type { Values } from '../http/values.ts';
 import type { BackendToken, BackendTokenSecret } from '../port.ts';
 import type { Fetched } from './csrf.ts';
 
+/** A backend session as calls use it. Kept in memory only, for as long as its backend token is. */
 export interface OpenSession {
-  /** As it was sealed. A call goes on from it with a copy. */
+  /** The cookies of the backend token. They never change: a call that gets a new cookie goes on with a copy. */
   readonly jar: Jar;
   readonly attached: Attached;
   readonly values: Values;
-  /** Spellings of everything that is blanked in results (R-40). */
+  /** Every spelling of the secrets that are blanked in results (R-40). */
   readonly secrets: readonly Spelling[];
   readonly token: BackendToken;
   readonly account: Account | undefined;
-  /** Tokens for writes, or the request for them that is under way: two would void each other's. */
+  /**
+   * The CSRF tokens of this session, or the request for them that is under way. Calls share that one request, since
+   * a second request would make the tokens of the first invalid at many backends.
+   */
   csrf: Promise<Fetched> | undefined;
 }
 
-/** Names of credentials that are data as often as not. Everything else is a secret. */
+/** Credentials with these names also occur as ordinary data in results, so they are not blanked; all others are. */
 const NAMES =
   /^(user|username|user_?name|user_?id|login|login_?name|account|client|e?mail|tenant|company|domain|realm)$/;
 
-/** Throws an UnbuildableError for a token that lacks what the configuration makes headers and cookies of. */
+/**
+ * Prepares a backend token for use. Throws an UnbuildableError when it lacks a value that the configuration puts
+ * into a header or cookie, as a backend token does that was made under an older configuration.
+ */
 export function openSession(
   config: BackendConfig,
   backendToken: BackendToken,
@@ -49,7 +57,10 @@ export function openSession(
   };
 }
 
-/** Passwords, and what a login makes of them alone: a digest that logs in is as good as the password. */
+/**
+ * Secret credentials, and every value that a login composes from credentials alone: whoever has a digest that
+ * logs in needs no password.
+ */
 function credentialsOf({ login }: BackendConfig, account: Account | undefined): string[] {
   const known = new Map<string, string>();
   const secret = new Set<string>();
@@ -69,7 +80,10 @@ function credentialsOf({ login }: BackendConfig, account: Account | undefined): 
   return [...secret].map((name) => known.get(name) ?? '');
 }
 
-/** R-54: a session cookie that the backend changed in a good answer makes a new token. */
+/**
+ * R-54: the new backend token when the answers of a call changed a session cookie, or undefined. `jar` has taken
+ * cookies only from answers that were good or satisfied "assert".
+ */
 export function renewedBackendToken(
   { session }: BackendConfig,
   open: OpenSession,
@@ -79,7 +93,7 @@ export function renewedBackendToken(
   const before = cookieState(open.jar.keep(session.cookies));
   const after = jar.keep(session.cookies);
   const now = cookieState(after);
-  // A cookie taken away is a logout, not a renewal: the next call will find out.
+  // A session cookie that the backend removed means a logout, not a renewal; the next call is answered as expired.
   const changed = [...now].some(([name, value]) => before.get(name) !== value);
   if (!changed || [...before.keys()].some((name) => !now.has(name))) return undefined;
   return new Secret({ cookies: after, values: open.token.values });

@@ -1,4 +1,4 @@
-// `sallyport backend check NAME`: walks a backend of the configuration on the real system.
+// `sallyport backend check NAME`: tries a backend of the configuration on the real system.
 
 import { loadConfig } from '../../config/load.ts';
 import { createSystemClock } from '../../core/clock.ts';
@@ -7,6 +7,7 @@ import { isObject, type JsonObject } from '../../formats/json.ts';
 import { paint, print, printJson, progress } from '../output.ts';
 import { type CheckResult, checkBackend } from './walk.ts';
 
+/** Options of the command. `args` is JSON text. */
 export interface BackendCheckOptions {
   config: string;
   account?: string;
@@ -17,6 +18,10 @@ export interface BackendCheckOptions {
 
 const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
 
+/**
+ * Runs the check and prints each step. Sets exit code 1 when a step failed; rejects with an OperatorError when
+ * the backend or the arguments are wrong.
+ */
 export async function backendCheck(name: string, options: BackendCheckOptions): Promise<void> {
   const config = loadConfig(options.config);
   const backend = Object.hasOwn(config.backends, name) ? config.backends[name] : undefined;
@@ -26,7 +31,7 @@ export async function backendCheck(name: string, options: BackendCheckOptions): 
   }
   const results: CheckResult[] = [];
   if (!options.json) progress(`${name} at ${backend.url}`);
-  // Ctrl-C ends the check, not the process: a session that was opened is logged out.
+  // Ctrl-C ends the check but not the process, so that a backend session that was opened is still logged out.
   const interrupted = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
   const ok = await checkBackend({

@@ -1,5 +1,5 @@
-// Walks everything a configuration promises about a backend, against the real system: login, a call, an
-// ended session, a second login, a logout. Reports names, lengths and statuses; never a value.
+// Tries the configuration of a backend on the real system: login, a call, an unknown session, a second login and
+// the logouts. Reports names, lengths, statuses and page titles, with every known secret blanked.
 import { randomBytes } from 'node:crypto';
 import type { Account, ClientIdentity } from '../../backend/accounts.ts';
 import { fieldsOf } from '../../backend/answer/conditions.ts';
@@ -17,50 +17,51 @@ import { pageTitle } from '../../formats/html.ts';
 import { isObject, type JsonObject } from '../../formats/json.ts';
 import { closedSchema, compileSchema } from '../../formats/json-schema.ts';
 
-/** `warn`: it works, and somebody should know. */
+/** The result of one step. `warn`: it works, but with a limitation the operator should know. */
 export interface CheckResult {
   result: 'ok' | 'warn' | 'fail';
   step: string;
   detail: string;
 }
 
+/** What is checked, and how. Without `tool`, a tool that reads without arguments is called, or else the probe. */
 export interface CheckOptions {
   config: Config;
   name: string;
-  /** Key of an account, when the backend has one for each client or user. */
+  /** Key of the account to log in with, when the backend has one for each client or user. */
   account?: string | undefined;
   tool?: string | undefined;
   arguments?: JsonObject | undefined;
   env: NodeJS.ProcessEnv;
   clock: Clock;
-  /** Told of each result as soon as it is there. */
+  /** Called with each result as soon as it is known. */
   onResult: (result: CheckResult) => void;
-  /** Aborted: what is under way is broken off, and what was opened is logged out. */
+  /** When aborted, calls are cancelled, a login under way is completed, and open sessions are logged out. */
   signal?: AbortSignal;
 }
 
-/** Name of the tool that stands for the probe. No tool of a configuration can have it. */
+/** Name of the tool that stands for the probe. It begins with a space, which no tool of a configuration can have. */
 const PROBE = ' probe';
-/** A short password is blanked, too; a name that has it in it is no loss. */
+/** Short passwords are blanked as well here: that a name which contains one is blanked too does no harm. */
 const SHORTEST_SHOWN = 3;
 
-/** A session of the check, with the token it has by now. */
+/** A session of this check with its present backend token. */
 interface Held {
   token: BackendTokenSecret;
 }
 
-/** Whether nothing failed. Stops at the first step without which the next ones make no sense. */
+/** Answers whether no step failed. Stops at a failure that makes the steps after it meaningless. */
 export async function checkBackend(options: CheckOptions): Promise<boolean> {
   const { config, name, env, clock } = options;
   let failed = false;
   const report = (result: CheckResult['result'], step: string, detail: string): void => {
     if (result === 'fail') failed = true;
-    // Names and titles are the backend's own text: it must not speak to the terminal.
+    // Names and titles come from the backend and could contain control sequences for the terminal.
     options.onResult({ result, step, detail: printable(detail) });
   };
   let last: BackendResponse | undefined;
   let logins = 0;
-  /** Everything that came up so far and must not be shown; a check may blank more than a result may. */
+  /** Every secret seen so far. A check may blank more than a result may, because nobody works with its output. */
   const secrets = new Set<string>();
   const blank = (text: string) => scrubText(text, spellings([...secrets], SHORTEST_SHOWN));
   const shown = (response: BackendResponse) => {
@@ -74,7 +75,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     steps += 1;
     for (const secret of step.secrets) secrets.add(secret);
     stepFailed = step.problem !== undefined;
-    // The second login is the same again, unless it fails.
+    // The steps of the second login are shown only when they fail: otherwise they repeat those of the first.
     if (logins === 0 || step.problem !== undefined)
       report(step.problem === undefined ? 'ok' : 'fail', `login ${steps}`, stepDetail(step, shown));
   };
@@ -106,7 +107,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
     await logOut('logout', left, account, undefined, tool);
   }
 
-  /** Shows that an unknown session is recognised, and that two live side by side. Answers the one that is left. */
+  /** Checks that an unknown session is recognised and that two sessions can coexist. Answers the one still open. */
   async function exercise(tool: string, first: Held, account: Account): Promise<Held> {
     await expiry(tool, first, account);
     const second = await logIn(account);
@@ -144,7 +145,7 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
       account,
       signal: options.signal ?? new AbortController().signal,
     });
-    // A cookie that the answer changed is the session from now on (R-54).
+    // When the answer changed the session cookie, the new one is the session from now on (R-54).
     if (result.kind !== 'expired' && result.renewed) held.token = result.renewed;
     return result;
   }
@@ -229,7 +230,7 @@ function accountOf(backend: BackendPort, { account = '', config, name }: CheckOp
   return backend.account(caller);
 }
 
-/** The tool to call: the one asked for, the probe, or a read that needs no argument. */
+/** The tool to call: the one asked for, else a read without required arguments, else the probe. */
 function choose(
   { config, name, tool, arguments: args }: CheckOptions,
   report: (r: CheckResult['result'], s: string, d: string) => void,
@@ -256,7 +257,7 @@ function choose(
   return undefined;
 }
 
-/** The same session with other secrets: what a session the backend has forgotten looks like to it. */
+/** The same names with random values: to the backend this looks like a session it has forgotten. */
 function stranger(backendToken: BackendTokenSecret): BackendTokenSecret {
   const { cookies, values } = backendToken.reveal();
   const other = (text: unknown) =>
@@ -290,7 +291,7 @@ function kept(backendToken: BackendTokenSecret): string {
   );
 }
 
-/** What somebody who writes the configuration wants to know of an answer. `blank`: takes secrets out of a text. */
+/** Describes an answer for the author of the configuration. `blank` removes the secrets from a text. */
 function looks(response: BackendResponse, blank: (text: string) => string): string {
   const { status, location, contentType, setCookies, bytes } = response;
   const parts = [`status ${status}`];
@@ -319,7 +320,7 @@ function looksOfPage(response: BackendResponse, blank: (text: string) => string)
 
 const names = (list: string[]): string => `${list.slice(0, 8).map(named).join(', ')}${list.length > 8 ? ', …' : ''}`;
 
-/** Some put a token where a name should be. */
+/** Some backends use a random token as the name of a field or cookie; such a name is not shown. */
 const named = (name: string): string =>
   /^[\w-]{20,}$/.test(name) && (name.match(/\d/g)?.length ?? 0) >= 4 ? '(a random name)' : name;
 

@@ -1,9 +1,10 @@
-// `sallyport client add`: the key is printed once and stored nowhere, only its hash is.
+// `sallyport client add`: adds a client. Its API key is printed once and stored nowhere; only its hash is.
 import { existsSync } from 'node:fs';
 import { OperatorError } from '../../core/errors.ts';
 import { addClient, readClientFile } from '../../identity/client-file.ts';
 import { print, printJson, progress } from '../output.ts';
 
+/** Options of the command. */
 export interface ClientAddOptions {
   file: string;
   role: string[];
@@ -14,6 +15,7 @@ export interface ClientAddOptions {
   json?: boolean;
 }
 
+/** Adds the client and prints its key. Throws an OperatorError when the client cannot be added. */
 export function clientAdd(id: string, options: ClientAddOptions): void {
   const days = options.expiresDays === undefined ? undefined : Number(options.expiresDays);
   if (days !== undefined && !(Number.isFinite(days) && days > 0))

@@ -1,4 +1,5 @@
-// `sallyport config check`: every problem at once, then the secret files it names.
+// `sallyport config check`: lists every problem of the configuration; when there is none, checks the files and
+// secrets it names.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { refuseShortToken } from '../../admin/app.ts';
@@ -14,6 +15,10 @@ import { readKeyring } from '../../keyring/keyring.ts';
 import { refuseUnknownNames } from '../../policy/settings-names.ts';
 import { print, printJson } from '../output.ts';
 
+/**
+ * Checks the configuration. Throws an OperatorError with all problems, or prints them as JSON and sets exit code
+ * 1.
+ */
 export function configCheck(file: string, { json = false }: { json?: boolean }): void {
   if (!existsSync(file)) throw new OperatorError(`${file} does not exist`);
   const result = parseConfig({
@@ -29,7 +34,10 @@ export function configCheck(file: string, { json = false }: { json?: boolean }):
   if (problems.length > 0) process.exitCode = 1;
 }
 
-/** What the file names and `serve` will need: secrets, client file, CA, key set, policy. One line for each problem. */
+/**
+ * Checks what the configuration names and `serve` will need: secrets, client file, CA, key set, policy. Answers
+ * one problem for each line of an error.
+ */
 function secretProblems(file: string, config: Config): Problem[] {
   const checks: [string, () => unknown][] = Object.entries(config.backends).flatMap(
     ([name, { credentials, accounts, ca_file }]) => [

@@ -1,10 +1,14 @@
-// `sallyport policy build`: compiles the sources and keeps the result beside them.
+// `sallyport policy build`: compiles the Rego sources and writes the result beside them.
 import { resolve } from 'node:path';
 import { loadSettings } from '../../decision/bundle.ts';
 import { compile, writeCompiled } from '../../policy/compiler.ts';
 import { findOpa, noCompilerError } from '../../policy/opa.ts';
 import { print, printJson, progress } from '../output.ts';
 
+/**
+ * Checks the settings, compiles and prints the hash of the WASM. Rejects with an OperatorError when there is no
+ * compiler or the policy has an error.
+ */
 export async function policyBuild({ dir, json = false }: { dir: string; json?: boolean }): Promise<void> {
   loadSettings(resolve(dir));
   const opa = await findOpa({ progress });

@@ -1,4 +1,4 @@
-// `sallyport policy check`: see decision/check.ts for what is checked.
+// `sallyport policy check`: checks a policy folder. What is checked is in decision/check.ts.
 import { relative, resolve } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
 import { formatProblem } from '../../formats/yaml.ts';
@@ -6,6 +6,10 @@ import { checkPolicies } from '../../policy/check.ts';
 import { findOpa, noCompilerError } from '../../policy/opa.ts';
 import { print, printJson, progress } from '../output.ts';
 
+/**
+ * Runs the checks. Rejects with an OperatorError that lists all problems, or prints them as JSON and sets exit
+ * code 1.
+ */
 export async function policyCheck({ dir, json = false }: { dir: string; json?: boolean }): Promise<void> {
   const opa = await findOpa({ progress });
   if (!opa) throw noCompilerError('policies cannot be checked');

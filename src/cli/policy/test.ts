@@ -1,4 +1,4 @@
-// `sallyport policy test`: see decision/policy-test.ts.
+// `sallyport policy test`: runs the tests of a policy folder. What is tested is in decision/policy-test.ts.
 import { relative, resolve } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
 import { formatProblem } from '../../formats/yaml.ts';
@@ -6,6 +6,10 @@ import { findOpa, noCompilerError } from '../../policy/opa.ts';
 import { testPolicies } from '../../policy/test.ts';
 import { print, printJson, progress } from '../output.ts';
 
+/**
+ * Runs the tests. Rejects with an OperatorError that lists all problems, or prints them as JSON and sets exit
+ * code 1.
+ */
 export async function policyTest({
   dir,
   tests,

@@ -1,7 +1,9 @@
-// What the schema of a backend cannot say: each name that is used must have been given a value before.
+// Checks of a backend that its schema cannot express: above all, that every name a template uses has been given a
+// value by an earlier step.
 import type { BackendConfig } from '../schema/backend.ts';
 import { checkRequest, type Path, type PathProblem, unknownNames } from './request.ts';
 
+/** All problems of one backend. `hasTokens`: clients show access tokens, so that a claim may choose the account. */
 export function checkBackend(name: string, backend: BackendConfig, hasTokens: boolean): PathProblem[] {
   const at = ['backends', name];
   const kept = new Set(backend.session.values.map((value) => `session.${value}`));
@@ -44,7 +46,7 @@ function checkAccounts({ accounts, credentials }: BackendConfig, at: Path, hasTo
   return problems;
 }
 
-/** Names of the credentials; a file of accounts can have any. */
+/** Names of the credentials for templates. A file of accounts may define any, so "credentials.*" stands for all. */
 function credentialNames({ credentials, accounts }: BackendConfig): string[] {
   const shared = Object.keys(credentials);
   if (!accounts) return shared.map((name) => `credentials.${name}`);
@@ -88,7 +90,7 @@ function checkSession({ session }: BackendConfig, at: Path, kept: ReadonlySet<st
     if (!session.values.includes(value))
       problems.push({ path: [...at, 'public', i], message: `"${value}" is not among "values"` });
   });
-  // Values alone will do: some backends take the session in the body of each request.
+  // Values without cookies or headers are enough: some backends expect the session in the body of each request.
   const places = [session.cookies, session.values, Object.keys(session.headers), Object.keys(session.send_cookies)];
   if (places.every((place) => place.length === 0))
     problems.push({ path: at, message: 'a session needs at least one of cookies, values, headers and send_cookies' });
@@ -116,6 +118,6 @@ function checkOthers(backend: BackendConfig, at: Path, kept: ReadonlySet<string>
   return problems;
 }
 
-/** What the CSRF step gives, as templates name it. */
+/** The CSRF tokens by the names that templates use for them. */
 export const tokenNames = ({ csrf }: BackendConfig): string[] =>
   Object.keys(csrf?.extract ?? {}).map((name) => `csrf.${name}`);

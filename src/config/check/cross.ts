@@ -1,11 +1,12 @@
-// What one schema cannot say: names that must exist elsewhere in the file, placeholders that nothing
-// fills, argument schemas that do not compile. Found when the file is read, not at the first call.
+// Checks that the schema of the file cannot express: names that must exist elsewhere in it, placeholders that nothing
+// fills, argument schemas that do not compile. Such mistakes must stop the start, not the first call.
 
 import type { ConnectorFile } from '../schema/connector.ts';
 import { checkBackend } from './backend.ts';
 import type { PathProblem } from './request.ts';
 import { checkTool } from './tool.ts';
 
+/** All problems of a configuration whose shape is valid. */
 export function crossCheck(config: ConnectorFile): PathProblem[] {
   return [
     ...checkListen(config),
@@ -18,7 +19,7 @@ export function crossCheck(config: ConnectorFile): PathProblem[] {
   ];
 }
 
-/** Host validation knows loopback names only: without a name of its own nobody else could call. */
+/** Only loopback names and configured names pass the check of the Host header; without one others cannot call. */
 function checkListen({ listen, public_url, allowed_hosts }: ConnectorFile): PathProblem[] {
   const loopback = ['127.0.0.1', '::1', 'localhost'].includes(listen.host);
   if (loopback || public_url !== undefined || allowed_hosts.length > 0) return [];
@@ -31,7 +32,10 @@ function checkListen({ listen, public_url, allowed_hosts }: ConnectorFile): Path
   ];
 }
 
-/** Each replica would make a keyring of its own, and drop the sessions of the others as unreadable. */
+/**
+ * Without a common keyring each replica would create one of its own and could not read the sessions of the others.
+ * The port of the admin listener is checked here as well.
+ */
 function checkStore({ store, keyring_file, listen, admin }: ConnectorFile): PathProblem[] {
   const problems: PathProblem[] = [];
   if (store.redis && keyring_file === undefined)
@@ -56,6 +60,6 @@ function checkIdentity({ identity }: ConnectorFile): PathProblem[] {
   return problems;
 }
 
-/** Enough to catch a slip; the exact reading is identity/address.ts. */
+/** A rough check that catches typing mistakes; identity/address.ts reads networks exactly. */
 const isNetwork = (text: string): boolean =>
   /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\/\d{1,3}$/.test(text);

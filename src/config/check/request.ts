@@ -1,20 +1,23 @@
-// Placeholders of a request that nothing fills, and secrets in places where they would be written down.
+// Checks one request template for placeholders that nothing fills, and for session values in its URL.
 import { placeholders, templateParts } from '../../formats/template.ts';
 import type { RequestTemplate } from '../schema/request.ts';
 
+/** Where something stands in connector.yaml: keys, and positions in lists from 0. */
 export type Path = (string | number)[];
 
+/** One thing that is wrong with the configuration. The line is found from the path. */
 export interface PathProblem {
   path: Path;
   message: string;
 }
 
-/** Names a template may use: those with text, and those with hidden fields. */
+/** The names that have a value here: `texts` for placeholders, `hidden` for the fields that "hidden_fields" sends. */
 export interface Known {
   texts: ReadonlySet<string>;
   hidden?: ReadonlySet<string>;
 }
 
+/** All problems of the request that stands at the path `at`. */
 export function checkRequest(request: RequestTemplate, at: Path, { texts, hidden = new Set() }: Known): PathProblem[] {
   const problems = templateParts(request).flatMap(({ path, template }) => [
     ...unknownNames(template, [...at, ...path], texts),
@@ -29,6 +32,7 @@ export function checkRequest(request: RequestTemplate, at: Path, { texts, hidden
   return problems;
 }
 
+/** A problem for each placeholder whose name is not in `known`. "credentials.*" in it stands for any credential. */
 export function unknownNames(template: string, path: Path, known: ReadonlySet<string>): PathProblem[] {
   return placeholders(template)
     .filter((name) => !known.has(name) && !known.has(name.replace(/\..*$/, '.*')))
@@ -38,7 +42,7 @@ export function unknownNames(template: string, path: Path, known: ReadonlySet<st
     }));
 }
 
-/** R-40: URLs end up in the logs of whatever stands between. */
+/** R-40: proxies and servers write URLs to their logs, so a value of the session must not be part of one. */
 function sessionInUrl(template: string, path: Path, place: string | number | undefined): PathProblem[] {
   if (place !== 'path' && place !== 'query') return [];
   return placeholders(template)

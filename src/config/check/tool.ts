@@ -1,4 +1,4 @@
-// What the schema of a tool cannot say: that its parts fit each other, its backend and its arguments.
+// Checks of a tool that its schema cannot express: that its parts fit each other, its backend and its arguments.
 import type { JsonObject } from '../../formats/json.ts';
 import { schemaProblem } from '../../formats/json-schema.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
@@ -7,6 +7,7 @@ import type { ResultConfig, ToolConfig } from '../schema/tool.ts';
 import { tokenNames } from './backend.ts';
 import { checkRequest, type Path, type PathProblem } from './request.ts';
 
+/** All problems of one tool. `backends`: those of the configuration by name. */
 export function checkTool(name: string, tool: ToolConfig, backends: Record<string, BackendConfig>): PathProblem[] {
   const at = ['tools', name];
   const backend = Object.hasOwn(backends, tool.backend) ? backends[tool.backend] : undefined;
@@ -64,6 +65,7 @@ function checkPages(tool: ToolConfig, at: Path): PathProblem[] {
   return problems;
 }
 
+/** Settings of a result that have a meaning only with certain values of "as". */
 const ONLY: Partial<Record<keyof ResultConfig, readonly string[]>> = {
   pointer: ['json', 'xml'],
   jmespath: ['json', 'xml'],

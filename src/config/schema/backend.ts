@@ -1,12 +1,12 @@
-// A legacy application server: where it is, whose account is used, how to log in, what a session is made
-// of, how its end looks, and how to log out.
+// Schema of one entry under "backends": where the legacy application server is, which account is used, how to log
+// in, what a session consists of, how its end looks, and how to log out.
 import { z } from 'zod';
 import { conditionsSchema, expiredSchema, headerName, oneOrMore, pattern, pointer } from './condition.ts';
 import { headerTemplates, requestSchema } from './request.ts';
 
 const name = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, 'lower case letters, digits and "_"');
 
-/** A credential by reference. Its value never stands in connector.yaml (R-48). */
+/** A reference to a credential in a file or the environment. Its value never stands in connector.yaml (R-48). */
 export const secretRefSchema = z.union([
   z.strictObject({
     file: z.string().describe('Path of a file only its owner can read; one trailing newline is dropped'),
@@ -19,7 +19,7 @@ const accountsSchema = z
     by: z
       .union([z.enum(['client', 'subject']), z.strictObject({ claim: z.string().min(1) })])
       .describe(
-        'Whose account: that of the client id, of the user (subject), or of what a claim of the access token says (a name, or a JSON pointer that starts with "/")',
+        'What chooses the account: the client id, the user (subject), or a claim of the access token (its name, or a JSON pointer that starts with "/")',
       ),
     file: z
       .string()
@@ -28,7 +28,7 @@ const accountsSchema = z
     map: z
       .record(z.string(), z.record(name, secretRefSchema))
       .optional()
-      .describe('The same here, with each credential by reference'),
+      .describe('The same accounts written here, each credential as a reference { file } or { env }'),
   })
   .refine((accounts) => (accounts.file === undefined) !== (accounts.map === undefined), {
     message: 'give either "file" or "map"',
@@ -83,7 +83,7 @@ const stepSchema = z
   .strictObject({
     compose: composeSchema
       .optional()
-      .describe('Values made of others, before the request; later ones may use earlier ones'),
+      .describe('Values made from other values before the request is sent; later ones may use earlier ones'),
     request: requestSchema.optional(),
     expect: oneOrMore(conditionsSchema.element)
       .optional()
@@ -101,19 +101,20 @@ const cookieSchema = z.union([
 
 const seconds = z.int().min(1).max(86_400);
 
-/** What the answers of these must show is their own: they are other pages than those of tools. */
+/** CSRF, keep-alive and probe requests have their own "assert", because they lead to other pages than tools do. */
 const answers = {
   expect: oneOrMore(conditionsSchema.element)
     .optional()
     .describe('How a good answer looks: any of these; default: any 2xx'),
-  assert: conditionsSchema.optional().describe('What a good answer shows; without it the session is taken for ended'),
+  assert: conditionsSchema.optional().describe('What a good answer shows (any of these); else the session has ended'),
 };
 
+/** One backend. What a schema cannot express, such as placeholders that nothing fills, is in check-backend.ts. */
 export const backendSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Origin and optional base path; nothing else is ever contacted'),
   ca_file: z.string().optional().describe('CA certificates (PEM) when the backend has a private one'),
-  credentials: z.record(name, secretRefSchema).default({}).describe('The same for every client'),
-  accounts: accountsSchema.optional().describe('Credentials of each client or user; a call without any is refused'),
+  credentials: z.record(name, secretRefSchema).default({}).describe('Credentials that all clients share'),
+  accounts: accountsSchema.optional().describe('Credentials of each client or user; who has none is refused'),
   timeout_ms: z.int().min(10).max(600_000).default(10_000),
   max_response_bytes: z.int().min(1024).max(104_857_600).default(1_048_576),
   max_concurrent: z.int().min(1).max(10_000).default(32),
@@ -133,7 +134,7 @@ export const backendSchema = z.strictObject({
     .min(0)
     .max(3600)
     .default(60)
-    .describe('Longest time for which a Retry-After of the backend (with 429 or 503) is believed; 0: never'),
+    .describe('Longest wait that a Retry-After of the backend (with 429 or 503) can impose; 0: it is ignored'),
   login: z.array(stepSchema).min(1),
   session: z.strictObject({
     cookies: z
@@ -147,7 +148,7 @@ export const backendSchema = z.strictObject({
     public: z
       .array(name)
       .default([])
-      .describe('Those of the values that are no secret and may stand in results, such as a user id'),
+      .describe('Names among "values" that are not secret and may appear in results, such as a user id'),
     headers: headerTemplates.default({}).describe('Headers that go with every call of the session'),
     send_cookies: z
       .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'not a cookie name'), z.string())
@@ -162,7 +163,7 @@ export const backendSchema = z.strictObject({
     .strictObject({
       request: requestSchema,
       ...answers,
-      extract: z.record(name, extractSchema).describe('Templates of tools and of logout name them "{csrf.NAME}"'),
+      extract: z.record(name, extractSchema).describe('Values that tools and logout may use as "{csrf.NAME}"'),
       cookies: z
         .array(cookieSchema)
         .default([])
@@ -171,13 +172,13 @@ export const backendSchema = z.strictObject({
       lasts: z
         .enum(['session', 'call'])
         .default('session')
-        .describe('session: fetched once and again when refused; call: fetched for every write'),
+        .describe('session: fetched once, and again after a refusal; call: fetched for every write'),
       refused: conditionsSchema
         .optional()
-        .describe('How a refused token looks, when nothing was done: it is fetched anew and the write sent once more'),
+        .describe('How a refused CSRF token looks when nothing was done: a new one is fetched, the write sent again'),
     })
     .optional()
-    .describe('Tokens without which the backend takes no write'),
+    .describe('CSRF tokens, without which the backend accepts no write'),
   keep_alive: z
     .strictObject({
       request: requestSchema,
@@ -186,11 +187,11 @@ export const backendSchema = z.strictObject({
       for_seconds: seconds.default(900).describe('How long after its last call a session is kept alive'),
     })
     .optional()
-    .describe('A call that keeps a session from timing out between calls of its client'),
-  expired: expiredSchema.describe('How the end of a session looks: any of these'),
+    .describe('A request that keeps an idle session from timing out between the calls of its client'),
+  expired: expiredSchema.describe('How an answer looks when the session has ended: any of these'),
   assert: conditionsSchema
     .optional()
-    .describe('What every good answer must show (any of these); without it the session is taken for ended'),
+    .describe('What every good answer must show (any of these); otherwise the session counts as ended'),
   failed: conditionsSchema.optional().describe('How a failure looks in an answer that has a good status: any of these'),
   logout: z.strictObject({ request: requestSchema }).optional(),
   probe: z
@@ -205,10 +206,17 @@ export const backendSchema = z.strictObject({
     .describe('How long calls in flight may finish before the old session is logged out'),
 });
 
+/** A backend as it is configured, with all defaults filled in. */
 export type BackendConfig = z.infer<typeof backendSchema>;
+/** One step of a login: composed values, then a request, then what is extracted from its answer. */
 export type LoginStep = z.infer<typeof stepSchema>;
+/** Where an answer has a value: in a cookie, a header, JSON, a form field, a <meta> or what a pattern matches. */
 export type Extraction = z.infer<typeof extractSchema>;
+/** A template of other values, plain or with one encoding around it. */
 export type Composition = z.infer<typeof composeSchema>[string];
+/** The name of a cookie, or a pattern for names. */
 export type CookieName = z.infer<typeof cookieSchema>;
+/** A reference to a credential: a file or an environment variable. */
 export type SecretRef = z.infer<typeof secretRefSchema>;
+/** What chooses the account of a client, and where the accounts are. */
 export type AccountsConfig = z.infer<typeof accountsSchema>;

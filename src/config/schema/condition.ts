@@ -1,20 +1,24 @@
-// What an answer of a backend looks like: the one language in which login steps say what they expect,
-// and backends and tools say how the end of a session, a refused token or a failure shows.
+// Conditions on an answer of a backend. Login steps use them to say what they expect, backends and tools to say how
+// the end of a session, a refused CSRF token or a failure looks.
 import { z } from 'zod';
 import { patternProblem } from '../../formats/pattern.ts';
 
-/** One value or a list of them; a list always, once it is read. */
+/** Accepts one value or a list of values; the parsed configuration always has a list. */
 export const oneOrMore = <T extends z.ZodType>(schema: T) =>
   z
     .union([schema, z.array(schema).min(1)])
     .transform((value) => (Array.isArray(value) ? value : [value]) as z.output<T>[]);
 
+/** A header name: a token of RFC 9110 §5.6.2. */
 export const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'not a header name');
+/** An HTTP status. */
 export const status = z.int().min(100).max(599);
+/** A JSON pointer (RFC 6901); "" is the whole document. */
 export const pointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/, 'a JSON pointer (RFC 6901), such as /error/code');
+/** A path relative to the URL of the backend. */
 export const belowRoot = z.string().startsWith('/', 'a path below the backend URL, beginning with "/"');
 
-/** A regular expression in RE2 syntax, found anywhere in the text. */
+/** A regular expression (RE2) that may match anywhere in the text. `groups`: how many groups it must have. */
 export const pattern = (groups?: number) =>
   z.string().superRefine((source, context) => {
     const problem = patternProblem(source, groups);
@@ -46,14 +50,19 @@ const shape = {
 const saysSomething = (condition: object): boolean => Object.keys(condition).some((key) => key in shape);
 const message = `a condition needs at least one of ${Object.keys(shape).join(', ')}`;
 
+/** One condition: everything that it names must hold. */
 export const conditionSchema = z
   .strictObject(shape)
   .refine(saysSomething, { message })
   .describe('Everything that is given must hold');
 
-/** Always a list: written as one object, conditions that were meant as alternatives would all have to hold. */
+/**
+ * Alternatives, of which one must hold. Always written as a list: in a single object, conditions that were meant as
+ * alternatives would all have to hold.
+ */
 export const conditionsSchema = z.array(conditionSchema).min(1);
 
+/** Conditions that show the end of a session, each of which may vouch that the request had no effect. */
 export const expiredSchema = z
   .array(
     z
@@ -68,4 +77,5 @@ export const expiredSchema = z
   )
   .min(1);
 
+/** A condition as it is configured, with every value in a list. */
 export type Condition = z.infer<typeof conditionSchema>;

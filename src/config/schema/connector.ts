@@ -1,5 +1,5 @@
-// The one schema of connector.yaml. Strict everywhere; published for editors as
-// docs/connector.schema.json (generated, compared by `npm run check`).
+// The schema of connector.yaml. It refuses unknown keys everywhere. docs/connector.schema.json is generated from it
+// for editors, and `npm run check` compares the two.
 import { z } from 'zod';
 import { backendSchema, secretRefSchema } from './backend.ts';
 import { storeSchema } from './store.ts';
@@ -9,7 +9,10 @@ const seconds = z.int().positive();
 const bits = (max: number) => z.int().min(1).max(max);
 const url = z.url({ protocol: /^https?$/ });
 
-/** Symmetric algorithms and "none" are not in the list: a leaked public key must not sign. */
+/**
+ * Only asymmetric signatures (RFC 8725 §3.1). With "none" a JWT needs no signature, and with HMAC an attacker could
+ * sign one with the public key, which everybody knows.
+ */
 const algorithm = z.enum([
   'ES256',
   'ES384',
@@ -51,7 +54,7 @@ const tls = z.strictObject({
   client_ca_file: z
     .string()
     .optional()
-    .describe('Accept only client certificates of this CA; default: any, since a token names its certificate'),
+    .describe('Accept only client certificates of this CA; default: any, since an access token names its own'),
 });
 
 const admin = z.strictObject({
@@ -79,6 +82,7 @@ const mtls = z.strictObject({
   proxies: z.array(z.string()).min(1).describe('Networks (CIDR) of the proxies that may send the header'),
 });
 
+/** A whole connector.yaml. What a schema cannot express is in cross-check.ts. */
 export const connectorSchema = z.strictObject({
   version: z.literal(1),
   listen: z
@@ -88,12 +92,12 @@ export const connectorSchema = z.strictObject({
       tls: tls.optional().describe('Listen with TLS; client certificates are asked for, never demanded'),
     })
     .prefault({}),
-  admin: admin.optional().describe('A listener of its own for whoever operates the connector'),
-  store: storeSchema.describe('What replicas share; without "redis", the memory of this process'),
+  admin: admin.optional().describe('A separate listener for operators, with revocation and metrics'),
+  store: storeSchema.describe('Where sessions and facts are kept; without "redis", in the memory of this process'),
   keyring_file: z
     .string()
     .optional()
-    .describe('Keys of the connector; default: keyring.json in state_dir. Replicas need the same one'),
+    .describe('File with the keys of the connector; default: keyring.json in state_dir. Replicas need the same one'),
   public_url: url.optional().describe('URL of /mcp as clients see it; default: the listening address'),
   allowed_hosts: z
     .array(z.string())
@@ -133,7 +137,7 @@ export const connectorSchema = z.strictObject({
       sender_constrained: z
         .enum(['optional', 'required'])
         .default('optional')
-        .describe('required: only tokens bound to a key (DPoP, mTLS); a copied token is useless'),
+        .describe('required: accept only tokens bound to a key (DPoP, mTLS), so that a copied token is useless'),
       dpop: dpop.prefault({}),
       mtls: mtls.optional().describe('Client certificates that a trusted proxy has checked'),
     })
@@ -157,7 +161,7 @@ export const connectorSchema = z.strictObject({
         .enum(['disk', 'os'])
         .default('disk')
         .describe(
-          'disk: a decision is on disk before the call is made (fdatasync, many records at once); os: it has left the process',
+          'disk: a decision is on disk before the call is made (one fdatasync for all that wait); os: it is written only',
         ),
     })
     .prefault({}),
@@ -170,4 +174,5 @@ export const connectorSchema = z.strictObject({
     .default({}),
 });
 
+/** A connector.yaml with defaults filled in, but with paths as they were written. */
 export type ConnectorFile = z.infer<typeof connectorSchema>;

@@ -1,4 +1,4 @@
-// One HTTP request to a backend, as login steps, logout, probes and tools describe it.
+// Schema of one HTTP request to a backend, as it is used in login steps, logout, probes, CSRF steps and tools.
 import { z } from 'zod';
 import { xmlTemplateProblem } from '../../formats/xml.ts';
 import { headerName } from './condition.ts';
@@ -6,7 +6,10 @@ import { headerName } from './condition.ts';
 const template = z.string();
 const name = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, 'lower case letters, digits and "_"');
 
-/** Headers the connector sets itself: a template must not fight over framing, session or origin. */
+/**
+ * Headers that a template must not set, because they decide how the message is delimited, which host it is for and
+ * which session it carries: the connector and its HTTP client do that.
+ */
 const RESERVED = new Set([
   'host',
   'cookie',
@@ -24,6 +27,7 @@ const RESERVED = new Set([
   'proxy-authorization',
 ]);
 
+/** Headers with templates for their values. */
 export const headerTemplates = z
   .record(headerName, template)
   .refine((headers) => !Object.keys(headers).some((header) => RESERVED.has(header.toLowerCase())), {
@@ -37,6 +41,7 @@ const xmlTemplate = template.superRefine((text, context) => {
 
 const BODIES = ['form', 'hidden_fields', 'json', 'xml', 'jsonrpc'] as const;
 
+/** One request template. Its placeholders are checked in check-request.ts. */
 export const requestSchema = z
   .strictObject({
     method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']).default('GET'),
@@ -46,7 +51,7 @@ export const requestSchema = z
     form: z.record(z.string(), template).optional().describe('Body as application/x-www-form-urlencoded'),
     hidden_fields: name
       .optional()
-      .describe('Name under which a step extracted hidden_fields: they go along, before the fields of "form"'),
+      .describe('Name under which an earlier step extracted hidden_fields, sent before the fields of "form"'),
     json: z.json().optional().describe('Body as JSON; a string that is just "{name}" keeps the type of the value'),
     xml: xmlTemplate.optional().describe('Body as XML; placeholders stand in text or in attribute values'),
     jsonrpc: z
@@ -57,7 +62,7 @@ export const requestSchema = z
       .string()
       .regex(/^[\w.+-]+\/[\w.+-]+(;\s*[\w-]+="?[\w.+:/-]+"?)*$/, 'a media type, such as text/xml; charset=utf-8')
       .optional()
-      .describe('In place of application/json, application/xml'),
+      .describe('Replaces the default application/json or application/xml'),
   })
   .refine(
     (r) => new Set(BODIES.filter((b) => r[b] !== undefined).map((b) => (b === 'hidden_fields' ? 'form' : b))).size <= 1,
@@ -80,4 +85,5 @@ export const requestSchema = z
     message: 'put the query string under "query"',
   });
 
+/** A request template as it is configured. */
 export type RequestTemplate = z.infer<typeof requestSchema>;

@@ -1,4 +1,4 @@
-// Where sessions and facts are kept.
+// Schema of "store": where sessions and facts are kept, in Redis or in the memory of the process.
 import { z } from 'zod';
 import { secretRefSchema } from './backend.ts';
 
@@ -24,13 +24,15 @@ const redis = z
       .string()
       .regex(/^[A-Za-z0-9_:.-]{1,64}$/, 'letters, digits, "_", ":", "." and "-", at most 64')
       .default('sallyport')
-      .describe('What the names of all keys begin with'),
-    timeout_ms: z.int().min(10).max(60_000).default(1000).describe('A store that takes longer has not answered'),
+      .describe('Prefix of the names of all keys'),
+    timeout_ms: z.int().min(10).max(60_000).default(1000).describe('A store that takes longer counts as unavailable'),
   })
   .refine(({ url, sentinel, cluster }) => [url, sentinel, cluster].filter((each) => each !== undefined).length === 1, {
     message: 'give exactly one of url, sentinel and cluster',
   });
 
+/** Without "redis", everything is kept in the memory of the process and ends with it. */
 export const storeSchema = z.strictObject({ redis: redis.optional() }).prefault({});
 
+/** One server, a Sentinel group or a Cluster, and how to connect to it. */
 export type RedisConfig = z.infer<typeof redis>;

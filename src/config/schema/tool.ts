@@ -1,4 +1,5 @@
-// A tool: what the client sees, and the one request to the backend it stands for.
+// Schema of one entry under "tools": what the client sees of the tool, the request to the backend that it stands for,
+// and how the answer becomes a result.
 import { z } from 'zod';
 import { selectorProblem } from '../../formats/html.ts';
 import { queryProblem } from '../../formats/query.ts';
@@ -17,14 +18,14 @@ const pagesSchema = z
   .strictObject({
     by: z
       .enum(['number', 'offset', 'cursor'])
-      .describe('What "{page}" in the request is: the number of the page, of its first item, or a cursor'),
-    first: z.int().min(0).optional().describe('number: that of the first page (1); offset: that of the first item (0)'),
+      .describe('What "{page}" in the request stands for: the page number, that of its first item, or a cursor'),
+    first: z.int().min(0).optional().describe('number: first page (default 1); offset: first item (default 0)'),
     size: z.int().min(1).max(10_000).optional().describe('Items on a full page; a shorter one is the last'),
     cursor: pointer
       .optional()
-      .describe('cursor: where an answer has the one of the next page; none there: the last page'),
+      .describe('cursor: where an answer has the cursor of the next page; the last page has none'),
     items: pointer.default('').describe('Where an answer has its list'),
-    most: z.int().min(1).max(100).default(10).describe('Most pages of one call'),
+    most: z.int().min(1).max(100).default(10).describe('Largest number of pages that one call reads'),
   })
   .refine((pages) => (pages.by === 'cursor') === (pages.cursor !== undefined), {
     path: ['cursor'],
@@ -52,7 +53,7 @@ const resultSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z_]\w*$/)
     .optional()
-    .describe('Name under which the result stands in an object: clients get structured content of objects only'),
+    .describe('Put the result into an object under this name: clients get structured content only for objects'),
   schema: jsonSchema
     .optional()
     .describe('JSON Schema (2020-12) of the result, shown to clients; an answer that does not match is refused'),
@@ -67,9 +68,10 @@ const resultSchema = z.strictObject({
     .max(104_857_600)
     .default(262_144)
     .describe('Longest result, as JSON or text, or the bytes of a binary'),
-  truncate: z.boolean().default(false).describe('text, html: cut what is longer, with a mark, in place of refusing it'),
+  truncate: z.boolean().default(false).describe('text, html: cut a longer result and mark it instead of refusing it'),
 });
 
+/** One tool. What a schema cannot express is in check-tool.ts. */
 export const toolSchema = z.strictObject({
   backend: z.string(),
   title: z.string().optional(),
@@ -91,11 +93,11 @@ export const toolSchema = z.strictObject({
   expect: oneOrMore(conditionsSchema.element)
     .optional()
     .describe('How a good answer looks: any of these; default: any 2xx'),
-  failed: conditionsSchema.optional().describe('How a failure looks, besides what the backend says under "failed"'),
+  failed: conditionsSchema.optional().describe('How a failure looks, in addition to "failed" of the backend'),
   assert: z
     .array(conditionsSchema.element)
     .optional()
-    .describe('In place of what the backend says under "assert"; an empty list demands nothing'),
+    .describe('Replaces "assert" of the backend for this tool; an empty list demands nothing'),
   pages: pagesSchema.optional().describe('Reads page after page; the result is { items, complete }'),
   result: resultSchema.prefault({}),
   audit: z
@@ -104,6 +106,9 @@ export const toolSchema = z.strictObject({
     .describe('Arguments whose values may stand in the decision log; all others are erased'),
 });
 
+/** A tool as it is configured, with all defaults filled in. */
 export type ToolConfig = z.infer<typeof toolSchema>;
+/** How a good answer becomes the result of the tool. */
 export type ResultConfig = z.infer<typeof resultSchema>;
+/** How a list that the backend gives in pages is read. */
 export type PagesConfig = z.infer<typeof pagesSchema>;

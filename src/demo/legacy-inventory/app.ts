@@ -1,24 +1,26 @@
-// An inventory system as such systems are: form login with a hidden token, JSESSIONID, a redirect to
-// the login page here and the login page itself with status 200 there, rights by user, a CSRF header
-// on writes. It knows nothing of Sallyport. Loopback only.
+// An inventory system with the habits of real ones: a form login with a hidden token, a JSESSIONID cookie, rights by
+// user and a CSRF header on writes. An ended session is answered with a redirect to the login page on some paths and
+// with the login page and status 200 on others. It knows nothing of Sallyport and listens on loopback only.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { loginPage, menuPage, ordersPage } from './pages.ts';
 import { createLegacySessions, type LegacySession, type Timeouts } from './sessions.ts';
 import { createStock, type Item, ORDERS } from './stock.ts';
 
+/** A user of the legacy application. Only a manager may delete items. */
 export interface LegacyUser {
   password: string;
   role: 'clerk' | 'manager';
 }
 
+/** `users`: by name. `port`: 0 (the default) for any free one. `now`: milliseconds since 1970. */
 export interface LegacyOptions extends Partial<Timeouts> {
   users: Record<string, LegacyUser>;
   port?: number;
   now?: () => number;
 }
 
-/** What the legacy side counted. */
+/** What the legacy application has counted, so that tests can compare it with what the connector says. */
 export interface LegacyStats {
   logins: number;
   failedLogins: number;
@@ -26,25 +28,27 @@ export interface LegacyStats {
   liveSessions: number;
   /** Calls that changed the stock. */
   writes: number;
-  /** Calls by session id, sessions that have ended included. */
+  /** Number of requests by session id, including sessions that have ended. */
   callsBySession: ReadonlyMap<string, number>;
 }
 
+/** Faults that tests can turn on while the application runs. */
 export interface Switches {
-  /** Delays every answer by so many milliseconds. */
+  /** Every answer is delayed by so many milliseconds. */
   latencyMs: number;
-  /** How calls below /api fail: a status, a dropped connection, an oversized body, a redirect elsewhere, or not. */
+  /** How requests below /api fail: a status, a dropped connection, a body of 8 MB, a redirect elsewhere. */
   failure: number | 'drop' | 'huge' | 'redirect' | null;
-  /** Refuses every login. */
+  /** Every login is refused. */
   refuseLogins: boolean;
-  /** Gives a session a new id with each answer, as some systems do. */
+  /** Each answer below /api gives the session a new id, as some systems do. */
   renewIds: boolean;
 }
 
+/** The running application. `url` has no slash at its end. */
 export interface LegacyInventory {
   readonly url: string;
   stats(): LegacyStats;
-  /** Turns on what real systems do on bad days. */
+  /** Turns faults on or off; those not named stay as they are. */
   inject(switches: Partial<Switches>): void;
   /** Ends every session at once, as a restart would. */
   endAllSessions(): void;
@@ -60,6 +64,7 @@ interface Call {
   session: LegacySession | undefined;
 }
 
+/** Starts the application on 127.0.0.1. Sessions end after half an hour without use, and after ten hours at most. */
 export async function startLegacyInventory({
   users,
   port = 0,
@@ -106,7 +111,7 @@ export async function startLegacyInventory({
       counted.failedLogins += 1;
       return showLogin(call, 'User or password is wrong.');
     }
-    // A new id after login, against session fixation.
+    // The session gets a new id at login: an id that an attacker planted before must not become a logged-in session.
     sessions.end(anonymous.id);
     const session = sessions.open(user);
     counted.logins += 1;

@@ -1,10 +1,11 @@
-// HTML pages of the embedded legacy application.
+// HTML pages of the embedded legacy application. Every value is escaped.
 
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 const page = (title: string, body: string): string =>
   `<!DOCTYPE html>\n<html><head><title>${escapeHtml(title)} - Inventory 2.3</title></head>\n<body>\n<h1>${escapeHtml(title)}</h1>\n${body}\n</body></html>\n`;
 
+/** The login form. `formToken`: the value of its hidden field. `message`: why it is shown. */
 export function loginPage(formToken: string, message = ''): string {
   return page(
     'Sign in',
@@ -18,6 +19,7 @@ export function loginPage(formToken: string, message = ''): string {
   );
 }
 
+/** The page after a login. Its form for signing out has the CSRF token of the session. */
 export function menuPage(user: string, csrf: string): string {
   return page(
     'Menu',
@@ -27,6 +29,7 @@ export function menuPage(user: string, csrf: string): string {
   );
 }
 
+/** One open order. */
 export interface Order {
   number: string;
   customer: string;
@@ -34,6 +37,7 @@ export interface Order {
   quantity: number;
 }
 
+/** The orders as a table. */
 export function ordersPage(orders: readonly Order[]): string {
   const rows = orders.map(
     (o) =>

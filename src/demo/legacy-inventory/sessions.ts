@@ -1,12 +1,13 @@
-// Sessions of the embedded legacy application: server-side, named by JSESSIONID, ended by idle and
-// absolute timeouts. Counted, so that tests can ask the legacy side what really happened.
+// Sessions of the embedded legacy application. They are kept on the server, named by the JSESSIONID cookie, and end
+// by an idle and an absolute timeout. Requests are counted, so that tests can see what really reached the backend.
 
 import { randomBytes } from 'node:crypto';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 
+/** One session on the legacy side. Times are in milliseconds since 1970. */
 export interface LegacySession {
   readonly id: string;
-  /** Null until someone has logged in: the login page opens a session of its own, as servlets do. */
+  /** Null for the anonymous session that the login page opens, as servlet containers do. */
   user: string | null;
   csrf: string;
   readonly formTokens: Set<string>;
@@ -15,14 +16,17 @@ export interface LegacySession {
   calls: number;
 }
 
+/** How long a session lives without use, and at most. */
 export interface Timeouts {
   idleSeconds: number;
   absoluteSeconds: number;
 }
 
 const token = () => randomBytes(16).toString('hex').toUpperCase();
+/** Sessions held at most; when there are more, the oldest is dropped. */
 const MOST = 200_000;
 
+/** An empty table of sessions. `now`: milliseconds since 1970. */
 export function createLegacySessions(now: () => number, timeouts: Timeouts) {
   const sessions = new BoundedCache<string, LegacySession>(MOST);
   return {
@@ -39,7 +43,7 @@ export function createLegacySessions(now: () => number, timeouts: Timeouts) {
       sessions.set(session.id, session);
       return session;
     },
-    /** The session if it still lives; using it slides the idle timeout. */
+    /** The session if it still lives. Its idle timeout starts again. */
     use(id: string | undefined): LegacySession | undefined {
       const session = id === undefined ? undefined : sessions.get(id);
       if (!session) return undefined;
@@ -56,8 +60,10 @@ export function createLegacySessions(now: () => number, timeouts: Timeouts) {
     },
     end: (id: string) => void sessions.delete(id),
     endAll: () => sessions.clear(),
+    /** Logged-in sessions. Those past their timeout are included until the next request with their id. */
     live: () => [...sessions.values()].filter((session) => session.user !== null),
   };
 }
 
+/** The table of all sessions of the legacy application. */
 export type LegacySessions = ReturnType<typeof createLegacySessions>;

@@ -1,26 +1,37 @@
-// R-01: no valid credential, no look-up of anything. Every reason answers the same 401 (RFC 6750 §3,
-// RFC 9728 §5.1), save those a DPoP client has to act on (RFC 9449 §7.1, §9); which one it was stands
-// in the audit log.
+// R-01: without a valid credential nothing is looked up. Every rejected credential gets the same 401 (RFC 6750
+// §3, RFC 9728 §5.1), so that a guesser learns nothing. The exceptions are what a DPoP client has to act on (RFC
+// 9449 §7.1, §9) and a request without any credential, which gets no error code. The audit log has the reason.
 import { Secret } from '../../core/secret.ts';
 import { type CertificateHeader, clientCertificate } from '../../identity/certificate.ts';
 import type { AuthFailure, Verification, Verifier } from '../../identity/verifier.ts';
 import { refuse } from '../refuse.ts';
 import type { Context, Middleware } from '../state.ts';
 
+/** How credentials are verified and what the challenge names. */
 export interface AuthenticateOptions {
   verifier: Verifier;
   /** URL of the protected resource metadata. */
   metadataUrl: string;
-  /** URL of the MCP endpoint as clients see it; undefined: as they name it in Host. */
+  /**
+   * URL of the MCP endpoint as clients see it, for the `htu` of DPoP proofs. Undefined: built from the Host
+   * header.
+   */
   publicUrl: string | undefined;
-  /** `ca`: certificates shown to our own listener must be of its CA. */
+  /**
+   * Where a client certificate may come from. `ca`: a certificate on our own listener must be issued by its CA.
+   */
   certificates: { header: CertificateHeader | undefined; ca: boolean };
-  /** Told of every failure. True: there were too many from there, and the answer is 429. */
+  /**
+   * Called for every rejected credential, except a DPoP proof that has no nonce yet. Answers true when there were
+   * too many failures from that source; the response is then 429.
+   */
   onFailure: (ctx: Context, failure: AuthFailure, verification: Verification) => boolean;
 }
 
+/** Most characters of a credential that are verified. */
 const MAX_CREDENTIAL = 16_384;
 
+/** Sets `state.client`, or answers 401, 429, or 503 when the credential cannot be verified at present. */
 export function authenticate(options: AuthenticateOptions): Middleware {
   const { verifier, publicUrl, certificates, onFailure } = options;
   const { dpop } = verifier;
@@ -34,7 +45,8 @@ export function authenticate(options: AuthenticateOptions): Middleware {
     const secure = 'encrypted' in ctx.req.socket;
     return verifier.verify({
       ...credential,
-      // Two headers come joined by a comma, which no proof has (RFC 9449 §4.3, check 1).
+      // Node joins two DPoP headers with a comma, which no valid proof contains, so a second header makes the
+      // proof invalid (RFC 9449 §4.3, check 1).
       proof: Array.isArray(proof) ? proof.join() : proof,
       certificate: certificate.thumbprint,
       method: ctx.method,
@@ -47,11 +59,11 @@ export function authenticate(options: AuthenticateOptions): Middleware {
     const verified = await verify(ctx);
     if (verified.ok) {
       ctx.state.client = verified.client;
-      // RFC 9449 §8.2: the next nonce comes with an answer, so that no call fails for an old one.
+      // RFC 9449 §8.2: every answer carries the next nonce, so that no call fails because its nonce has expired.
       if (dpop && verified.client.auth.method === 'dpop') ctx.set('DPoP-Nonce', await dpop.nonce());
       return next();
     }
-    // The first call of every DPoP client: it cannot have a nonce yet.
+    // A proof without a nonce is no failed guess: at its first call a DPoP client cannot have one.
     const limited = verified.failure !== 'proof_nonce' && onFailure(ctx, verified.failure, verified);
     if (verified.failure === 'unavailable') {
       ctx.set('Retry-After', '5');

@@ -1,14 +1,17 @@
-// Reads a JSON body within limits: size while it arrives, encoding and nesting before anyone looks.
+// Reads a JSON body within limits (R-66). The size is checked while the body arrives; encoding and nesting are
+// checked before any other code sees it.
 import type { IncomingMessage } from 'node:http';
 import { nestsDeeperThan } from '../../formats/json.ts';
 import { refuse } from '../refuse.ts';
 import type { Context, Middleware } from '../state.ts';
 
+/** Limits of a request body: its size in bytes, and how many levels of arrays and objects it may nest. */
 export interface BodyLimits {
   bytes: number;
   nesting: number;
 }
 
+/** Sets `state.body` to the parsed JSON, or answers 400, 413 or 415. */
 export function readBody({ bytes, nesting }: BodyLimits): Middleware {
   return async (ctx, next) => {
     if (!/^application\/json\s*(;|$)/i.test(ctx.req.headers['content-type'] ?? ''))
@@ -29,11 +32,11 @@ export function readBody({ bytes, nesting }: BodyLimits): Middleware {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** The body as text, or undefined when it was refused. */
+/** Answers the body as text, or undefined when the request has been refused. */
 async function read(ctx: Context, limit: number): Promise<string | undefined> {
   const bytes = Number(ctx.req.headers['content-length'] ?? 0) > limit ? 'too_large' : await collect(ctx.req, limit);
   if (bytes === 'too_large') {
-    // The rest is not read: the connection cannot be used again.
+    // The rest of the body is left unread, so the connection cannot be used for another request.
     ctx.set('Connection', 'close');
     refuse(ctx, 'body_too_large', `at most ${limit} bytes`);
     return undefined;
@@ -45,7 +48,7 @@ async function read(ctx: Context, limit: number): Promise<string | undefined> {
   return undefined;
 }
 
-/** By events: iterating over the stream costs several times as much for the usual single chunk. */
+/** Uses events, because iterating over the stream costs several times as much for the usual single chunk. */
 function collect(request: IncomingMessage, limit: number): Promise<Buffer | 'too_large' | 'broken'> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];

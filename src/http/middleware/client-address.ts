@@ -1,13 +1,14 @@
-// Where the call comes from (R-10). An address that cannot be told is refused: a policy that binds to
-// a network must not be fed a guess.
+// Finds the address a request comes from (R-10). When it cannot be determined the request is refused: a policy
+// that binds sessions to a network must not be given a guess.
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Address, clientAddress as addressOf, type Prefixes } from '../../identity/address.ts';
 import { refuse } from '../refuse.ts';
 import type { Middleware } from '../state.ts';
 
-/** Addresses parsed before, by their text. Few callers send most calls. */
+/** Most addresses kept after parsing, by their text. Most calls come from few clients. */
 const REMEMBERED = 1000;
 
+/** Sets `state.address`, or answers 400. `hops` is the number of trusted proxies in front of the connector. */
 export function clientAddress(hops: number, prefixes: Prefixes): Middleware {
   const parsed = new BoundedCache<string, Address>(REMEMBERED);
   return (ctx, next) => {

@@ -1,9 +1,10 @@
-// The last catch: a fault of ours answers 500 with a request id, and its text goes to the operational
-// log as a name only, since messages may quote what they choked on.
+// Catches what no other code has caught. The client gets a 500 with the request id. The operational log gets only
+// the name of the error, because its message may quote parts of the request.
 import type { OpsLog } from '../../audit/ops.ts';
 import { refuse } from '../refuse.ts';
 import type { Middleware } from '../state.ts';
 
+/** Answers 500 for an error thrown further in; cuts the connection when an answer has already begun. */
 export function faults(ops: OpsLog): Middleware {
   return async (ctx, next) => {
     try {

@@ -1,11 +1,12 @@
-// /healthz: the process answers. /readyz: it can take calls. For orchestrators, so they need no
-// credential and come before the Host check; they say no more than yes or which part says no.
+// /healthz says that the process answers, /readyz that it can take calls. Orchestrators ask them, so they need no
+// credential and come before the check of Host; they tell no more than yes, or which part is not ready.
 import { refuse } from '../refuse.ts';
 import type { Middleware } from '../state.ts';
 
-/** Names of the parts that are not ready. Empty: ready. */
+/** Answers the names of the parts that are not ready; an empty list means ready. */
 export type Readiness = () => Promise<string[]>;
 
+/** Answers /healthz and /readyz with 200 or 503, and passes on every other path. */
 export function health(readiness: Readiness): Middleware {
   return async (ctx, next) => {
     if (ctx.path !== '/healthz' && ctx.path !== '/readyz') return next();

@@ -1,16 +1,18 @@
-// R-14: a web page can make a browser call a loopback server under a name of its own (DNS rebinding).
-// Host must be a name the connector goes by; Origin, which only browsers send, must be listed.
+// R-14: with DNS rebinding, a web page can make a browser call a loopback server under a name of its own.
+// Therefore Host must be a name of the connector, and Origin, which only browsers send, must be listed.
 import { refuse } from '../refuse.ts';
 import type { Middleware } from '../state.ts';
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
+/** Names and origins that are accepted, besides loopback names and those of `publicUrl`. */
 export interface HostOriginOptions {
   publicUrl: URL;
   allowedHosts: readonly string[];
   allowedOrigins: readonly string[];
 }
 
+/** Answers 403 when Host or Origin is not accepted. A request without Origin passes that check. */
 export function hostAndOrigin({ publicUrl, allowedHosts, allowedOrigins }: HostOriginOptions): Middleware {
   const hosts = new Set([publicUrl.host, publicUrl.hostname, ...allowedHosts].map((host) => host.toLowerCase()));
   const origins = new Set([publicUrl.origin, ...allowedOrigins]);

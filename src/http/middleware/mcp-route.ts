@@ -1,11 +1,13 @@
-// POST /mcp: one JSON-RPC message, answered as JSON, or as an event stream once there is progress to
-// tell. GET (server stream) and DELETE (end of session) are optional in MCP and not offered.
+// POST /mcp takes one JSON-RPC message. The answer is JSON, or an event stream once there is progress to report.
+// GET (server stream) and DELETE (end of session) are optional in MCP and not offered.
 import type { JSONRPCMessage, McpEndpoint } from '../../mcp/endpoint.ts';
 import { refuse } from '../refuse.ts';
 import type { Context, Middleware } from '../state.ts';
 
+/** Path of the MCP endpoint. */
 export const MCP_PATH = '/mcp';
 
+/** Answers 404 for any other path and 405 for any method but POST, before a credential is looked at. */
 export function onlyMcp(): Middleware {
   return (ctx, next) => {
     if (ctx.path !== MCP_PATH) return refuse(ctx, 'not_found');
@@ -15,10 +17,13 @@ export function onlyMcp(): Middleware {
   };
 }
 
+/**
+ * Passes the message to the endpoint and writes its answer. `metadataUrl` is named in a 403 for missing scopes.
+ */
 export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware {
   return async (ctx) => {
     const accept = ctx.req.headers.accept;
-    // The header every MCP client sends; anything else is parsed as RFC 9110 has it.
+    // Nearly all MCP clients send exactly this header, so it is compared as text; any other is parsed (RFC 9110).
     const accepts = (type: string) =>
       accept === undefined || accept === 'application/json, text/event-stream' || ctx.accepts(type) !== false;
     if (!accepts('application/json') && !accepts('text/event-stream'))
@@ -31,7 +36,7 @@ export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware
       protocolVersion: header(ctx, 'mcp-protocol-version'),
       scope: { requestId, client, ...address, userAgent: (header(ctx, 'user-agent') ?? '').slice(0, 200) },
       notify: (message) => {
-        // What comes after the answer, or after the client has gone, has nobody to read it.
+        // A notification after the answer, or after the client has disconnected, would reach nobody.
         if (answered || !ctx.writable) return;
         if (!ctx.headerSent && accepts('text/event-stream')) openStream(ctx);
         if (ctx.headerSent) sendEvent(ctx, message);
@@ -46,7 +51,7 @@ export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware
     if (answer.status === 429) ctx.set('Retry-After', '60');
     if (answer.handle !== undefined) ctx.set('Mcp-Session-Id', answer.handle);
     if (answer.requiredScopes) {
-      // RFC 6750 §3.1: what was missing, so that the client can ask its authorization server for it.
+      // RFC 6750 §3.1: names the missing scopes, so that the client can ask its authorization server for them.
       ctx.set(
         'WWW-Authenticate',
         `Bearer error="insufficient_scope", scope="${answer.requiredScopes.join(' ')}", resource_metadata="${metadataUrl}"`,
@@ -70,7 +75,7 @@ function header(ctx: Context, name: string): string | undefined {
 
 function openStream(ctx: Context): void {
   ctx.respond = false;
-  // A client that hangs up in the middle of the stream is no fault of anybody.
+  // A client that disconnects in the middle of the stream is not an error.
   ctx.res.on('error', () => {});
   ctx.res.writeHead(200, {
     'content-type': 'text/event-stream',

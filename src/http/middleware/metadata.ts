@@ -1,19 +1,25 @@
-// OAuth 2.0 Protected Resource Metadata (RFC 9728): how a client finds out where to get a token.
+// OAuth 2.0 Protected Resource Metadata (RFC 9728): tells a client where to get an access token.
 import { refuse } from '../refuse.ts';
 import type { Middleware } from '../state.ts';
 
+/** Well-known path of the document (RFC 9728 §3). */
 export const METADATA_PATH = '/.well-known/oauth-protected-resource';
 
+/** What the document says. */
 export interface MetadataOptions {
   /** The resource identifier: the public URL of the MCP endpoint. */
   resource: string;
   authorizationServers: readonly string[];
   scopes: readonly string[];
+  /**
+   * Set when DPoP is accepted (RFC 9449 §5.1). `required`: only sender-constrained access tokens are accepted.
+   */
   dpop: { algorithms: readonly string[]; required: boolean } | undefined;
   /** Whether client certificates can be presented (RFC 8705 §3.3). */
   mtls: boolean;
 }
 
+/** Answers the metadata document, which needs no credential, and passes on every other path. */
 export function metadata({ resource, authorizationServers, scopes, dpop, mtls }: MetadataOptions): Middleware {
   const document = {
     resource,
@@ -37,7 +43,7 @@ export function metadata({ resource, authorizationServers, scopes, dpop, mtls }:
   };
 }
 
-/** URL of the document for a resource, as WWW-Authenticate names it. */
+/** URL of the document for a resource, as the WWW-Authenticate header names it. */
 export function metadataUrl(resource: string): string {
   const { origin, pathname } = new URL(resource);
   return `${origin}${METADATA_PATH}${pathname}`;

@@ -1,7 +1,9 @@
-// A request id for every request, minted here: one from outside could be made to collide in a log.
+// Gives every request an id. It is always made here: an id from outside could be chosen to equal that of another
+// request in a log.
 import { randomUUID } from 'node:crypto';
 import type { Middleware } from '../state.ts';
 
+/** Sets `state.requestId` and the headers that every answer has. */
 export function requestScope(): Middleware {
   return (ctx, next) => {
     ctx.state.requestId = randomUUID();

@@ -1,7 +1,9 @@
-// R-66: what two parsers could read as two different requests is refused, not guessed at.
+// R-66: a request that two parsers could read differently is refused, because a proxy in front may have checked
+// another request than the one we would serve.
 import { refuse } from '../refuse.ts';
 import type { Middleware } from '../state.ts';
 
+/** Headers that may appear only once. */
 const ONCE = new Set([
   'authorization',
   'host',
@@ -14,11 +16,14 @@ const ONCE = new Set([
   'mcp-protocol-version',
 ]);
 
-/** `alsoOnce`: other headers that something rests on, in lower case. */
+/**
+ * Answers 400 for a repeated header or an odd request target. `alsoOnce` adds header names, in lower case, such
+ * as the header with the client certificate.
+ */
 export function strictHeaders(alsoOnce: readonly string[] = []): Middleware {
   const once = new Set([...ONCE, ...alsoOnce]);
   return (ctx, next) => {
-    // Absolute and other odd request targets: nobody here is a proxy.
+    // Absolute and other unusual request targets are for proxies, and the connector is not one.
     if (!ctx.req.url?.startsWith('/')) return refuse(ctx, 'bad_request', 'the request target is not a path');
     const { rawHeaders } = ctx.req;
     const seen = new Set<string>();

@@ -55,7 +55,8 @@ export function createMemoryFacts({ clock, clients, ttlMs, session }: MemoryFact
     observe: (observation) =>
       change(observation.owner, async ({ ledger }, now) => {
         const { owner, backend } = observation;
-        const storedSession = backend === null ? { record: undefined, revocations: 0 } : await session({ backend, owner });
+        const storedSession =
+          backend === null ? { record: undefined, revocations: 0 } : await session({ backend, owner });
         return { ...observe(ledger, observation, storedSession.record, now), storedSession };
       }),
     finished: (owner, call, { denied }) =>

@@ -3,8 +3,8 @@
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Clock, wholeSeconds } from '../../core/clock.ts';
 import type { Facts, FactsPort, RpcId } from '../../facts/port.ts';
-import type { ClientRef } from '../../identity/client.ts';
 import { isWindowed, stringKey } from '../../facts/replay-window.ts';
+import type { ClientRef } from '../../identity/client.ts';
 import { CONTROL_AGE_MS, type Control, type ControlPort } from '../../session/control.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import type { RedisConnection } from './connection.ts';
