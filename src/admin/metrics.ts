@@ -12,7 +12,7 @@ export interface Metrics {
   /** Wraps a decision log: what is written to it is also counted. */
   counting(log: AuditLog): AuditLog;
   /** Sets what is asked at every scrape: the health of each backend, and the parts that are not ready. */
-  watch(health: () => Iterable<[string, BackendHealth]>, notReady: () => Promise<readonly string[]>): void;
+  watch(health: () => Iterable<readonly [string, BackendHealth]>, notReady: () => Promise<readonly string[]>): void;
   /** All metrics in the Prometheus text format. */
   text(): Promise<string>;
   readonly contentType: string;

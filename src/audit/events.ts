@@ -1,8 +1,10 @@
 // Records of what happens apart from calls: rejected credentials and handles, and the life of sessions. Event
 // names follow the OWASP logging vocabulary where it has one (R-62).
 import type { Clock } from '../core/clock.ts';
+import type { GuessAlert } from '../identity/guessing.ts';
 import type { Selector } from '../session/control.ts';
-import type { SessionEvents } from '../session/events.ts';
+import type { SessionEvent, SessionEvents } from '../session/events.ts';
+import type { SessionRecord } from '../session/record.ts';
 import type { AuditLog } from './log.ts';
 import type { ClientFields, EventRecord } from './records.ts';
 import { createOncePerMinute, createThrottle } from './throttle.ts';
@@ -23,12 +25,12 @@ export interface AuditEvents {
   /** Records what happens to a session. An end that is not proven is marked as residual risk (R-25). */
   session: SessionEvents;
   /**
-   * A credential was not accepted. `alert` asks for an alert as well: there were too many failures from that
+   * A credential was not accepted. `check` names the check that failed where `failure` covers several. `alert` asks for an alert as well: there were too many failures from that
    * source, or a DPoP proof was used twice.
    */
-  authenticationFailed(source: Source, failure: string, alert: 'proof_replayed' | 'too_many' | undefined): void;
+  authenticationFailed(source: Source, failure: string, check: string | undefined, alert: GuessAlert | undefined): void;
   /** A handle was not accepted. */
-  unknownHandle(source: Source, alert: 'too_many' | undefined): void;
+  unknownHandle(source: Source, alert: GuessAlert | undefined): void;
   /** The policy could not say which tools a client may see, so the client got an error instead of a list. */
   listingRefused(source: Source, code: string, detail: string): void;
   /** The connector started or stopped. Resolves when the record is written or has failed. */
@@ -41,6 +43,44 @@ export interface AuditEvents {
   storeEpoch(epoch: string, lost: boolean): void;
 }
 
+type Fields = Omit<EventRecord, 'type' | 'event' | 'timestamp'>;
+
+/** What the record of a session event says. A session that may still work at the backend is marked `residual` (R-25). */
+function sessionFields(event: SessionEvent): Fields {
+  switch (event.type) {
+    case 'login_failed':
+      return { backend: event.backend, detail: event.detail };
+    case 'login_abandoned':
+      return { backend: event.key.backend, residual: true };
+    case 'session_unopenable':
+      return { ...recordFields(event.record), cause: 'its key is gone, or somebody has changed it' };
+    case 'logout_pending':
+      return { ...recordFields(event.record), cause: event.cause, residual: true };
+    case 'session_opened':
+    case 'session_rotated':
+    case 'session_renewed':
+    case 'session_revoked':
+      return { ...recordFields(event.record), cause: event.cause };
+    case 'session_ended': {
+      const { record, cause, proof, drained } = event;
+      return { ...recordFields(record), cause, proof, residual: proof === 'residual', drained };
+    }
+  }
+}
+
+/** Fingerprints only (R-43). */
+const recordFields = ({ backend, fingerprint, generation, tokenFingerprint }: SessionRecord) => ({
+  backend,
+  session: fingerprint,
+  generation,
+  token: tokenFingerprint,
+});
+
+const AUTHENTICATION_ALERTS: Record<GuessAlert, [reason: string, severity: 'medium' | 'high']> = {
+  proof_replayed: ['authn.proof_replayed', 'high'],
+  too_many: ['authn.too_many_failures', 'medium'],
+};
+
 /** Most records a second about requests that were not accepted, all kinds together. */
 const REFUSALS_PER_SECOND = 20;
 
@@ -49,7 +89,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
   const throttle = createThrottle(REFUSALS_PER_SECOND);
   const once = createOncePerMinute();
   const timestamp = () => new Date(clock.now()).toISOString();
-  const write = (event: string, fields: Omit<EventRecord, 'type' | 'event' | 'timestamp'>) =>
+  const write = (event: string, fields: Fields) =>
     audit.event({ type: 'event', event, timestamp: timestamp(), ...fields });
   const writeBounded = (event: string, fields: Record<string, string>) => {
     const suppressed = throttle.admit(clock.now());
@@ -67,35 +107,20 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
 
   return {
     session(event) {
-      if (event.type === 'login_failed')
-        return void write('backend_login_fail', { backend: event.backend, detail: event.detail });
-      if (event.type === 'login_abandoned')
-        return void write(event.type, { backend: event.key.backend, residual: true });
-      const { record } = event;
-      const fields = {
-        backend: record.backend,
-        session: record.fingerprint,
-        generation: record.generation,
-        token: record.tokenFingerprint,
-        cause: event.type === 'session_unopenable' ? 'its key is gone, or somebody has changed it' : event.cause,
-      };
-      if (event.type === 'logout_pending') return void write(event.type, { ...fields, residual: true });
-      if (event.type !== 'session_ended') return void write(event.type, fields);
-      // R-25: a backend session that is not proven dead may still work, so the record marks it as residual risk.
-      void write(event.type, {
-        ...fields,
-        proof: event.proof,
-        residual: event.proof === 'residual',
-        drained: event.drained,
-      });
+      void write(event.type === 'login_failed' ? 'backend_login_fail' : event.type, sessionFields(event));
     },
 
-    authenticationFailed(source, failure, alerting) {
+    authenticationFailed(source, failure, check, alerting) {
       const { requestId: req_id, ip: requested_by, client } = source;
       const event = failure === 'proof_replayed' ? 'authn_token_reuse' : 'authn_login_fail';
-      writeBounded(event, { req_id, requested_by, failure, ...(client && { client: client.id }) });
-      if (alerting === 'proof_replayed') alert('authn.proof_replayed', 'high', source);
-      if (alerting === 'too_many') alert('authn.too_many_failures', 'medium', source);
+      writeBounded(event, {
+        req_id,
+        requested_by,
+        failure,
+        ...(check !== undefined && { check }),
+        ...(client && { client: client.id }),
+      });
+      if (alerting) alert(...AUTHENTICATION_ALERTS[alerting], source);
     },
 
     unknownHandle(source, alerting) {

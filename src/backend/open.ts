@@ -7,7 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import { watchFile } from '../core/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
-import type { BackendResponse } from './http/http.ts';
+import type { BackendHealth, BackendResponse } from './http/http.ts';
 import type { BackendPort } from './port.ts';
 import type { OnStep } from './session/login.ts';
 
@@ -30,6 +30,8 @@ export interface Backends {
   readonly ports: ReadonlyMap<string, BackendPort>;
   /** True while a file of accounts on disk cannot be used; /readyz shows it. */
   readonly stale: boolean;
+  /** How each backend fares, by name. */
+  health(): Iterable<readonly [string, BackendHealth]>;
   close(): Promise<void>;
 }
 
@@ -72,6 +74,9 @@ export function openBackends(options: BackendsOptions): Backends {
   }
   return {
     ports,
+    *health() {
+      for (const [name, port] of ports) yield [name, port.health()] as const;
+    },
     get stale() {
       return watched.some((file) => file.stale);
     },

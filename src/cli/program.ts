@@ -1,6 +1,6 @@
 // The command line: all commands with their options. The work of each command is in a file of its own.
 import { Command } from 'commander';
-import { VERSION } from '../connector.ts';
+import { VERSION } from '../core/paths.ts';
 import { backendCheck } from './backend/check.ts';
 import { clientAdd } from './client/add.ts';
 import { configCheck } from './config/check.ts';

@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/load.ts';
-import { type Connector, startConnector, VERSION } from '../connector.ts';
+import { type Connector, startConnector } from '../connector.ts';
 import { OperatorError } from '../core/errors.ts';
 import { closeDebuggingDoors, refuseDebugging } from '../core/hardening.ts';
+import { VERSION } from '../core/paths.ts';
 import { type Demo, prepareDemo } from '../demo/start.ts';
 import { paint, print, printJson, progress } from './output.ts';
 

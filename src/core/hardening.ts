@@ -48,3 +48,11 @@ export function closeDebuggingDoors(onSignal: () => void): void {
     process.report.reportOnUncaughtException = false;
   }
 }
+
+/** Throws an OperatorError when one variable would turn off what R-51 promises, for every connection at once. */
+export function refuseUnverifiedTls(env: NodeJS.ProcessEnv): void {
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return;
+  throw new OperatorError(
+    'NODE_TLS_REJECT_UNAUTHORIZED=0 turns TLS verification off; unset it, and use ca_file for a private CA',
+  );
+}

@@ -6,9 +6,7 @@ import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
 import { canonicalJson } from '../formats/json.ts';
 import { formatProblem, parseYaml } from '../formats/yaml.ts';
-import { type Compiled, compile } from '../policy/compiler.ts';
-import { type FindOpaOptions, findOpa, noCompilerError } from '../policy/opa.ts';
-import { differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
+import { type Compiled, differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
 import { type Settings, type SettingsFile, settingsSchema } from './settings.ts';
 
 /** A policy that may be evaluated, with the names by which an auditor knows it. */
@@ -22,14 +20,17 @@ export interface Bundle {
   revision: string;
 }
 
-/** How to look for a compiler when the compiled policy is stale. */
-export type LoadOptions = FindOpaOptions;
+/**
+ * Compiles the sources in `dir` because the compiled policy does not belong to them; `why` says so, as the beginning
+ * of a sentence. Rejects with an OperatorError when it cannot. Handed in, because what runs does not know the compiler.
+ */
+export type Recompile = (dir: string, why: string) => Promise<Compiled>;
 
 /** Loads the policy in `dir`. Rejects with an OperatorError when anything in the folder must be fixed first. */
-export async function loadBundle(dir: string, options: LoadOptions = {}): Promise<Bundle> {
+export async function loadBundle(dir: string, recompile: Recompile): Promise<Bundle> {
   const settingsFile = readSettings(dir);
   const { settings } = settingsFile;
-  const { wasm, manifest } = readCompiled(dir) ?? (await recompile(dir, options));
+  const { wasm, manifest } = readCompiled(dir) ?? (await recompile(dir, staleness(dir)));
   let module: WebAssembly.Module;
   try {
     module = new WebAssembly.Module(new Uint8Array(wasm));
@@ -76,16 +77,11 @@ export function readSettings(dir: string): SettingsFile {
   return { settings: parsed.value.settings, file, lineOf: parsed.at };
 }
 
-async function recompile(dir: string, options: LoadOptions): Promise<Compiled> {
+/** Throws an OperatorError when there is nothing to compile. */
+function staleness(dir: string): string {
   const sources = hashSources(dir);
   if (Object.keys(sources).length === 0) throw new OperatorError(`${join(dir, 'sallyport')} holds no Rego source`);
-  const why = `the compiled policy in ${join(dir, 'compiled')} does not belong to the Rego sources${staleNames(dir, sources)}`;
-  const opa = await findOpa(options);
-  if (!opa) throw noCompilerError(why);
-  options.progress?.(
-    `${why}: compiling with OPA ${opa.version} (${opa.source}); "sallyport policy build" keeps the result`,
-  );
-  return compile(dir, opa);
+  return `the compiled policy in ${join(dir, 'compiled')} does not belong to the Rego sources${staleNames(dir, sources)}`;
 }
 
 function staleNames(dir: string, sources: Record<string, string>): string {

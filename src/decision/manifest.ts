@@ -30,6 +30,12 @@ export const manifestSchema = z.strictObject({
 /** The content of manifest.json. */
 export type Manifest = z.infer<typeof manifestSchema>;
 
+/** A compiled policy: the module, and what the manifest beside it says. */
+export interface Compiled {
+  wasm: Buffer;
+  manifest: Manifest;
+}
+
 /** SHA-256 in hex. */
 export const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
 

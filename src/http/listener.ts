@@ -12,25 +12,31 @@ import { refuseReadableByOthers } from '../core/private-file.ts';
 export interface Listener {
   /** The address it listens on, as a URL without path. */
   readonly url: string;
-  /** Stops listening and resolves when all connections are closed. Those still open after `graceMs` are cut. */
-  stop(graceMs: number): Promise<void>;
+  /** Hands requests to the application from now on; before that each is answered 503. */
+  serve(handler: RequestListener): void;
+  /** Stops listening and resolves when all connections are closed. Those still open after `graceSeconds` are cut. */
+  close(): Promise<void>;
 }
 
 /**
- * Where to listen. `requestSeconds` is the longest that receiving one request may take; `tls` names PEM files.
+ * Where to listen. `requestSeconds` is the longest that receiving one request may take, `graceSeconds` the longest
+ * that calls in flight may take once the listener stops; `tls` names PEM files.
  */
 export interface ListenOptions {
   host: string;
   port: number;
   requestSeconds: number;
+  graceSeconds: number;
   tls?: { cert_file: string; key_file: string; client_ca_file?: string | undefined } | undefined;
 }
 
-/** Starts to listen. Rejects with an OperatorError when the port cannot be used or the TLS files do not fit. */
-export async function listen(
-  handler: RequestListener,
-  { host, port, requestSeconds, tls }: ListenOptions,
-): Promise<Listener> {
+/**
+ * Starts to listen before there is an application, which must know the port it is reached at. Rejects with an
+ * OperatorError when the port cannot be used or the TLS files do not fit.
+ */
+export async function listen({ host, port, requestSeconds, graceSeconds, tls }: ListenOptions): Promise<Listener> {
+  let application: RequestListener = (_request, response) => void response.writeHead(503).end();
+  const handler: RequestListener = (request, response) => application(request, response);
   const limits = {
     maxHeaderSize: 32_768,
     requestTimeout: requestSeconds * 1000,
@@ -45,9 +51,16 @@ export async function listen(
     server.listen(port, host, () => resolve());
   });
   const bound = (server.address() as AddressInfo).port;
+  let stopped: Promise<void> | undefined;
   return {
     url: `http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-    stop: (graceMs) => stop(server, graceMs),
+    serve(handler) {
+      application = handler;
+    },
+    close() {
+      stopped ??= stop(server, graceSeconds * 1000);
+      return stopped;
+    },
   };
 }
 

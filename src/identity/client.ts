@@ -57,3 +57,10 @@ export function createClient({
     ref,
   });
 }
+
+/** The parts of a client that a record names it by. */
+export const clientFields = ({ id, subject, issuer }: Client): Pick<Client, 'id' | 'subject' | 'issuer'> => ({
+  id,
+  subject,
+  issuer,
+});

@@ -4,8 +4,8 @@
 import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK, errors, type JWK, jwtVerify } from 'jose';
 import type { Clock } from '../core/clock.ts';
+import { type ProofCheck, type Refused, refused } from './failures.ts';
 import type { Nonces } from './nonces.ts';
-import type { AuthFailure } from './verifier.ts';
 
 /** When and from where a proof was used first. `at` is in milliseconds since 1970. */
 export interface ProofUse {
@@ -55,7 +55,7 @@ export interface DpopVerifier {
    * Checks a proof and uses it up. Answers undefined when it is accepted, otherwise why not. Never throws: a
    * store that does not answer gives `unavailable`.
    */
-  check(proof: Proof): Promise<AuthFailure | undefined>;
+  check(proof: Proof): Promise<Refused | undefined>;
   /** Signature algorithms that are accepted, as the challenge names them. */
   readonly algorithms: readonly string[];
   /** The nonce to send to a client in `DPoP-Nonce`. Rejects when the store does not answer. */
@@ -69,10 +69,11 @@ const LONGEST_JTI = 512;
 export function createDpopVerifier(options: DpopOptions): DpopVerifier {
   const { nonces, proofs, clock, algorithms, proofSeconds, skewSeconds } = options;
 
-  async function verify(proof: Proof): Promise<AuthFailure | { jti: string; nonce: unknown }> {
+  /** The checks of §4.3 that need no store, in its order. A failed one is named, for the audit log. */
+  async function verify(proof: Proof): Promise<Refused | { ok: true; jti: string; nonce: unknown }> {
     const { text } = proof;
-    if (text === undefined) return 'proof_missing';
-    if (text.length > LONGEST_PROOF) return 'proof_invalid';
+    if (text === undefined) return refused('proof_missing');
+    if (text.length > LONGEST_PROOF) return invalid('length');
     const now = clock.now();
     const { payload, protectedHeader } = await jwtVerify(text, EmbeddedJWK, {
       typ: 'dpop+jwt',
@@ -81,17 +82,17 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
       clockTolerance: skewSeconds,
     });
     const jwk = protectedHeader.jwk as JWK | undefined;
-    // jose only accepts public keys here. A header that carries a private or symmetric key is rejected by name as
-    // well.
-    if (!jwk || 'd' in jwk || 'k' in jwk) return 'proof_invalid';
+    // jose only accepts public keys here. A header that carries a private or symmetric key is refused all the same.
+    if (!jwk || 'd' in jwk || 'k' in jwk) return invalid('jwk');
     const { jti, htm, htu, iat, ath, nonce } = payload;
-    if (typeof jti !== 'string' || jti === '' || jti.length > LONGEST_JTI) return 'proof_invalid';
-    if (htm !== proof.method || typeof htu !== 'string' || !sameUrl(htu, proof.url)) return 'proof_invalid';
-    if (typeof iat !== 'number' || iat * 1000 > now + skewSeconds * 1000) return 'proof_invalid';
-    if (iat * 1000 < now - proofSeconds * 1000) return 'proof_invalid';
-    if (ath !== createHash('sha256').update(proof.accessToken).digest('base64url')) return 'proof_invalid';
-    if ((await calculateJwkThumbprint(jwk)) !== proof.thumbprint) return 'proof_invalid';
-    return { jti, nonce };
+    if (typeof jti !== 'string' || jti === '' || jti.length > LONGEST_JTI) return invalid('jti');
+    if (htm !== proof.method) return invalid('htm');
+    if (typeof htu !== 'string' || !sameUrl(htu, proof.url)) return invalid('htu');
+    if (typeof iat !== 'number' || iat * 1000 > now + skewSeconds * 1000) return invalid('iat');
+    if (iat * 1000 < now - proofSeconds * 1000) return invalid('iat');
+    if (ath !== createHash('sha256').update(proof.accessToken).digest('base64url')) return invalid('ath');
+    if ((await calculateJwkThumbprint(jwk)) !== proof.thumbprint) return invalid('jkt');
+    return { ok: true, jti, nonce };
   }
 
   return {
@@ -103,24 +104,41 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
       try {
         verified = await verify(proof);
       } catch (thrown) {
-        return thrown instanceof errors.JOSEError || thrown instanceof TypeError ? 'proof_invalid' : 'unavailable';
+        return failedIn(thrown);
       }
-      if (typeof verified === 'string') return verified;
+      if (!verified.ok) return verified;
       try {
-        if (typeof verified.nonce !== 'string') return 'proof_nonce';
-        if (!(await nonces.valid(verified.nonce))) return 'proof_nonce_stale';
+        if (typeof verified.nonce !== 'string') return refused('proof_nonce');
+        if (!(await nonces.valid(verified.nonce))) return refused('proof_nonce_stale');
         // The proof is named by key and jti together: the same jti made by another key is another proof.
         const name = createHash('sha256')
           .update(JSON.stringify([proof.thumbprint, verified.jti]))
           .digest('base64url');
         const use = { at: clock.now(), ip: proof.ip, network: proof.network };
         const first = await proofs.use(name, use, (proofSeconds + 2 * skewSeconds + 1) * 1000);
-        return first ? 'proof_replayed' : undefined;
+        return first ? refused('proof_replayed') : undefined;
       } catch {
-        return 'unavailable';
+        return refused('unavailable');
       }
     },
   };
+}
+
+const invalid = (check: ProofCheck): Refused => refused('proof_invalid', check);
+
+/** Which check of jose failed. Its messages are not used: they may quote the proof. */
+function failedIn(thrown: unknown): Refused {
+  if (thrown instanceof errors.JWTExpired) return invalid('iat');
+  if (thrown instanceof errors.JWTClaimValidationFailed) return invalid(thrown.claim === 'typ' ? 'typ' : 'iat');
+  if (thrown instanceof errors.JOSEAlgNotAllowed || thrown instanceof errors.JOSENotSupported) return invalid('alg');
+  if (thrown instanceof errors.JWSSignatureVerificationFailed) return invalid('signature');
+  // EmbeddedJWK refuses a header without a public key so; any other JWS error is one of form.
+  if (thrown instanceof errors.JWSInvalid) return invalid(/"jwk"/.test(thrown.message) ? 'jwk' : 'format');
+  if (thrown instanceof errors.JOSEError) return invalid('format');
+  // A key that WebCrypto cannot import.
+  return thrown instanceof TypeError || (thrown instanceof Error && thrown.name === 'DataError')
+    ? invalid('jwk')
+    : refused('unavailable');
 }
 
 /**

@@ -16,7 +16,8 @@ import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
 import { atPointer, isObject } from '../formats/json.ts';
 import { type Client, createClient } from './client.ts';
-import type { AuthFailure, CredentialVerification, CredentialVerifier } from './verifier.ts';
+import { type JwtCheck, type Refused, refused } from './failures.ts';
+import type { CredentialVerification, CredentialVerifier } from './verifier.ts';
 
 /** What an access token must look like and where the keys of its issuer are. */
 export interface JwtOptions {
@@ -64,13 +65,13 @@ export function createJwtVerifier(options: JwtOptions): CredentialVerifier {
         requiredClaims: ['sub', 'exp'],
       });
       const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '');
-      if (!type || !options.types.some((t) => t.toLowerCase() === type))
-        return { ok: false, failure: 'claims_invalid' };
+      if (!type || !options.types.some((t) => t.toLowerCase() === type)) return invalid('typ');
       const confirmation = confirmationOf(payload.cnf);
-      const client = confirmation && toClient(payload, options, confirmation);
-      return client ? { ok: true, client, confirmation } : { ok: false, failure: 'claims_invalid' };
+      if (!confirmation) return invalid('cnf');
+      const client = toClient(payload, options, confirmation);
+      return typeof client === 'string' ? invalid(client) : { ok: true, client, confirmation };
     } catch (thrown) {
-      return { ok: false, failure: failureOf(thrown) };
+      return failedIn(thrown);
     }
   }
 
@@ -103,12 +104,27 @@ function keySource(jwks: JwtOptions['jwks']): JWTVerifyGetKey {
   }
 }
 
-function failureOf(thrown: unknown): AuthFailure {
-  if (thrown instanceof errors.JWTExpired) return 'token_expired';
-  if (thrown instanceof errors.JWTClaimValidationFailed) return 'claims_invalid';
-  if (thrown instanceof errors.JWKSTimeout) return 'unavailable';
-  if (thrown instanceof errors.JOSEError && thrown.code !== 'ERR_JOSE_GENERIC') return 'signature_invalid';
-  return 'unavailable';
+const invalid = (check: JwtCheck): Refused => refused('claims_invalid', check);
+
+/** Claims that jose checks itself. */
+const CHECKED = ['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'typ'] as const satisfies readonly JwtCheck[];
+
+/** Which check of jose failed. Its messages are not used: they may quote the access token. */
+function failedIn(thrown: unknown): Refused {
+  if (thrown instanceof errors.JWTExpired) return refused('token_expired', 'exp');
+  if (thrown instanceof errors.JWTClaimValidationFailed) {
+    const claim = CHECKED.find((name) => name === thrown.claim);
+    return claim ? invalid(claim) : refused('claims_invalid', 'format');
+  }
+  if (thrown instanceof errors.JWKSTimeout) return refused('unavailable');
+  if (thrown instanceof errors.JOSEAlgNotAllowed || thrown instanceof errors.JOSENotSupported)
+    return refused('signature_invalid', 'alg');
+  if (thrown instanceof errors.JWKSNoMatchingKey || thrown instanceof errors.JWKSMultipleMatchingKeys)
+    return refused('signature_invalid', 'kid');
+  if (thrown instanceof errors.JWSSignatureVerificationFailed) return refused('signature_invalid', 'signature');
+  if (thrown instanceof errors.JOSEError && thrown.code !== 'ERR_JOSE_GENERIC')
+    return refused('signature_invalid', 'format');
+  return refused('unavailable');
 }
 
 /**
@@ -125,16 +141,19 @@ function confirmationOf(cnf: unknown): { jkt?: string; x5t?: string } | undefine
   return { ...(jkt !== undefined && { jkt: jkt as string }), ...(x5t !== undefined && { x5t: x5t as string }) };
 }
 
+/** The client the claims name, or the check that failed. */
 function toClient(
   payload: JWTPayload,
   { claims, issuer, keep }: JwtOptions,
   { jkt, x5t }: { jkt?: string; x5t?: string },
-): Client | undefined {
+): Client | JwtCheck {
   const id = claim(payload, claims.client_id) ?? (claims.client_id === 'client_id' ? payload.azp : undefined);
-  if (typeof id !== 'string' || !fits(id) || !payload.sub || !fits(payload.sub)) return undefined;
+  if (typeof id !== 'string' || !fits(id)) return 'client_id';
+  if (!payload.sub || !fits(payload.sub)) return 'sub';
   const roles = names(claim(payload, claims.roles));
   const scopes = names(claim(payload, claims.scopes));
-  if (!roles || !scopes) return undefined;
+  if (!roles) return 'roles';
+  if (!scopes) return 'scopes';
   return createClient({
     id,
     subject: payload.sub,

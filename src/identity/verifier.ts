@@ -3,29 +3,7 @@
 import type { Secret } from '../core/secret.ts';
 import type { Client } from './client.ts';
 import type { DpopVerifier } from './dpop.ts';
-
-/**
- * Why a credential was not accepted. The audit log has the reason; the client gets the same answer for most of
- * them, so that it cannot probe for what was wrong.
- */
-export type AuthFailure =
-  | 'missing'
-  | 'malformed'
-  | 'unknown_key'
-  | 'key_expired'
-  | 'signature_invalid'
-  | 'claims_invalid'
-  | 'token_expired'
-  | 'bound_token_as_bearer'
-  | 'unbound_token_as_dpop'
-  | 'sender_constraint_missing'
-  | 'certificate_mismatch'
-  | 'proof_missing'
-  | 'proof_invalid'
-  | 'proof_nonce'
-  | 'proof_nonce_stale'
-  | 'proof_replayed'
-  | 'unavailable';
+import { type Refused, refused } from './failures.ts';
 
 /** Everything in a request that says who sends it, and the request itself, which a DPoP proof must match. */
 export interface Credential {
@@ -45,7 +23,10 @@ export interface Credential {
 }
 
 /** The client behind a credential, or why it was not accepted. */
-export type Verification = { ok: true; client: Client } | { ok: false; failure: AuthFailure; client?: Client };
+export type Verification = { ok: true; client: Client } | FailedVerification;
+
+/** `client`: the one whose credential was good although the proof or certificate that came with it was not. */
+export type FailedVerification = Refused & { client?: Client };
 
 /**
  * What a credential says by itself, before the sender is checked. `confirmation` holds the thumbprints of the key
@@ -53,7 +34,7 @@ export type Verification = { ok: true; client: Client } | { ok: false; failure: 
  */
 export type CredentialVerification =
   | { ok: true; client: Client; confirmation: { jkt?: string; x5t?: string } }
-  | { ok: false; failure: AuthFailure };
+  | Refused;
 
 /** Verifies one kind of credential: API keys or access tokens. */
 export interface CredentialVerifier {
@@ -96,11 +77,11 @@ export function createVerifier({ keys, jwt, dpop, strict }: VerifierOptions): Ve
     async verify(credential) {
       const isJwt = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(credential.secret.reveal());
       const verifier = isJwt ? jwt : keys;
-      if (!verifier) return { ok: false, failure: 'malformed' };
+      if (!verifier) return refused('malformed');
       const token = await verifier.verify(credential.secret);
       if (!token.ok) return token;
-      const failure = await sender(credential, token, dpop, strict);
-      return failure === undefined ? token : { ok: false, failure, client: token.client };
+      const failed = await sender(credential, token, dpop, strict);
+      return failed === undefined ? token : { ...failed, client: token.client };
     },
   };
 }
@@ -114,14 +95,14 @@ async function sender(
   { confirmation: { jkt, x5t } }: Extract<CredentialVerification, { ok: true }>,
   dpop: DpopVerifier | undefined,
   strict: boolean,
-): Promise<AuthFailure | undefined> {
-  if (x5t !== undefined && credential.certificate !== x5t) return 'certificate_mismatch';
+): Promise<Refused | undefined> {
+  if (x5t !== undefined && credential.certificate !== x5t) return refused('certificate_mismatch');
   if (jkt === undefined) {
     // RFC 9449 §7.1: the DPoP scheme is only for access tokens that are bound to a key.
-    if (credential.scheme === 'dpop') return 'unbound_token_as_dpop';
-    return strict && x5t === undefined ? 'sender_constraint_missing' : undefined;
+    if (credential.scheme === 'dpop') return refused('unbound_token_as_dpop');
+    return strict && x5t === undefined ? refused('sender_constraint_missing') : undefined;
   }
-  if (credential.scheme !== 'dpop' || !dpop) return 'bound_token_as_bearer';
+  if (credential.scheme !== 'dpop' || !dpop) return refused('bound_token_as_bearer');
   const { proof, secret: token, method, url, ip, network } = credential;
   return dpop.check({ text: proof, method, url, accessToken: token.reveal(), thumbprint: jkt, ip, network });
 }

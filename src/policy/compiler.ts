@@ -6,16 +6,10 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { OperatorError } from '../core/errors.ts';
-import { ENTRYPOINTS, hashSources, type Manifest, sha256 } from '../decision/manifest.ts';
+import { type Compiled, ENTRYPOINTS, hashSources, type Manifest, sha256 } from '../decision/manifest.ts';
 import type { Opa } from './opa.ts';
 
 const run = promisify(execFile);
-
-/** A compiled policy, and the manifest that says what it was made from. */
-export interface Compiled {
-  wasm: Buffer;
-  manifest: Manifest;
-}
 
 /**
  * Compiles `<dir>/sallyport`. Rejects with an OperatorError that has the message of OPA. `-O` is not used: with

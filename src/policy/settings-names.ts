@@ -1,5 +1,6 @@
 // Finds names in data.yaml that nothing defines. A mask or a scope for a misspelt tool would be a control that is
 // silently missing, so the connector does not start with one.
+import type { Config } from '../config/load.ts';
 import { OperatorError } from '../core/errors.ts';
 import type { Settings, SettingsFile } from '../decision/settings.ts';
 import { formatProblem, type Problem } from '../formats/yaml.ts';
@@ -51,6 +52,17 @@ export function unknownNames(
 export function refuseUnknownNames({ settings, file, lineOf }: SettingsFile, known: KnownNames): void {
   const problems = unknownNames(settings, known, file, lineOf);
   if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
+}
+
+/**
+ * The check of data.yaml against a configuration, at start. It finds nothing where other connectors share the policy
+ * folder (`policy.allow_unknown_names`).
+ */
+export function settingsCheck(config: Config): (settings: SettingsFile) => void {
+  const known = { tools: new Set(Object.keys(config.tools)), backends: new Set(Object.keys(config.backends)) };
+  return (settings) => {
+    if (!config.policy.allow_unknown_names) refuseUnknownNames(settings, known);
+  };
 }
 
 /** The tools that no role lists, so nobody can call them. */

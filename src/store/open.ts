@@ -1,6 +1,7 @@
 // Opens the store the configuration names.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Config } from '../config/load.ts';
 import type { RedisConfig } from '../config/schema/store.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
@@ -9,14 +10,10 @@ import { createMemoryStore } from './memory/store.ts';
 import { createRedisStore } from './redis/store.ts';
 import type { Store } from './store.ts';
 
+const HOUR_MS = 3_600_000;
+
 export interface OpenStoreOptions {
-  redis: RedisConfig | undefined;
-  /** Most clients a store in memory holds, and how many backends each may have a session with. */
-  clients: number;
-  backends: number;
-  /** How long a client is remembered after its last call. */
-  ttlMs: number;
-  stateDir: string;
+  config: Config;
   clock: Clock;
   env: NodeJS.ProcessEnv;
   /** Told of the epoch at the start and of each new one. `lost`: there was another before. */
@@ -25,11 +22,17 @@ export interface OpenStoreOptions {
 }
 
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  const { redis, clients, backends, ttlMs, stateDir, clock, env, onEpoch, onEviction } = options;
-  if (!redis) return createMemoryStore({ clock, clients, sessions: clients * Math.max(1, backends), ttlMs });
+  const { config, clock, env, onEpoch, onEviction } = options;
+  const { redis } = config.store;
+  const { clients, handle_seconds } = config.limits;
+  // How long a client is remembered after its last call. Usage is counted over an hour, and a handle must be
+  // remembered as long as it lives.
+  const ttlMs = Math.max(2 * HOUR_MS, handle_seconds * 1000);
+  const backends = Math.max(1, Object.keys(config.backends).length);
+  if (!redis) return createMemoryStore({ clock, clients, sessions: clients * backends, ttlMs });
   const secret = (ref: RedisConfig['username'], name: string) => ref && resolveSecret(ref, `store.redis.${name}`, env);
   // So that a loss while no replica was running shows as well.
-  const epochFile = join(stateDir, 'store-epoch');
+  const epochFile = join(config.state_dir, 'store-epoch');
   return createRedisStore({
     url: redis.url,
     sentinel: redis.sentinel,

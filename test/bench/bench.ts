@@ -10,6 +10,7 @@ import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { loadBundle } from '../../src/decision/bundle.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
 import { loadCases } from '../../src/policy/cases.ts';
+import { recompileWith } from '../../src/policy/recompile.ts';
 import { governedServer, PASSWORD, start, stopAll } from './processes.ts';
 import { redisRows } from './redis.ts';
 
@@ -61,7 +62,7 @@ const quantile = (sorted: number[], q: number): number =>
 /** The default policy with an input of about 1 KB, in this process. */
 async function evaluate(): Promise<Row> {
   const dir = join(PACKAGE_ROOT, 'policies');
-  const bundle = await loadBundle(dir);
+  const bundle = await loadBundle(dir, recompileWith());
   const evaluator = createEvaluator({
     module: bundle.module,
     data: { settings: bundle.settings },

@@ -5,6 +5,7 @@ import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { loadBundle, loadSettings, readCompiled } from '../../src/decision/bundle.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
 import { loadCases } from '../../src/policy/cases.ts';
+import { recompileWith } from '../../src/policy/recompile.ts';
 import { unknownNames } from '../../src/policy/settings-names.ts';
 import { type PolicyFolder, policyFolder } from '../support/policies.ts';
 
@@ -16,7 +17,7 @@ let folder: PolicyFolder | undefined;
 afterEach(() => folder?.remove());
 
 async function decide(dir: string, name: string, env: NodeJS.ProcessEnv = { PATH: '' }, toolDir = '/nowhere') {
-  const bundle = await loadBundle(dir, { env, toolDir });
+  const bundle = await loadBundle(dir, recompileWith({ env, toolDir }));
   const entry = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), loadSettings(join(PACKAGE_ROOT, 'policies'))).find(
     (c) => c.name === name,
   );
@@ -67,16 +68,16 @@ it.each([
   ],
 ])('settings with %s are refused with file and line', async (_name, edit, message) => {
   folder = policyFolder({ 'data.yaml': edit });
-  await expect(loadBundle(folder.dir)).rejects.toThrow(message);
+  await expect(loadBundle(folder.dir, recompileWith())).rejects.toThrow(message);
 });
 
 describe('nothing is served on a stale policy', () => {
   it('a changed source and no compiler: one error that says how to get one', async () => {
     folder = policyFolder({ 'sallyport/lifetime/lifetime.rego': (text) => `${text}\n# changed\n` });
-    await expect(loadBundle(folder.dir, { ...bare, env: { OPA: '/nowhere/opa', PATH: '' } })).rejects.toThrow(
-      '$OPA is /nowhere/opa',
-    );
-    await expect(loadBundle(folder.dir, bare)).rejects.toThrow(
+    await expect(
+      loadBundle(folder.dir, recompileWith({ ...bare, env: { OPA: '/nowhere/opa', PATH: '' } })),
+    ).rejects.toThrow('$OPA is /nowhere/opa');
+    await expect(loadBundle(folder.dir, recompileWith(bare))).rejects.toThrow(
       /changed: sallyport\/lifetime\/lifetime\.rego\), and no OPA compiler was found\. Install Go/,
     );
   });
@@ -86,7 +87,7 @@ describe('nothing is served on a stale policy', () => {
     ['a manifest nobody can read', 'compiled/manifest.json'],
   ])('%s counts as stale', async (_name, file) => {
     folder = policyFolder({ [file]: 'x' });
-    await expect(loadBundle(folder.dir, bare)).rejects.toThrow('does not belong to the Rego sources');
+    await expect(loadBundle(folder.dir, recompileWith(bare))).rejects.toThrow('does not belong to the Rego sources');
   });
 
   it('an added or a removed source counts as stale', async () => {
@@ -104,7 +105,7 @@ describe('nothing is served on a stale policy', () => {
         text.replace('age >= limit.limit_seconds', 'age > limit.limit_seconds'),
     });
     const lines: string[] = [];
-    await loadBundle(folder.dir, { env: withOpa, progress: (line) => lines.push(line) });
+    await loadBundle(folder.dir, recompileWith({ env: withOpa, progress: (line) => lines.push(line) }));
     expect(lines.join()).toContain('compiling with OPA');
     expect((await decide(folder.dir, 'at the limit it is replaced before the call', withOpa)).outcome).toBe('allow');
   });
@@ -112,12 +113,12 @@ describe('nothing is served on a stale policy', () => {
   it.skipIf(opa === null)('a source that does not compile is one error with file and line (needs OPA)', async () => {
     folder = policyFolder();
     writeFileSync(join(folder.dir, 'sallyport/broken.rego'), 'package sallyport.broken\n\nx := \n');
-    await expect(loadBundle(folder.dir, { env: withOpa })).rejects.toThrow(/broken\.rego:\d/);
+    await expect(loadBundle(folder.dir, recompileWith({ env: withOpa }))).rejects.toThrow(/broken\.rego:\d/);
   });
 });
 
 it('an evaluation over its budget is refused', async () => {
-  const bundle = await loadBundle(join(PACKAGE_ROOT, 'policies'), { env: { PATH: '' } });
+  const bundle = await loadBundle(join(PACKAGE_ROOT, 'policies'), recompileWith({ env: { PATH: '' } }));
   const [entry] = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), bundle.settings);
   if (!entry) throw new Error('no case');
   const evaluator = createEvaluator({
@@ -129,7 +130,7 @@ it('an evaluation over its budget is refused', async () => {
 });
 
 it('R-36: the same input gives the same decision, byte for byte, also after other inputs and on another instance', async () => {
-  const bundle = await loadBundle(join(PACKAGE_ROOT, 'policies'), { env: { PATH: '' } });
+  const bundle = await loadBundle(join(PACKAGE_ROOT, 'policies'), recompileWith({ env: { PATH: '' } }));
   const cases = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), bundle.settings);
   const options = {
     module: bundle.module,
@@ -151,7 +152,7 @@ describe('names in data.yaml that name nothing', () => {
   };
 
   it('the default policy names the tools of the demo', async () => {
-    const { settings, settingsFile } = await loadBundle(join(PACKAGE_ROOT, 'policies'), bare);
+    const { settings, settingsFile } = await loadBundle(join(PACKAGE_ROOT, 'policies'), recompileWith(bare));
     expect(unknownNames(settings, known, settingsFile.file, settingsFile.lineOf)).toEqual([]);
   });
 
@@ -194,7 +195,7 @@ describe('names in data.yaml that name nothing', () => {
     ],
   ])('%s that is misspelt would be a control that is not there: found with its line', async (_name, from, to, path, message) => {
     folder = policyFolder({ 'data.yaml': (text) => text.replace(from, to) });
-    const { settings, settingsFile } = await loadBundle(folder.dir, bare);
+    const { settings, settingsFile } = await loadBundle(folder.dir, recompileWith(bare));
     const [problem, ...more] = unknownNames(settings, known, settingsFile.file, settingsFile.lineOf);
     expect(more).toEqual([]);
     expect(problem).toMatchObject({ path: `settings.${path}`, line: expect.any(Number) });

@@ -3,7 +3,8 @@
 // 9449 §7.1, §9) and a request without any credential, which gets no error code. The audit log has the reason.
 import { Secret } from '../../core/secret.ts';
 import { type CertificateHeader, clientCertificate } from '../../identity/certificate.ts';
-import type { AuthFailure, Verification, Verifier } from '../../identity/verifier.ts';
+import { AUTH_FAILURES, type AuthFailure, refused } from '../../identity/failures.ts';
+import type { FailedVerification, Verification, Verifier } from '../../identity/verifier.ts';
 import { refuse } from '../refuse.ts';
 import type { Context, Middleware } from '../state.ts';
 
@@ -25,7 +26,7 @@ export interface AuthenticateOptions {
    * Called for every rejected credential, except a DPoP proof that has no nonce yet. Answers true when there were
    * too many failures from that source; the response is then 429.
    */
-  onFailure: (ctx: Context, failure: AuthFailure, verification: Verification) => boolean;
+  onFailure: (ctx: Context, failed: FailedVerification) => boolean;
 }
 
 /** Most characters of a credential that are verified. */
@@ -38,10 +39,10 @@ export function authenticate(options: AuthenticateOptions): Middleware {
 
   async function verify(ctx: Context): Promise<Verification> {
     const { authorization, dpop: proof } = ctx.req.headers;
-    if (authorization === undefined) return { ok: false, failure: 'missing' };
+    if (authorization === undefined) return refused('missing');
     const credential = parse(authorization);
     const certificate = clientCertificate(ctx.req.socket, ctx.req.socket.remoteAddress, ctx.req.headers, certificates);
-    if (!credential || !certificate.ok) return { ok: false, failure: 'malformed' };
+    if (!credential || !certificate.ok) return refused('malformed');
     const secure = 'encrypted' in ctx.req.socket;
     return verifier.verify({
       ...credential,
@@ -64,7 +65,7 @@ export function authenticate(options: AuthenticateOptions): Middleware {
       return next();
     }
     // A proof without a nonce is no failed guess: at its first call a DPoP client cannot have one.
-    const limited = verified.failure !== 'proof_nonce' && onFailure(ctx, verified.failure, verified);
+    const limited = verified.failure !== 'proof_nonce' && onFailure(ctx, verified);
     if (verified.failure === 'unavailable') {
       ctx.set('Retry-After', '5');
       return refuse(ctx, 'unavailable', 'the credential cannot be verified at present');
@@ -88,12 +89,8 @@ async function challenge(
   failure: AuthFailure,
   { verifier: { dpop }, metadataUrl }: AuthenticateOptions,
 ): Promise<void> {
-  const ofProof = failure.startsWith('proof_');
-  const error = ofProof
-    ? failure.startsWith('proof_nonce')
-      ? 'use_dpop_nonce'
-      : 'invalid_dpop_proof'
-    : 'invalid_token';
+  const error = AUTH_FAILURES[failure];
+  const ofProof = error !== 'invalid_token';
   const parameters = `resource_metadata="${metadataUrl}"${failure === 'missing' ? '' : `, error="${error}"`}`;
   const challenges = ofProof ? [] : [`Bearer ${parameters}`];
   if (dpop) {

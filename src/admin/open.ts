@@ -1,0 +1,44 @@
+// The admin listener, from its configuration.
+import type { AuditEvents } from '../audit/events.ts';
+import type { Config } from '../config/load.ts';
+import { resolveSecret } from '../config/secrets.ts';
+import { type Listener, listen } from '../http/listener.ts';
+import type { SessionManager } from '../session/contract.ts';
+import { createAdminApp } from './app.ts';
+import type { Metrics } from './metrics.ts';
+
+/** How long the answer to an operator may take once the connector stops: not at all. */
+const GRACE_SECONDS = 0;
+const REQUEST_SECONDS = 60;
+
+export interface AdminListenerOptions {
+  config: Config['admin'];
+  env: NodeJS.ProcessEnv;
+  sessions: SessionManager;
+  metrics: Metrics;
+  events: AuditEvents;
+}
+
+/** Undefined when none is configured. Rejects with an OperatorError for a credential that is missing or too short. */
+export async function openAdmin(options: AdminListenerOptions): Promise<Listener | undefined> {
+  const { config, env, sessions, metrics, events } = options;
+  if (!config) return undefined;
+  const app = createAdminApp({
+    token: resolveSecret(config.token, 'admin.token', env),
+    metrics,
+    async revoke(selector, cause, ip) {
+      let ended: number | null = null;
+      try {
+        ended = await sessions.revokeAll(selector, cause);
+        return ended;
+      } finally {
+        // On record also when it failed half-way: what was begun holds.
+        events.revoked(selector, ended, ip);
+      }
+    },
+    onRefused: events.adminRefused,
+  });
+  const listener = await listen({ ...config, requestSeconds: REQUEST_SECONDS, graceSeconds: GRACE_SECONDS });
+  listener.serve(app.callback());
+  return listener;
+}

@@ -1,0 +1,67 @@
+// The HTTP application of the connector, from its configuration.
+import type Koa from 'koa';
+import type { AuditEvents, Source } from '../audit/events.ts';
+import type { OpsLog } from '../audit/ops.ts';
+import type { Config } from '../config/load.ts';
+import type { Policy } from '../decision/open.ts';
+import { trustedHeader } from '../identity/certificate.ts';
+import { clientFields } from '../identity/client.ts';
+import type { Guessing } from '../identity/guessing.ts';
+import type { Identity } from '../identity/open.ts';
+import type { McpEndpoint } from '../mcp/endpoint.ts';
+import { createApp } from './app.ts';
+import type { Readiness } from './middleware/health.ts';
+import { MCP_PATH } from './middleware/mcp-route.ts';
+import { metadataUrl } from './middleware/metadata.ts';
+import type { State } from './state.ts';
+
+export interface HttpOptions {
+  config: Config;
+  /** Address of the listener, when no public URL is configured. */
+  url: string;
+  identity: Identity;
+  endpoint: McpEndpoint;
+  /** Names the scopes it may demand, for the metadata of the protected resource (RFC 9728). */
+  policy: Pick<Policy, 'settings'>;
+  guessing: Guessing;
+  events: AuditEvents;
+  readiness: Readiness;
+  ops: OpsLog;
+}
+
+export function openHttp(options: HttpOptions): Koa<State> {
+  const { config, url, identity, endpoint, policy, guessing, events, readiness, ops } = options;
+  const { listen, limits } = config;
+  const publicUrl = new URL(config.public_url ?? `${url}${MCP_PATH}`);
+  const header = config.identity.mtls && trustedHeader(config.identity.mtls);
+  const { jwt } = config.identity;
+  const { dpop } = identity;
+  return createApp({
+    ops,
+    readiness,
+    hosts: { publicUrl, allowedHosts: config.allowed_hosts, allowedOrigins: config.allowed_origins },
+    metadata: {
+      resource: publicUrl.href,
+      authorizationServers: jwt ? [jwt.issuer] : [],
+      scopes: [...new Set(Object.values(policy.settings.access.scopes).flat())].sort(),
+      dpop: dpop && { algorithms: dpop.algorithms, required: identity.strict },
+      mtls: listen.tls !== undefined || header !== undefined,
+    },
+    proxyHops: config.proxy_hops,
+    prefixes: config.network_prefix,
+    authenticate: {
+      verifier: identity.verifier,
+      metadataUrl: metadataUrl(publicUrl.href),
+      publicUrl: config.public_url,
+      certificates: { header, ca: listen.tls?.client_ca_file !== undefined },
+      onFailure({ state }, { failure, check, client }) {
+        const source: Source = { requestId: state.requestId, ...state.address, client: client && clientFields(client) };
+        const guess = guessing.credential(failure, source.network);
+        events.authenticationFailed(source, failure, check, guess.alert);
+        return guess.limited;
+      },
+    },
+    body: { bytes: limits.body_bytes, nesting: limits.nesting },
+    endpoint,
+  });
+}

@@ -1,0 +1,42 @@
+// When failures are guesses (R-65, R-20): which are counted, when there are too many, and which are worth an alert.
+
+import { createFailureLimits } from './failure-limits.ts';
+import type { AuthFailure } from './failures.ts';
+
+/** Why a person should hear of a failure: a proof was used twice, or there were too many failures from there. */
+export type GuessAlert = 'proof_replayed' | 'too_many';
+
+/** `limited`: the answer is 429. `alert`: what to raise, at most once for a source in a minute. */
+export interface Guess {
+  limited: boolean;
+  alert: GuessAlert | undefined;
+}
+
+export interface Guessing {
+  /** A credential from this network was not accepted. */
+  credential(failure: AuthFailure, network: string): Guess;
+  /** A client that is known by `ref` named a handle that is not its own. */
+  handle(ref: string, network: string): Guess;
+}
+
+const NO_GUESS: Guess = { limited: false, alert: undefined };
+
+/** `perMinute`: failures of one source that are answered as usual. `now`: milliseconds since 1970. */
+export function createGuessing(perMinute: number, now: () => number): Guessing {
+  const limits = createFailureLimits(perMinute);
+  const count = (source: string): Guess => {
+    const { limited, first } = limits.failed(source, now());
+    return { limited, alert: first ? 'too_many' : undefined };
+  };
+  return {
+    credential(failure, network) {
+      // Only the nonce had run out and everything else about the proof was right, so this is no guess.
+      if (failure === 'proof_nonce_stale') return NO_GUESS;
+      const guess = count(`source ${network}`);
+      // The copy of a proof that was used before is an attack by itself, however few there are.
+      return failure === 'proof_replayed' ? { ...guess, alert: 'proof_replayed' } : guess;
+    },
+    // By client and source together: somebody who guesses under the same client id elsewhere slows nobody else down.
+    handle: (ref, network) => count(`handle ${ref} ${network}`),
+  };
+}
