@@ -29,7 +29,7 @@ import { createFingerprint, createSealer } from './keyring/sealing.ts';
 import { openMcp } from './mcp/open.ts';
 import { enforcedTools } from './mcp/tools.ts';
 import { recompileWith } from './policy/recompile.ts';
-import { settingsCheck, unlistedTools } from './policy/settings-names.ts';
+import { settingsCheck } from './policy/settings-names.ts';
 import { CONTROL_AGE_MS } from './session/control.ts';
 import { createSessionManager } from './session/manager.ts';
 import { openStore } from './store/open.ts';
@@ -81,9 +81,10 @@ async function openInner(context: Context, closing: Closing) {
   refuseUnverifiedTls(env);
   preparePrivateFolder(config.state_dir);
   const recompile = recompileWith({ env, ...(progress && { progress }) });
-  const policy = await openPolicy({ ...config.policy, recompile, checkSettings: settingsCheck(config) });
-  for (const tool of unlistedTools(policy.settings, Object.keys(config.tools)))
-    ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool });
+  const checkSettings = settingsCheck(config, (tool) =>
+    ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
+  );
+  const policy = await openPolicy({ ...config.policy, recompile, checkSettings });
   const keyring = closing.add(
     openKeyring({ path: config.keyring_file, clock, onProblem: unusable('the keyring file') }),
   );

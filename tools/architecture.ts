@@ -1,131 +1,126 @@
-// Dependencies point one way, adapters are known to connector.ts alone, and each third-party library
-// has one home (DESIGN.md). Checked line by line, so that a breach is named where it stands.
+// Holds the rules of docs/architecture.md against src/: dependencies point one way, an adapter is known to the open.ts
+// of its part alone, each third-party library has one home, there are no circles, and nothing grows too big. A breach
+// is named where it stands.
 import { readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, normalize } from 'node:path';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
+import { circles, type Graph } from './circles.ts';
 import type { Problem } from './problems.ts';
+import { type Import, readSource, type Source } from './source.ts';
 
 /** What each part of src/ may import, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
-  identity: ['core', 'config', 'keyring'],
+  formats: ['core'],
   keyring: ['core'],
-  config: ['core'],
-  decision: ['core', 'identity'],
-  facts: ['core', 'decision', 'session'],
-  backend: ['core', 'config', 'decision'],
-  session: ['core', 'decision', 'backend', 'keyring'],
-  store: ['core', 'config', 'facts', 'identity', 'session'],
-  audit: ['core', 'decision', 'session'],
-  admin: ['core', 'audit', 'backend', 'session'],
-  openapi: ['core', 'config'],
-  enforcement: ['core', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
-  mcp: ['core', 'config', 'decision', 'enforcement', 'facts', 'identity', 'keyring', 'session'],
-  http: ['core', 'audit', 'identity', 'mcp'],
-  demo: ['core', 'config', 'identity'],
+  config: ['core', 'formats'],
+  identity: ['core', 'formats', 'config', 'keyring'],
+  decision: ['core', 'formats', 'identity'],
+  // The workbench. What runs never imports it: connector.ts hands in what must compile or check at start.
+  policy: ['core', 'formats', 'config', 'decision'],
+  backend: ['core', 'formats', 'config', 'decision'],
+  session: ['core', 'decision', 'backend', 'identity', 'keyring'],
+  facts: ['core', 'decision', 'identity', 'session'],
+  store: ['core', 'formats', 'config', 'facts', 'identity', 'session'],
+  audit: ['core', 'decision', 'identity', 'session'],
+  openapi: ['core', 'formats', 'config'],
+  enforcement: ['core', 'formats', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
+  mcp: ['core', 'formats', 'audit', 'config', 'decision', 'enforcement', 'facts', 'identity', 'keyring', 'session'],
+  http: ['core', 'formats', 'audit', 'config', 'decision', 'identity', 'mcp'],
+  admin: ['core', 'audit', 'backend', 'config', 'http', 'session'],
+  demo: ['core', 'formats', 'config', 'identity'],
   connector: [
-    'core',
-    'admin',
-    'audit',
-    'backend',
-    'config',
-    'decision',
-    'enforcement',
-    'facts',
-    'http',
-    'identity',
-    'keyring',
-    'mcp',
-    'session',
-    'store',
+    ...['core', 'admin', 'audit', 'backend', 'config', 'decision', 'enforcement', 'http', 'identity', 'keyring'],
+    ...['mcp', 'policy', 'session', 'store'],
   ],
   cli: [
-    'core',
-    'admin',
-    'backend',
-    'config',
-    'connector',
-    'decision',
-    'demo',
-    'http',
-    'identity',
-    'keyring',
-    'openapi',
+    ...['core', 'formats', 'admin', 'backend', 'config', 'connector', 'decision', 'demo', 'http', 'identity'],
+    ...['keyring', 'openapi', 'policy'],
   ],
   main: ['core', 'cli'],
 };
 
-/** Implementations behind a port: connector.ts puts them together, nobody else knows them. */
-const ADAPTERS = [/^store\//, /^backend\/adapter\.ts$/, /^identity\/(keys|jwt)\.ts$/];
+/** Implementations behind a port. Only the open.ts of the part puts them behind it; nobody else knows them. */
+const ADAPTERS = [
+  { files: /^store\/(memory|redis)\//, home: /^store\/(open\.ts$|memory\/|redis\/)/ },
+  { files: /^backend\/adapter\.ts$/, home: /^backend\/open\.ts$/ },
+  { files: /^identity\/(keys|jwt)\.ts$/, home: /^identity\/open\.ts$/ },
+];
 
 const HOMES: Record<string, RegExp> = {
   '@open-policy-agent/opa-wasm': /^decision\/evaluator\.ts$/,
   '@modelcontextprotocol/sdk': /^mcp\//,
   '@readme/openapi-parser': /^openapi\/document\.ts$/,
-  ajv: /^core\/json-schema\.ts$/,
-  'ajv-formats': /^core\/json-schema\.ts$/,
-  cockatiel: /^(backend\/http|session\/retirement)\.ts$/,
+  ajv: /^formats\/json-schema\.ts$/,
+  'ajv-formats': /^formats\/json-schema\.ts$/,
+  cockatiel: /^(backend\/http\/|session\/end\/)/,
   commander: /^(cli\/|main\.ts$)/,
-  'css-select': /^core\/html\.ts$/,
-  domhandler: /^core\/html\.ts$/,
-  htmlparser2: /^core\/html\.ts$/,
+  'css-select': /^formats\/html-/,
+  domhandler: /^formats\/html-/,
+  htmlparser2: /^formats\/html-/,
   'ipaddr.js': /^identity\/address\.ts$/,
-  '@jmespath-community/jmespath': /^core\/query\.ts$/,
+  '@jmespath-community/jmespath': /^formats\/query\.ts$/,
   '@keyv/redis': /^store\/redis\/connection\.ts$/,
   jose: /^identity\/(jwt|dpop)\.ts$/,
   keyv: /^store\//,
   koa: /^(http|admin)\//,
   'prom-client': /^admin\/metrics\.ts$/,
-  re2js: /^core\/pattern\.ts$/,
-  saxes: /^core\/xml\.ts$/,
-  'tough-cookie': /^backend\/jar\.ts$/,
+  re2js: /^formats\/pattern\.ts$/,
+  saxes: /^formats\/xml\.ts$/,
+  'tough-cookie': /^backend\/http\/jar\.ts$/,
   'triple-beam': /^audit\//,
-  undici: /^backend\/http\.ts$/,
+  undici: /^backend\/http\//,
   winston: /^audit\//,
   'winston-transport': /^audit\//,
-  yaml: /^core\/yaml\.ts$/,
+  yaml: /^formats\/yaml\.ts$/,
   // The schema language is used where a shape is declared, and nowhere on the way of a call.
-  zod: /^(admin\/|config\/|decision\/|core\/yaml\.ts$|identity\/client-file\.ts$|keyring\/keyring\.ts$)/,
+  zod: /^(admin\/|config\/|decision\/|policy\/|formats\/yaml\.ts$|identity\/client-file\.ts$|keyring\/keyring\.ts$)/,
 };
 
 const LONGEST_FILE = 350;
+const LONGEST_FUNCTION = 80;
+const FULLEST_FOLDER = 12;
 
 export function checkArchitecture(root = PACKAGE_ROOT): Problem[] {
   const src = join(root, 'src');
-  const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
-    .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => name.endsWith('.ts'));
-  return files.sort().flatMap((file) => {
-    const lines = readFileSync(join(src, file), 'utf8').split('\n');
-    const found = lines.flatMap((line, i) => {
-      const target = /\b(?:from|import|require)\s*\(?\s*'([^']+)'/.exec(line)?.[1];
-      const message = target === undefined ? undefined : breach(file, target, line);
-      return message === undefined ? [] : [{ file: `src/${file}`, line: i + 1, path: '', message }];
-    });
-    if (lines.length > LONGEST_FILE)
-      found.push({
-        file: `src/${file}`,
-        line: LONGEST_FILE,
-        path: '',
-        message: `has ${lines.length} lines; ${LONGEST_FILE} is the most`,
-      });
-    return found;
+  const sources = new Map(
+    readdirSync(src, { recursive: true, encoding: 'utf8' })
+      .map((name) => name.replaceAll('\\', '/'))
+      .filter((name) => name.endsWith('.ts'))
+      .sort()
+      .map((file) => [file, readSource(file, readFileSync(join(src, file), 'utf8'))]),
+  );
+  return [
+    ...[...sources].flatMap(([file, source]) => [...strayImports(file, source), ...tooBig(file, source)]),
+    ...fullFolders([...sources.keys()]),
+    ...circularImports(sources),
+  ];
+}
+
+const problem = (file: string, line: number, message: string): Problem => ({
+  file: `src/${file}`,
+  line,
+  path: '',
+  message,
+});
+
+function strayImports(file: string, { imports }: Source): Problem[] {
+  return imports.flatMap((each) => {
+    const message = breach(file, each);
+    return message === undefined ? [] : [problem(file, each.line, message)];
   });
 }
 
-function breach(file: string, target: string, line: string): string | undefined {
-  if (target.startsWith('node:') || builtinModules.includes(target)) return undefined;
-  if (!target.startsWith('.')) return strayLibrary(file, target);
-  const imported = normalize(join(dirname(file), target)).replaceAll('\\', '/');
+function breach(file: string, { specifier, isType }: Import): string | undefined {
+  if (specifier.startsWith('node:') || builtinModules.includes(specifier)) return undefined;
+  if (!specifier.startsWith('.')) return strayLibrary(file, specifier);
+  const imported = resolved(file, specifier);
   const [from, to] = [part(file), part(imported)];
-  if (from === to) return undefined;
-  if (!MAY_IMPORT[from]?.includes(to))
-    return `${from} must not import ${to} (dependencies point one way; see docs/architecture.md)`;
-  const isType = /^\s*import type\b/.test(line);
-  if (from !== 'connector' && !isType && ADAPTERS.some((adapter) => adapter.test(imported)))
-    return `${imported} is an adapter: only connector.ts imports it`;
-  return undefined;
+  const adapter = ADAPTERS.find(({ files }) => files.test(imported));
+  if (adapter && !isType && !adapter.home.test(file)) return `${imported} is an adapter: only ${to}/open.ts imports it`;
+  if (from === to || MAY_IMPORT[from]?.includes(to)) return undefined;
+  return `${from} must not import ${to} (dependencies point one way; see docs/architecture.md)`;
 }
 
 function strayLibrary(file: string, target: string): string | undefined {
@@ -137,6 +132,45 @@ function strayLibrary(file: string, target: string): string | undefined {
   if (!home) return `${name} has no home; name one in tools/architecture.ts`;
   return home.test(file) ? undefined : `${name} is at home in ${home.source.replaceAll('\\', '')}, not here`;
 }
+
+function tooBig(file: string, { lines, functions }: Source): Problem[] {
+  const long = functions
+    .filter((each) => each.lines > LONGEST_FUNCTION)
+    .map(({ name, line, lines: length }) =>
+      problem(file, line, `${name} has ${length} lines; a function has ${LONGEST_FUNCTION} at most`),
+    );
+  return lines > LONGEST_FILE
+    ? [...long, problem(file, LONGEST_FILE, `has ${lines} lines; ${LONGEST_FILE} is the most`)]
+    : long;
+}
+
+function fullFolders(files: readonly string[]): Problem[] {
+  const count = new Map<string, number>();
+  for (const file of files) count.set(dirname(file), (count.get(dirname(file)) ?? 0) + 1);
+  return [...count]
+    .filter(([, number]) => number > FULLEST_FOLDER)
+    .map(([folder, number]) =>
+      problem(folder, 0, `holds ${number} files; a folder of more than ${FULLEST_FOLDER} wants rooms`),
+    );
+}
+
+/** Imports of types count: whoever reads one file of a circle has to read them all. */
+function circularImports(sources: ReadonlyMap<string, Source>): Problem[] {
+  const graph: Graph = new Map(
+    [...sources].map(([file, { imports }]) => [
+      file,
+      imports.filter(({ specifier }) => specifier.startsWith('.')).map(({ specifier }) => resolved(file, specifier)),
+    ]),
+  );
+  return circles(graph).map((circle) => {
+    const [first = ''] = circle;
+    const next = sources.get(first)?.imports.find((i) => circle.includes(resolved(first, i.specifier)));
+    return problem(first, next?.line ?? 1, `imports in a circle: ${[...circle, first].join(' -> ')}`);
+  });
+}
+
+const resolved = (file: string, specifier: string): string =>
+  normalize(join(dirname(file), specifier)).replaceAll('\\', '/');
 
 /** "session" for session/manager.ts, "connector" for connector.ts. */
 const part = (file: string): string => file.split('/')[0]?.replace(/\.ts$/, '') ?? file;

@@ -7,7 +7,8 @@ import type { Clock } from '../core/clock.ts';
 import { watchFile } from '../core/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
-import type { BackendHealth, BackendResponse } from './http/http.ts';
+import type { BackendHealth } from './http/http.ts';
+import type { BackendResponse } from './http/response.ts';
 import type { BackendPort } from './port.ts';
 import type { OnStep } from './session/login.ts';
 

@@ -27,6 +27,14 @@ export function createProgram(): Command {
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', EXIT_CODES);
 
+  for (const add of [addServe, addRevoke, addKeys, addConfig, addImport, addBackend, addPolicy, addClient])
+    add(program);
+  // Every command must throw instead of ending the process, so that main.ts sets the exit code.
+  for (const command of [program, ...program.commands.flatMap((c) => [c, ...c.commands])]) command.exitOverride();
+  return program;
+}
+
+function addServe(program: Command): void {
   program
     .command('serve')
     .description('run the connector; without --config, a demo with an embedded legacy application')
@@ -35,7 +43,9 @@ export function createProgram(): Command {
     .option('--allow-debugging', 'start although an inspector, TLS key log or debug output is turned on')
     .option('--json', 'print where it listens as one line of JSON')
     .action(serve);
+}
 
+function addRevoke(program: Command): void {
   program
     .command('revoke')
     .description('end sessions on every replica, through the admin listener of one of them')
@@ -48,7 +58,9 @@ export function createProgram(): Command {
     .option('--all', 'all sessions')
     .option('--json', 'print the result as JSON')
     .action(revoke);
+}
 
+function addKeys(program: Command): void {
   const keys = program.command('keys').description('rotate the keys that seal sessions and handles');
   const ring = (name: string, description: string) =>
     keys
@@ -62,7 +74,9 @@ export function createProgram(): Command {
     .action(keysAdd);
   ring('retire', 'remove a key that no longer seals; what it sealed ends').argument('<id>').action(keysRetire);
   ring('status', 'list the keys, never their values').action(keysStatus);
+}
 
+function addConfig(program: Command): void {
   const config = program.command('config').description('look at a configuration');
   config
     .command('check')
@@ -70,7 +84,9 @@ export function createProgram(): Command {
     .argument('[file]', 'configuration to check', 'connector.yaml')
     .option('--json', 'print the problems as JSON')
     .action(configCheck);
+}
 
+function addImport(program: Command): void {
   program
     .command('import')
     .description('make tools from a description of a system')
@@ -85,7 +101,9 @@ export function createProgram(): Command {
     .option('--force', 'replace the file')
     .option('--json', 'print tools and what became of each operation as JSON')
     .action(importOpenapi);
+}
 
+function addBackend(program: Command): void {
   program
     .command('backend')
     .description('look at a backend')
@@ -100,7 +118,9 @@ export function createProgram(): Command {
     .option('--args <json>', 'arguments of the tool, as a JSON object')
     .option('--json', 'print the results as JSON')
     .action(backendCheck);
+}
 
+function addPolicy(program: Command): void {
   const policy = program.command('policy').description('check, build and test policies (needs OPA, or Go to build it)');
   for (const [name, description, action] of [
     ['check', 'settings, format, types, builtins, METADATA, and whether the compiled policy is current', policyCheck],
@@ -120,7 +140,9 @@ export function createProgram(): Command {
     .option('-t, --tests <folder>', 'folder with sallyport/*_test.rego and cases/*.yaml', 'policy-tests')
     .option('--json', 'print the result as JSON')
     .action(policyTest);
+}
 
+function addClient(program: Command): void {
   const client = program.command('client').description('manage clients that use API keys');
   client
     .command('add')
@@ -134,8 +156,4 @@ export function createProgram(): Command {
     .option('--replace', 'give an existing client a new key')
     .option('--json', 'print id and key as JSON')
     .action(clientAdd);
-
-  // Every command must throw instead of ending the process, so that main.ts sets the exit code.
-  for (const command of [program, ...program.commands.flatMap((c) => [c, ...c.commands])]) command.exitOverride();
-  return program;
 }

@@ -1,6 +1,8 @@
 // When failures are guesses (R-65, R-20): which are counted, when there are too many, and which are worth an alert.
+// Only failures are counted and only failures are answered with 429: a good credential always passes, so nobody is
+// locked out by what a neighbour does.
 
-import { createFailureLimits } from './failure-limits.ts';
+import { BoundedCache } from '../core/bounded-cache.ts';
 import type { AuthFailure } from './failures.ts';
 
 /** Why a person should hear of a failure: a proof was used twice, or there were too many failures from there. */
@@ -38,5 +40,35 @@ export function createGuessing(perMinute: number, now: () => number): Guessing {
     },
     // By client and source together: somebody who guesses under the same client id elsewhere slows nobody else down.
     handle: (ref, network) => count(`handle ${ref} ${network}`),
+  };
+}
+
+/** Counts failures for each source within one minute. */
+interface FailureLimits {
+  /**
+   * Counts one failure. `limited`: there have been too many in this minute. `first`: this is the failure that
+   * exceeded the limit, so one alert is due. `now` is in milliseconds since 1970.
+   */
+  failed(source: string, now: number): { limited: boolean; first: boolean };
+}
+
+/** Most sources that are counted at the same time. */
+const MOST_SOURCES = 10_000;
+const WINDOW_MS = 60_000;
+
+/** Creates the counters. `perMinute` failures of one source are allowed before it is limited. */
+function createFailureLimits(perMinute: number): FailureLimits {
+  const windows = new BoundedCache<string, { began: number; failures: number }>(MOST_SOURCES);
+  return {
+    failed(source, now) {
+      let window = windows.get(source);
+      if (!window || now - window.began >= WINDOW_MS) {
+        window = { began: now, failures: 0 };
+        // A flood of sources makes a limit be forgotten earlier; it never makes anybody be refused.
+        windows.set(source, window);
+      }
+      window.failures += 1;
+      return { limited: window.failures > perMinute, first: window.failures === perMinute + 1 };
+    },
   };
 }

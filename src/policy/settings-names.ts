@@ -56,12 +56,13 @@ export function refuseUnknownNames({ settings, file, lineOf }: SettingsFile, kno
 
 /**
  * The check of data.yaml against a configuration, at start. It finds nothing where other connectors share the policy
- * folder (`policy.allow_unknown_names`).
+ * folder (`policy.allow_unknown_names`). `onUnlisted` is told of each tool that nobody can call.
  */
-export function settingsCheck(config: Config): (settings: SettingsFile) => void {
+export function settingsCheck(config: Config, onUnlisted: (tool: string) => void): (settings: SettingsFile) => void {
   const known = { tools: new Set(Object.keys(config.tools)), backends: new Set(Object.keys(config.backends)) };
-  return (settings) => {
-    if (!config.policy.allow_unknown_names) refuseUnknownNames(settings, known);
+  return (file) => {
+    if (!config.policy.allow_unknown_names) refuseUnknownNames(file, known);
+    for (const tool of unlistedTools(file.settings, known.tools)) onUnlisted(tool);
   };
 }
 

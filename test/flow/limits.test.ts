@@ -1,5 +1,7 @@
 // R-65: guessing is limited and told of; nobody else is shut out by it.
+
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createGuessing } from '../../src/identity/guessing.ts';
 import { ELSEWHERE, type Harness, HOME, startHarness } from '../support/harness.ts';
 
 let h: Harness;
@@ -28,11 +30,10 @@ describe('R-65: refused credentials', () => {
   });
 
   it('from very many networks are forgotten, never refused by mistake', async () => {
-    const { createFailureLimits } = await import('../../src/identity/failure-limits.ts');
-    const limits = createFailureLimits(2);
-    for (let i = 0; i < 3; i++) limits.failed('first', 0);
-    for (let i = 0; i < 20_000; i++) expect(limits.failed(`other-${i}`, 0).limited).toBe(false);
-    expect(limits.failed('first', 0).limited).toBe(false);
+    const guessing = createGuessing(2, () => 0);
+    for (let i = 0; i < 3; i++) guessing.credential('unknown_key', 'first');
+    for (let i = 0; i < 20_000; i++) expect(guessing.credential('unknown_key', `other-${i}`).limited).toBe(false);
+    expect(guessing.credential('unknown_key', 'first').limited).toBe(false);
   });
 });
 

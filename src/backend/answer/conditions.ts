@@ -1,9 +1,9 @@
 // Tells whether an answer of the backend fulfils a condition of the configuration.
 import type { Condition } from '../../config/schema/condition.ts';
-import { formFields } from '../../formats/html.ts';
+import { formFields } from '../../formats/html-fields.ts';
 import { atPointer } from '../../formats/json.ts';
 import { pattern } from '../../formats/pattern.ts';
-import type { BackendResponse } from '../http/http.ts';
+import type { BackendResponse } from '../http/response.ts';
 
 /** Whether at least one of the conditions holds. False for none. `base`: the URL of the backend. */
 export const anyHolds = (conditions: readonly Condition[] | undefined, response: BackendResponse, base: URL): boolean =>

@@ -1,12 +1,12 @@
 // Extracts values from answers of the backend, and composes values from other values.
 import { createHash } from 'node:crypto';
 import type { Composition, Extraction } from '../../config/schema/backend.ts';
-import { hiddenFields, metaContent } from '../../formats/html.ts';
+import { hiddenFields, metaContent } from '../../formats/html-fields.ts';
 import { atPointer, type JsonObject } from '../../formats/json.ts';
 import { pattern } from '../../formats/pattern.ts';
 import { replacePlaceholders } from '../../formats/template.ts';
-import type { BackendResponse } from '../http/http.ts';
 import type { Jar } from '../http/jar.ts';
+import type { BackendResponse } from '../http/response.ts';
 import { fieldsOf } from './conditions.ts';
 
 /** A value that a login step has extracted: a text, or the hidden fields of a page by name. */

@@ -2,12 +2,12 @@
 // the size and checks it against the schema that clients were shown.
 import type { ResultConfig, ToolConfig } from '../../config/schema/tool.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import { textOf } from '../../formats/html.ts';
+import { textOf } from '../../formats/html-text.ts';
 import { atPointer, isObject, type Json, nestsDeeperThan } from '../../formats/json.ts';
 import { compileSchema, type Validate } from '../../formats/json-schema.ts';
 import { query } from '../../formats/query.ts';
 import { xmlToJson } from '../../formats/xml.ts';
-import type { BackendResponse } from '../http/http.ts';
+import type { BackendResponse } from '../http/response.ts';
 import type { Blob } from '../port.ts';
 import { redirectTarget } from './conditions.ts';
 import { holdsSecret, type Spelling, scrub, scrubText } from './scrub.ts';

@@ -3,7 +3,8 @@
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { Condition } from '../../config/schema/condition.ts';
 import { isObject } from '../../formats/json.ts';
-import type { BackendResponse } from '../http/http.ts';
+import { RPC_ID } from '../http/body.ts';
+import type { BackendResponse } from '../http/response.ts';
 import { anyHolds, holds, redirectTarget } from './conditions.ts';
 
 /** What an answer is. Only a `good` one is read as data. `detail` contains nothing of the answer but its status. */
@@ -11,7 +12,7 @@ export type Verdict =
   | { kind: 'good' }
   /** The session has ended. `beforeEffect`: the configuration vouches that the request had no effect. */
   | { kind: 'expired'; beforeEffect: boolean }
-  | { kind: 'token_refused' }
+  | { kind: 'csrf_refused' }
   | { kind: 'redirected'; detail: string }
   /** `ours`: the answer satisfies "assert", so it came from a live session and may renew the session's cookie. */
   | { kind: 'failed'; detail: string; ours: boolean };
@@ -31,7 +32,7 @@ export interface Expectation {
 export function judge(response: BackendResponse, config: BackendConfig, of: Expectation, base: URL): Verdict {
   const expired = config.expired.find((condition) => holds(condition, response, base));
   if (expired) return { kind: 'expired', beforeEffect: expired.before_effect };
-  if (anyHolds(config.csrf?.refused, response, base)) return { kind: 'token_refused' };
+  if (anyHolds(config.csrf?.refused, response, base)) return { kind: 'csrf_refused' };
 
   const demanded = of.assert ?? config.assert;
   const asserted = demanded === undefined || demanded.length === 0 || anyHolds(demanded, response, base);
@@ -65,6 +66,3 @@ export function rpcProblem(document: unknown): string | undefined {
   if (document.error !== undefined && document.error !== null) return 'a JSON-RPC error';
   return document.id === RPC_ID && 'result' in document ? undefined : 'not a JSON-RPC answer';
 }
-
-/** The id of every JSON-RPC request to a backend. One id is enough, since each request has an exchange of its own. */
-export const RPC_ID = 1;

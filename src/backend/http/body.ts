@@ -4,8 +4,10 @@ import type { RequestTemplate } from '../../config/schema/request.ts';
 import { isObject, type Json } from '../../formats/json.ts';
 import { replacePlaceholders, solePlaceholder } from '../../formats/template.ts';
 import { xmlText } from '../../formats/xml.ts';
-import { RPC_ID } from '../answer/verdict.ts';
 import { fill, text, UnbuildableError, type Values } from './values.ts';
+
+/** The id of every JSON-RPC request to a backend. One id is enough, since each request has an exchange of its own. */
+export const RPC_ID = 1;
 
 /** `type`: the Content-Type. `text`: the encoded body. */
 export interface Body {

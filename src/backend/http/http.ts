@@ -17,25 +17,8 @@ import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import { parseJson } from '../../formats/json.ts';
 import type { BuiltRequest } from './request.ts';
-
-/** An answer of the backend. `body` and `document` are decoded when they are first read. */
-export interface BackendResponse {
-  status: number;
-  contentType: string;
-  location: string | undefined;
-  setCookies: string[];
-  /** The first header of this name, in any case. */
-  header(name: string): string | undefined;
-  headers(name: string): readonly string[];
-  /** The body as it was received. */
-  readonly bytes: Buffer;
-  /** The body as text, in the character set that the header or the page names. */
-  readonly body: string;
-  /** The body parsed as JSON, or undefined when it is none. */
-  readonly document: unknown;
-}
+import { type BackendResponse, responseOf, retryAfter } from './response.ts';
 
 /**
  * How an exchange ended. `detail` contains only fixed words and error codes of the libraries, never their messages:
@@ -82,15 +65,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     maxResponseSize: config.max_response_bytes,
     connect: { timeout: config.timeout_ms, rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
   });
-  const breaker = circuitBreaker(
-    // A request that the client gave up, or an answer that is too long or compressed, says nothing about the
-    // health of the backend.
-    handleWhen(
-      (error) =>
-        ![CancelledError, EncodedError, errors.ResponseExceededMaxSizeError].some((own) => error instanceof own),
-    ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
-    { halfOpenAfter: config.breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(config.breaker.failures) },
-  );
+  const breaker = createBreaker(config);
   const gate = bulkhead(config.max_concurrent, config.max_queued);
   const guard = wrap(gate, breaker);
   let pausedUntil = 0;
@@ -148,7 +123,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     const encoding = answer.headers['content-encoding'] ?? 'identity';
     // The request asked for no compression. A compressed body could not be searched for a login page or a secret.
     if (encoding !== 'identity') throw new EncodedError();
-    return describe(answer, body);
+    return responseOf(answer, body);
   }
 
   return {
@@ -179,6 +154,19 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     },
     close: () => pool.destroy(),
   };
+}
+
+/** Opens after so many failures in a row, and lets one request through after a while to see. */
+function createBreaker({ breaker }: BackendConfig) {
+  return circuitBreaker(
+    // A request that the client gave up, or an answer that is too long or compressed, says nothing about the
+    // health of the backend.
+    handleWhen(
+      (error) =>
+        ![CancelledError, EncodedError, errors.ResponseExceededMaxSizeError].some((own) => error instanceof own),
+    ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
+    { halfOpenAfter: breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(breaker.failures) },
+  );
 }
 
 function readCa(file: string): string {
@@ -214,55 +202,7 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'network error';
 }
 
-function describe(answer: Dispatcher.ResponseData, body: ArrayBuffer): BackendResponse {
-  const header = (name: string): string | undefined => {
-    const value = answer.headers[name];
-    return Array.isArray(value) ? value[0] : value;
-  };
-  const contentType = header('content-type') ?? '';
-  let text: string | undefined;
-  let document: { value: unknown } | undefined;
-  return {
-    status: answer.statusCode,
-    contentType,
-    location: header('location'),
-    setCookies: [answer.headers['set-cookie'] ?? []].flat(),
-    header: (name) => header(name.toLowerCase()),
-    headers: (name) => [answer.headers[name.toLowerCase()] ?? []].flat(),
-    bytes: Buffer.from(body),
-    get body() {
-      text ??= decode(body, contentType);
-      return text;
-    },
-    get document() {
-      document ??= { value: parseJson(this.body) };
-      return document.value;
-    },
-  };
-}
-
 /** Of headers with the same name in any case the last one wins; undici would otherwise send both. */
 function merged(...all: Record<string, string>[]): Record<string, string> {
   return Object.fromEntries(all.flatMap((headers) => Object.entries(headers).map(([k, v]) => [k.toLowerCase(), v])));
-}
-
-/** The seconds that a Retry-After header asks for, which has a number or an HTTP date; 0 when it cannot be read. */
-function retryAfter(value: string | undefined, now: number): number {
-  if (value === undefined) return 0;
-  if (/^\d{1,9}$/.test(value)) return Number(value);
-  const at = Date.parse(value);
-  return Number.isNaN(at) ? 0 : Math.max(0, (at - now) / 1000);
-}
-
-/** Old applications answer in Latin-1 and say so in a header or in the page. An unknown charset is read as UTF-8. */
-function decode(body: ArrayBuffer, contentType: string): string {
-  const start = () => Buffer.from(body.slice(0, 1024)).toString('latin1');
-  const charset =
-    /charset="?([\w-]+)/i.exec(contentType)?.[1] ??
-    /^<\?xml[^>]*\bencoding=["']([\w-]+)|<meta[^>]*\bcharset=["']?([\w-]+)/i.exec(start())?.slice(1).find(Boolean);
-  try {
-    return new TextDecoder(charset ?? 'utf-8').decode(body);
-  } catch {
-    return new TextDecoder().decode(body);
-  }
 }

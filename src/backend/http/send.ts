@@ -1,9 +1,10 @@
 // Sends the requests of one session or one login, each with the cookies and headers that belong to it.
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import type { BackendHttp, BackendResponse } from './http.ts';
+import type { BackendHttp } from './http.ts';
 import type { Jar } from './jar.ts';
 import { buildRequest } from './request.ts';
+import type { BackendResponse } from './response.ts';
 import { UnbuildableError, type Values } from './values.ts';
 
 /** An answer and the URL it came from, or why there is none. */

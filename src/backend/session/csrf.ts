@@ -6,37 +6,24 @@ import { placeholders, templateParts } from '../../formats/template.ts';
 import { extract } from '../answer/extract.ts';
 import { type Spelling, spellings } from '../answer/scrub.ts';
 import { judge } from '../answer/verdict.ts';
-import type { BackendHttp, BackendResponse } from '../http/http.ts';
+import type { BackendHttp } from '../http/http.ts';
 import type { Jar } from '../http/jar.ts';
 import { fillHeaders } from '../http/request.ts';
+import type { BackendResponse } from '../http/response.ts';
 import { type Attached, send } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
-import type { CallResult } from '../port.ts';
-import type { OpenSession } from './open-session.ts';
-
-/** The CSRF tokens for a write. `values` has each by its name under `csrf.extract`. */
-export interface CsrfTokens {
-  values: Record<string, string>;
-  /** Cookies that belong to the tokens and must be sent with them (`csrf.cookies`). */
-  cookies: object[];
-  /** Session cookies that the answer changed. The call that fetched the tokens goes on with them. */
-  changed: object[];
-  /** Every spelling of the tokens and of these cookies, to be blanked in results. */
-  secrets: readonly Spelling[];
-}
-
-/** The tokens, or how the call ends without them. In that case the write itself has not been sent. */
-export type Fetched = { ok: true; tokens: CsrfTokens } | { ok: false; result: Exclude<CallResult, { kind: 'ok' }> };
+import type { CsrfTokens, Fetched, OpenSession } from './open-session.ts';
+import type { Turn } from './turn.ts';
 
 /** Whether a request needs CSRF tokens: it names one, or it is a write and every write has a header with one. */
-export function needsCsrfTokens(request: RequestTemplate, writes: boolean, { csrf }: BackendConfig): boolean {
+function needsCsrfTokens(request: RequestTemplate, writes: boolean, { csrf }: BackendConfig): boolean {
   if (!csrf) return false;
   const named = templateParts(request).some((part) => placeholders(part.template).some((n) => n.startsWith('csrf.')));
   return named || (writes && Object.keys(csrf.headers).length > 0);
 }
 
 /** Fetches CSRF tokens with one request. `jar` is that of the call and stays as it is. Throws a PageTooDeepError. */
-export async function fetchCsrfTokens(
+async function fetchCsrfTokens(
   http: BackendHttp,
   config: BackendConfig,
   session: OpenSession,
@@ -96,4 +83,45 @@ export const withCsrfTokens =
 export function attachedTo(writes: boolean, config: BackendConfig, session: OpenSession, values: Values): Attached {
   const headers = writes && config.csrf ? fillHeaders(config.csrf.headers, values) : {};
   return { ...session.attached, headers: { ...headers, ...session.attached.headers } };
+}
+
+/**
+ * The tokens of one request, noted in its turn, or how the call ended without them. Undefined when it needs none.
+ * Rejects with a PageTooDeepError.
+ */
+export type TokensFor = (request: RequestTemplate, writes: boolean, turn: Turn) => Promise<Fetched | undefined>;
+
+export function createCsrfTokens(http: BackendHttp, config: BackendConfig): TokensFor {
+  /**
+   * Tokens that last for the session are fetched once for all of its calls, without the signal of this one: a client
+   * that gives up must not cancel what other calls wait for. `fresh`: fetched just now.
+   */
+  async function fetch({ session, jar, signal }: Turn): Promise<{ fetched: Fetched; fresh: boolean }> {
+    if (config.csrf?.lasts === 'call')
+      return { fetched: await fetchCsrfTokens(http, config, session, jar, signal), fresh: true };
+    const fresh = session.csrf === undefined;
+    session.csrf ??= fetchCsrfTokens(http, config, session, jar);
+    const shared = session.csrf;
+    // What could not be fetched, or stood on a page that could not be read, is fetched anew by the next call.
+    const forget = () => {
+      if (session.csrf === shared) session.csrf = undefined;
+    };
+    const fetched = await shared.catch((thrown: unknown) => {
+      forget();
+      throw thrown;
+    });
+    if (!fetched.ok) forget();
+    return { fetched, fresh };
+  }
+
+  return async (request, writes, turn) => {
+    if (!needsCsrfTokens(request, writes, config)) return undefined;
+    const { fetched, fresh } = await fetch(turn);
+    if (!fetched.ok) return fetched;
+    const { cookies, changed, secrets } = fetched.tokens;
+    turn.secrets.push(...secrets);
+    const theirs = [...cookies, ...(fresh ? changed : [])];
+    if (theirs.length > 0) turn.jar = turn.jar.copy(theirs);
+    return fetched;
+  };
 }

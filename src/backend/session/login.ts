@@ -3,14 +3,15 @@
 import type { BackendConfig, LoginStep } from '../../config/schema/backend.ts';
 import { Secret } from '../../core/secret.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import { PageTooDeepError } from '../../formats/html.ts';
+import { PageTooDeepError } from '../../formats/html-fields.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
 import { anyHolds } from '../answer/conditions.ts';
 import { compose, type Extracted, extract } from '../answer/extract.ts';
 import { rpcProblem } from '../answer/verdict.ts';
-import type { BackendHttp, BackendResponse } from '../http/http.ts';
+import type { BackendHttp } from '../http/http.ts';
 import { cookieState, createJar, isNamed, type Jar, spelled } from '../http/jar.ts';
 import { fillCookies, fillHeaders } from '../http/request.ts';
+import type { BackendResponse } from '../http/response.ts';
 import { send } from '../http/send.ts';
 import { text, UnbuildableError } from '../http/values.ts';
 import type { BackendTokenSecret, Checkpoint, LoginResult } from '../port.ts';

@@ -10,8 +10,21 @@ import { cookieState, createJar, type Jar } from '../http/jar.ts';
 import { fillCookies, fillHeaders } from '../http/request.ts';
 import type { Attached } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
-import type { BackendToken, BackendTokenSecret } from '../port.ts';
-import type { Fetched } from './csrf.ts';
+import type { BackendToken, BackendTokenSecret, CallResult } from '../port.ts';
+
+/** The CSRF tokens for a write. `values` has each by its name under `csrf.extract`. */
+export interface CsrfTokens {
+  values: Record<string, string>;
+  /** Cookies that belong to the tokens and must be sent with them (`csrf.cookies`). */
+  cookies: object[];
+  /** Session cookies that the answer changed. The call that fetched the tokens goes on with them. */
+  changed: object[];
+  /** Every spelling of the tokens and of these cookies, to be blanked in results. */
+  secrets: readonly Spelling[];
+}
+
+/** The tokens, or how the call ends without them. In that case the write itself has not been sent. */
+export type Fetched = { ok: true; tokens: CsrfTokens } | { ok: false; result: Exclude<CallResult, { kind: 'ok' }> };
 
 /** A backend session as calls use it. Kept in memory only, for as long as its backend token is. */
 export interface OpenSession {

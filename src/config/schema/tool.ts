@@ -1,7 +1,7 @@
 // Schema of one entry under "tools": what the client sees of the tool, the request to the backend that it stands for,
 // and how the answer becomes a result.
 import { z } from 'zod';
-import { selectorProblem } from '../../formats/html.ts';
+import { selectorProblem } from '../../formats/html-text.ts';
 import { queryProblem } from '../../formats/query.ts';
 import { conditionsSchema, oneOrMore, pointer } from './condition.ts';
 import { requestSchema } from './request.ts';

@@ -45,92 +45,106 @@ interface Prepared {
 export type Login = (turn: LoginTurn) => Promise<Acquired>;
 
 export function createLogin(options: LoginOptions): Login {
-  const { store, limits, control, clock, events, fingerprint, endsAt } = options;
-  const { vault, retirement, ending, accountRef, handOut, onRefused } = options;
-
-  /** Phase 1. Undefined: the client has as many sessions as it may have (R-30). */
-  async function prepare({ request, observed, leaseMs }: LoginTurn): Promise<Prepared | undefined> {
-    const { backend, owner, bound, limit, account } = request;
-    const key = { backend: backend.name, owner };
-    const current = observed.record;
-    // Read before the login begins. A revocation from now on has a higher number than the session, so it means this
-    // session whatever it overtakes.
-    const { lastRevocation, epoch } = await control.read(0);
-    const id = current?.id ?? randomBytes(16).toString('base64url');
-    if (!current && limit !== undefined && !(await limits.take(bound.client_id, key, id, limit, leaseMs)))
-      return undefined;
-    const issuedAt = clock.now();
-    const shared = {
-      ...key,
-      id,
-      generation: (current?.generation ?? 0) + 1,
-      createdAt: current?.createdAt ?? issuedAt,
-      issuedAt,
-      sinceRevocation: current?.sinceRevocation ?? lastRevocation,
-      epoch,
-      bound,
-      account: accountRef(account),
-      fingerprint: current?.fingerprint ?? fingerprint(id),
-    };
-    return { key, id, issuedAt, seal: (backendToken) => vault.seal(shared, backendToken) };
-  }
-
-  /** Phase 2: the record of the new backend session, not stored yet, or the refusal. */
-  async function logIn(turn: LoginTurn, prepared: Prepared): Promise<SessionRecord | Acquired> {
-    const { request, observed, lockId, leaseMs } = turn;
-    const { backend, account, bound, limit } = request;
-    const { key, id, issuedAt, seal } = prepared;
-    // Each cookie is on record before the next step is taken: a process that is killed in the middle leaves a
-    // pending logout, and another replica logs the half-finished session out.
-    const result = await backend.login(account, (backendToken) =>
-      store.checkpoint(key, lockId, { record: seal(backendToken), due: issuedAt + leaseMs }),
-    );
-    if (result.ok) return seal(result.backendToken);
-    if (result.code === 'session.login_failed') onRefused(request);
-    if (!observed.record && limit !== undefined) await limits.leave(bound.client_id, key, id).catch(() => undefined);
-    events({ type: 'login_failed', backend: backend.name, detail: result.detail });
-    if (result.partial) await ending.discardToken(seal(result.partial), 'the login failed');
-    return { ...refusedSession(result.code, result.detail), retryAfterSeconds: result.retryAfterSeconds };
-  }
-
-  /** Phase 3. The store takes the record only with the lock, on the generation and revocation count observed (R-24). */
-  async function keep(turn: LoginTurn, { key, issuedAt }: Prepared, record: SessionRecord): Promise<Acquired> {
-    const { request, observed, lockId, leaseMs, cause } = turn;
-    const { backend } = request;
-    const stored = await store
-      .commit(key, lockId, observed, record, retirement.due(backend))
-      .catch(() => 'failed' as const);
-    ending.noteChange(key);
-    if (stored !== true) {
-      await ending.discardToken(record, 'not stored');
-      if (stored === 'failed') {
-        // Perhaps only the answer was lost, and the record was written: it must not be found by anybody.
-        await store.revoke(key, clock.now(), record).catch(() => undefined);
-        return refusedSession('session.unavailable', 'the session could not be stored');
-      }
-      return handOut.instead(observed, await store.get(key), request);
-    }
-    events({ type: observed.record ? 'session_rotated' : 'session_opened', record, cause });
-    if (observed.record) retirement.retire(observed.record, cause, 'drain');
-    // The session is looked at when its time is over; and once soon, in case this replica dies before the check below.
-    const over = Math.min(endsAt(record), issuedAt + leaseMs);
-    await store.remind(key, over).catch(() => undefined);
-    return confirm(turn, key, record);
-  }
-
-  /** A revocation may have come while the login was under way, and found no record to remove (R-26). */
-  async function confirm({ request, observed }: LoginTurn, key: SessionKey, record: SessionRecord): Promise<Acquired> {
-    const [now, state] = await Promise.all([store.get(key), control.read(0)]);
-    if (isRevoked(state, record)) await ending.end(key, 'revoked during its login', record);
-    else if (now.record && now.revocations === observed.revocations)
-      return sameVersion(now.record, record) ? handOut.own(record, request) : handOut.other(now.record, request);
-    return refusedSession('session.revoked', 'revoked during its login');
-  }
-
   return async (turn) => {
-    const prepared = await prepare(turn);
+    const prepared = await prepare(options, turn);
     if (!prepared) return refusedSession('session.limit', `the client has ${turn.request.limit} sessions`);
-    const result = await logIn(turn, prepared);
-    return 'ok' in result ? result : keep(turn, prepared, result);
+    const result = await logIn(options, turn, prepared);
+    return 'ok' in result ? result : keep(options, turn, prepared, result);
   };
+}
+
+/** Phase 1. Undefined: the client has as many sessions as it may have (R-30). */
+async function prepare(options: LoginOptions, turn: LoginTurn): Promise<Prepared | undefined> {
+  const { control, limits, clock, vault, accountRef, fingerprint } = options;
+  const { request, observed, leaseMs } = turn;
+  const { backend, owner, bound, limit, account } = request;
+  const key = { backend: backend.name, owner };
+  const current = observed.record;
+  // Read before the login begins. A revocation from now on has a higher number than the session, so it means this
+  // session whatever it overtakes.
+  const { lastRevocation, epoch } = await control.read(0);
+  const id = current?.id ?? randomBytes(16).toString('base64url');
+  if (!current && limit !== undefined && !(await limits.take(bound.client_id, key, id, limit, leaseMs)))
+    return undefined;
+  const issuedAt = clock.now();
+  const shared = {
+    ...key,
+    id,
+    generation: (current?.generation ?? 0) + 1,
+    createdAt: current?.createdAt ?? issuedAt,
+    issuedAt,
+    sinceRevocation: current?.sinceRevocation ?? lastRevocation,
+    epoch,
+    bound,
+    account: accountRef(account),
+    fingerprint: current?.fingerprint ?? fingerprint(id),
+  };
+  return { key, id, issuedAt, seal: (backendToken) => vault.seal(shared, backendToken) };
+}
+
+/** Phase 2: the record of the new backend session, not stored yet, or the refusal. */
+async function logIn(
+  { store, limits, events, ending, onRefused }: LoginOptions,
+  turn: LoginTurn,
+  prepared: Prepared,
+): Promise<SessionRecord | Acquired> {
+  const { request, observed, lockId, leaseMs } = turn;
+  const { backend, account, bound, limit } = request;
+  const { key, id, issuedAt, seal } = prepared;
+  // Each cookie is on record before the next step is taken: a process that is killed in the middle leaves a
+  // pending logout, and another replica logs the half-finished session out.
+  const result = await backend.login(account, (backendToken) =>
+    store.checkpoint(key, lockId, { record: seal(backendToken), due: issuedAt + leaseMs }),
+  );
+  if (result.ok) return seal(result.backendToken);
+  if (result.code === 'session.login_failed') onRefused(request);
+  if (!observed.record && limit !== undefined) await limits.leave(bound.client_id, key, id).catch(() => undefined);
+  events({ type: 'login_failed', backend: backend.name, detail: result.detail });
+  if (result.partial) await ending.discardToken(seal(result.partial), 'the login failed');
+  return { ...refusedSession(result.code, result.detail), retryAfterSeconds: result.retryAfterSeconds };
+}
+
+/** Phase 3. The store takes the record only with the lock, on the generation and revocation count observed (R-24). */
+async function keep(
+  options: LoginOptions,
+  turn: LoginTurn,
+  { key, issuedAt }: Prepared,
+  record: SessionRecord,
+): Promise<Acquired> {
+  const { store, retirement, ending, events, endsAt, clock, handOut } = options;
+  const { request, observed, lockId, leaseMs, cause } = turn;
+  const { backend } = request;
+  const stored = await store
+    .commit(key, lockId, observed, record, retirement.due(backend))
+    .catch(() => 'failed' as const);
+  ending.noteChange(key);
+  if (stored !== true) {
+    await ending.discardToken(record, 'not stored');
+    if (stored === 'failed') {
+      // Perhaps only the answer was lost, and the record was written: it must not be found by anybody.
+      await store.revoke(key, clock.now(), record).catch(() => undefined);
+      return refusedSession('session.unavailable', 'the session could not be stored');
+    }
+    return handOut.instead(observed, await store.get(key), request);
+  }
+  events({ type: observed.record ? 'session_rotated' : 'session_opened', record, cause });
+  if (observed.record) retirement.retire(observed.record, cause, 'drain');
+  // The session is looked at when its time is over; and once soon, in case this replica dies before the check below.
+  const over = Math.min(endsAt(record), issuedAt + leaseMs);
+  await store.remind(key, over).catch(() => undefined);
+  return confirm(options, turn, key, record);
+}
+
+/** A revocation may have come while the login was under way, and found no record to remove (R-26). */
+async function confirm(
+  { store, control, ending, handOut }: LoginOptions,
+  { request, observed }: LoginTurn,
+  key: SessionKey,
+  record: SessionRecord,
+): Promise<Acquired> {
+  const [now, state] = await Promise.all([store.get(key), control.read(0)]);
+  if (isRevoked(state, record)) await ending.end(key, 'revoked during its login', record);
+  else if (now.record && now.revocations === observed.revocations)
+    return sameVersion(now.record, record) ? handOut.own(record, request) : handOut.other(now.record, request);
+  return refusedSession('session.revoked', 'revoked during its login');
 }

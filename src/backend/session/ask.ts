@@ -1,0 +1,89 @@
+// Asks a backend one thing on one session: sends the request, with CSRF tokens when it needs them, and judges the
+// answer before anything else looks at it.
+import type { BackendConfig } from '../../config/schema/backend.ts';
+import type { RequestTemplate } from '../../config/schema/request.ts';
+import { secretsOf, spellings } from '../answer/scrub.ts';
+import { type Expectation, judge } from '../answer/verdict.ts';
+import type { BackendHttp } from '../http/http.ts';
+import type { BackendResponse } from '../http/response.ts';
+import { send } from '../http/send.ts';
+import type { Values } from '../http/values.ts';
+import { attachedTo, createCsrfTokens, withCsrfTokens } from './csrf.ts';
+import type { Answer, Turn } from './turn.ts';
+
+export interface Question {
+  request: RequestTemplate;
+  values: Values;
+  expectation: Expectation;
+  /** Whether it changes something, so that headers for writes go with it. */
+  writes: boolean;
+}
+
+export interface AskOptions {
+  http: BackendHttp;
+  config: BackendConfig;
+  onAnswer?: ((response: BackendResponse) => void) | undefined;
+}
+
+export type Ask = (question: Question, turn: Turn) => Promise<Answer>;
+
+export function createAsk({ http, config, onAnswer }: AskOptions): Ask {
+  const tokensFor = createCsrfTokens(http, config);
+
+  /** Takes the cookies of an answer into the turn. */
+  function keepCookies({ setCookies }: BackendResponse, url: string, turn: Turn): void {
+    if (setCookies.length === 0) return;
+    turn.jar = turn.jar.copy();
+    turn.jar.store(setCookies, url);
+    turn.secrets.push(...spellings(secretsOf({ cookies: turn.jar.keep(config.session.cookies), values: {} })));
+  }
+
+  /** How long the backend asked to be left alone, when it answered 429 or 503. */
+  function wait({ status }: BackendResponse): { retryAfterSeconds?: number } {
+    const seconds = status === 429 || status === 503 ? http.health().pausedSeconds : 0;
+    return seconds > 0 ? { retryAfterSeconds: seconds } : {};
+  }
+
+  /**
+   * When the backend refuses the CSRF token, a new one is fetched and the request is sent once more, even a write: the
+   * configuration vouches that an answer which looks like that (`csrf.refused`) means that nothing was done.
+   */
+  async function ask(question: Question, turn: Turn, again = true): Promise<Answer> {
+    const { request, values, expectation, writes } = question;
+    const { session, signal } = turn;
+    const fetched = await tokensFor(request, writes, turn);
+    if (fetched && !fetched.ok) return { ok: false, ended: fetched.result, unsent: true };
+    const used = fetched && session.csrf;
+    const filled = withCsrfTokens(values, fetched?.tokens);
+    const sent = await send(http, request, filled, turn.jar, attachedTo(writes, config, session, filled), signal);
+    if (!sent.ok) return { ok: false, ended: { kind: 'failed', status: null, ...sent } };
+    const { response, url } = sent;
+    onAnswer?.(response);
+    const verdict = judge(response, config, expectation, http.url);
+    // Only an answer that is good or satisfies "assert" may change the session's cookies. Any other may set a new
+    // anonymous cookie, which would replace the session by one that is not logged in.
+    if (verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours)) keepCookies(response, url, turn);
+    const { status } = response;
+    const failed = (code: 'backend.rejected' | 'backend.redirected', detail: string): Answer => ({
+      ok: false,
+      ended: { kind: 'failed', code, detail, status, ...wait(response) },
+    });
+    switch (verdict.kind) {
+      case 'good':
+        return { ok: true, response };
+      case 'expired':
+        return { ok: false, ended: { kind: 'expired', status, beforeEffect: verdict.beforeEffect } };
+      case 'csrf_refused':
+        // Another call may have fetched new CSRF tokens in the meantime; those are kept.
+        if (session.csrf === used) session.csrf = undefined;
+        if (!fetched || !again) return failed('backend.rejected', 'the backend does not accept the CSRF token');
+        return ask(question, turn, false);
+      case 'redirected':
+        return failed('backend.redirected', verdict.detail);
+      case 'failed':
+        return failed('backend.rejected', verdict.detail);
+    }
+  }
+
+  return (question, turn) => ask(question, turn);
+}

@@ -1,0 +1,78 @@
+// Sees what a backend answers during a check, knows every secret that came up, and reports without showing any.
+import { scrubText, spellings } from '../../backend/answer/scrub.ts';
+import type { BackendResponse } from '../../backend/http/response.ts';
+import type { StepReport } from '../../backend/session/login.ts';
+import { printable } from '../../core/printable.ts';
+import { looks, stepDetail } from './describe.ts';
+
+/** The result of one step. `warn`: it works, but with a limitation the operator should know. */
+export interface CheckResult {
+  result: 'ok' | 'warn' | 'fail';
+  step: string;
+  detail: string;
+}
+
+/** Short passwords are blanked as well here: that a name which contains one is blanked too does no harm. */
+const SHORTEST_SHOWN = 3;
+
+export type Witness = ReturnType<typeof createWitness>;
+
+export function createWitness(onResult: (result: CheckResult) => void) {
+  let failed = false;
+  let last: BackendResponse | undefined;
+  let logins = 0;
+  let steps = 0;
+  let stepFailed = false;
+  let unanswered = 'it was not answered';
+  /** Every secret seen so far. A check may blank more than a result may, because nobody works with its output. */
+  const secrets = new Set<string>();
+  const blank = (text: string) => scrubText(text, spellings([...secrets], SHORTEST_SHOWN));
+  const describe = (response: BackendResponse) => {
+    for (const line of response.setCookies) secrets.add(/^[^=]*=([^;]*)/.exec(line)?.[1] ?? '');
+    return looks(response, blank);
+  };
+  const report = (result: CheckResult['result'], step: string, detail: string): void => {
+    if (result === 'fail') failed = true;
+    // Names and titles come from the backend and could contain control sequences for the terminal.
+    onResult({ result, step, detail: printable(detail) });
+  };
+
+  return {
+    report,
+    blank,
+    get failed() {
+      return failed;
+    },
+    secret: (text: string) => void secrets.add(text),
+    loginBegins() {
+      steps = 0;
+    },
+    loginEnded() {
+      logins += 1;
+    },
+    step(step: StepReport) {
+      steps += 1;
+      for (const secret of step.secrets) secrets.add(secret);
+      stepFailed = step.problem !== undefined;
+      // The steps of the second login are shown only when they fail: otherwise they repeat those of the first.
+      if (logins === 0 || stepFailed) report(stepFailed ? 'fail' : 'ok', `login ${steps}`, stepDetail(step, describe));
+    },
+    get stepFailed() {
+      return stepFailed;
+    },
+    answer(response: BackendResponse) {
+      last = response;
+    },
+    forgetAnswer() {
+      last = undefined;
+    },
+    answered: () => last !== undefined,
+    shown: () => (last ? describe(last) : 'no answer'),
+    logoutFailed(detail: string) {
+      unanswered = detail;
+    },
+    get unanswered() {
+      return unanswered;
+    },
+  };
+}

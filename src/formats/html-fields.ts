@@ -1,0 +1,113 @@
+// Reads what legacy applications put into their pages: form fields, CSRF tokens in <meta>, the title. The depth of a
+// page is bounded, because parsing takes time that grows with the square of it: whoever can store HTML in the
+// application could otherwise stop the connector. Every function here throws a PageTooDeepError beyond that bound.
+import { Parser } from 'htmlparser2';
+
+/** The page nests deeper than any browser would show it. */
+export class PageTooDeepError extends Error {
+  override readonly name = 'PageTooDeepError';
+}
+
+/**
+ * Greatest depth of a page that is only searched for tags. It is generous, because tags that a page never closes
+ * add to the depth.
+ */
+const DEEPEST_SCAN = 5000;
+
+interface Field {
+  name: string;
+  value: string;
+  hidden: boolean;
+  /** `id` and `name` of the form that the field belongs to. */
+  form: readonly (string | undefined)[];
+}
+
+/**
+ * The value of each named <input>; of several with the same name the first counts. A field without a value has
+ * the empty string.
+ */
+export function formFields(html: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const { name, value } of inputs(html)) if (!fields.has(name)) fields.set(name, value);
+  return fields;
+}
+
+/**
+ * All hidden fields of a form (given by its id or name), or of the whole page, with the values that a browser
+ * would send back.
+ */
+export function hiddenFields(html: string, form?: string): Record<string, string> {
+  return Object.fromEntries(
+    inputs(html)
+      .filter((field) => field.hidden && (form === undefined || field.form.includes(form)))
+      .map(({ name, value }) => [name, value]),
+  );
+}
+
+/** The content of <meta name="…">, or undefined when the page has none. */
+export function metaContent(html: string, name: string): string | undefined {
+  let content: string | undefined;
+  scan(html, (tag, attributes) => {
+    if (tag === 'meta' && attributes.name === name) content ??= attributes.content ?? '';
+  });
+  return content;
+}
+
+/** The text of <title> on one line; empty when there is none. */
+export function pageTitle(html: string): string {
+  let title = '';
+  let inside = false;
+  scan(
+    html,
+    (tag) => {
+      inside = tag === 'title' && title === '';
+    },
+    () => {
+      inside = false;
+    },
+    (text) => {
+      if (inside) title += text;
+    },
+  );
+  return title.replace(/\s+/g, ' ').trim();
+}
+
+function inputs(html: string): Field[] {
+  const found: Field[] = [];
+  let form: Field['form'] = [];
+  scan(
+    html,
+    (tag, { name, value = '', type = '', id, form: owner }) => {
+      if (tag === 'form') form = [id, name];
+      if (tag === 'input' && name !== undefined)
+        found.push({ name, value, hidden: type.toLowerCase() === 'hidden', form: owner ? [owner] : form });
+    },
+    (tag) => {
+      if (tag === 'form') form = [];
+    },
+  );
+  return found;
+}
+
+function scan(
+  html: string,
+  open: (tag: string, attributes: Record<string, string>) => void,
+  close: (tag: string) => void = () => {},
+  text: (data: string) => void = () => {},
+): void {
+  let depth = 0;
+  const parser = new Parser({
+    onopentag(tag, attributes) {
+      depth += 1;
+      if (depth > DEEPEST_SCAN) throw new PageTooDeepError('nests too deeply');
+      open(tag, attributes);
+    },
+    onclosetag(tag) {
+      depth -= 1;
+      close(tag);
+    },
+    ontext: text,
+  });
+  parser.write(html);
+  parser.end();
+}
