@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# A real MediaWiki with SQLite, from Debian's packages, on 127.0.0.1, in the foreground.
+# Runs a real MediaWiki with SQLite, from Debian's packages, on 127.0.0.1, in the foreground.
 #
 #   apt-get install --no-install-recommends mediawiki micro-httpd php8.2-cgi php-cli php-sqlite3 php-mbstring php-xml php-intl
 #   MW_PASSWORD=... MW_USERS="Alice:... Bob:..." examples/mediawiki/start.sh FOLDER PORT
 #
-# (micro-httpd and php-cgi only keep apt from choosing a web server; PHP's own is used.) FOLDER holds
-# everything, also for a second start. MW_PASSWORD is that of the first account, Admin; passwords have ten
-# characters at least. MW_SESSION_SECONDS: how long an idle session lives (3600).
+# The packages micro-httpd and php8.2-cgi only keep apt from installing a web server; the script uses PHP's own. FOLDER
+# holds all files of the wiki; a second start with the same FOLDER goes on with them. MW_PASSWORD is the password of the
+# first account, Admin; MediaWiki wants at least ten characters. MW_SESSION_SECONDS says after how many seconds an idle
+# session ends (3600).
 set -euo pipefail
 [ $# = 2 ] || { echo "usage: $0 FOLDER PORT" >&2; exit 2; }
 : "${MW_PASSWORD:?set it}"
@@ -23,7 +24,8 @@ ini=(-d sys_temp_dir="$TMPDIR" -d display_errors=0 -d log_errors=1 -d error_log=
 if [ ! -f "$folder/installed" ]; then
   rm -rf "$www" "$folder/data" "$folder/cache"
   mkdir -p "$www/images" "$www/extensions" "$folder/data" "$folder/cache"
-  # PHP finds its files beside the entry points: those are copied, the rest is linked.
+  # The entry points look for other files in the folder in which they really are, whatever link leads to them. So
+  # they are copied, and the rest is linked.
   for file in "$src"/*.php "$src"/composer.json; do [ -L "$file" ] || cp "$file" "$www/"; done
   for dir in includes languages maintenance mw-config resources skins vendor; do ln -s "$src/$dir" "$www/$dir"; done
   (umask 077 && printf '%s' "$MW_PASSWORD" >"$TMPDIR/password")
@@ -41,7 +43,7 @@ $wgCacheDirectory = getenv( 'MW_FOLDER' ) . '/cache';
 $wgEnableEmail = $wgPingback = false;
 $wgJobRunRate = 0;
 $wgPasswordAttemptThrottle = $wgRateLimits = [];
-# Nobody may write without an account: an anonymous write must never look like a success.
+# Only logged-in users may write, so that a write whose session has ended fails and is not done anonymously.
 $wgGroupPermissions['*']['edit'] = false;
 PHP
   for pair in ${MW_USERS:-}; do
@@ -50,7 +52,8 @@ PHP
   touch "$folder/installed"
 fi
 
-# The workers of `php -S` outlive their master, so they get a process group of their own.
+# The workers of `php -S` outlive their parent process, so they get a process group of their own and are stopped
+# together.
 export PHP_CLI_SERVER_WORKERS=4
 set -m
 php "${ini[@]}" -S "127.0.0.1:$port" -t "$www" </dev/null >>"$folder/access.log" 2>&1 &
@@ -59,7 +62,7 @@ set +m
 stop() { trap - TERM INT HUP EXIT; kill -TERM -- "-$server" 2>/dev/null || true; exit "${1:-0}"; }
 trap 'stop 0' TERM INT HUP
 trap 'stop $?' EXIT
-( # Also when this script is killed: nothing is left listening.
+( # Stops the server also when this script is killed, so that no process keeps the port.
   trap '' TERM INT HUP
   while kill -0 $$ 2>/dev/null && kill -0 "$server" 2>/dev/null; do sleep 1; done
   kill -TERM -- "-$server" 2>/dev/null

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A real Apache Tomcat 10 with its examples, from Debian's packages, on 127.0.0.1, in the foreground.
+# Runs a real Apache Tomcat 10 with its example applications, from Debian's packages, on 127.0.0.1, in the foreground.
 #
 #   apt-get install tomcat10 tomcat10-examples
 #   TOMCAT_USER=anna TOMCAT_PASSWORD=... examples/tomcat/start.sh FOLDER PORT
 #
-# FOLDER becomes a CATALINA_BASE of its own; nothing else is written. Sessions end after one idle minute
-# (the shortest Tomcat has; SESSION_MINUTES changes it). OPS_PASSWORD turns on Tomcat's own manager
-# below /ops, for the user "ops", which can end all sessions at once.
+# FOLDER becomes the CATALINA_BASE of this Tomcat, and nothing outside it is written. Sessions end after one idle
+# minute, the shortest time that Tomcat can be set to; SESSION_MINUTES changes it. With OPS_PASSWORD set, Tomcat's own
+# manager runs under /ops for the user "ops", who can end all sessions at once.
 set -euo pipefail
 umask 077
 folder=${1:?usage: start.sh FOLDER PORT}
@@ -46,7 +46,7 @@ END
   echo '</tomcat-users>'
 } >"$folder/conf/tomcat-users.xml"
 
-# The examples as they are, with Tomcat's own CSRF filter in front of the one that writes.
+# The examples, unchanged but for Tomcat's own CSRF filter in front of the one servlet that writes.
 rm -rf "$folder/examples"
 cp -rL "$examples" "$folder/examples"
 chmod -R u+rwX "$folder/examples"

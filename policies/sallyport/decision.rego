@@ -1,13 +1,16 @@
 # METADATA
 # title: The decision on one tool call
 # description: >-
-#   Combines what the rule packages find. Any deny wins, then any rotate; otherwise an access rule
-#   must allow; otherwise the call is refused. The document has the shape of
-#   schemas/decision.json.
+#   Makes one decision of the findings of all rule packages. If a finding has grade "deny", the call
+#   is denied. Otherwise access.allow must allow the call, or it is denied (access.no_rule).
+#   Otherwise, if a finding has grade "rotate", the outcome is "rotate"; else it is "allow". The
+#   decision has the shape of schemas/decision.json.
 #
 #   A finding is {"grade": "allow | rotate | deny", "reason": {"code", "params"},
-#   "obligations": [...]}. A finding of grade "allow" is one the security team has chosen to let
-#   pass; it never allows a call by itself, only access.allow does.
+#   "obligations": [...]}. Grade "allow" means that the security team lets this case pass: the
+#   finding neither stops the call nor rotates, and its reason is not reported. It does not allow
+#   the call either, only access.allow does. The obligations of all findings, whatever their grade,
+#   are part of the decision.
 # schemas:
 #   - input: schema.input
 package sallyport
@@ -21,13 +24,13 @@ import data.sallyport.usage
 
 # METADATA
 # title: Decision
-# description: The entrypoint. Always defined, always with at least one reason.
+# description: The entrypoint for each tool call. It always gives a decision with at least one reason.
 # entrypoint: true
 decision := {"outcome": outcome, "reasons": reasons, "obligations": obligations}
 
 # METADATA
 # title: Visible tools
-# description: The entrypoint behind tools/list. Names of the tools this client is shown.
+# description: The entrypoint for tools/list. It gives the names of the tools that this client is shown.
 # entrypoint: true
 visible := listing.visible
 

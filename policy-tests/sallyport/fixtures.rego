@@ -1,4 +1,4 @@
-# A call of a clerk in the middle of a healthy session: the base every test changes.
+# The input that every test starts from and changes: a clerk's call with a session in which no rule is hit.
 package sallyport.fixtures
 
 call := {

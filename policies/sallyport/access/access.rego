@@ -1,6 +1,6 @@
 # METADATA
 # title: Who may call which tool
-# description: A role must list the tool, and the credential must carry the scopes the tool asks for.
+# description: A role of the client must list the tool, and the credential must carry the scopes that the tool needs.
 # schemas:
 #   - input: schema.input
 #   - data.settings: schema.settings
@@ -8,7 +8,7 @@ package sallyport.access
 
 # METADATA
 # title: A role of the client lists the tool
-# description: The role names the tool, or "*" for every tool.
+# description: The role lists the tool by name, or lists "*", which stands for every tool.
 # custom:
 #   reason: access.role
 #   controls: [C02]
@@ -20,7 +20,7 @@ allow contains {"code": "access.role", "params": {"role": role}} if {
 
 # METADATA
 # title: No role of the client lists the tool
-# description: The default. A call that nothing refuses still needs a rule that allows it.
+# description: The default. Even if no rule denies the call, it is denied unless a role lists its tool.
 # custom:
 #   reason: access.no_rule
 #   controls: [C02]
@@ -28,7 +28,7 @@ no_rule := [{"code": "access.no_rule", "params": {"tool": input.tool.name}}]
 
 # METADATA
 # title: The credential lacks a scope the tool needs
-# description: Answered with HTTP 403 insufficient_scope, so that a client can ask for the scope.
+# description: The call is answered with HTTP 403 insufficient_scope, so that the client can ask for the scope.
 # custom:
 #   reason: access.scope_missing
 #   controls: [C02]
@@ -43,7 +43,9 @@ findings contains {
 
 # METADATA
 # title: The credential has expired
-# description: Checked again here because a verified token may be answered from a cache.
+# description: >-
+#   The connector caches verified access tokens. The expiry is checked again for each call, so that
+#   no access token is accepted from the cache after it has expired.
 # custom:
 #   reason: access.credential_expired
 #   controls: [C01]
@@ -58,7 +60,9 @@ findings contains {
 
 # METADATA
 # title: Parts of the result that only some roles may see
-# description: '"*" in a pointer stands for every item of a list.'
+# description: >-
+#   The connector blanks these parts for a client that has none of the roles. "*" in a pointer
+#   stands for every item of a list.
 # custom:
 #   controls: [C02]
 masks contains {"type": "mask", "pointers": mask.pointers} if {

@@ -1,8 +1,9 @@
 # METADATA
-# title: To whom and where a backend session is bound
+# title: The client, key and network that a backend session is bound to
 # description: >-
-#   C02. A session serves the client, the key and the network that opened it. A benign change of
-#   network rotates; two networks at the same time mean that one of them may be a thief.
+#   C02. A session serves the client, the key and the network it was opened with. A harmless change
+#   of network rotates the session. Two networks at the same time mean that one of the two users may
+#   be a thief with a copy of the credential.
 # schemas:
 #   - input: schema.input
 package sallyport.binding
@@ -11,7 +12,7 @@ import data.sallyport.settings
 
 # METADATA
 # title: Another client presents the session
-# description: The client id differs from the one that opened the session.
+# description: The client id is not the one that opened the session.
 # custom:
 #   reason: binding.client_changed
 #   controls: [C02]
@@ -21,7 +22,7 @@ findings contains finding(settings.effective.binding.client, "binding.client_cha
 
 # METADATA
 # title: Another user presents the session
-# description: The subject differs from the one that opened the session.
+# description: The subject is not the one that opened the session.
 # custom:
 #   reason: binding.client_changed
 #   controls: [C02]
@@ -30,8 +31,10 @@ findings contains finding(settings.effective.binding.client, "binding.client_cha
 }
 
 # METADATA
-# title: Another key, or none, proves possession
-# description: Only when the session was opened with a key.
+# title: The client does not prove possession of the key of the session
+# description: >-
+#   The session was opened with a key, and this call proves possession of another key or of none.
+#   A stolen access token alone cannot use such a session.
 # custom:
 #   reason: binding.key_changed
 #   controls: [C02]
@@ -41,10 +44,11 @@ findings contains finding(settings.effective.binding.key, "binding.key_changed",
 }
 
 # METADATA
-# title: A key proves possession for the first time
+# title: The client proves possession of a key for the first time
 # description: >-
-#   The session was opened by whoever had the token. It is replaced, and the new one is bound to the
-#   key; the old one never serves a call with a key, nor the new one a call without (R-05).
+#   The session was opened without a key, so anybody with a copy of the credential may have opened
+#   it. It is replaced by a session that is bound to the key: the old one never serves a call with a
+#   key, and the new one never serves a call without it (R-05).
 # custom:
 #   reason: binding.key_added
 #   controls: [C02]
@@ -55,7 +59,7 @@ findings contains finding(settings.effective.binding.key_added, "binding.key_add
 
 # METADATA
 # title: Another address in the same network
-# description: Common behind address pools, so the default lets it pass.
+# description: Clients behind an address pool change their address often, so the default grade is allow.
 # custom:
 #   reason: binding.ip_changed
 #   controls: [C02]
@@ -66,7 +70,9 @@ findings contains finding(settings.effective.binding.ip, "binding.ip_changed", {
 
 # METADATA
 # title: Another network
-# description: The other network is no longer in use. A laptop that left the office, for example.
+# description: >-
+#   The call comes from another network than the session is bound to, and no other network was in
+#   use within the overlap window; for example, a laptop was taken home from the office.
 # custom:
 #   reason: binding.network_changed
 #   controls: [C02]
@@ -76,11 +82,11 @@ findings contains finding(settings.effective.binding.network, "binding.network_c
 }
 
 # METADATA
-# title: The other address family
+# title: Another address family for the first time
 # description: >-
-#   The session was opened over IPv4 and the call comes over IPv6, or the reverse, for the first
-#   time. Dual-stack clients do this; the default rotates once, and the session is then bound to a
-#   network of each family (R-12).
+#   The session was opened over IPv4 and this is its first call over IPv6, or the reverse.
+#   Dual-stack clients do this. By default the session is rotated once, and is then bound to one
+#   network of each address family (R-12).
 # custom:
 #   reason: binding.network_added
 #   controls: [C02]
@@ -91,8 +97,9 @@ findings contains finding(settings.effective.binding.network_added, "binding.net
 # METADATA
 # title: Two networks at the same time
 # description: >-
-#   Another network of the same address family used this client's credential within the overlap
-#   window. Both sides are refused until one of them has been quiet for that long (R-13).
+#   This client was used from another network of the same address family within the overlap window.
+#   By default the calls of both networks are denied until one of the two has made none for that
+#   long (R-13).
 # custom:
 #   reason: binding.concurrent_networks
 #   controls: [C02, C03]
@@ -111,17 +118,17 @@ concurrent contains other.last_seen_seconds if {
 	other.last_seen_seconds < settings.effective.binding.overlap_seconds
 }
 
-# A dual-stack client uses one network of each family, and that is no sign of theft (R-12).
+# A dual-stack client uses one network of each address family at the same time. That is no sign of theft (R-12).
 same_family(network) if contains(network, ":") == contains(input.client.network, ":")
 
 family := "ipv6" if contains(input.client.network, ":")
 
 else := "ipv4"
 
-# The place of the session in the address family of the call.
+# The address and network that the session is bound to in the address family of the call.
 slot := input.session.bound[family]
 
-# A broken binding that is refused ends the session and is told to a person.
+# A finding of grade "deny" also ends the session, which may be in the hands of a thief, and alerts a person.
 finding(grade, code, params) := {
 	"grade": grade,
 	"reason": {"code": code, "params": params},

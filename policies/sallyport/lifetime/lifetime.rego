@@ -1,8 +1,9 @@
 # METADATA
 # title: How long a backend session lives
 # description: >-
-#   C01. Limits by server time; each has a grade in data.yaml. "rotate" replaces the backend
-#   session before the call is sent, not after (R-22). Without a session nothing is limited.
+#   C01. Limits on the age and use of a session, by the server's clock; each has a grade in
+#   data.yaml. Grade "rotate" replaces the backend session before the call is sent, not after it
+#   (R-22). A call without a session has no findings here.
 # schemas:
 #   - input: schema.input
 package sallyport.lifetime
@@ -11,7 +12,7 @@ import data.sallyport.settings
 
 # METADATA
 # title: The backend token is too old
-# description: Counted from the login that gave the token.
+# description: The age is counted from the login that gave the backend token, or from its renewal by the backend.
 # custom:
 #   reason: lifetime.token_too_old
 #   controls: [C01]
@@ -24,7 +25,7 @@ findings contains finding(limit.grade, "lifetime.token_too_old", params) if {
 
 # METADATA
 # title: The backend token has served enough calls
-# description: Calls that were refused count, so that a thief cannot stretch the limit.
+# description: Calls that were denied or refused count as well, so that a thief cannot stretch the limit.
 # custom:
 #   reason: lifetime.token_used_up
 #   controls: [C01]
@@ -37,7 +38,9 @@ findings contains finding(limit.grade, "lifetime.token_used_up", params) if {
 
 # METADATA
 # title: The session has been idle too long
-# description: Counted from the last call of this client that used the session.
+# description: >-
+#   The idle time is counted from the last call of this client to this backend, or from the login.
+#   Keep-alive requests of the connector do not count as calls.
 # custom:
 #   reason: lifetime.idle_too_long
 #   controls: [C01]
@@ -50,7 +53,7 @@ findings contains finding(limit.grade, "lifetime.idle_too_long", params) if {
 
 # METADATA
 # title: The session has reached its absolute limit
-# description: Use does not extend it, rotation neither (R-21).
+# description: The age is counted from the first login. Neither calls nor rotations extend the limit (R-21).
 # custom:
 #   reason: lifetime.session_too_old
 #   controls: [C01]
@@ -64,15 +67,16 @@ findings contains finding(limit.grade, "lifetime.session_too_old", params) if {
 # METADATA
 # title: How many sessions one client id may have
 # description: >-
-#   Counted when the session is opened, in one step over all replicas (R-30); the connector refuses
-#   with session.limit. Only a call that would open a session carries the obligation.
+#   An obligation for calls that would open a session. The connector counts the sessions of the
+#   client id over all replicas when it opens one, in one atomic step, so that two logins at once
+#   cannot both take the last place (R-30). Above the limit it refuses the call (session.limit).
 # custom:
 #   controls: [C01]
 limits contains {"type": "limit_sessions", "limit": settings.effective.lifetime.sessions_per_client} if {
 	is_null(input.session)
 }
 
-# A session that may not go on must not wait for its next caller either.
+# A finding of grade "deny" also ends the session at once. It would otherwise stay alive at the backend, unused.
 finding(grade, code, params) := {
 	"grade": grade,
 	"reason": {"code": code, "params": params},

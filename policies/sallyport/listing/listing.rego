@@ -1,8 +1,8 @@
 # METADATA
 # title: Which tools a client sees
 # description: >-
-#   Answers tools/list, and decides nothing: a call is decided by data.sallyport.decision, whether its tool
-#   was listed or not. Here the whole list is asked about at once.
+#   Selects the tools that tools/list shows to a client. The input has all tools at once. The list has no
+#   effect on calls: data.sallyport.decision decides on each call, whether its tool was listed or not.
 # schemas:
 #   - input: schema.listing
 #   - data.settings: schema.settings
@@ -11,8 +11,9 @@ package sallyport.listing
 # METADATA
 # title: A role of the client lists the tool
 # description: >-
-#   The same table as access.role. A tool that asks for a scope the client has not stays in the list unless
-#   access.hide_without_scope says otherwise: it can ask for the scope when the call is answered 403.
+#   Reads the same table of roles as access.role. A tool that needs a scope the client does not have is listed
+#   all the same, unless access.hide_without_scope is set: when its call is answered with HTTP 403, the client
+#   can ask for the scope.
 visible contains tool.name if {
 	some tool in input.tools
 	some role in input.client.roles

@@ -1,8 +1,9 @@
 # METADATA
-# title: A call that was seen before
+# title: Replayed calls
 # description: >-
-#   C03. The connector remembers each DPoP proof, or each JSON-RPC id within one handle. A second
-#   use is a replay, whoever sends it.
+#   C03. The connector remembers the JSON-RPC ids that were used within one handle (Mcp-Session-Id).
+#   A second use of an id is a replay, whoever sends it. The connector also remembers DPoP proofs,
+#   and refuses a copied proof at authentication, before the policy is asked.
 # schemas:
 #   - input: schema.input
 package sallyport.replay
@@ -10,8 +11,10 @@ package sallyport.replay
 import data.sallyport.settings
 
 # METADATA
-# title: The call was seen before
-# description: Source says what was recognised, a DPoP proof or a JSON-RPC id.
+# title: The id of the call was used before
+# description: >-
+#   The parameter "source" says which id it was; "rpc_id" is the JSON-RPC id. An id that is too old
+#   for the connector to know whether it was used counts as used.
 # custom:
 #   reason: replay.seen
 #   controls: [C03]
@@ -24,8 +27,10 @@ findings contains {
 }
 
 # METADATA
-# title: The call was seen before, from another network
-# description: A copy in other hands. The backend session it was aimed at ends.
+# title: The id of the call was used before, from another network
+# description: >-
+#   Somebody else probably has a copy of the call and of the credential. The call is denied, and the
+#   backend session that it would have used is revoked.
 # custom:
 #   reason: replay.seen_elsewhere
 #   controls: [C02, C03]
@@ -42,8 +47,9 @@ findings contains {
 # METADATA
 # title: The store lost what it knew of the client
 # description: >-
-#   Emptied, restarted or failed over since the client's last call, so a replay or a second network
-#   may be forgotten. The session is replaced before anything rests on it (R-29).
+#   The store was emptied, restarted or failed over, so it may no longer know of an earlier use of
+#   this id or of a call from a second network. By default the session is replaced before the call is
+#   sent, because what was known about it can no longer be relied on (R-29).
 # custom:
 #   reason: replay.history_lost
 #   controls: [C01, C03]
@@ -57,7 +63,7 @@ findings contains {
 
 # METADATA
 # title: The tool needs replay protection and the call has none
-# description: A call without a handle and without a DPoP proof cannot be told from a copy of itself.
+# description: A call without a handle and without a DPoP proof cannot be told from a copy of itself, so it is denied.
 # custom:
 #   reason: replay.source_missing
 #   controls: [C03]

@@ -1,8 +1,9 @@
 # METADATA
 # title: The settings that hold for this call
 # description: >-
-#   data.yaml after overrides. The tool wins over the backend, the backend over the general value;
-#   what an override does not name stays as it is.
+#   The settings of data.yaml with the overrides for the backend and the tool of the call applied. An
+#   override for the tool wins over one for the backend, and that one wins over the general value. An
+#   override changes only the values that it names.
 # schemas:
 #   - input: schema.input
 #   - data.settings: schema.settings
@@ -10,7 +11,9 @@ package sallyport.settings
 
 # METADATA
 # title: Settings after overrides
-# description: Without an override, the usual case, this is two look-ups; merging costs far more in WASM.
+# description: >-
+#   Calls without an override, the usual case, take data.settings as it is after two look-ups. They
+#   are treated apart because merging objects is slow in WebAssembly.
 effective := data.settings if not overridden
 
 else := object.union_n([

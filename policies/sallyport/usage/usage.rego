@@ -1,6 +1,8 @@
 # METADATA
 # title: How much one client may do
-# description: Aggregates of the last minute and hour, this call included. Refused calls count.
+# description: >-
+#   Limits on the calls of one client in the last minute and hour, this call included. Every call
+#   counts, also one that was denied or refused.
 # schemas:
 #   - input: schema.input
 package sallyport.usage
@@ -9,7 +11,7 @@ import data.sallyport.settings
 
 # METADATA
 # title: Too many calls in a minute
-# description: Slows down whoever empties a system with a valid credential.
+# description: Slows down somebody who uses a valid credential to copy all data out of a system.
 # custom:
 #   reason: usage.minute_rate
 #   controls: [C03]
@@ -21,7 +23,7 @@ findings contains finding("usage.minute_rate", calls, limit) if {
 
 # METADATA
 # title: Too many calls in an hour
-# description: As above, over the hour.
+# description: Stops the same attack when it is made slowly enough to stay below the limit for a minute.
 # custom:
 #   reason: usage.hour_rate
 #   controls: [C03]
@@ -44,8 +46,10 @@ findings contains finding("usage.in_flight", calls, limit) if {
 }
 
 # METADATA
-# title: Too many refusals in an hour
-# description: Somebody is probing what this credential may do.
+# title: Too many denied calls in an hour
+# description: >-
+#   Somebody may be trying out what this credential can do. Calls that the policy denied are counted,
+#   and calls that the connector refused before a decision to let them pass took effect.
 # custom:
 #   reason: usage.denials
 #   controls: [C03]
