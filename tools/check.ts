@@ -12,6 +12,7 @@ import { testPolicies } from '../src/policy/test.ts';
 import { checkArchitecture } from './architecture.ts';
 import { checkCapabilities } from './capabilities.ts';
 import { formatProblem, type Problem } from './problems.ts';
+import { checkRequirements } from './requirements.ts';
 import { checkSchemas } from './schemas.ts';
 
 const run = promisify(execFile);
@@ -40,6 +41,7 @@ const steps: Record<string, Step> = {
   format: () => tool('biome', ['check', '--colors=off', '--max-diagnostics=50', '.']),
   types: () => tool('tsc', ['-p', '.', '--pretty', 'false']),
   architecture: () => checkArchitecture(root),
+  requirements: () => checkRequirements(root),
   schemas: () => checkSchemas(root),
   capabilities: async () => checkCapabilities(await opa(), root),
   policies: async () => checkPolicies(policies, await opa()),

@@ -1,5 +1,5 @@
-// What is remembered about one client, and how a call changes it. Pure apart from the ledger itself;
-// bounded in every direction, whatever the client sends.
+// What is remembered about one client, and how a call changes it. The functions change nothing but the ledger they
+// are given. Windows, networks and handles are bounded, whatever the client sends.
 import { wholeSeconds } from '../core/clock.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Facts, HandleState, Observation } from './port.ts';
@@ -7,24 +7,30 @@ import { MAX_HANDLES, MAX_NETWORKS } from './replay-limits.ts';
 import { createReplayWindow, exhausted, type ReplayWindow, type UseResult, useId } from './replay-window.ts';
 import { count, createWindow, type Window } from './window.ts';
 
-/** A call that has not ended by then never will: its replica is gone. */
+/** A call that has not ended after this time, in milliseconds, is given up: its replica must be gone. */
 export const LONGEST_CALL_MS = 900_000;
 const HOUR_MS = 3_600_000;
 
+/** The memory of one client. Times are in milliseconds since 1970. */
 export interface Ledger {
   readonly minute: Window;
   readonly hour: Window;
   readonly denials: Window;
-  /** When the calls under way began, by name, oldest first. */
+  /** When each call under way began, by the name of the call, oldest first. */
   readonly inFlight: Map<string, number>;
   lastCall: number | null;
-  /** Newest last, so that the oldest is the first key. */
+  /**
+   * The network that was used last stands last, so that the first key is the one that was not used for the longest
+   * time.
+   */
   readonly networks: Map<string, { calls: Window; lastSeen: number }>;
+  /** The replay window of each handle. The handle that was used last stands last. */
   readonly handles: Map<string, ReplayWindow>;
-  /** By backend. */
+  /** How the session with each backend was used, by the name of the backend. */
   readonly sessions: Map<string, { id: string; generation: number; uses: number; lastUsed: number }>;
 }
 
+/** The ledger of a client that has not called yet. */
 export function createLedger(): Ledger {
   return {
     minute: createWindow(60, 1000),
@@ -38,7 +44,7 @@ export function createLedger(): Ledger {
   };
 }
 
-/** What the ledger itself can tell; the store adds the session it has. */
+/** The facts that the ledger itself can tell. The store adds the session that it holds. */
 export type LedgerFacts = Omit<Facts, 'storedSession'>;
 
 /** Counts one call and returns the facts with it included. */
@@ -60,7 +66,7 @@ export function observe(
       in_flight: ledger.inFlight.size,
       seconds_since_last_call: sinceLastCall,
       networks: seeNetwork(ledger, observation.network, now),
-      // What is kept in this process is forgotten with it, and so is whatever it knew of.
+      // This ledger is lost only when the process ends, and the sessions it knew of are lost with it (R-29).
       forgotten: false,
     },
     replay: replayFacts(ledger, observation, now),
@@ -68,6 +74,7 @@ export function observe(
   };
 }
 
+/** Notes that the call has ended. `denied` counts it as a denial; see `FactsPort.finished`. */
 export function finish(ledger: Ledger, call: string, denied: boolean, now: number): void {
   ledger.inFlight.delete(call);
   if (denied) count(ledger.denials, now, 1);
@@ -86,15 +93,17 @@ function dropDead({ inFlight }: Ledger, now: number): void {
   }
 }
 
+/** Remembers a new handle. When there are too many, those that were not used for the longest time are forgotten. */
 export function openHandle(ledger: Ledger, handle: string): void {
   keepNewest(ledger.handles, MAX_HANDLES - 1);
   ledger.handles.set(handle, createReplayWindow());
 }
 
+/** Whether the handle is remembered and can still tell a replay. Asking counts as a use of the handle. */
 export function handleState(ledger: Ledger, handle: string): HandleState {
   const window = ledger.handles.get(handle);
   if (!window || exhausted(window)) return 'unknown';
-  // Used last: an idle handle gives way to new ones first.
+  // The handle moves to the end as the one used last, so that an idle handle gives way to new ones first.
   ledger.handles.delete(handle);
   ledger.handles.set(handle, window);
   return 'known';
@@ -119,7 +128,7 @@ function seeNetwork(ledger: Ledger, network: string, now: number): Facts['usage'
 function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number): Facts['replay'] {
   if (rpc === null) return { source: null, seen: false, first_seen_seconds: null, same_network: null };
   const window = ledger.handles.get(rpc.handle);
-  // A handle that went away since it was looked up can no longer prove that an id is new.
+  // A handle that was forgotten since it was looked up cannot prove that an id is new, so the id counts as used.
   const result: UseResult = window ? useId(window, rpc.id, { at: now, network }) : { seen: true, first: null };
   const first = result.seen ? result.first : null;
   return {
@@ -131,8 +140,8 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
 }
 
 /**
- * The call that logged in was the first use of its token, at that time: so a session is idle from its
- * login on, and nothing is younger for having been forgotten here.
+ * The login counts as the first use of its backend token, at the time of the login. So a session is idle from its
+ * login on, and a session whose last use was forgotten here does not look younger for it.
  */
 function useSession(ledger: Ledger, record: SessionRecord, now: number): NonNullable<Facts['session']> {
   const { backend, id, generation, issuedAt } = record;

@@ -1,45 +1,54 @@
-// The policy information point: counts a call and tells what is known about its client, in one
-// atomic step, so that there is no gap between check and record (R-37).
+// The policy information point. It counts a call and tells what is known about its client in one atomic step, so that
+// no other call comes between the check and the record (R-37).
 import type { ReplayFacts, UsageFacts } from '../decision/schema.ts';
 import type { ClientRef } from '../identity/client.ts';
 import type { SessionSnapshot } from '../session/store.ts';
 
+/** A JSON-RPC id as the client sent it. */
 export type RpcId = string | number;
 
 /** What a call brings with it. All of it is counted, whatever is decided afterwards. */
 export interface Observation {
   /** Unique name of the call, for `finished`. */
   call: string;
-  /** Everything is kept under this key, and bounded for it. */
+  /** The client's ref. Everything is kept under this key, and its size is bounded for each client. */
   owner: ClientRef;
+  /** The network of the client's address, by which places are compared (R-12). */
   network: string;
-  /** Handle and JSON-RPC id, when the call came with a handle. */
+  /** The handle and the JSON-RPC id; null for a call that came without a handle. */
   rpc: { handle: string; id: RpcId } | null;
-  /** Backend whose session the call would use; null for a call that is refused without one. */
+  /** The backend whose session the call would use; null for a call that the connector refuses without one. */
   backend: string | null;
 }
 
+/** What is known about a client, with the present call counted. */
 export interface Facts {
   usage: UsageFacts;
   replay: ReplayFacts;
-  /** The stored session with the backend, as it was in the moment of counting. */
+  /** The stored session with the backend, read in the same step that counted the call. */
   storedSession: SessionSnapshot;
-  /** How the session was used before this call. Null exactly when there is none. */
+  /** How the session was used before this call. It is null exactly when there is no stored session. */
   session: { idle_seconds: number; token_uses: number } | null;
 }
 
+/** `unknown` means that the client has no such handle, or that the handle cannot tell a replay any more. */
 export type HandleState = 'known' | 'unknown';
 
-/** Every method rejects when the store cannot answer in time; the caller refuses the call (R-29). */
+/**
+ * Every method rejects when the store cannot answer in time. Nothing is decided on facts that are not there: the
+ * connector refuses the call (R-29).
+ */
 export interface FactsPort {
+  /** Counts the call and uses its JSON-RPC id, and answers the facts, in one atomic step (R-37). */
   observe(observation: Observation): Promise<Facts>;
   /**
-   * The call has ended. To be told of every call for which `observe` was begun, also when it was
-   * rejected: it may have been counted all the same.
+   * Notes that the call has ended. It must be called for every call for which `observe` was begun, also when that
+   * rejected: the call may have been counted all the same. `denied` is true for a call that was denied by the policy,
+   * and for one that the connector refused before it was let through.
    */
   finished(owner: ClientRef, call: string, ending: { denied: boolean }): Promise<void>;
   /** Remembers a handle that was just minted. */
   openHandle(owner: ClientRef, handle: string): Promise<void>;
-  /** Whether this client has this handle and it can still tell a replay. */
+  /** Whether the handle belongs to this client and can still tell a replay. */
   handleState(owner: ClientRef, handle: string): Promise<HandleState>;
 }

@@ -1,15 +1,17 @@
-// R-17: inside one handle a JSON-RPC id is used once. Integers live in a sliding window like the
-// one of RFC 6479 (anything left of the window counts as seen); strings in a bounded set that, once
-// full, retires the handle. Both ways nothing is ever allowed because it was forgotten.
+// R-17: inside one handle a JSON-RPC id is used once. Integers live in a sliding window like that of RFC 6479, where
+// an id left of the window counts as used. Strings live in a bounded set that, once it is full, retires the handle.
+// Either way no id is let through because its use was forgotten.
 import { createHash } from 'node:crypto';
 import type { RpcId } from './port.ts';
 import { INTEGERS, LONGEST_STRING, STRINGS } from './replay-limits.ts';
 
+/** When an id was used, in milliseconds since 1970, and from which network. */
 interface Use {
   at: number;
   network: string;
 }
 
+/** The ids that were used in one handle. `highest` is the highest integer so far, or -1. */
 export interface ReplayWindow {
   /** Slot i holds the newest integer n with n mod INTEGERS = i. */
   readonly integers: ({ id: number } & Use)[];
@@ -17,12 +19,14 @@ export interface ReplayWindow {
   readonly strings: Map<string, Use>;
 }
 
+/** Whether the id had been used before. `first` is its first use, or null when that is not remembered. */
 export type UseResult = { seen: false } | { seen: true; first: Use | null };
 
 /** Under which a string id is remembered: itself, or its hash when it is long. */
 export const stringKey = (id: string): string =>
   id.length <= LONGEST_STRING ? id : createHash('sha256').update(id).digest('base64');
 
+/** An empty window, for a new handle. */
 export function createReplayWindow(): ReplayWindow {
   return { integers: [], highest: -1, strings: new Map() };
 }
@@ -30,12 +34,15 @@ export function createReplayWindow(): ReplayWindow {
 /** Whether an id lives in the sliding window; every other id is remembered as a string. */
 export const isWindowed = (id: RpcId): id is number => typeof id === 'number' && Number.isSafeInteger(id) && id >= 0;
 
-/** Uses an id up. `first` is null when the id is too old for its first use to be remembered. */
+/**
+ * Uses an id up. An id that is too old for the window, or a string that the full set cannot hold, counts as used, with
+ * `first` null.
+ */
 export function useId(window: ReplayWindow, id: RpcId, use: Use): UseResult {
   return isWindowed(id) ? useInteger(window, id, use) : useString(window, `${typeof id}:${id}`, use);
 }
 
-/** A window that can take no further string cannot tell a replay any more. */
+/** Whether the set of strings is full. Such a window cannot tell a new string from a replay any more. */
 export function exhausted(window: ReplayWindow): boolean {
   return window.strings.size >= STRINGS;
 }

@@ -1,13 +1,16 @@
-// Counts events of a sliding window in a fixed number of slots: constant memory whatever the rate.
+// Counts the events of a sliding window in a fixed number of slots, so that it needs the same memory whatever the
+// rate.
 
+/** The events of each slot, in a ring: slot n is at n mod the number of slots. `total` is the sum of all. */
 export interface Window {
   readonly slotMs: number;
   readonly counts: number[];
-  /** Number of the newest slot since the epoch. */
+  /** Number of the newest slot, counted from 1970 in steps of `slotMs`. */
   newest: number;
   total: number;
 }
 
+/** An empty window of `slots` times `slotMs` milliseconds. */
 export function createWindow(slots: number, slotMs: number): Window {
   return { slotMs, counts: new Array<number>(slots).fill(0), newest: 0, total: 0 };
 }

@@ -1,6 +1,6 @@
-// The connector's own keys, in one file that only its owner can read, shared by all replicas. Sealing
-// and fingerprints have separate keys: who may read logs may not open records. Read again when it
-// changes, so that keys rotate without a restart (R-42).
+// The connector's own keys, in one file that only its owner can read and that all replicas share. Sealing and
+// fingerprints have separate keys, so that the key behind the fingerprints in logs opens no record. The file is read
+// again when it changes, so that keys rotate without a restart (R-42).
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
@@ -16,7 +16,7 @@ const key = z.base64().refine((text) => Buffer.from(text, 'base64').length === 3
 const keySchema = z.strictObject({
   id: z.string().regex(/^[\w-]{1,32}$/),
   created_at: z.iso.datetime(),
-  /** A new key opens at once and seals only from then on: first every replica must know it. */
+  /** A new key opens at once but seals only from this time on, because every replica must know it first. */
   seals_from: z.iso.datetime(),
   key,
 });
@@ -30,26 +30,34 @@ const fileSchema = z.strictObject({
   fingerprint: key,
 });
 
+/** The content of the file. Keys are 32 bytes in base64. */
 export type KeyringFile = z.infer<typeof fileSchema>;
 type StoredKey = z.infer<typeof keySchema>;
 
+/** The keys that are in force. */
 export interface Keyring {
-  /** The key that seals at present first, then the others, which only open. */
+  /** The key that seals at present comes first. The others only open. */
   sealing(): readonly SealingKey[];
+  /** The key of all fingerprints. It stays the same while the process runs. */
   readonly fingerprint: Secret<Buffer>;
-  /** The file on disk cannot be used at present; the last good one is in force. For /readyz. */
+  /** Whether the file on disk cannot be used at present, so that the last good one is in force. /readyz shows it. */
   readonly stale: boolean;
+  /** Stops watching the file. */
   close(): void;
 }
 
+/** Where the keyring is. `clock` says which key seals. */
 export interface KeyringOptions {
   path: string;
   clock: Clock;
-  /** Told when the file changed and cannot be used. */
+  /**
+   * Called when the file has changed and cannot be used, or when a changed fingerprint key has to wait for the next
+   * start.
+   */
   onProblem?: (message: string) => void;
 }
 
-/** Makes the file when there is none. Throws an OperatorError when it cannot be used. */
+/** Opens the keyring, and makes the file when there is none. Throws an OperatorError when the file cannot be used. */
 export function openKeyring({ path, clock, onProblem = () => {} }: KeyringOptions): Keyring {
   if (!existsSync(path)) writeKeyring(path, createKeyringFile(new Date(clock.now())));
   const first = readKeyring(path);
@@ -80,10 +88,12 @@ export function openKeyring({ path, clock, onProblem = () => {} }: KeyringOption
   };
 }
 
+/** A new keyring: one sealing key, which seals at once, and one fingerprint key. */
 export function createKeyringFile(now: Date): KeyringFile {
   return { version: 1, sealing: [createKey(now, now)], fingerprint: randomBytes(32).toString('base64') };
 }
 
+/** A new sealing key of random bytes. It opens at once and seals from `sealsFrom` on. */
 export function createKey(now: Date, sealsFrom: Date): StoredKey {
   return {
     id: randomBytes(4).toString('hex'),
@@ -93,25 +103,30 @@ export function createKey(now: Date, sealsFrom: Date): StoredKey {
   };
 }
 
-/** The key that seals: of those whose time has come the latest, else the first to come. */
+/** The key that seals at `now`: of those whose time has come the latest, or else the one whose time comes first. */
 export function sealsAt({ sealing }: KeyringFile, now: number): StoredKey {
   const from = (stored: StoredKey) => Date.parse(stored.seals_from);
   const byTime = [...sealing].sort((a, b) => from(a) - from(b));
   return byTime.findLast((stored) => from(stored) <= now) ?? (byTime[0] as StoredKey);
 }
 
+/**
+ * Reads and checks the file. Throws an OperatorError when it is missing, can be read by others (R-48), or is not a
+ * keyring.
+ */
 export function readKeyring(path: string): KeyringFile {
   refuseReadableByOthers(path);
   try {
     return fileSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch {
-    // The cause is left out on purpose: a parser quotes what it could not read.
+    // The cause is left out on purpose: the message of a parser quotes what it could not read, which may be a key.
     throw new OperatorError(
       `${path} is not a keyring. Restore it, or remove it: sessions and handles then start afresh.`,
     );
   }
 }
 
+/** Writes the file in one step, readable by its owner only (R-48). */
 export function writeKeyring(path: string, keyring: KeyringFile): void {
   writePrivateFile(path, `${JSON.stringify(keyring, null, 2)}\n`);
 }

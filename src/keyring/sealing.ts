@@ -1,5 +1,5 @@
-// AES-256-GCM with a random nonce and a full tag. What is sealed for one owner, session and
-// generation opens for no other: a swapped, truncated or rolled-back record is refused.
+// Sealing with AES-256-GCM, a random nonce and a full tag. What was sealed for one context, such as an owner,
+// session and generation, opens for no other, and a text that was truncated does not open.
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import type { Secret } from '../core/secret.ts';
 
@@ -9,23 +9,34 @@ const CIPHER = 'aes-256-gcm';
 /** Node accepts truncated tags unless it is told the length. */
 const OPTIONS = { authTagLength: TAG };
 
+/** A sealing key of 32 bytes. Its id stands before each sealed text, and says which key opens it. */
 export interface SealingKey {
   id: string;
   secret: Secret<Buffer>;
 }
 
+/** Seals data to a context. The context is authenticated but not kept: to open, it must be given again, equal. */
 export interface Sealer {
+  /** Answers the id of the key, a dot, and nonce, ciphertext and tag in base64url. Throws when there is no key. */
   seal(plain: Buffer, context: string): string;
-  /** Undefined for anything that was not sealed with a known key for exactly this context. */
+  /** Answers undefined for anything that was not sealed with a known key for exactly this context. */
   open(sealed: string, context: string): Buffer | undefined;
-  /** Whether the key it was sealed with is still in the ring: what was opened before is void without it. */
+  /**
+   * Whether the key of this sealed text is still in the keyring. Without it, what was opened before is void (R-42).
+   */
   holds(sealed: string): boolean;
 }
 
-/** The keys at present, the one that seals first. The same array as long as nothing has changed. */
+/**
+ * Answers the keys at present, the one that seals first. It is the same array as long as nothing has changed, by
+ * which a change is noticed.
+ */
 export type KeySource = () => readonly SealingKey[];
 
-/** The first key seals, all of them open. Each purpose has keys of its own, derived by HKDF. */
+/**
+ * The first key seals, all of them open (R-42). Each purpose has keys of its own, derived by HKDF (RFC 5869), so that
+ * what was sealed for one purpose opens for no other.
+ */
 export function createSealer(keys: KeySource, purpose: string): Sealer {
   let source: readonly SealingKey[] = [];
   let derived = new Map<string, Buffer>();
@@ -55,7 +66,7 @@ export function createSealer(keys: KeySource, purpose: string): Sealer {
       const key = match?.[1] === undefined ? undefined : current().get(match[1]);
       if (!key || match?.[2] === undefined) return undefined;
       const bytes = Buffer.from(match[2], 'base64url');
-      // One spelling only: base64url decoders ignore the spare bits of the last character.
+      // Only one spelling of a sealed text opens. Decoders of base64url ignore the spare bits of the last character.
       if (bytes.length < NONCE + TAG || bytes.toString('base64url') !== match[2]) return undefined;
       const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE), OPTIONS).setAAD(Buffer.from(context));
       decipher.setAuthTag(bytes.subarray(-TAG));
@@ -68,9 +79,13 @@ export function createSealer(keys: KeySource, purpose: string): Sealer {
   };
 }
 
-/** Keyed fingerprint: names a secret in logs and is useless as one. 128 bits, hex. */
+/**
+ * Answers the keyed fingerprint of a secret: 128 bits in hex. It names the secret in logs and is of no use in its
+ * place (R-43).
+ */
 export type Fingerprint = (value: string) => string;
 
+/** Makes fingerprints by HMAC-SHA-256, cut to 128 bits. */
 export function createFingerprint(key: Secret<Buffer>): Fingerprint {
   return (value) => createHmac('sha256', key.reveal()).update(value).digest('hex').slice(0, 32);
 }

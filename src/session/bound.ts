@@ -1,8 +1,11 @@
-// Where a session is at home. One slot for each address family: a dual-stack client has one place in
-// both, and neither is evidence for the other (R-12).
+// The place that a session is bound to. It has one slot for each address family: a dual-stack client has a place in
+// both, and an address of one family is no evidence about the other (R-12).
 import type { Bound } from '../decision/schema.ts';
 import type { ClientId } from '../identity/client.ts';
 
+/**
+ * Where a call comes from: who the client is, the thumbprint of its key (null when it proved none), and its address.
+ */
 export interface Place {
   client_id: ClientId;
   subject: string;
@@ -13,7 +16,10 @@ export interface Place {
 
 const family = (network: string): 'ipv4' | 'ipv6' => (network.includes(':') ? 'ipv6' : 'ipv4');
 
-/** What a session that is opened or rotated from here is bound to. The slot of the other family stays. */
+/**
+ * What a session is bound to when this call opens or rotates it. The slot of the other address family is kept, as
+ * long as client id, subject and key are the same.
+ */
 export function boundTo(place: Place, before: Bound | undefined): Bound {
   const { client_id, subject, key, ip, network } = place;
   const same = before?.client_id === client_id && before.subject === subject && before.key === key;
@@ -21,7 +27,10 @@ export function boundTo(place: Place, before: Bound | undefined): Bound {
   return { client_id, subject, key, ...slots, [family(network)]: { ip, network } };
 }
 
-/** Whether a session bound like `bound` serves, without a decision of its own, a call that would bind to `wanted`. */
+/**
+ * Whether a session bound like `bound` may serve a call that would bind it like `wanted`, although no decision has
+ * looked at that session. Every part must be equal.
+ */
 export function samePlace(bound: Bound, wanted: Bound): boolean {
   return JSON.stringify(parts(bound)) === JSON.stringify(parts(wanted));
 }

@@ -12,24 +12,31 @@ import type { SessionLimits } from './limits.ts';
 import type { SessionKey, SessionRecord } from './record.ts';
 import type { SessionSnapshot, SessionStore } from './store.ts';
 
-/** Whose session is meant, and the place a new one would be bound to. */
+/** Which session a call needs: its owner and backend, and the place that a new session would be bound to. */
 export interface SessionRequest {
   backend: BackendPort;
   owner: ClientRef;
   bound: Bound;
-  /** With which it logs in, and whose sessions it may use. */
+  /**
+   * The backend account for a login. Whether the observed session was opened with it is what `ofAccount` answers; any
+   * other session is handed out only if it was.
+   */
   account: Account;
-  /** Most sessions the client id may have; undefined: any number. */
+  /** Most sessions that the client id may have at the same time (R-30); undefined means any number. */
   limit?: number | undefined;
 }
 
-/** A session that may be used until `release`, which must be called exactly once. */
+/**
+ * A session that a call may use until it calls `release`, which it must do exactly once. A logout of the backend
+ * token waits for that, for at most the backend's drain time.
+ */
 export interface AcquiredSession {
   record: SessionRecord;
   backendToken: BackendTokenSecret;
   release(): void;
 }
 
+/** The session, or why there is none. `code` goes to the client; `detail` is for the audit log only. */
 export type Acquired =
   | { ok: true; session: AcquiredSession }
   | { ok: false; code: RefusalCode; detail: string; retryAfterSeconds?: number | undefined };
@@ -41,39 +48,50 @@ export const refusedSession = (code: RefusalCode, detail: string): Extract<Acqui
   detail,
 });
 
-/** What a decision saw of a session, and when (performance.now). */
+/** A session as a decision observed it. `at` is the time when the store was asked, by `performance.now()`. */
 export interface ObservedSession extends SessionSnapshot {
   at?: number;
 }
 
+/** Gives decided calls their sessions, and ends sessions, on any number of replicas. */
 export interface SessionManager {
   /**
-   * What a decision may see of a stored session: nothing, when a revocation means it (R-28). Rejects
-   * for a record that is another's: somebody has moved it (R-41). `at`: when the store was asked.
+   * Answers what a decision may observe of a stored session. A session that a revocation means is ended first, and
+   * what is stored after that is answered (R-28). Rejects for a record of another owner, because somebody has moved
+   * it (R-41), and when a revoked session does not end. `at` is when the store was asked, by `performance.now()`.
    */
   examine(key: SessionKey, seen: SessionSnapshot, at?: number): Promise<ObservedSession>;
   /**
-   * The session the decision saw, or a new login when it saw none. What was revoked since is not
-   * brought back (R-26). What somebody else has opened or rotated since is handed out only when it
-   * is bound to the same place: no decision has looked at it.
+   * Hands out the session that the decision observed, or logs in when it observed none. What was revoked since is not
+   * brought back (R-26). What another call has opened or rotated since is handed out only when it is bound to the
+   * same place, because no decision has looked at it.
    */
   acquire(request: SessionRequest, seen: ObservedSession): Promise<Acquired>;
-  /** A session newer than the one seen: whoever comes first logs in, all others get the result. */
+  /**
+   * Hands out a session that is newer than the one observed. The first call to ask logs in, and all others get its
+   * result (R-23).
+   */
   rotate(request: SessionRequest, seen: ObservedSession, cause: string): Promise<Acquired>;
   /**
-   * The backend changed the token in an answer: the same session, one generation on (R-54). When
-   * someone rotated or revoked meanwhile their word holds, and the new token is logged out.
+   * Stores a backend token that the backend has changed in an answer, as the next generation of the same session
+   * (R-54). When another call has rotated or revoked the session meanwhile, that holds, and the new token is logged
+   * out.
    */
   renew(session: AcquiredSession, backendToken: BackendTokenSecret): Promise<void>;
-  /** Work of one session after the other, when its backend wants that; else at once. */
+  /**
+   * Runs the work of one session one after the other, within this process, when its backend needs that; else at once.
+   */
   inTurn<T>(request: SessionRequest, work: () => Promise<T>): Promise<T>;
-  /** Whether the session was opened with this account, and with these credentials of it. */
+  /** Whether the session was opened with this account and with its present credentials. */
   ofAccount(record: SessionRecord, account: Account): boolean;
-  /** After it has returned, nothing of the old session is handed out. */
+  /**
+   * Ends the session. After it has returned, this replica hands out nothing of the old session; a call on another
+   * replica that observed it less than 100 ms before may still be sent.
+   */
   revoke(backend: BackendPort, owner: ClientRef, cause: string): Promise<void>;
   /**
-   * The same for every session a selector means. Answers how many were ended; what could not be ended
-   * now is void all the same, and ended by a later sweep.
+   * Ends every session that the selector means, and answers how many were ended (R-28). A session that could not be
+   * ended now is void all the same, and a later sweep ends it.
    */
   revokeAll(selector: Selector, cause: string): Promise<number>;
   /**
@@ -81,16 +99,17 @@ export interface SessionManager {
    * were revoked while a store or a backend did not answer.
    */
   sweep(): Promise<void>;
-  /** Gives a sign of life for idle sessions whose backend wants one. */
+  /** Sends a keep-alive request for each idle session whose backend wants one. */
   keepAlive(): Promise<void>;
   /** Begins to sweep and to send keep-alive requests from time to time; the function returned stops that. */
   start(): () => void;
-  /** Waits for sessions that are being logged out. */
+  /** Waits until the logouts that this process has begun are over. */
   settled(): Promise<void>;
-  /** Logs out what would end with this process. */
+  /** Stops further logins, and logs out the sessions that would end with this process. */
   close(): Promise<void>;
 }
 
+/** The ports and functions that the session manager works with. */
 export interface SessionManagerOptions {
   store: SessionStore;
   limits: SessionLimits;
@@ -100,6 +119,9 @@ export interface SessionManagerOptions {
   fingerprint: Fingerprint;
   clock: Clock;
   events: SessionEvents;
-  /** When a session that nobody uses is past its time, in milliseconds since the epoch (R-21). */
+  /**
+   * When a session that nobody uses is past its time, in milliseconds since 1970 (R-21); Infinity when the policy
+   * lets it live.
+   */
   endsAt: (record: SessionRecord) => number;
 }

@@ -1,6 +1,11 @@
-// What happens to sessions, for the audit log. Fingerprints only.
+// What happens to sessions, for the audit log. An event carries the whole record; the log takes only fingerprints
+// from it (R-43).
 import type { SessionKey, SessionRecord } from './record.ts';
 
+/**
+ * One event. `cause` says why it happened. `proof` says whether a probe has shown the backend session dead or it is a
+ * residual risk (R-25). `drained` says whether the calls that used the token had ended before the logout.
+ */
 export type SessionEvent =
   | {
       type: 'session_opened' | 'session_rotated' | 'session_renewed' | 'session_revoked';
@@ -10,9 +15,16 @@ export type SessionEvent =
   | { type: 'session_ended'; record: SessionRecord; cause: string; proof: 'dead' | 'residual'; drained: boolean }
   /** The backend does not answer; the logout is tried again. */
   | { type: 'logout_pending'; record: SessionRecord; cause: string }
+  /**
+   * The record does not open: its backend or sealing key is not known here (R-42), or somebody has changed it (R-41).
+   */
   | { type: 'session_unopenable'; record: SessionRecord }
-  /** A replica died during a login. What the backend opened for it, if anything, nobody can log out. */
+  /**
+   * A login began and was never reported as ended, as when its replica died. If the backend opened a session for it,
+   * nobody knows the token, so nobody can log it out.
+   */
   | { type: 'login_abandoned'; key: SessionKey }
   | { type: 'login_failed'; backend: string; detail: string };
 
+/** Receives each event when it happens. */
 export type SessionEvents = (event: SessionEvent) => void;

@@ -1,15 +1,19 @@
-// Counts the calls that are using a token, so that it is not logged out under them.
+// Counts the calls of this process that are using a backend token, so that it is not logged out under them (R-25).
 import type { SessionVersion } from './store.ts';
 
+/**
+ * The calls that are using each version of a session. Calls on other replicas are counted by `SessionStore.drained`.
+ */
 export interface InUse {
-  /** Takes one lease; the function returned gives it back, once. */
+  /** Counts a call as using this version. The function returned ends that use; a second call of it does nothing. */
   take(version: SessionVersion): () => void;
-  /** Resolves true when no lease is left, or false after `limitMs`. */
+  /** Resolves true when no call uses this version any more, or false after `limitMs`. */
   drained(version: SessionVersion, limitMs: number): Promise<boolean>;
 }
 
 const name = ({ id, generation }: SessionVersion): string => `${id}:${generation}`;
 
+/** Makes an empty count, in memory. */
 export function createInUse(): InUse {
   const held = new Map<string, { count: number; waiting: (() => void)[] }>();
   return {

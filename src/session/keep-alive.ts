@@ -1,5 +1,6 @@
-// Keeps idle sessions from timing out at a backend, for a while after their last call. No call of a client
-// and no use of the session: what the policy says about age, idle time and uses holds as before.
+// Keeps idle sessions from timing out at a backend, for a while after their last call. A keep-alive request is not a
+// call of the client and does not count as a use of the session. When its answer changes the cookie, the session is
+// renewed as after a call (R-54).
 
 import type { BackendPort, BackendTokenSecret } from '../backend/port.ts';
 import { BoundedCache } from '../core/bounded-cache.ts';
@@ -9,21 +10,28 @@ import type { InUse } from './in-use.ts';
 import { type SessionRecord, sessionKey } from './record.ts';
 import { type SessionStore, sameVersion } from './store.ts';
 
+/**
+ * The sessions of this process that are kept alive. Nothing is kept for a backend that wants no keep-alive requests.
+ */
 export interface KeepAlive {
-  /** A call is using the session now. */
+  /** Notes that a call is using the session now. */
   used(record: SessionRecord, backendToken: BackendTokenSecret): void;
-  /** The session goes on with another token. */
+  /** Notes that the session goes on with another backend token. */
   moved(from: SessionRecord, to: SessionRecord, backendToken: BackendTokenSecret): void;
-  /** Gives every session a sign of life whose time has come. */
+  /**
+   * Sends a keep-alive request for every session whose time has come. It does nothing while an earlier round is
+   * running.
+   */
   tick(): Promise<void>;
 }
 
+/** What keeping sessions alive works with. */
 export interface KeepAliveOptions {
   store: Pick<SessionStore, 'get'>;
   backends: ReadonlyMap<string, BackendPort>;
   inUse: InUse;
   clock: Clock;
-  /** Those in which calls of a session wait for each other. */
+  /** The turns in which the calls of one session wait for each other. Keep-alive requests take the same turns. */
   turns: KeyedMutex;
   renew: (record: SessionRecord, backendToken: BackendTokenSecret) => Promise<void>;
 }
@@ -35,9 +43,12 @@ interface Kept {
   keptAliveAt: number;
 }
 
+/** Most sessions that are kept alive; the one that was not used for the longest time is dropped first. */
 const SESSIONS = 10_000;
+/** Most keep-alive requests at the same time. */
 const AT_ONCE = 8;
 
+/** Makes an empty set of sessions. Requests are sent only by `tick`. */
 export function createKeepAlive({ store, backends, inUse, clock, turns, renew }: KeepAliveOptions): KeepAlive {
   const kept = new BoundedCache<string, Kept>(SESSIONS);
   let ticking = false;
@@ -45,13 +56,13 @@ export function createKeepAlive({ store, backends, inUse, clock, turns, renew }:
   async function keepOneAlive(key: string, entry: Kept, backend: BackendPort): Promise<void> {
     const { record, backendToken } = entry;
     const now = (await store.get(record)).record;
-    // Rotated, ended, or gone on elsewhere: whoever uses it now keeps it alive.
+    // The session was rotated, has ended, or was renewed elsewhere. Whoever uses it now keeps it alive.
     if (!sameVersion(now, record)) return void kept.delete(key);
     entry.keptAliveAt = clock.now();
     const release = inUse.take(record);
     try {
       const result = await backend.keepAlive(backendToken);
-      // It came too late. The next call finds out, and logs in anew.
+      // The request came too late. The next call finds the session ended, and logs in anew.
       if (result.kind === 'expired') kept.delete(key);
       else if (result.renewed) await renew(record, result.renewed);
     } finally {
@@ -74,7 +85,7 @@ export function createKeepAlive({ store, backends, inUse, clock, turns, renew }:
     },
 
     async tick() {
-      // A slow backend must not have the next round begin before this one has ended.
+      // When a backend is slow, the next round must not begin before this one has ended.
       if (ticking) return;
       ticking = true;
       try {
@@ -89,7 +100,7 @@ export function createKeepAlive({ store, backends, inUse, clock, turns, renew }:
           for (let next = due.pop(); next; next = due.pop()) {
             const [key, entry, backend] = next;
             const work = () => keepOneAlive(key, entry, backend);
-            // A call that is under way is a sign of life, too.
+            // A call that is under way keeps the session alive, too.
             if (backend.oneAtATime && turns.busy(key)) continue;
             await (backend.oneAtATime ? turns.run(key, work) : work()).catch(() => {});
           }

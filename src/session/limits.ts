@@ -1,12 +1,18 @@
-// R-30: how many sessions one client id may have at the same time, over all its subjects, backends and
-// replicas. Counted when a place is taken, in one step: two logins at once cannot both be the last.
+// R-30: the number of sessions that one client id may have at the same time is limited, over all its subjects,
+// backends and replicas. A place is counted and taken in one step, so that two logins at once cannot both take the
+// last one.
 import type { ClientId } from '../identity/client.ts';
 import type { SessionKey } from './record.ts';
 
+/**
+ * The places for sessions, by client id. Only a login that is given a limit takes one. Every method rejects when the
+ * store does not answer.
+ */
 export interface SessionLimits {
   /**
-   * Takes a place for the session. False when `limit` others are taken by sessions that live, or by
-   * logins whose lease has not ended. A session that has a place already keeps it, whatever the limit.
+   * Takes a place for the session, whose id is `id`. Answers false when `limit` other places are taken, by sessions
+   * that live or by logins whose lease of `leaseMs` has not ended. A session that already has a place keeps it,
+   * whatever the limit is now.
    */
   take(client: ClientId, session: SessionKey, id: string, limit: number, leaseMs: number): Promise<boolean>;
   /** Gives the place back, unless a session with another id has taken it since. */

@@ -36,13 +36,14 @@ export type {
  * changed it since. For so long a call on another replica may go on with what it observed before a revocation.
  */
 const TRUST_MS = 100;
-/** A session may be rotated while it is being ended; then the rotated one is ended too, so often. */
+/** How often it is tried to end a revoked session, because it may be rotated meanwhile. */
 const TRIES = 3;
 /** How often a replica looks for what others have left behind. */
 const SWEEP_MS = 5000;
 /** How often sessions are looked through for one that is due for a keep-alive request. */
 const KEEP_ALIVE_MS = 1000;
 
+/** Makes the session manager of this process. What it promises is in contract.ts. */
 export function createSessionManager(options: SessionManagerOptions): SessionManager {
   const { store, control, backends, sealer, fingerprint, clock, events } = options;
   const inUse = createInUse();

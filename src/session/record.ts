@@ -1,4 +1,4 @@
-// What is kept about one backend session. One per backend and client.
+// The stored record of one backend session. There is one for each backend and client.
 
 import type { Bound } from '../decision/schema.ts';
 import type { ClientRef } from '../identity/client.ts';
@@ -9,27 +9,52 @@ export interface SessionKey {
   readonly owner: ClientRef;
 }
 
-/** Stored form. Times are milliseconds since the epoch. */
+/** A session as it is stored. All times are in milliseconds since 1970. */
 export interface SessionRecord extends SessionKey {
-  /** 128 random bits, base64url. Names the session over all its generations; never leaves the process. */
+  /**
+   * 128 random bits in base64url. It names the session over all its generations. It is kept in the store but shown
+   * nowhere: policy and logs get its fingerprint (R-43).
+   */
   readonly id: string;
-  /** Counts rotations from 1. The fencing token for every write (R-24). */
+  /**
+   * Starts at 1 and grows with each rotation and with each token that the backend renews (R-54). It is the fencing
+   * token of every write (R-24).
+   */
   readonly generation: number;
+  /**
+   * When the login that opened the session began. Rotations keep it, so the absolute limit counts from here (R-21).
+   */
   readonly createdAt: number;
-  /** When the login that gave the present token happened. */
+  /**
+   * When the login that gave the present backend token began, or when the backend renewed the token in an answer
+   * (R-54).
+   */
   readonly issuedAt: number;
-  /** Number of the newest revocation when the session was opened: later ones may mean it (R-28). */
+  /**
+   * Number of the newest revocation when the session was opened. Any later revocation may mean this session (R-28).
+   */
   readonly sinceRevocation: number;
-  /** Epoch of the store at the login of the present token: facts of another one may be forgotten (R-29). */
+  /**
+   * The store's epoch at the last login of the session. Under another epoch, facts about the session may have been
+   * forgotten (R-29).
+   */
   readonly epoch: string;
+  /** The client, key and places that the session belongs to; see bound.ts. */
   readonly bound: Bound;
-  /** Keyed fingerprint of the account at the backend; "" for the one that all clients share. */
+  /** Keyed fingerprint of the backend account and its credentials; "" for the account that all clients share. */
   readonly account: string;
-  /** Keyed fingerprints, for policy and logs (R-43). */
+  /**
+   * Keyed fingerprints of the session id and of the backend token. They stand for the values in policy and logs
+   * (R-43).
+   */
   readonly fingerprint: string;
   readonly tokenFingerprint: string;
-  /** The token, AES-256-GCM sealed to owner, session and generation (R-41). */
+  /**
+   * The backend token, sealed with AES-256-GCM to the owner, session and generation, and to the ages and bindings of
+   * this record (R-41).
+   */
   readonly sealed: string;
 }
 
+/** Spells the key as one text, for maps and locks inside this process. */
 export const sessionKey = ({ backend, owner }: SessionKey): string => `${backend}:${owner}`;

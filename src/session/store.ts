@@ -3,19 +3,21 @@
 import type { ClientRef } from '../identity/client.ts';
 import type { SessionKey, SessionRecord } from './record.ts';
 
-/** Names one state of one session. Generations begin again with each session, so the id belongs to it. */
+/**
+ * Names one state of one session. Each session counts its generations from 1, so the session id is part of the name.
+ */
 export type SessionVersion = Pick<SessionRecord, 'id' | 'generation'>;
 
-/** A session as it was seen, and how often it had been revoked by then. */
+/** A session as it was read, and how often it had been revoked by then. `record` is undefined when there is none. */
 export interface SessionSnapshot {
   record: SessionRecord | undefined;
   revocations: number;
 }
 
 /**
- * The right to log in for one session, held by one caller over all replicas until its lease ends
- * (R-23). `paused`: a login for this session failed moments ago. `busy`: somebody else holds it.
- * `changed`: the session is no longer as it was seen.
+ * The answer to a request for the login lock, which is the right to log in for one session. One login holds it over
+ * all replicas until it gives it back or the lease ends (R-23). `held`: another login holds it. `paused`: a login for
+ * this session failed moments ago. `changed`: the session is no longer as it was observed.
  */
 export type LoginLock =
   | { kind: 'locked'; lockId: string }
@@ -23,71 +25,105 @@ export type LoginLock =
   | { kind: 'paused'; code: string }
   | { kind: 'changed'; now: SessionSnapshot };
 
-/** A token that has to be logged out at its backend, and by when that should have been done. */
+/** A backend token that has to be logged out, and by when that should have been done. */
 export interface PendingLogout {
   record: SessionRecord;
-  /** Milliseconds since the epoch. */
+  /** When the logout becomes overdue, in milliseconds since 1970. */
   due: number;
 }
 
 /**
- * What somebody has left to do. Without a record: a login that was begun and never ended. If the
- * backend had opened a session by then, nobody knows its token.
+ * Work that somebody has left behind. Without a record it is a login that began and was never reported as ended. If
+ * the backend had opened a session by then, nobody knows its backend token.
  */
 export interface OverdueLogout {
   key: SessionKey;
-  /** For `paid`. */
+  /** Names the pending logout, for `removePendingLogout`. */
   name: string;
   record: SessionRecord | undefined;
 }
 
-/** Debts are named by their token: two logins for one generation are two debts. */
+/**
+ * Names a pending logout by its backend token. Two logins for one generation give two tokens, and both must be logged
+ * out.
+ */
 export const pendingLogoutName = (record: SessionRecord): string => record.tokenFingerprint;
 
-/** Every method rejects when the store cannot answer in time, or when what is stored has no sense. */
+/**
+ * Keeps session records, login locks and pending logouts. Every method rejects when the store does not answer in
+ * time; `get` and `lockLogin` also reject when the stored record makes no sense.
+ */
 export interface SessionStore {
+  /** Reads the record at present, and how often the session has been revoked so far. */
   get(key: SessionKey): Promise<SessionSnapshot>;
+  /**
+   * Takes the login lock for `leaseMs`, if the session is still as it was observed and nobody holds the lock. In the
+   * same step the login becomes a pending logout that is overdue when the lease ends, so that a crash is noticed
+   * (R-27).
+   */
   lockLogin(key: SessionKey, seen: SessionSnapshot, leaseMs: number): Promise<LoginLock>;
   /**
-   * Remembers what a login has so far, in place of what it had before, until the login ends (R-27).
-   * Rejects when its permit is not known any more: what is not recorded must not be gone on with.
+   * Records the backend token that a login has so far, in place of what it recorded before, until the login ends
+   * (R-27). Rejects when the store does not know of the login any more: a login that is not on record must not go on.
    */
   checkpoint(key: SessionKey, lockId: string, debt: PendingLogout): Promise<void>;
   /**
-   * Stores the record of a login and gives the permit back. False, and nothing stored, when the
-   * permit has run out or the session is not as it was seen: a writer that was paused overwrites
-   * nothing (R-24), and nothing comes back after a revocation (R-26). The record it replaces becomes
-   * a debt in the same step.
+   * Stores the record of a login and gives the login lock back. Answers false and stores nothing when the lease has
+   * run out or the session is not as it was observed: a writer that was paused overwrites nothing (R-24), and nothing
+   * comes back after a revocation (R-26). The record that is replaced becomes a pending logout in the same step, due
+   * at `due`.
    */
   commit(key: SessionKey, lockId: string, seen: SessionSnapshot, record: SessionRecord, due: number): Promise<boolean>;
-  /** Gives the permit back after a login that failed; others are told to pause for so long. */
+  /**
+   * Gives the login lock back after a login that failed, and removes the pending logout of that login. With `pause`,
+   * further attempts are answered `paused` for `pause.ms` milliseconds.
+   */
   unlockLogin(key: SessionKey, lockId: string, pause: { code: string; ms: number } | undefined): Promise<void>;
-  /** Replaces exactly this record: the backend has changed the token (R-54). */
+  /**
+   * Replaces exactly this version, because the backend has changed the token (R-54). Answers false when the session
+   * is at another version or gone.
+   */
   replace(key: SessionKey, current: SessionVersion, record: SessionRecord): Promise<boolean>;
-  /** Removes the record (of exactly this version, when one is given), counts a revocation, and makes it a debt. */
+  /**
+   * In one step removes the record, counts a revocation, and adds a pending logout that is due at `due` (R-26).
+   * Answers the record that was removed. With `version`, nothing happens unless the record is exactly that version;
+   * without it, the revocation counts even when there is no record, so that a login under way cannot store its
+   * session.
+   */
   revoke(key: SessionKey, due: number, version?: SessionVersion): Promise<SessionRecord | undefined>;
 
-  /** Remembers a token that is to be logged out, before anything can go wrong (R-25). */
+  /**
+   * Adds a pending logout before the logout is tried, so that a crash in between leaves it to another replica (R-25).
+   */
   addPendingLogout(key: SessionKey, debt: PendingLogout): Promise<void>;
-  /** Nobody has to see to it any more. */
+  /** Removes a pending logout: the backend token is dead, or it is on record as a residual risk. */
   removePendingLogout(key: SessionKey, name: string): Promise<void>;
-  /** Has the session listed by `overdue` at that time, whatever becomes of it. */
+  /**
+   * Makes `takeOverdue` visit the session at that time (milliseconds since 1970), whatever becomes of it until then.
+   */
   remind(key: SessionKey, at: number): Promise<void>;
   /**
-   * Debts that are overdue, for whoever is alive. Puts each off until `until`, so that one replica sees
-   * to it; a login that never ended is told of once. Calls `visit` for each session somebody was to be
-   * reminded of; when that rejects, it is reminded of again.
+   * Takes the pending logouts that are overdue at `now`, whoever left them, and puts each off until `until`, so that
+   * one replica works on it. A login that recorded no token is reported only once. Also calls `visit` for each
+   * session whose reminder has come; when that rejects, the reminder comes again.
    */
   takeOverdue(now: number, until: number, visit: (key: SessionKey) => Promise<void>): Promise<OverdueLogout[]>;
 
-  /** Waits until no call is under way that may have seen the session before now, or `limitMs` have passed. */
+  /**
+   * Waits until every call of the client that may have observed the session before now has ended. Answers false when
+   * `limitMs` have passed first.
+   */
   drained(owner: ClientRef, limitMs: number): Promise<boolean>;
-  /** All records at present, in no order; what cannot be read is left out. For revocations by a wider selector. */
+  /**
+   * All records at present, in no order, for revocations by a wider selector. Rows that make no sense are left out.
+   * When some rows could not be read, the iteration rejects after the last one.
+   */
   records(): AsyncIterable<SessionRecord>;
   /** Whether the records end with this process and must be logged out at shutdown. */
   readonly volatile: boolean;
 }
 
+/** Whether both name the same version, or neither names any. */
 export function sameVersion(a: SessionVersion | null | undefined, b: SessionVersion | null | undefined): boolean {
   return a?.id === b?.id && a?.generation === b?.generation;
 }

@@ -1,5 +1,5 @@
-// Seals tokens into records and opens them again. A record opens only as it was sealed: everything a
-// decision relies on is part of the seal (R-41).
+// Seals backend tokens into session records and opens them again. The seal covers owner, id, generation, backend,
+// ages, epoch, bindings and account, so a record in which one of these was changed does not open (R-41).
 
 import type { BackendToken, BackendTokenSecret } from '../backend/port.ts';
 import { stateOf } from '../backend/session/backend-token.ts';
@@ -10,18 +10,31 @@ import type { SessionRecord } from './record.ts';
 
 type Unsealed = Omit<SessionRecord, 'sealed' | 'tokenFingerprint'>;
 
+/** Keeps backend tokens readable only through the record that they were sealed into. */
 export interface Vault {
+  /** Answers the record with the backend token sealed into it and with the token's fingerprint. */
   seal(record: Unsealed, backendToken: BackendTokenSecret): SessionRecord;
-  /** Undefined for a record that was moved, rolled back, bound elsewhere or made younger. */
+  /**
+   * Answers undefined for a record that was moved to another owner, given another generation, bound elsewhere or made
+   * younger (R-41), and when the key is gone (R-42). An older row that is put back as a whole does open.
+   */
   open(record: SessionRecord): BackendTokenSecret | undefined;
-  /** The token is not needed any more. */
+  /** Drops the opened backend token from memory, because it is not needed any more. */
   forget(record: SessionRecord): void;
 }
 
+/** Most opened backend tokens that are kept in memory. */
 const OPENED = 10_000;
 
+/**
+ * Makes a vault that remembers what it has opened. A token whose sealing key was retired is not answered any more
+ * (R-42).
+ */
 export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
-  /** Opening costs a decryption. The sealed text is part of the key, so a changed record is opened anew. */
+  /**
+   * Opening a record costs a decryption, so the result is kept. The sealed text is part of the key, and a changed
+   * record is opened anew.
+   */
   const opened = new BoundedCache<string, BackendTokenSecret>(OPENED);
   const key = (record: SessionRecord): string => `${context(record)} ${record.sealed}`;
 
@@ -31,7 +44,8 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
       return {
         ...record,
         sealed: sealer.seal(Buffer.from(text), context(record)),
-        // What the token is, not when its cookies were made: the same one twice is one (R-54).
+        // The fingerprint leaves out when the cookies were made, so that the same token, received twice, has one
+        // fingerprint (R-54).
         tokenFingerprint: fingerprint(stateOf(backendToken.reveal())),
       };
     },

@@ -1,4 +1,4 @@
-// Opens the store the configuration names.
+// Opens the store that the configuration names: Redis, or the memory of this process.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/load.ts';
@@ -12,15 +12,21 @@ import type { Store } from './store.ts';
 
 const HOUR_MS = 3_600_000;
 
+/** What a store needs. Without `redis` it is in memory. */
 export interface OpenStoreOptions {
   config: Config;
   clock: Clock;
   env: NodeJS.ProcessEnv;
-  /** Told of the epoch at the start and of each new one. `lost`: there was another before. */
+  /**
+   * Called when Redis has another epoch than the one that was remembered, also at the start. `lost`: another came
+   * before it.
+   */
   onEpoch: (epoch: string, lost: boolean) => void;
+  /** Called once when Redis may drop keys to make room. */
   onEviction: () => void;
 }
 
+/** Rejects with an OperatorError when Redis cannot be used. */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { config, clock, env, onEpoch, onEviction } = options;
   const { redis } = config.store;
@@ -31,7 +37,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const backends = Math.max(1, Object.keys(config.backends).length);
   if (!redis) return createMemoryStore({ clock, clients, sessions: clients * backends, ttlMs });
   const secret = (ref: RedisConfig['username'], name: string) => ref && resolveSecret(ref, `store.redis.${name}`, env);
-  // So that a loss while no replica was running shows as well.
+  // The epoch is kept in a file, so that a loss while no replica was running is noticed as well.
   const epochFile = join(config.state_dir, 'store-epoch');
   return createRedisStore({
     url: redis.url,

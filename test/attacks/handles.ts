@@ -101,7 +101,7 @@ export const handleAttacks: AttackGroup = {
     },
     {
       id: 9,
-      title: 'a session opened without identity, or without a key, is upgraded',
+      title: 'R-05: a session opened without identity, or without a key, is upgraded',
       expected: 'anonymous 401; keyless session replaced before a call with a key',
       async run(cluster) {
         const [a, b] = cluster.replicas as [Replica, Replica];

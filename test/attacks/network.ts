@@ -59,7 +59,7 @@ export const networkAttacks: AttackGroup = {
     },
     {
       id: 23,
-      title: 'the backend redirects calls and logins to another host',
+      title: 'R-50: the backend redirects calls and logins to another host',
       expected: 'refused backend.redirected; login refused; no header left',
       async run() {
         const heard: string[] = [];

@@ -25,7 +25,7 @@ export const processAttacks: AttackGroup = {
   attacks: [
     {
       id: 22,
-      title: 'SIGUSR1; a start with NODE_OPTIONS=--inspect, a TLS key log, debug output',
+      title: 'R-46: SIGUSR1; a start with NODE_OPTIONS=--inspect, a TLS key log, debug output',
       expected: 'no inspector; start refused 1 1 1 1',
       async run(cluster) {
         const [a] = cluster.replicas as [Replica];
@@ -52,7 +52,7 @@ export const processAttacks: AttackGroup = {
     },
     {
       id: 27,
-      title: 'connector.yaml is copied to another host',
+      title: 'R-48: connector.yaml is copied to another host',
       expected: 'start refused, naming the credential; no login',
       async run(cluster) {
         const host = mkdtempSync(join(tmpdir(), 'sallyport-other-host-'));

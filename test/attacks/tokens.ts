@@ -40,7 +40,7 @@ export const tokenAttacks: AttackGroup = {
   attacks: [
     {
       id: 1,
-      title: 'a captured DPoP request is replayed on the other replica',
+      title: 'R-08: a captured DPoP request is replayed on the other replica',
       expected: '200, then 401; 1 alert',
       async run(cluster) {
         const [a, b] = cluster.replicas as [Replica, Replica];
@@ -117,7 +117,7 @@ export const tokenAttacks: AttackGroup = {
     },
     {
       id: 20,
-      title: 'a fingerprint from the log is used as a token, a handle and a backend cookie',
+      title: 'R-43: a fingerprint from the log is used as a token, a handle and a backend cookie',
       expected: '401, 404, not a session',
       async run(cluster) {
         const [a] = cluster.replicas as [Replica];

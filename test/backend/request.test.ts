@@ -44,7 +44,7 @@ function attempt(request: object, table: Record<string, Json | undefined>) {
 }
 
 describe('no value changes', () => {
-  it('the origin or the number of path segments', () => {
+  it('R-51: the origin or the number of path segments', () => {
     fc.assert(
       fc.property(nasty, nasty, (a, b) => {
         const built = attempt({ path: '/api/{a}/x-{b}/end' }, { a, b });

@@ -117,7 +117,7 @@ describe('nothing is served on a stale policy', () => {
   });
 });
 
-it('an evaluation over its budget is refused', async () => {
+it('R-35: an evaluation over its budget is refused', async () => {
   const bundle = await loadBundle(join(PACKAGE_ROOT, 'policies'), recompileWith({ env: { PATH: '' } }));
   const [entry] = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), bundle.settings);
   if (!entry) throw new Error('no case');

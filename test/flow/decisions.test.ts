@@ -9,7 +9,7 @@ beforeEach(async () => {
 afterEach(() => h.close());
 
 describe('allow', () => {
-  it('R-60: an allowed call has a decision record before and an outcome record after it', async () => {
+  it('R-60, R-62: an allowed call has a decision record before and an outcome record after it', async () => {
     const answer = await h.call('stock_get', { sku: 'A-1' });
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.body.result.content[0].text)).toMatchObject({ sku: 'A-1', quantity: 240 });
@@ -85,7 +85,7 @@ describe('destructive', () => {
 });
 
 describe('rotate', () => {
-  it('R-22: an over-age token is replaced before the call, and the old backend session is logged out and proven dead', async () => {
+  it('R-22, R-25: an over-age token is replaced before the call, and the old backend session is logged out and proven dead', async () => {
     await h.call('stock_list');
     h.clock.advance(301);
     const answer = await h.call('stock_list');

@@ -79,7 +79,7 @@ describe('R-03: handles', () => {
   });
 });
 
-it('R-05: an API key that is removed from the file stops working without a restart', async () => {
+it('an API key that is removed from the file stops working without a restart', async () => {
   const file = join(h.stateDir, 'clients.json');
   const { writePrivateFile } = await import('../../src/core/private-file.ts');
   expect((await h.rpc('ping', {}, { key: 'agent-a' })).status).toBe(200);

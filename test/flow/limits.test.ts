@@ -37,7 +37,7 @@ describe('R-65: refused credentials', () => {
   });
 });
 
-it('R-65: unknown handles are limited by client and network; the same client elsewhere is not, nor are others', async () => {
+it('R-20, R-65: unknown handles are limited by client and network; the same client elsewhere is not, nor are others', async () => {
   const handle = await h.initialize();
   const other = await h.initialize({ key: 'agent-b' });
   const statuses: number[] = [];

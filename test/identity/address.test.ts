@@ -33,7 +33,7 @@ describe('R-11: one spelling for each address', () => {
   ])('refuses "%s"', (text) => {
     expect(parseAddress(text, prefixes)).toBeUndefined();
   });
-  it('the network holds the address, for every prefix', () => {
+  it('R-12: the network holds the address, for every prefix', () => {
     fc.assert(
       fc.property(fc.ipV4(), fc.integer({ min: 1, max: 32 }), (ip, ipv4) => {
         const network = parseAddress(ip, { ...prefixes, ipv4 })?.network ?? '';

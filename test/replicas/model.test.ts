@@ -244,7 +244,7 @@ describe.skipIf(program === null)('model', () => {
     for (const each of [first, second]) await each.connector.settled();
   }
 
-  it(`R-23 to R-29, R-35: ${RUNS} random histories on two connectors`, async () => {
+  it(`R-23, R-24, R-25, R-26, R-27, R-28, R-29, R-35: ${RUNS} random histories on two connectors`, async () => {
     await fc.assert(
       fc.asyncProperty(commands, async (history) => {
         run += 1;

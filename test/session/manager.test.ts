@@ -274,7 +274,7 @@ function managerSuite(): void {
     expect(live.has('too late')).toBe(false);
   });
 
-  it('attack 21: a record that was moved, rolled back, bound elsewhere or made younger does not open, and ends', async () => {
+  it('R-41, attack 21: a record that was moved, rolled back, bound elsewhere or made younger does not open, and ends', async () => {
     const open = async (owner: string) =>
       (await acquired(sessions.acquire(request(owner), await seen(owner)))).release();
     await open('alice');

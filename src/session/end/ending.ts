@@ -1,4 +1,4 @@
-// How sessions end: by a revocation, because nobody can open them, or because their time is over.
+// Ends sessions: because of a revocation, because nobody can open them, or because their time is over.
 
 import type { BackendPort } from '../../backend/port.ts';
 import { BoundedCache } from '../../core/bounded-cache.ts';
@@ -10,6 +10,7 @@ import { type SessionKey, type SessionRecord, sessionKey } from '../record.ts';
 import { pendingLogoutName, type SessionStore, type SessionVersion } from '../store.ts';
 import type { Retirement } from './retirement.ts';
 
+/** What the ending of sessions works with. */
 export interface EndingOptions {
   store: SessionStore;
   limits: SessionLimits;
@@ -17,35 +18,50 @@ export interface EndingOptions {
   backends: ReadonlyMap<string, BackendPort>;
   clock: Clock;
   events: SessionEvents;
-  /** When a session that nobody uses is past its time, in milliseconds since the epoch. */
+  /** When a session that nobody uses is past its time, in milliseconds since 1970 (R-21). */
   endsAt: (record: SessionRecord) => number;
   retirement: Retirement;
 }
 
+/** Takes sessions out of the store and has their backend tokens retired. */
 export interface Ending {
-  /** Ends the session, or only this version of it. Whether there was one. */
+  /** Ends the session, or only this version of it when one is given. Answers whether there was one. */
   end(key: SessionKey, cause: string, version?: SessionVersion): Promise<boolean>;
-  /** Ends every session that is meant, and answers how many. One that fails does not spare the others. */
+  /**
+   * Ends every session that `meant` picks, and answers how many were ended. A session that fails to end does not keep
+   * the others alive.
+   */
   endAll(meant: (record: SessionRecord) => boolean, cause: string): Promise<number>;
-  /** Ends a record that nobody will ever open, so that the next call logs in. */
+  /**
+   * Ends a record that nobody can open, so that the next call logs in. Nobody knows its backend token, so no logout
+   * stays pending.
+   */
   discard(key: SessionKey, record: SessionRecord): Promise<void>;
-  /** Logs out a token that no call has got. */
+  /** Logs out a backend token that no call was given, such as that of a login whose record was not stored. */
   discardToken(record: SessionRecord, cause: string): Promise<void>;
+  /**
+   * Takes over overdue logouts, visits sessions whose reminder has come, and ends what a revocation could not end at
+   * once.
+   */
   sweep(): Promise<void>;
-  /** The session was changed from here, now. */
+  /**
+   * Notes that this process has just changed the session, so that what was observed before is not trusted any more.
+   */
   noteChange(key: SessionKey): void;
-  /** When it was changed from here (performance.now). */
+  /** When this process last changed the session, by `performance.now()`; 0 when that is not known. */
   changedAt(key: SessionKey): number;
 }
 
+/** Most sessions whose last change is remembered. */
 const CHANGED = 10_000;
-/** A session may be rotated while it is being ended: then it is the rotated one that ends. */
+/** How often it is tried to end a session. It may be rotated meanwhile, and then the rotated session must end. */
 const TRIES = 3;
 
+/** Makes the ending of sessions for this process. */
 export function createEnding(options: EndingOptions): Ending {
   const { store, limits, control, backends, clock, events, endsAt, retirement } = options;
   const changed = new BoundedCache<string, number>(CHANGED);
-  /** The newest revocation whose sessions have all been looked for. */
+  /** Number of the newest revocation for which all stored sessions have been looked through. */
   let scanned = 0;
 
   function touch(key: SessionKey): void {
@@ -82,17 +98,18 @@ export function createEnding(options: EndingOptions): Ending {
         }
       }
     } catch {
-      // Not all could be read: a later sweep looks again.
+      // Not all records could be read, so a later sweep looks again.
       failed += 1;
     }
     return { ended, failed };
   }
 
-  /** A session nobody has come back to is ended when its time is over (R-21). */
+  /** Ends a session whose time is over because nobody has come back to it (R-21), or has it visited again later. */
   async function visit(key: SessionKey, now: number): Promise<void> {
     const { record } = await store.get(key);
     if (!record) return;
-    // Also one that was stored after a revocation had been carried out, by a replica that died then.
+    // A replica that died after its login may have stored this session when the revocation had already been carried
+    // out.
     if (isRevoked(await control.read(CONTROL_AGE_MS), record)) return void (await end(key, 'revoked', record));
     const at = endsAt(record);
     if (at <= now) await end(key, 'past its time', record);

@@ -1,6 +1,6 @@
-// The end of a token: calls in flight may finish, bounded, then it is logged out and probed (R-25).
-// Until that is done it is a debt in the store, so that a replica that dies, or a backend that does not
-// answer, leaves it to a later attempt.
+// The end of a backend token. Calls in flight may finish for a bounded time; then the token is logged out, and a
+// probe shows whether it is dead (R-25). Until then a pending logout stays in the store, so that a later attempt
+// finishes the work when a replica dies or the backend does not answer.
 
 import { bulkhead, type IPolicy } from 'cockatiel';
 import type { BackendPort, LogoutResult } from '../../backend/port.ts';
@@ -12,16 +12,25 @@ import type { SessionRecord } from '../record.ts';
 import { type OverdueLogout, pendingLogoutName, type SessionStore } from '../store.ts';
 import type { Vault } from '../vault.ts';
 
+/**
+ * Logs out backend tokens that are out of use, in the background. No method rejects: an attempt that fails leaves its
+ * pending logout in the store, for a later sweep.
+ */
 export interface Retirement {
-  /** When a debt that begins now is overdue. */
+  /** When a pending logout that is added now becomes overdue, in milliseconds since 1970. */
   due(backend: BackendPort | undefined): number;
-  /** Begins to retire a token that is a debt already, and returns at once. `drain`: calls may be using it. */
+  /**
+   * Begins to retire a backend token that already has a pending logout, and returns at once. It waits for the calls
+   * of this process that use the token and, with `drain`, for calls on other replicas too, both for a bounded time.
+   */
   retire(record: SessionRecord, cause: string, drain?: 'drain'): void;
-  /** Retires what somebody else has left behind. */
+  /** Finishes what another replica has left behind. A login that left no token behind can only be reported. */
   takeOver(debt: OverdueLogout): void;
+  /** Resolves when no retirement is running in this process. */
   settled(): Promise<void>;
 }
 
+/** What a retirement works with. A backend that is not in `backends` is one that this replica does not know. */
 export interface RetirementOptions {
   store: SessionStore;
   backends: ReadonlyMap<string, BackendPort>;
@@ -31,14 +40,22 @@ export interface RetirementOptions {
   events: SessionEvents;
 }
 
-/** On top of the drain: what a logout and its probe may take. */
+/** How long a logout and its probe may take, after the drain, before another replica takes over. */
 const GRACE_MS = 30_000;
-/** A backend refuses more than it takes at once, and what is refused stays alive. */
+/**
+ * Most logouts at one backend at the same time. A backend refuses more than it can take, and a session whose logout
+ * was refused stays alive.
+ */
 const AT_ONCE = 8;
-/** How often a backend is asked, every half a minute, before the token is given up as a residual risk. */
+/**
+ * How often one replica tries a logout, about every half a minute, before it reports the token as a residual risk
+ * (R-25).
+ */
 const ATTEMPTS = 240;
+/** Most pending logouts whose attempts are counted; the oldest count is forgotten first. */
 const REMEMBERED = 100_000;
 
+/** Makes the retirement of this process. Attempts are counted per process, so each replica has its own count. */
 export function createRetirement({ store, backends, inUse, vault, clock, events }: RetirementOptions): Retirement {
   const running = new Map<string, Promise<void>>();
   const attempts = new BoundedCache<string, number>(REMEMBERED);
@@ -49,7 +66,7 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
   async function end(record: SessionRecord, name: string, cause: string, drain: boolean): Promise<void> {
     const backend = backends.get(record.backend);
     const backendToken = vault.open(record);
-    // Another replica may know the backend and the key, during a change of either: the debt stays.
+    // While a backend or a sealing key is being changed, another replica may know it, so the pending logout stays.
     if (!backend || !backendToken) {
       if (!told(name)) events({ type: 'session_unopenable', record });
       if ((attempts.get(name) ?? 0) >= ATTEMPTS) await giveUp(record, name, cause);
@@ -57,7 +74,7 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     }
     const began = performance.now();
     let drained = await inUse.drained(record, backend.drainMs);
-    // Calls on other replicas may hold the token as well.
+    // Calls on other replicas may be using the backend token as well.
     const left = backend.drainMs - (performance.now() - began);
     if (drain && drained) drained = await store.drained(record.owner, Math.max(0, left)).catch(() => false);
     const turn = turns.get(backend.name) as IPolicy;
@@ -80,7 +97,7 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     await store.removePendingLogout(record, name).catch(() => undefined);
   }
 
-  /** Counts an attempt; whether there was one before. */
+  /** Counts an attempt and answers whether there was one before, so that a problem that lasts is reported once. */
   function told(name: string): boolean {
     const before = attempts.get(name) ?? 0;
     attempts.set(name, before + 1);
@@ -88,7 +105,8 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
   }
 
   function start(record: SessionRecord, name: string, cause: string, drain: boolean): void {
-    // One that waits for a slow backend is overdue again before it has had its turn.
+    // A retirement that waits for a slow backend is overdue again before it has had its turn, and must not start
+    // twice.
     const once = JSON.stringify([record.owner, record.backend, name]);
     if (running.has(once)) return;
     const work = end(record, name, cause, drain)

@@ -8,10 +8,14 @@ import type { SessionSnapshot } from '../store.ts';
 import type { HandOut } from './hand-out.ts';
 import { createLogin, type LoginOptions } from './login.ts';
 
-/** After a backend has refused a login, nobody tries again for so long: retries would lock the account out. */
+/**
+ * How long this replica tries no further login with an account that the backend has refused. More failures could lock
+ * the account, which would help nobody.
+ */
 const LOGIN_PAUSE_MS = 5000;
-/** Added to the time a login may take: the store is asked before and after it. */
+/** What the lease of a login lock has on top of the time a login may take, for asking the store before and after. */
 const LEASE_MARGIN_MS = 2000;
+/** Most accounts whose pause is remembered. */
 const PAUSES = 10_000;
 /** How long to wait, on average, before the login lock that another replica holds is tried again. */
 const WAIT_MS = 25;
@@ -60,6 +64,7 @@ export function createLogins(options: LoginsOptions): Logins {
     return result.ok ? handOut.other(result.session.record, request) : result;
   }
 
+  /** Takes the login lock and logs in, or waits for the replica that holds the lock. */
   async function lockAndLogIn(request: SessionRequest, observed: SessionSnapshot, cause: string): Promise<Acquired> {
     const key = keyOf(request);
     const leaseMs = request.backend.loginLimitMs + LEASE_MARGIN_MS;

@@ -1,12 +1,16 @@
-// Revocations and epoch of one process. A new process is a new epoch: nothing that was remembered
-// before counts any more, and DPoP nonces of the old one are void.
+// The revocations and the epoch of one process. A new process begins a new epoch: nothing that was remembered before
+// counts any more, and DPoP nonces of the old epoch are void.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { type ControlPort, selectorText } from '../../session/control.ts';
 
-/** Too many selectors, and one revocation of all takes the place of each. */
+/**
+ * Most selectors. When there are more, one revocation of all takes the place of each. It ends more sessions than were
+ * meant, but never fewer.
+ */
 const SELECTORS = 10_000;
 
+/** The control state of a single process. Every read is up to date. */
 export function createMemoryControl(clock: Clock): ControlPort {
   const revocations = new Map<string, number>();
   const epoch = randomUUID();

@@ -9,17 +9,20 @@ import type { SessionKey } from '../../session/record.ts';
 import type { SessionSnapshot } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
+/** The bounds of the facts, and how they read a session. */
 export interface MemoryFactsOptions {
   clock: Clock;
   /** Most clients remembered at once. */
   clients: number;
   /** How long a client is remembered after its last call; at least as long as its handles live. */
   ttlMs: number;
+  /** Reads the stored session, which is part of the facts. */
   session: (key: SessionKey) => Promise<SessionSnapshot>;
 }
 
+/** The facts, and what the session store needs to know of the calls under way. */
 export interface MemoryFacts extends FactsPort {
-  /** Waits until the calls that are under way now have ended, or `limitMs` have passed. */
+  /** Waits until the calls that are under way now have ended. Answers false when `limitMs` have passed first. */
   drained(owner: ClientRef, limitMs: number): Promise<boolean>;
 }
 
@@ -27,12 +30,14 @@ export interface MemoryFacts extends FactsPort {
 interface Entry {
   ledger: Ledger;
   renewed: number;
-  /** Woken when a call has ended. */
+  /** Functions that are called whenever a call of the client has ended. */
   waiting: Set<() => void>;
 }
 
+/** After this time an entry has its time to live renewed. */
 const RENEW_MS = 60_000;
 
+/** The facts of a single process. A new client is refused when as many as `clients` are remembered. */
 export function createMemoryFacts({ clock, clients, ttlMs, session }: MemoryFactsOptions): MemoryFacts {
   const entries = createMemoryKeyv<Entry>('facts', clients);
   const mutex = createKeyedMutex();

@@ -1,7 +1,8 @@
-// keyv over a bounded in-process Map. No serialisation: values stay what they are.
+// keyv over a bounded Map in this process. Nothing is serialised: values stay the objects they are.
 import { Keyv } from 'keyv';
 import { BoundedMap } from './bounded-map.ts';
 
+/** A keyv store of at most `most` live entries. What goes beyond that rejects instead of displacing others. */
 export function createMemoryKeyv<T>(namespace: string, most: number): Keyv<T> {
   return new Keyv<T>({
     namespace,

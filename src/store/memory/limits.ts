@@ -9,7 +9,10 @@ interface Place {
   until: number;
 }
 
-/** Places by client id. A place without a session is free again once its lease is over. */
+/**
+ * The places for sessions, by client id (R-30). A place whose session does not live is free again once its lease is
+ * over.
+ */
 export function createMemoryLimits(clock: Clock, lives: (key: SessionKey) => Promise<boolean>): SessionLimits {
   const places = new Map<string, Map<string, Place>>();
   const mutex = createKeyedMutex();

@@ -1,12 +1,14 @@
-// DPoP proofs this process has seen. Full of live ones it takes no more: what was forgotten could be
-// replayed.
+// The DPoP proofs that were used in this process. When it is full of live ones it takes no more: a proof that was
+// forgotten could be replayed.
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
 import type { ProofLedger, ProofUse } from '../../identity/dpop.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
+/** Most proofs at the same time. */
 const PROOFS = 500_000;
 
+/** The proofs that were used in a single process. It rejects a new proof when it is full. */
 export function createMemoryProofs(clock: Clock): ProofLedger {
   const uses = createMemoryKeyv<{ use: ProofUse; until: number }>('proofs', PROOFS);
   const mutex = createKeyedMutex();

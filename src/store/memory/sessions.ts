@@ -9,6 +9,7 @@ import { type SessionKey, type SessionRecord, sessionKey } from '../../session/r
 import { pendingLogoutName, type SessionStore, sameVersion } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
+/** What the session store works with. `drained` is that of the facts, which know the calls under way. */
 export interface MemorySessionsOptions {
   clock: Clock;
   /** Most sessions at once. */
@@ -16,17 +17,25 @@ export interface MemorySessionsOptions {
   drained: SessionStore['drained'];
 }
 
-/** Longer than any absolute limit a policy would set; the policy ends sessions, this only bounds memory. */
+/**
+ * How long a record that nobody changes is kept. It is longer than any absolute limit a policy would set: the policy
+ * ends sessions, this only bounds memory.
+ */
 const TTL_MS = 7 * 24 * 3_600_000;
+/** Most sessions whose revocations are counted. */
 const REVOCATIONS = 100_000;
 
+/** The session store of a single process. A new session is refused when there are as many as `sessions`. */
 export function createMemorySessions({ clock, sessions, drained }: MemorySessionsOptions): SessionStore {
   const records = createMemoryKeyv<SessionRecord>('sessions', sessions);
   const keys = new Set<string>();
   const revocations = new BoundedCache<string, number>(REVOCATIONS);
   const locks = new Map<string, { lockId: string; until: number }>();
   const pauses = new Map<string, { code: string; until: number }>();
-  /** By session and name. A login that has begun is one without a record. */
+  /**
+   * Pending logouts, by session and name. A login that has begun is one without a record, until it has received a
+   * token.
+   */
   const pendingLogouts = new Map<
     string,
     { key: SessionKey; name: string; record: SessionRecord | undefined; due: number }
@@ -50,7 +59,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
     const held = locks.get(name);
     return held?.lockId === lockId && held.until > clock.now();
   };
-  /** Runs in one step for the session. */
+  /** Runs the work as one step for the session: no other step of the same session runs meanwhile. */
   const step = <T>(key: SessionKey, work: (name: string) => Promise<T>): Promise<T> => {
     const name = sessionKey(key);
     return mutex.run(name, () => work(name));

@@ -8,15 +8,17 @@ import { createMemoryLimits } from './limits.ts';
 import { createMemoryProofs } from './proofs.ts';
 import { createMemorySessions } from './sessions.ts';
 
+/** The bounds of a store in memory. What goes beyond them is refused. */
 export interface MemoryStoreOptions {
   clock: Clock;
-  /** Most clients remembered at once, and most sessions. */
+  /** Most clients that are remembered at the same time, and most sessions. */
   clients: number;
   sessions: number;
-  /** How long a client is remembered after its last call. */
+  /** How long a client is remembered after its last call, in milliseconds. */
   ttlMs: number;
 }
 
+/** Makes an empty store, which ends with this process. */
 export function createMemoryStore({ clock, clients, sessions: most, ttlMs }: MemoryStoreOptions): Store {
   let facts: MemoryFacts;
   const sessions = createMemorySessions({

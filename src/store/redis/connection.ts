@@ -1,12 +1,15 @@
-// The connection to Redis or Valkey: standalone, Sentinel or Cluster, opened by @keyv/redis. Every
-// command has a deadline and none waits in a queue while there is no connection: a late answer is no
-// answer (R-29).
+// The connection to Redis or Valkey (standalone, Sentinel or Cluster), opened by @keyv/redis. Every command has a
+// deadline, and none waits in a queue while there is no connection: an answer that comes late counts as no answer
+// (R-29).
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import KeyvRedis, { type RedisClientOptions } from '@keyv/redis';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import type { Secret } from '../../core/secret.ts';
 
+/**
+ * Where the store is: exactly one of `url`, `sentinel` and `cluster`. `timeoutMs` is the deadline of every command.
+ */
 export interface RedisOptions {
   url?: string | undefined;
   sentinel?: { name: string; nodes: { host: string; port: number }[]; tls?: boolean | undefined } | undefined;
@@ -17,23 +20,29 @@ export interface RedisOptions {
   timeoutMs: number;
 }
 
+/** A Lua script and its SHA-1 hash, by which the server knows it. */
 export interface Script {
   readonly text: string;
   readonly sha: string;
 }
 
+/** What the adapters of the store use. Commands reject with a StoreTimeoutError at their deadline. */
 export interface RedisConnection {
+  /** The same connection, for keyv. */
   readonly adapter: KeyvRedis<string>;
-  /** Runs a script by its hash. All keys must be in one slot; the first says which. */
+  /** Runs a script by its hash. All keys must be in one hash slot; the first key says which. */
   run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown>;
-  /** The same deadline for what keyv asks. */
+  /** Gives a request that keyv makes the same deadline. */
   within<T>(work: Promise<T>): Promise<T>;
-  /** Keys that match, node by node. */
+  /** The keys that match the pattern, page by page, from one master node after the other. */
   scan(pattern: string): AsyncIterable<string[]>;
-  /** Which server processes answer ('' while that is changing), and whether any may drop keys to make room. */
+  /**
+   * Which server processes answer ('' while that is changing), and whether any of them may drop keys to make room.
+   */
   servers(): Promise<{ runIds: string; evicts: boolean }>;
-  /** Told when a connection was lost or made anew. */
+  /** Has the listener called whenever a connection was lost or made anew. */
   onChange(listener: () => void): void;
+  /** Connects. Rejects when there is no connection by the deadline. */
   connect(): Promise<void>;
   close(): Promise<void>;
 }
@@ -53,15 +62,18 @@ interface Node {
   scan(cursor: string, options: { MATCH: string; COUNT: number }): Promise<{ cursor: string | number; keys: string[] }>;
 }
 
-/** Commands that may wait for an answer at the same time. */
+/** Most commands that may wait for an answer at the same time. */
 const MOST_WAITING = 20_000;
 
+/** Makes a script of its text. */
 export const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') });
 
+/** The store did not answer by the deadline. What was asked of it may have been done all the same. */
 export class StoreTimeoutError extends Error {
   override readonly name = 'StoreTimeoutError';
 }
 
+/** Makes the connection without opening it. Throws an OperatorError when `caFile` cannot be used. */
 export function createRedisConnection(options: RedisOptions): RedisConnection {
   const adapter = new KeyvRedis<string>(clientOptions(options) as RedisClientOptions, {
     throwOnErrors: true,
@@ -69,7 +81,7 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
   });
   adapter.namespace = undefined;
   const client = adapter.client as unknown as RedisClient;
-  // Without a listener an error event would end the process; what failed is told by the command.
+  // Without a listener an error event would end the process. A command that fails reports the error itself.
   adapter.on('error', () => {});
   client.on('error', () => {});
 
@@ -96,7 +108,7 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
       );
     },
     async *scan(pattern) {
-      // By hand: the client for Sentinel has no iterator.
+      // The pages are read by hand, because the client for Sentinel has no iterator.
       for (const node of await nodes()) {
         let cursor = '0';
         do {
@@ -111,7 +123,8 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
         (await Promise.all(['server', 'replication', 'memory'].map((section) => node.info(section)))).join('\n');
       const texts = await within(nodes().then((all) => Promise.all(all.map(sections))));
       const field = (text: string, name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(text)?.[1] ?? '';
-      // A node that has just been demoted: the topology is about to change, and nothing is told from it.
+      // A node that is no master has just been demoted. The topology is about to change, so nothing is concluded from
+      // it.
       const settled = texts.every((text) => field(text, 'role') === 'master');
       const ids = texts.map((text) => field(text, 'run_id')).sort();
       if (ids.some((id) => id === '')) throw new Error('the store does not say which server answers (INFO server)');
@@ -148,7 +161,7 @@ function clientOptions({ url, sentinel, cluster, username, password, caFile, tim
   const common = {
     disableOfflineQueue: true,
     commandsQueueMaxLength: MOST_WAITING,
-    // A peer that went away without a word is noticed after a few of these.
+    // A peer that went away without a word is noticed after a few of these pings.
     pingInterval: Math.max(1000, timeoutMs),
     ...(username && { username: username.reveal() }),
     ...(password && { password: password.reveal() }),
@@ -157,7 +170,7 @@ function clientOptions({ url, sentinel, cluster, username, password, caFile, tim
     connectTimeout: timeoutMs,
     socketTimeout: 5 * Math.max(1000, timeoutMs),
     reconnectStrategy: (attempts: number) => Math.min(50 * 2 ** attempts, 1000),
-    // Verified by the name or address that is connected to.
+    // The certificate is verified against the name or address that is connected to.
     ...(tls && { tls: true as const, ...(ca && { ca }) }),
   });
   const secure = (address: string) => new URL(address).protocol === 'rediss:';

@@ -1,21 +1,22 @@
-// Epoch and revocations, shared by all replicas. One key. Read again whenever the last reading is too
-// old, and after every change of the connection: no timer, no message that could be missed.
+// The epoch and the revocations, shared by all replicas in one key. The key is read again whenever the last reading
+// is too old, and after every change of the connection. There is no timer and no message that could be missed.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { type Control, type ControlPort, selectorText } from '../../session/control.ts';
 import { type RedisConnection, script } from './connection.ts';
 
+/** Most fields of the control key. */
 const SELECTORS = 10_000;
 
-// A store that was emptied has no epoch. A server process that was not there before is a restart or a
-// failover, and the last writes may be lost with the old one: both begin a new epoch.
+// A store that has no epoch is new or was emptied. A server process that is gone was restarted or failed over, and
+// the last writes may be lost with it. Both begin a new epoch (R-29).
 const READ = script(`
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'servers')
 local candidate, remembered, servers, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not known[1] then
   redis.call('HSET', KEYS[1], 'epoch', candidate, 'servers', servers, 'since', now, 'lost', remembered == '' and '0' or '1')
 elseif remembered ~= '' and remembered ~= known[1] then
-  -- Whoever remembers another epoch knows that something was lost, also when a newcomer began this one.
+  -- A replica that remembers another epoch knows that something was lost, even when a newcomer began this one.
   redis.call('HSET', KEYS[1], 'lost', '1')
 end
 if known[1] and servers ~= '' and known[2] ~= servers then
@@ -30,7 +31,8 @@ end
 return redis.call('HGETALL', KEYS[1])
 `);
 
-// Too many selectors, and one revocation of all takes the place of each.
+// When there are too many selectors, one revocation of all takes the place of each. It ends more sessions than were
+// meant, but never fewer.
 const REVOKE = script(`
 local field = 'revoked:' .. ARGV[1]
 local revision = redis.call('HINCRBY', KEYS[1], 'revision', 1)
@@ -44,18 +46,25 @@ redis.call('HSET', KEYS[1], field, revision)
 return revision
 `);
 
+/** What the control state works with. `key` is the name of its one key. */
 export interface RedisControlOptions {
   connection: RedisConnection;
   key: string;
-  /** The epoch this replica knew before it started, so that a loss while it was down shows. */
+  /** The epoch that this replica knew before it started, so that a loss while it was down is noticed. */
   remembered: string | undefined;
-  /** Told of a new epoch. */
+  /** Called with each epoch that is not the one known before. `lost`: another epoch came before it. */
   onEpoch: (epoch: string, lost: boolean) => void;
-  /** Told once when the store may drop keys to make room. */
+  /**
+   * Called once when the store may drop keys to make room. Reads reject as long as that is so: what was dropped would
+   * be forgotten (R-29).
+   */
   onEviction: () => void;
   clock: Clock;
 }
 
+/**
+ * The control state in Redis. A reading is kept, and shared by all calls of this process for which it is new enough.
+ */
 export function createRedisControl({
   connection,
   key,
@@ -66,7 +75,10 @@ export function createRedisControl({
 }: RedisControlOptions): ControlPort {
   let state: Control | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
-  /** What was read before that is void: the connection changed, or a revocation was added here. */
+  /**
+   * Readings from before this time (performance.now) are void, because the connection changed or a revocation was
+   * added here.
+   */
   let voidBefore = 0;
   let reading: Promise<Control> | undefined;
   let known = remembered;
@@ -98,7 +110,7 @@ export function createRedisControl({
   return {
     async read(maxAgeMs) {
       if (state && readAt > voidBefore && performance.now() - readAt <= maxAgeMs) return state;
-      // A reading under way will do unless a fresh one is asked for: it may have begun too early.
+      // A reading that is under way is shared, unless a fresh one is asked for: it may have begun too early for that.
       if (maxAgeMs > 0 && reading) return reading;
       const mine = fetch().finally(() => {
         if (reading === mine) reading = undefined;

@@ -1,4 +1,4 @@
-// Facts in Redis: counting, replay window, and the session there is, in one script and one round trip.
+// Facts in Redis. One script counts the call, uses its JSON-RPC id and reads the session, in one round trip (R-37).
 
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Clock, wholeSeconds } from '../../core/clock.ts';
@@ -12,6 +12,7 @@ import type { Keys } from './keys.ts';
 import { FINISH, FINISH_DENIED, FLIGHT, HANDLE_STATE, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
 import { parseRow } from './row.ts';
 
+/** What the facts work with. `ttlMs` is how long a client is remembered after its last call. */
 export interface RedisFactsOptions {
   connection: RedisConnection;
   keys: Keys;
@@ -20,21 +21,34 @@ export interface RedisFactsOptions {
   ttlMs: number;
 }
 
+/** The facts, and what the session store needs to know of the calls under way. */
 export interface RedisFacts extends FactsPort {
+  /**
+   * Waits until the calls that are under way now, on any replica, have ended. Answers false when `limitMs` have
+   * passed first.
+   */
   drained(owner: ClientRef, limitMs: number): Promise<boolean>;
 }
 
-/** Handles this replica has asked about. A call with one that is gone since counts as a replay. */
+/**
+ * Most handles that this replica has asked about and takes as known. A call with one that is gone since counts as a
+ * replay.
+ */
 const KNOWN_HANDLES = 10_000;
+/** How often `drained` looks whether the calls have ended. */
 const DRAIN_POLL_MS = 50;
-/** Usage is counted over an hour: what was forgotten before that would not count any more. */
+/** Most ends of calls that are kept while the store does not answer. */
 const UNTOLD = 10_000;
+/** Usage is counted over an hour: what was forgotten before that would not count any more. */
 const MEMORY_MS = 3_600_000;
 
+/**
+ * The facts that all replicas share. It reads the epoch with each call, to know what may have been forgotten (R-29).
+ */
 export function createRedisFacts({ connection, keys, control, clock, ttlMs }: RedisFactsOptions): RedisFacts {
   const handles = new BoundedCache<string, string>(KNOWN_HANDLES);
 
-  /** Ends of calls the store could not be told of. */
+  /** Ends of calls that could not be reported to the store. They are reported again with a later call. */
   const untold: { owner: ClientRef; call: string; denied: boolean }[] = [];
 
   const tell = (owner: ClientRef, call: string, denied: boolean) =>
@@ -52,8 +66,9 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
   }
 
   /**
-   * Until its session was opened under the present epoch, nothing of a client can be relied on: a login
-   * of another epoch, or none within the hour in which there may have been calls nobody knows of.
+   * Whether facts about the client may have been forgotten (R-29). They may, until its session has logged in under
+   * the present epoch. Without a session that holds for the first hour of the epoch, in which there may have been
+   * calls nobody knows of.
    */
   function forgotten({ record, trusted }: ObserveRow, { lost, since, epoch }: Control): boolean {
     if (!lost) return false;
@@ -78,7 +93,8 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
           [clock.now(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id, call],
         )) as (string | number | null)[],
       );
-      // Nothing known of this client in this epoch: it is new, or the store was emptied a moment ago.
+      // Nothing is known of this client in this epoch: it is new, or the store was emptied a moment ago. A fresh
+      // reading tells.
       if (!reply.known) now = await control.read(0);
       if (rpc && reply.seen && reply.firstAt < 0) handles.delete(`${owner} ${rpc.handle}`);
       if (untold.length > 0) void tellAgain();
@@ -95,7 +111,7 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
     },
 
     async openHandle(owner, handle) {
-      // Fresh: a handle of an epoch that has just ended would be refused at its first call.
+      // The epoch is read fresh, because a handle of an epoch that has just ended would be refused at its first call.
       const { epoch } = await control.read(0);
       const window = keys.window(owner, handle);
       const before = window.slice(0, window.length - handle.length);
@@ -125,17 +141,19 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
   };
 }
 
-/** Integers have a window of their own; everything else is a string, long ones by their hash. */
+/** Integers have a window of their own. Everything else counts as a string, and a long one is kept by its hash. */
 function spelling(id: RpcId): [kind: 'i' | 's', id: string] {
   return isWindowed(id) ? ['i', String(id)] : ['s', stringKey(`${typeof id}:${id}`)];
 }
 
+/** What the OBSERVE script answers. Times are in milliseconds since 1970. */
 interface ObserveRow {
   counts: [minute: number, hour: number, denials: number, inFlight: number];
+  /** Milliseconds since the last call, or -1 when there was none. */
   sinceMs: number;
-  /** Whether there was a ledger, of the epoch this replica knows. */
+  /** Whether there was a ledger, last used under the epoch that this replica knows. */
   known: boolean;
-  /** Epoch under which the newest session that was seen had logged in. */
+  /** The epoch in which the session that was observed last had logged in; '' when there was none. */
   trusted: string;
   seen: boolean;
   /** -1 when the first use is not remembered. */
@@ -144,11 +162,13 @@ interface ObserveRow {
   record: SessionRecord | undefined;
   revocations: number;
   uses: number;
+  /** When the session was last used before this call. */
   idleFrom: number;
   now: number;
   networks: { network: string; calls: number; at: number }[];
 }
 
+/** Values that come before the networks, of which each has three. */
 const FIXED = 15;
 
 function read(reply: (string | number | null)[]): ObserveRow {

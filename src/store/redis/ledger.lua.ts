@@ -1,5 +1,5 @@
-// The ledger of one client as Redis keeps and changes it: ../../facts/ledger.ts in Lua, held to the
-// same contract suite. One value per client, packed; it does not grow with the number of calls.
+// The ledger of one client as Redis keeps and changes it. It is ../../facts/ledger.ts in Lua, and both pass the same
+// contract suite. The ledger is one packed value for each client, which does not grow with the number of calls.
 import { LONGEST_CALL_MS } from '../../facts/ledger.ts';
 import { INTEGERS, MAX_HANDLES, MAX_NETWORKS, STRINGS } from '../../facts/replay-limits.ts';
 import { script } from './connection.ts';
@@ -19,7 +19,7 @@ local function save(ledger, ttl)
   redis.call('SET', KEYS[1], cmsgpack.pack(ledger), 'PX', ttl)
 end
 
--- A sliding window of 60 slots: number of the newest slot, total, and the slots that are not empty.
+-- A sliding window of 60 slots. It holds the number of the newest slot, the total, and the slots that are not empty.
 local function count(ledger, name, width, events)
   local w = ledger[name] or { newest = 0, total = 0, slots = {} }
   ledger[name] = w
@@ -43,24 +43,26 @@ end
 `;
 
 // KEYS: ledger, session record, revocations, replay window, calls under way.
-// ARGV: now, ttl, epoch, network, backend, handle, kind of id, id, name of the call.
+// ARGV: now, ttl, epoch, network, backend, handle, kind of id (i: integer, s: string), id, name of the call.
+// Counts the call, uses its id and answers the facts, in one step (R-37).
 export const OBSERVE = script(`${LEDGER}
 local ttl, epoch, network, backend, handle, kind, id = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local ledger, known = load()
 local since = ledger.last and math.max(0, now - ledger.last) or -1
 now = math.max(now, ledger.last or now)
 ledger.last = now
--- Known in this epoch? A ledger that is new, or was last used under another one, says no: then one of
--- the replicas has not read the present epoch yet. A new one gets no label: who made it may be that one.
+-- Is the client known in this epoch? A ledger that is new, or that was last used under another epoch, says no: then
+-- one of the replicas may not have read the present epoch yet. A new ledger gets no epoch, because the replica that
+-- made it may be that one.
 local existed = known
 known = existed and ledger.epoch == epoch
 if existed then ledger.epoch = epoch end
--- Calls under way have a key of their own: ending one need not read the ledger.
+-- Calls under way have a key of their own, so that the end of a call need not read the ledger.
 redis.call('HSET', KEYS[5], ARGV[9], string.format('%.0f', now))
 local under_way = redis.call('HLEN', KEYS[5])
 if under_way == 1 then redis.call('PEXPIRE', KEYS[5], 2 * LONGEST_CALL) end
 if now - (ledger.pruned or 0) >= 60000 then
-  -- Now and then: those whose replica died are given up.
+  -- Once a minute, calls whose replica must have died are given up.
   ledger.pruned = now
   redis.call('PEXPIRE', KEYS[5], 2 * LONGEST_CALL)
   local all = redis.call('HGETALL', KEYS[5])
@@ -72,7 +74,7 @@ if now - (ledger.pruned or 0) >= 60000 then
   end
 end
 
--- Networks, newest first. Each has a window of its own.
+-- The networks are kept newest first, and each has a window of its own.
 local networks, current = {}, nil
 for _, n in ipairs(ledger.networks) do
   if n.name == network then current = n
@@ -86,7 +88,7 @@ table.insert(networks, 1, current)
 while #networks > NETWORKS do table.remove(networks) end
 ledger.networks = networks
 
--- Replay. A handle of another epoch, or of nobody, cannot tell that an id is new.
+-- A handle of another epoch, or one that nobody knows, cannot tell that an id is new: the id counts as used (R-17).
 local seen, first_at, first_network = 0, -1, ''
 if handle ~= '' then
   local window = redis.call('HMGET', KEYS[4], 'epoch', 'highest', 'strings', kind .. id)
@@ -122,7 +124,7 @@ if handle ~= '' then
   end
 end
 
--- The session, and how it was used before this call.
+-- The session is read in the same step, with how it was used before this call.
 local record, revocations, uses, idle_from = false, '0', 0, 0
 if backend ~= '' then
   record = redis.call('GET', KEYS[2])
@@ -130,11 +132,11 @@ if backend ~= '' then
   local ok, row = pcall(cjson.decode, record or '')
   local v = ok and type(row) == 'table' and row.value
   if record and (type(v) ~= 'table' or type(v.id) ~= 'string' or not tonumber(v.generation) or not tonumber(v.issuedAt)) then
-    -- Somebody has written to the store. It is served to nobody, and gone for the next call.
+    -- Somebody has written to the store (R-41). The row is served to nobody, and it is gone for the next call.
     redis.call('DEL', KEYS[2])
     record = 'unreadable'
   elseif record then
-    -- What was forgotten before the epoch of this login does not matter any more.
+    -- This login came after whatever was lost before its epoch, so that does not matter any more (R-29).
     ledger.trusted = v.epoch
     local s = ledger.sessions[backend]
     if not s or s.id ~= v.id then s = { id = v.id, generation = 0, uses = 0, last = 0 } end
@@ -160,10 +162,11 @@ save(ledger, ttl)
 return reply
 `);
 
-// KEYS: calls under way. ARGV: call.
+// KEYS: calls under way. ARGV: name of the call.
 export const FINISH = script(`return redis.call('HDEL', KEYS[1], ARGV[1])`);
 
-// KEYS: ledger, calls under way. ARGV: now, ttl, call.
+// KEYS: ledger, calls under way. ARGV: now, ttl, name of the call.
+// Ends the call and counts a denial, unless nothing is known of the client any more.
 export const FINISH_DENIED = script(`${LEDGER}
 redis.call('HDEL', KEYS[2], ARGV[3])
 local ledger, known = load()
@@ -174,7 +177,8 @@ save(ledger, ARGV[2])
 return 1
 `);
 
-// KEYS: calls under way. ARGV: now. Their names.
+// KEYS: calls under way. ARGV: now.
+// Answers the names of the calls under way.
 export const FLIGHT = script(`
 local names = {}
 local all = redis.call('HGETALL', KEYS[1])
@@ -184,21 +188,23 @@ end
 return names
 `);
 
-// KEYS: ledger, window of the new handle. ARGV: now, ttl, epoch, handle, key of windows before the handle.
+// KEYS: ledger, replay window of the new handle.
+// ARGV: now, ttl, epoch, handle, what the names of replay windows have before the handle.
 export const OPEN_HANDLE = script(`${LEDGER}
 local ledger = load()
 redis.call('HSET', KEYS[2], 'epoch', ARGV[3], 'highest', -1, 'strings', 0)
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 table.insert(ledger.handles, ARGV[4])
 while #ledger.handles > HANDLES do
-  -- In the slot of KEYS[2]: the names differ in the handle only.
+  -- This key is not in KEYS, but it is in the hash slot of KEYS[2]: the names differ in the handle only.
   redis.call('DEL', ARGV[5] .. table.remove(ledger.handles, 1))
 end
 save(ledger, ARGV[2])
 return 1
 `);
 
-// KEYS: window. ARGV: epoch. Whether the handle is known and can still tell strings apart.
+// KEYS: replay window. ARGV: epoch.
+// Answers whether the handle is known in this epoch and its set of strings is not full.
 export const HANDLE_STATE = script(`
 local window = redis.call('HMGET', KEYS[1], 'epoch', 'strings')
 return window[1] == ARGV[1] and tonumber(window[2]) < ${STRINGS} and 1 or 0

@@ -17,6 +17,10 @@ export interface RedisLimitsOptions {
   sessions: SessionStore;
 }
 
+/**
+ * The places for sessions (R-30). When none is free, those whose lease is over and whose session is gone are given
+ * free.
+ */
 export function createRedisLimits({ connection: { run }, keys, clock, sessions }: RedisLimitsOptions): SessionLimits {
   const place = ({ owner, backend }: SessionKey) => JSON.stringify([owner, backend]);
   return {

@@ -1,5 +1,5 @@
-// Session records in Redis, read through keyv and changed by scripts. They outlive a replica: what a
-// dead one has left to do is done by another.
+// Session records in Redis, read through keyv and changed by scripts. They outlive a replica: what a dead replica has
+// left to do is done by another (R-27).
 import { randomBytes } from 'node:crypto';
 import { Keyv } from 'keyv';
 import type { Clock } from '../../core/clock.ts';
@@ -31,6 +31,7 @@ import {
   UNLOCK_LOGIN,
 } from './sessions.lua.ts';
 
+/** What the session store works with. `drained` is that of the facts, which know the calls under way. */
 export interface RedisSessionsOptions {
   connection: RedisConnection;
   keys: Keys;
@@ -38,9 +39,14 @@ export interface RedisSessionsOptions {
   drained: SessionStore['drained'];
 }
 
+/** Reminders that are read at once. */
 const PAGE = 100;
+/** Most pages of reminders that one sweep reads. */
 const PAGES = 50;
 
+/**
+ * The session store that all replicas share. Each change is one script, so that no other replica comes in between.
+ */
 export function createRedisSessions({ connection, keys, clock, drained }: RedisSessionsOptions): SessionStore {
   const { run, adapter } = connection;
   const records = new Keyv<unknown>({
@@ -51,7 +57,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     serialize: JSON.stringify,
     deserialize: JSON.parse,
   });
-  // keyv gives every store a namespace of its own; the names here are whole.
+  // keyv would put a namespace before each name. The names used here are complete, so it must not.
   records.namespace = undefined as unknown as string;
   adapter.namespace = undefined;
   const value = (record: SessionRecord) => rowOf(record, Date.now() + ROW_TTL_MS);
@@ -158,10 +164,10 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
               found.push(...(await overdueOf(key, now, until)));
               await visit(key);
             }
-            // Last: whoever dies before this leaves the entry to another.
+            // The reminder is removed last: a replica that dies before this leaves it to another.
             await run(REMINDED, [keys.due], [entry]);
           } catch {
-            // Put off, so that it does not stand in the way of others.
+            // A session that fails is put off, so that it does not stand in the way of others.
             await run(REMIND, [keys.due], [until, entry]);
           }
         }
@@ -191,7 +197,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     for (let i = 0; i + 1 < rows.length; i += 2) {
       const [name, text] = [rows[i] as string, rows[i + 1] as string];
       const record = text === '' ? undefined : parseRow(text);
-      // What is no record can be logged out by nobody.
+      // A row that is no record cannot be logged out by anybody, so it is removed.
       if (text !== '' && !record) await run(REMOVE_PENDING_LOGOUT, [keys.pendingLogouts(key)], [name]);
       else found.push({ key, name, record });
     }
@@ -199,6 +205,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
   }
 }
 
+/** The session that a reminder is about, or undefined when somebody has written something else. */
 function reminded(entry: string): SessionKey | undefined {
   try {
     const [owner, backend] = JSON.parse(entry) as unknown[];

@@ -1,4 +1,4 @@
-// The store of any number of replicas: Redis or Valkey.
+// The store that any number of replicas share, in Redis or Valkey.
 import type { Clock } from '../../core/clock.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import type { SessionStore } from '../../session/store.ts';
@@ -11,18 +11,20 @@ import { createRedisLimits } from './limits.ts';
 import { createRedisProofs } from './proofs.ts';
 import { createRedisSessions } from './sessions.ts';
 
+/** The connection, and how the store uses it. Every key begins with `prefix`. */
 export interface RedisStoreOptions
   extends RedisOptions,
     Pick<RedisControlOptions, 'remembered' | 'onEpoch' | 'onEviction'> {
   clock: Clock;
   prefix: string;
-  /** How long a client is remembered after its last call. */
+  /** How long a client is remembered after its last call, in milliseconds. */
   ttlMs: number;
 }
 
+/** How old the reading may be that shows that the store answers. */
 const READY_AGE_MS = 1000;
 
-/** Rejects with an OperatorError when the store cannot be used at start. */
+/** Connects, and reads the epoch once. Rejects with an OperatorError when the store cannot be used at start. */
 export async function createRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { clock, prefix, ttlMs } = options;
   const connection = createRedisConnection(options);
