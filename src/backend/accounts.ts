@@ -24,7 +24,7 @@ export interface Account {
 }
 
 /** The account of a client, or undefined when it has none at this backend. */
-export type Accounts = (caller: ClientIdentity) => Account | undefined;
+export type Accounts = (client: ClientIdentity) => Account | undefined;
 
 /**
  * `shared`: credentials that every account has. `by`: what chooses the account; undefined: all clients share one.
@@ -41,8 +41,8 @@ export function createAccounts(
   }
   /** The same object for the same account until the table is read again: open sessions are compared by it. */
   const known = new WeakMap<AccountTable, Map<string, Account>>();
-  return (caller) => {
-    const key = keyOf(caller, by);
+  return (client) => {
+    const key = keyOf(client, by);
     const current = table();
     const own = key === undefined ? undefined : current.get(key);
     if (!own || key === undefined) return undefined;

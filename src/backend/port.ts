@@ -93,7 +93,7 @@ export interface BackendPort {
   /** How often an idle session needs a keep-alive request, and how long after its last call it still gets them. */
   readonly keepAliveTimes: { everyMs: number; forMs: number } | undefined;
   /** The account that calls of this client use. Undefined when the client has none; the call is then refused. */
-  account(caller: ClientIdentity): Account | undefined;
+  account(client: ClientIdentity): Account | undefined;
   /** Opens a new backend session. It never reuses one, and shares no cookie with another login. */
   login(account: Account, checkpoint: Checkpoint): Promise<LoginResult>;
   /** Ends a backend session and probes whether it still works. */

@@ -53,10 +53,10 @@ function clientOf(now: number, { client, ip, network, userAgent }: RequestContex
 }
 
 /** Builds the input for tools/list. `now` is in milliseconds since 1970. */
-export function buildListing(now: number, caller: RequestContext, tools: readonly NamedTool[]): ListingInput {
+export function buildListing(now: number, context: RequestContext, tools: readonly NamedTool[]): ListingInput {
   return {
     version: 1,
-    client: clientOf(now, caller),
+    client: clientOf(now, context),
     tools: tools.map(({ name, backend, effect }) => ({ name, backend, effect })),
   };
 }

@@ -110,12 +110,12 @@ export function handleState(ledger: Ledger, handle: string): HandleState {
 }
 
 function seeNetwork(ledger: Ledger, network: string, now: number): Facts['usage']['networks'] {
-  const seen = ledger.networks.get(network) ?? { calls: createWindow(60, 60_000), lastSeen: now };
-  const before = seen.lastSeen;
-  count(seen.calls, now, 1);
-  seen.lastSeen = now;
+  const known = ledger.networks.get(network) ?? { calls: createWindow(60, 60_000), lastSeen: now };
+  const before = known.lastSeen;
+  count(known.calls, now, 1);
+  known.lastSeen = now;
   ledger.networks.delete(network);
-  ledger.networks.set(network, seen);
+  ledger.networks.set(network, known);
   for (const [name, { lastSeen }] of ledger.networks) if (now - lastSeen > HOUR_MS) ledger.networks.delete(name);
   keepNewest(ledger.networks, MAX_NETWORKS);
   return [...ledger.networks].reverse().map(([name, { calls, lastSeen }]) => ({

@@ -96,20 +96,20 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
         return { status: 202 };
       }
 
-      const verdict: ServerReport = { requiredScopes: [], error: undefined, reached: false };
-      const exchange = new OneShotTransport(notify);
-      const server = createServer({ ...scope, handle: handleId }, verdict, exchange.signal);
-      server.onerror = () => exchange.abandon();
-      await server.connect(exchange);
-      const forget = handleId === null ? () => {} : inFlight.add(scope.client.ref, handleId, id, exchange);
+      const report: ServerReport = { requiredScopes: [], error: undefined, reached: false };
+      const transport = new OneShotTransport(notify);
+      const server = createServer({ ...scope, handle: handleId }, report, transport.signal);
+      server.onerror = () => transport.abandon();
+      await server.connect(transport);
+      const forget = handleId === null ? () => {} : inFlight.add(scope.client.ref, handleId, id, transport);
       try {
-        exchange.deliver(message);
-        const answer = await exchange.answer;
+        transport.deliver(message);
+        const answer = await transport.answer;
         if (answer === undefined)
-          return verdict.reached ? { status: 202 } : failure(400, ErrorCode.InvalidRequest, 'Invalid request', id);
-        if (verdict.requiredScopes.length > 0)
-          return { status: 403, message: answer, requiredScopes: verdict.requiredScopes };
-        if ('error' in answer) return { status: 200, message: fixedError(answer.error.code, id, verdict) };
+          return report.reached ? { status: 202 } : failure(400, ErrorCode.InvalidRequest, 'Invalid request', id);
+        if (report.requiredScopes.length > 0)
+          return { status: 403, message: answer, requiredScopes: report.requiredScopes };
+        if ('error' in answer) return { status: 200, message: fixedError(answer.error.code, id, report) };
         if (method === 'initialize') return { status: 200, message: answer, handle: await handles.mint(scope.client) };
         return { status: 200, message: answer };
       } finally {
@@ -150,7 +150,7 @@ function failure(status: number, code: number, message: string, id: RpcId | null
 /**
  * Replaces the error text: texts of the SDK quote the request and whatever was thrown, so only our own may leave.
  */
-function fixedError(code: number, id: RpcId, verdict: ServerReport): JSONRPCMessage {
-  const known = !verdict.reached && code === ErrorCode.InternalError ? ErrorCode.InvalidParams : code;
-  return { jsonrpc: '2.0', id, error: { code: known, message: verdict.error ?? FIXED[known] ?? 'Internal error' } };
+function fixedError(code: number, id: RpcId, report: ServerReport): JSONRPCMessage {
+  const known = !report.reached && code === ErrorCode.InternalError ? ErrorCode.InvalidParams : code;
+  return { jsonrpc: '2.0', id, error: { code: known, message: report.error ?? FIXED[known] ?? 'Internal error' } };
 }

@@ -53,11 +53,11 @@ export function createHandles({ sealer, facts, control, clock, lifetimeMs }: Han
 
   return {
     async mint(client) {
-      const { lastRevocation: revision } = await control.read(0);
+      const { lastRevocation } = await control.read(0);
       const payload = Buffer.alloc(ID_BYTES + 16);
       randomBytes(ID_BYTES).copy(payload);
       payload.writeBigUInt64BE(BigInt(Math.floor(clock.now())), ID_BYTES);
-      payload.writeBigUInt64BE(BigInt(revision), ID_BYTES + 8);
+      payload.writeBigUInt64BE(BigInt(lastRevocation), ID_BYTES + 8);
       await facts.openHandle(client.ref, idOf(payload));
       return sealer.seal(payload, client.ref);
     },
@@ -65,9 +65,9 @@ export function createHandles({ sealer, facts, control, clock, lifetimeMs }: Han
       if (handle.length > 200) return undefined;
       const payload = unseal(handle, client);
       if (!payload || clock.now() - Number(payload.readBigUInt64BE(ID_BYTES)) >= lifetimeMs) return undefined;
-      const revision = Number(payload.readBigUInt64BE(ID_BYTES + 8));
+      const lastRevocation = Number(payload.readBigUInt64BE(ID_BYTES + 8));
       const owner = { client: client.id, subject: client.subject };
-      if (revokedSince(await control.read(CONTROL_AGE_MS), revision, owner)) return undefined;
+      if (revokedSince(await control.read(CONTROL_AGE_MS), lastRevocation, owner)) return undefined;
       const id = idOf(payload);
       return (await facts.handleState(client.ref, id)) === 'known' ? id : undefined;
     },

@@ -8,23 +8,23 @@ import type { OneShotTransport } from './one-shot-transport.ts';
 /** The requests that this process is answering. */
 export interface InFlight {
   /** Adds the transport of a request and answers a function that removes it again. */
-  add(owner: ClientRef, handle: string, id: RpcId, exchange: OneShotTransport): () => void;
+  add(owner: ClientRef, handle: string, id: RpcId, transport: OneShotTransport): () => void;
   find(owner: ClientRef, handle: string, id: RpcId): OneShotTransport | undefined;
 }
 
 /** Creates an empty list. */
 export function createInFlight(): InFlight {
-  const exchanges = new Map<string, OneShotTransport>();
+  const transports = new Map<string, OneShotTransport>();
   const key = (owner: ClientRef, handle: string, id: RpcId) => JSON.stringify([owner, handle, id]);
   return {
-    add(owner, handle, id, exchange) {
+    add(owner, handle, id, transport) {
       const name = key(owner, handle, id);
       // The first request keeps the id: a copy that arrives while it is in flight must not take over its
       // cancellation.
-      if (exchanges.has(name)) return () => {};
-      exchanges.set(name, exchange);
-      return () => void exchanges.delete(name);
+      if (transports.has(name)) return () => {};
+      transports.set(name, transport);
+      return () => void transports.delete(name);
     },
-    find: (owner, handle, id) => exchanges.get(key(owner, handle, id)),
+    find: (owner, handle, id) => transports.get(key(owner, handle, id)),
   };
 }

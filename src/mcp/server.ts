@@ -46,7 +46,7 @@ export interface ServerOptions {
  * Makes the server for one message. It writes to the report while it answers; `signal` is aborted when the client
  * cancels.
  */
-export type ServerFactory = (scope: RequestScope, verdict: ServerReport, signal: AbortSignal) => Server;
+export type ServerFactory = (scope: RequestScope, report: ServerReport, signal: AbortSignal) => Server;
 
 /** Creates the factory. */
 export function createServerFactory({ version, list, pipeline }: ServerOptions): ServerFactory {
@@ -54,21 +54,21 @@ export function createServerFactory({ version, list, pipeline }: ServerOptions):
   const serverInfo = { name: 'sallyport', title: 'Sallyport', version };
   const capabilities = { tools: {} };
 
-  return (scope, verdict, signal) => {
+  return (scope, report, signal) => {
     const server = new Server(serverInfo, { capabilities, jsonSchemaValidator });
 
     server.setRequestHandler(InitializeRequestSchema, ({ params }) => {
-      verdict.reached = true;
+      report.reached = true;
       const known = PROTOCOL_VERSIONS.includes(params.protocolVersion);
       return { protocolVersion: known ? params.protocolVersion : LATEST_PROTOCOL_VERSION, capabilities, serverInfo };
     });
 
     server.setRequestHandler(ListToolsRequestSchema, () => {
-      verdict.reached = true;
+      report.reached = true;
       const tools = list(scope);
       if (!tools) {
-        verdict.error = 'The tools cannot be listed';
-        throw new McpError(ErrorCode.InternalError, verdict.error);
+        report.error = 'The tools cannot be listed';
+        throw new McpError(ErrorCode.InternalError, report.error);
       }
       return { tools: [...tools] };
     });
@@ -80,7 +80,7 @@ export function createServerFactory({ version, list, pipeline }: ServerOptions):
       const parsed = CallToolRequestSchema.safeParse(request);
       if (!parsed.success) throw new McpError(ErrorCode.InvalidParams, 'Invalid params');
       const { params } = parsed.data;
-      verdict.reached = true;
+      report.reached = true;
       const token = params._meta?.progressToken;
       const reply = await pipeline({
         scope,
@@ -95,10 +95,10 @@ export function createServerFactory({ version, list, pipeline }: ServerOptions):
         },
       });
       if (reply.kind === 'unknown_tool') {
-        verdict.error = 'Unknown tool';
-        throw new McpError(ErrorCode.InvalidParams, verdict.error);
+        report.error = 'Unknown tool';
+        throw new McpError(ErrorCode.InvalidParams, report.error);
       }
-      if (reply.kind === 'denied') verdict.requiredScopes = reply.requiredScopes;
+      if (reply.kind === 'denied') report.requiredScopes = reply.requiredScopes;
       return toolResult(reply);
     };
     return server;

@@ -60,18 +60,18 @@ export interface SessionManager {
    * what is stored after that is answered (R-28). Rejects for a record of another owner, because somebody has moved
    * it (R-41), and when a revoked session does not end. `at` is when the store was asked, by `performance.now()`.
    */
-  examine(key: SessionKey, seen: SessionSnapshot, at?: number): Promise<ObservedSession>;
+  examine(key: SessionKey, observed: SessionSnapshot, at?: number): Promise<ObservedSession>;
   /**
    * Hands out the session that the decision observed, or logs in when it observed none. What was revoked since is not
    * brought back (R-26). What another call has opened or rotated since is handed out only when it is bound to the
    * same place, because no decision has looked at it.
    */
-  acquire(request: SessionRequest, seen: ObservedSession): Promise<Acquired>;
+  acquire(request: SessionRequest, observed: ObservedSession): Promise<Acquired>;
   /**
    * Hands out a session that is newer than the one observed. The first call to ask logs in, and all others get its
    * result (R-23).
    */
-  rotate(request: SessionRequest, seen: ObservedSession, cause: string): Promise<Acquired>;
+  rotate(request: SessionRequest, observed: ObservedSession, cause: string): Promise<Acquired>;
   /**
    * Stores a backend token that the backend has changed in an answer, as the next generation of the same session
    * (R-54). When another call has rotated or revoked the session meanwhile, that holds, and the new token is logged

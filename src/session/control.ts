@@ -66,11 +66,11 @@ export function selectorText(selector: Selector): string {
  */
 export function revokedSince(
   { revocations }: Control,
-  revision: number,
+  since: number,
   { client, subject, backend, session }: { client: ClientId; subject: string; backend?: string; session?: string },
 ): boolean {
   if (revocations.size === 0) return false;
-  const after = (text: string) => (revocations.get(text) ?? 0) > revision;
+  const after = (text: string) => (revocations.get(text) ?? 0) > since;
   return (
     after('all') ||
     after(`client:${client}`) ||
@@ -83,9 +83,9 @@ export function revokedSince(
 /** Whether a revocation that came after the session was opened means this session (R-28). */
 export function isRevoked(
   control: Control,
-  { sinceRevocation: revision, bound, backend, fingerprint }: SessionRecord,
+  { sinceRevocation: since, bound, backend, fingerprint }: SessionRecord,
 ): boolean {
-  return revokedSince(control, revision, {
+  return revokedSince(control, since, {
     client: bound.client_id,
     subject: bound.subject,
     backend,

@@ -61,19 +61,25 @@ export interface SessionStore {
    * same step the login becomes a pending logout that is overdue when the lease ends, so that a crash is noticed
    * (R-27).
    */
-  lockLogin(key: SessionKey, seen: SessionSnapshot, leaseMs: number): Promise<LoginLock>;
+  lockLogin(key: SessionKey, observed: SessionSnapshot, leaseMs: number): Promise<LoginLock>;
   /**
    * Records the backend token that a login has so far, in place of what it recorded before, until the login ends
    * (R-27). Rejects when the store does not know of the login any more: a login that is not on record must not go on.
    */
-  checkpoint(key: SessionKey, lockId: string, debt: PendingLogout): Promise<void>;
+  checkpoint(key: SessionKey, lockId: string, logout: PendingLogout): Promise<void>;
   /**
    * Stores the record of a login and gives the login lock back. Answers false and stores nothing when the lease has
    * run out or the session is not as it was observed: a writer that was paused overwrites nothing (R-24), and nothing
    * comes back after a revocation (R-26). The record that is replaced becomes a pending logout in the same step, due
    * at `due`.
    */
-  commit(key: SessionKey, lockId: string, seen: SessionSnapshot, record: SessionRecord, due: number): Promise<boolean>;
+  commit(
+    key: SessionKey,
+    lockId: string,
+    observed: SessionSnapshot,
+    record: SessionRecord,
+    due: number,
+  ): Promise<boolean>;
   /**
    * Gives the login lock back after a login that failed, and removes the pending logout of that login. With `pause`,
    * further attempts are answered `paused` for `pause.ms` milliseconds.
@@ -95,7 +101,7 @@ export interface SessionStore {
   /**
    * Adds a pending logout before the logout is tried, so that a crash in between leaves it to another replica (R-25).
    */
-  addPendingLogout(key: SessionKey, debt: PendingLogout): Promise<void>;
+  addPendingLogout(key: SessionKey, logout: PendingLogout): Promise<void>;
   /** Removes a pending logout: the backend token is dead, or it is on record as a residual risk. */
   removePendingLogout(key: SessionKey, name: string): Promise<void>;
   /**

@@ -69,7 +69,7 @@ function context({
   backend,
   createdAt,
   issuedAt,
-  sinceRevocation: revision,
+  sinceRevocation: since,
   epoch,
   bound,
   account,
@@ -77,7 +77,7 @@ function context({
   const { client_id, subject, key, ipv4, ipv6 } = bound;
   const places = [ipv4?.ip, ipv4?.network, ipv6?.ip, ipv6?.network];
   return JSON.stringify([
-    ...[owner, id, generation, backend, createdAt, issuedAt, revision, epoch],
+    ...[owner, id, generation, backend, createdAt, issuedAt, since, epoch],
     ...[client_id, subject, key, ...places, account],
   ]);
 }

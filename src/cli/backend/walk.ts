@@ -193,8 +193,8 @@ function toolsWith(config: Config, name: string): Record<string, ToolConfig> {
 function accountOf(backend: BackendPort, { account = '', config, name }: CheckOptions): Account | undefined {
   const by = config.backends[name]?.accounts?.by;
   const claims = typeof by === 'object' ? { [by.claim]: account } : {};
-  const caller: ClientIdentity = { id: account, subject: account, claims };
-  return backend.account(caller);
+  const client: ClientIdentity = { id: account, subject: account, claims };
+  return backend.account(client);
 }
 
 /** The tool to call: the one asked for, else a read without required arguments, else the probe. */

@@ -138,7 +138,7 @@ export function createEnding(options: EndingOptions): Ending {
     async sweep() {
       const now = clock.now();
       const overdue = store.takeOverdue(now, retirement.due(undefined), (key) => visit(key, now));
-      for (const debt of await overdue.catch(() => [])) retirement.takeOver(debt);
+      for (const logout of await overdue.catch(() => [])) retirement.takeOver(logout);
       // What a revocation could not end at once, because a store or a replica failed, is ended now.
       const state = await control.read(0);
       if (state.lastRevocation === scanned) return;

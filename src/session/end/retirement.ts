@@ -25,7 +25,7 @@ export interface Retirement {
    */
   retire(record: SessionRecord, cause: string, drain?: 'drain'): void;
   /** Finishes what another replica has left behind. A login that left no token behind can only be reported. */
-  takeOver(debt: OverdueLogout): void;
+  takeOver(logout: OverdueLogout): void;
   /** Resolves when no retirement is running in this process. */
   settled(): Promise<void>;
 }

@@ -15,14 +15,14 @@ export function createMemoryControl(clock: Clock): ControlPort {
   const revocations = new Map<string, number>();
   const epoch = randomUUID();
   const since = clock.now();
-  let revision = 0;
+  let lastRevocation = 0;
   return {
-    read: async () => ({ epoch, since, lost: false, lastRevocation: revision, revocations }),
+    read: async () => ({ epoch, since, lost: false, lastRevocation, revocations }),
     async revoke(selector) {
-      revision += 1;
+      lastRevocation += 1;
       const all = 'all' in selector || revocations.size >= SELECTORS;
       if (all) revocations.clear();
-      revocations.set(all ? 'all' : selectorText(selector), revision);
+      revocations.set(all ? 'all' : selectorText(selector), lastRevocation);
     },
   };
 }

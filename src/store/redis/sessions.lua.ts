@@ -96,8 +96,8 @@ redis.call('PEXPIRE', KEYS[2], ARGV[4])
 if not stored then return false end
 redis.call('DEL', KEYS[1])
 if present == 'unreadable' then return false end
-local debt = tostring(cjson.decode(stored).value.tokenFingerprint)
-redis.call('HSET', KEYS[3], debt, ARGV[3] .. ' ' .. stored)
+local name = tostring(cjson.decode(stored).value.tokenFingerprint)
+redis.call('HSET', KEYS[3], name, ARGV[3] .. ' ' .. stored)
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
 return stored
 `);
