@@ -11,7 +11,7 @@ const opa = inject('opa');
 let root: string;
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'sallyport-check-'));
-  for (const part of ['src', 'policies', 'policy-tests', 'docs', 'package.json', 'tsconfig.json'])
+  for (const part of ['src', 'test', 'policies', 'policy-tests', 'docs', 'package.json', 'tsconfig.json'])
     cpSync(join(PACKAGE_ROOT, part), join(root, part), { recursive: true });
   symlinkSync(join(PACKAGE_ROOT, 'node_modules'), join(root, 'node_modules'));
 });
@@ -59,20 +59,64 @@ it('passes on the tree as it is', async () => {
 describe('architecture', () => {
   it('an import against the direction', async () => {
     const { code, output } = await withChange(
-      'src/session/leases.ts',
+      'src/session/in-use.ts',
       (text) => `import '../http/app.ts';\n${text}`,
       'architecture',
     );
-    expect(output).toContain('src/session/leases.ts:1 session must not import http');
+    expect(output).toContain('src/session/in-use.ts:1 session must not import http');
     expect(code).toBe(1);
   });
-  it('an adapter that is not imported by connector.ts', async () => {
+  it('what runs and imports the workbench', async () => {
     const { output } = await withChange(
-      'src/audit/throttle.ts',
-      (text) => `${text}import '../store/memory/facts.ts';\n`,
+      'src/decision/bundle.ts',
+      (text) => `import '../policy/compiler.ts';\n${text}`,
       'architecture',
     );
-    expect(output).toMatch(/src\/audit\/throttle\.ts:\d+ audit must not import store/);
+    expect(output).toContain('src/decision/bundle.ts:1 decision must not import policy');
+  });
+  it('an adapter that somebody knows besides the open.ts of its part', async () => {
+    for (const file of ['src/audit/throttle.ts', 'src/store/store.ts']) {
+      const to = file.startsWith('src/store') ? './memory/facts.ts' : '../store/memory/facts.ts';
+      const { output } = await withChange(file, (text) => `${text}import '${to}';\n`, 'architecture');
+      expect(output).toMatch(/:\d+ store\/memory\/facts\.ts is an adapter: only store\/open\.ts imports it/);
+    }
+  });
+  it('a circle, of types only as well', async () => {
+    const { code, output } = await withChange(
+      'src/session/record.ts',
+      (text) => `import type { SessionStore } from './store.ts';\n${text}`,
+      'architecture',
+    );
+    expect(output).toMatch(
+      /src\/session\/record\.ts:1 imports in a circle: session\/record\.ts -> session\/store\.ts -> /,
+    );
+    expect(code).toBe(1);
+  });
+  it('a fat file, a long function, a full folder', async () => {
+    const lines = (n: number) => Array.from({ length: n }, (_, i) => `  console.log(${i});`).join('\n');
+    const fat = await withChange('src/core/mutex.ts', (text) => `${text}${lines(350)}\n`, 'architecture');
+    expect(fat.output).toMatch(/src\/core\/mutex\.ts:350 has \d+ lines; 350 is the most/);
+    const long = await withChange(
+      'src/core/mutex.ts',
+      (text) => `${text}export function work(): void {\n${lines(79)}\n}\n`,
+      'architecture',
+    );
+    expect(long.output).toMatch(/src\/core\/mutex\.ts:\d+ work has 81 lines; a function has 80 at most/);
+    // A factory is as long as what it does, and not as the functions that it returns.
+    const factory = await withChange(
+      'src/core/mutex.ts',
+      (text) =>
+        `${text}export function make() {\n  return {\n    a() {\n${lines(60)}\n    },\n    b() {\n${lines(60)}\n    },\n  };\n}\n`,
+      'architecture',
+    );
+    expect(factory.output).toContain('ok   architecture');
+    const extra = Array.from({ length: 13 }, (_, i) => join(root, `src/demo/extra${i}.ts`));
+    for (const file of extra) writeFileSync(file, 'export {};\n');
+    try {
+      expect((await check('architecture')).output).toMatch(/src\/demo holds 14 files; a folder of more than 12/);
+    } finally {
+      for (const file of extra) rmSync(file);
+    }
   });
   it('a library away from home', async () => {
     const { output } = await withChange(
@@ -81,6 +125,74 @@ describe('architecture', () => {
       'architecture',
     );
     expect(output).toContain('src/http/refuse.ts:1 undici is at home in');
+  });
+});
+
+describe('requirements', () => {
+  it('an id that nobody has defined', async () => {
+    const { code, output } = await withChange(
+      'src/core/mutex.ts',
+      (text) => `${text}// ${'R-'}99: nobody knows.\n`,
+      'requirements',
+    );
+    expect(output).toMatch(/src\/core\/mutex\.ts:\d+ R-99 is not defined in docs\/requirements\.md/);
+    expect(code).toBe(1);
+  });
+  it('a requirement without a test, and a test that does not name it', async () => {
+    const drop = (text: string) => text.replace(/`test\/flow\/limits\.test\.ts` \|\n\| R-66/, '|\n| R-66');
+    const without = await withChange('docs/requirements.md', drop, 'requirements');
+    expect(without.output).toMatch(/docs\/requirements\.md:\d+ R-65: names no test that proves it/);
+    const unnamed = await withChange(
+      'test/flow/limits.test.ts',
+      (text) => text.replaceAll('R-65', 'a limit'),
+      'requirements',
+    );
+    expect(unnamed.output).toMatch(/R-65: no test in test\/flow\/limits\.test\.ts has R-65 in its title/);
+  });
+});
+
+describe('types', () => {
+  const schema = 'src/decision/schema.ts';
+  it('R-35: an obligation that nobody carries out', async () => {
+    const { code, output } = await withChange(
+      schema,
+      (text) =>
+        text.replace(
+          "z.strictObject({ type: z.literal('revoke_session') }),",
+          "z.strictObject({ type: z.literal('revoke_session') }),\n  z.strictObject({ type: z.literal('page_somebody') }),",
+        ),
+      'types',
+    );
+    expect(output).toMatch(/src\/enforcement\/obligations\.ts\(\d+,\d+\): error TS1360/);
+    expect(code).toBe(1);
+  });
+  it('R-36: a field or a section of the input without a word on whether it is logged', async () => {
+    const field = await withChange(
+      schema,
+      (text) => text.replace('user_agent: z.string(),', 'user_agent: z.string(),\n    tenant: z.string(),'),
+      'types',
+    );
+    expect(field.output).toMatch(/src\/audit\/logged-input\.ts\(\d+,\d+\): error TS2741: Property 'tenant' is missing/);
+    const section = await withChange(
+      schema,
+      (text) =>
+        text.replace(
+          '  replay: z.strictObject({',
+          '  freeze: z.strictObject({ active: z.boolean() }),\n  replay: z.strictObject({',
+        ),
+      'types',
+    );
+    expect(section.output).toMatch(
+      /src\/audit\/logged-input\.ts\(\d+,\d+\): error TS2741: Property 'freeze' is missing/,
+    );
+  });
+  it('a client id where the key of a store is wanted', async () => {
+    const { output } = await withChange(
+      'src/enforcement/observe.ts',
+      (text) => text.replace('owner: scope.client.ref,', 'owner: scope.client.id,'),
+      'types',
+    );
+    expect(output).toMatch(/src\/enforcement\/observe\.ts\(\d+,\d+\): error TS2322: Type 'ClientId'/);
   });
 });
 
