@@ -55,6 +55,7 @@ async function freshNonce(): Promise<string> {
   const asked = await send(await makeProof(key, { token, url: h.url, now: h.clock.now() }));
   return asked.headers.get('dpop-nonce') ?? '';
 }
+const lastCheck = async () => (await h.audit('event')).at(-1).check;
 const failures = async () => (await h.audit('event')).map((event) => event.failure).filter(Boolean);
 
 describe('R-07: what a client sees', () => {
@@ -113,40 +114,51 @@ describe('R-07: what a client sees', () => {
 });
 
 describe('R-07, attack 5: a proof that is wrong in any part is refused', () => {
-  const wrong: [string, () => Promise<Partial<ProofParts>> | Partial<ProofParts>][] = [
-    ['htm of another method', { method: 'GET' } as Partial<ProofParts>],
-    ['htu of another path', () => ({ url: `${h.url}/other` })],
-    ['htu of another host', { url: 'https://elsewhere.example/mcp' }],
-    ['htu that is no URL', { url: 'mcp' }],
-    ['ath of another token', { claims: { ath: 'x'.repeat(43) } }],
-    ['no ath', { claims: { ath: undefined } }],
-    ['no jti', { claims: { jti: undefined } }],
-    ['empty jti', { claims: { jti: '' } }],
-    ['jti that is a number', { claims: { jti: 5 } }],
-    ['huge jti', { claims: { jti: 'x'.repeat(5000) } }],
-    ['no iat', { claims: { iat: undefined } }],
-    ['iat that is text', { claims: { iat: '1' } }],
-    ['typ of another kind', { header: { typ: 'JWT' } }],
-    ['no typ', { header: { typ: undefined } }],
-    ['a symmetric algorithm', { header: { alg: 'HS256' }, signWith: new Uint8Array(32) as never }],
-    ['no key in the header', { header: { jwk: undefined } }],
+  const wrong: [name: string, check: string, parts: Partial<ProofParts> | (() => Partial<ProofParts>)][] = [
+    ['htm of another method', 'htm', { method: 'GET' } as Partial<ProofParts>],
+    ['htu of another path', 'htu', () => ({ url: `${h.url}/other` })],
+    ['htu of another host', 'htu', { url: 'https://elsewhere.example/mcp' }],
+    ['htu that is no URL', 'htu', { url: 'mcp' }],
+    ['ath of another token', 'ath', { claims: { ath: 'x'.repeat(43) } }],
+    ['no ath', 'ath', { claims: { ath: undefined } }],
+    ['no jti', 'jti', { claims: { jti: undefined } }],
+    ['empty jti', 'jti', { claims: { jti: '' } }],
+    ['jti that is a number', 'jti', { claims: { jti: 5 } }],
+    ['huge jti', 'jti', { claims: { jti: 'x'.repeat(5000) } }],
+    ['no iat', 'iat', { claims: { iat: undefined } }],
+    ['iat that is text', 'iat', { claims: { iat: '1' } }],
+    ['typ of another kind', 'typ', { header: { typ: 'JWT' } }],
+    ['no typ', 'typ', { header: { typ: undefined } }],
+    ['a symmetric algorithm', 'alg', { header: { alg: 'HS256' }, signWith: new Uint8Array(32) as never }],
+    ['no key in the header', 'jwk', { header: { jwk: undefined } }],
+    ['a key that is none', 'jwk', { header: { jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' } } }],
+  ];
+
+  it.each(wrong)('%s: the log names %s', async (_name, check, parts) => {
+    expect((await send(await proof(typeof parts === 'function' ? parts() : parts))).status).toBe(401);
+    expect(await h.audit('decision')).toEqual([]);
+    expect((await h.audit('event')).at(-1)).toMatchObject({ failure: 'proof_invalid', check, client: 'agent-7' });
+  });
+
+  it.each([
     ['a nonce that is not ours', { nonce: 'AAAA.AAAA' }],
     ['a nonce that is a number', { claims: { nonce: 7 } }],
-  ].map(([name, parts]) => [name, typeof parts === 'function' ? parts : () => parts]) as never;
-
-  it.each(wrong)('%s', async (_name, parts) => {
-    expect((await send(await proof(await parts()))).status).toBe(401);
+  ])('%s', async (_name, parts) => {
+    expect((await send(await proof(parts))).status).toBe(401);
     expect(await h.audit('decision')).toEqual([]);
   });
 
   it('a private key in the header, another key, a signature of another key', async () => {
     const exported = await exportJWK(key.privateKey);
     expect((await send(await proof({ header: { jwk: exported } }))).status).toBe(401);
+    expect(await lastCheck()).toBe('jwk');
     const other = await createProofKey();
     expect(
       (await send(await makeProof(other, { token, url: h.url, now: h.clock.now(), nonce: await freshNonce() }))).status,
     ).toBe(401);
+    expect(await lastCheck()).toBe('jkt');
     expect((await send(await proof({ signWith: other.privateKey }))).status).toBe(401);
+    expect(await lastCheck()).toBe('signature');
     expect((await send(await proof({ header: { jwk: other.jwk } }))).status).toBe(401);
   });
 
@@ -154,8 +166,19 @@ describe('R-07, attack 5: a proof that is wrong in any part is refused', () => {
     const good = await proof();
     const [, payload] = good.split('.');
     const none = `${Buffer.from(JSON.stringify({ typ: 'dpop+jwt', alg: 'none', jwk: key.jwk })).toString('base64url')}.${payload}.`;
-    for (const bad of [none, undefined, `${good}, ${good}`, 'x', 'a.b.c', `${good}${'A'.repeat(9000)}`]) {
-      expect((await send(bad)).status).toBe(401);
+    const bad: [proof: string | undefined, failure: string, check: string | undefined][] = [
+      [none, 'proof_invalid', 'alg'],
+      [undefined, 'proof_missing', undefined],
+      [`${good}, ${good}`, 'proof_invalid', 'format'],
+      ['x', 'proof_invalid', 'format'],
+      ['a.b.c', 'proof_invalid', 'format'],
+      [`${good}${'A'.repeat(9000)}`, 'proof_invalid', 'length'],
+    ];
+    for (const [text, failure, check] of bad) {
+      expect((await send(text)).status).toBe(401);
+      const event = (await h.audit('event')).at(-1);
+      expect([event.failure, event.check]).toEqual([failure, check]);
+      expect(JSON.stringify(event)).not.toContain(good.slice(0, 40));
     }
     const twice = await fetch(h.url, {
       method: 'POST',
@@ -176,6 +199,7 @@ describe('R-07, attack 5: a proof that is wrong in any part is refused', () => {
     const now = h.clock.now();
     expect((await send(await proof({ now: now - 61_000 }))).status).toBe(401);
     expect((await send(await proof({ now: now + 12_000 }))).status).toBe(401);
+    expect(await lastCheck()).toBe('iat');
     expect((await send(await proof({ now: now - 59_000 }))).status).toBe(200);
     expect((await send(await proof({ now: now + 9000 }))).status).toBe(200);
   });

@@ -59,19 +59,31 @@ describe('JWT', () => {
       auth: { method: 'jwt', age_seconds: 10, expires_in_seconds: 300, key: null },
     });
 
-    expect(await status(await sign({ ...good, aud: 'https://other.example' }))).toBe(401);
-    expect(await status(await sign({ ...good, iss: 'https://evil.example' }))).toBe(401);
-    expect(await status(await sign({ ...good, exp: now - 31 }))).toBe(401);
-    expect(await status(await sign({ ...good, sub: undefined }))).toBe(401);
-    expect(await status(await sign({ ...good, client_id: undefined }))).toBe(401);
-    expect(await status(await sign({ ...good, realm: { roles: [1] } }))).toBe(401);
-    expect(await status(await sign(good, { typ: 'dpop+jwt' }))).toBe(401);
-    expect(await status(await sign(good, {}, other.privateKey))).toBe(401);
+    /** What the log says of a credential that is refused. The client is told nothing of it. */
+    const refusal = async (credential: string) => {
+      expect(await status(credential)).toBe(401);
+      const { failure, check } = (await connector.audit('event')).at(-1);
+      return check === undefined ? failure : `${failure} ${check}`;
+    };
+    expect(await refusal(await sign({ ...good, aud: 'https://other.example' }))).toBe('claims_invalid aud');
+    expect(await refusal(await sign({ ...good, iss: 'https://evil.example' }))).toBe('claims_invalid iss');
+    expect(await refusal(await sign({ ...good, exp: now - 31 }))).toBe('token_expired exp');
+    expect(await refusal(await sign({ ...good, nbf: now + 31 }))).toBe('claims_invalid nbf');
+    expect(await refusal(await sign({ ...good, sub: undefined }))).toBe('claims_invalid sub');
+    expect(await refusal(await sign({ ...good, sub: '' }))).toBe('claims_invalid sub');
+    expect(await refusal(await sign({ ...good, client_id: undefined }))).toBe('claims_invalid client_id');
+    expect(await refusal(await sign({ ...good, realm: { roles: [1] } }))).toBe('claims_invalid roles');
+    expect(await refusal(await sign({ ...good, scope: [1] }))).toBe('claims_invalid scopes');
+    expect(await refusal(await sign({ ...good, cnf: { kid: 'x' } }))).toBe('claims_invalid cnf');
+    expect(await refusal(await sign(good, { typ: 'dpop+jwt' }))).toBe('claims_invalid typ');
+    expect(await refusal(await sign(good, {}, other.privateKey))).toBe('signature_invalid signature');
+    expect(await refusal(await sign(good, { kid: 'nobody' }))).toBe('signature_invalid kid');
     // R-06: a token bound to a key, without the proof.
-    expect(await status(await sign({ ...good, cnf: { jkt: 'x' } }))).toBe(401);
+    expect(await refusal(await sign({ ...good, cnf: { jkt: 'x' } }))).toBe('bound_token_as_bearer');
     const [, payload] = token.split('.');
     const none = Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url');
-    expect(await status(`${none}.${payload}.x`)).toBe(401);
+    expect(await refusal(`${none}.${payload}.x`)).toBe('signature_invalid alg');
+    expect(await refusal('a.b.c')).toBe('signature_invalid format');
 
     // R-04: a refreshed token keeps the session, since the client is the same.
     const refreshed = await sign({ ...good, iat: now, exp: now + 600, jti: 'second' });
