@@ -1,0 +1,71 @@
+// What a logout and its probe prove, and what becomes of sessions that do not fit the configuration any more.
+import { describe, expect, it } from 'vitest';
+import { openBackends } from '../../src/backend/open.ts';
+import { type Config, parseConfig } from '../../src/config/load.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { createTestClock } from '../support/clock.ts';
+import { call, connect, connector, ENV, EXPIRED, ok, serve, yamlOf } from '../support/one-app.ts';
+
+describe('logout', () => {
+  const PROBE = 'logout: { request: { path: /logout } }\nprobe: { request: { path: /me } }';
+
+  it('R-25: a probe that does not show what tools show has not proven anything', async () => {
+    await serve(({ path, response }) =>
+      path === '/logout'
+        ? response.writeHead(500).end()
+        : ok(response, path === '/me' ? '{"user":"anna"}' : 'Sign out'),
+    );
+    await connect(`${EXPIRED}\nassert: [{ body_contains: Sign out }]\n${PROBE}`);
+    await call('page');
+    const { stateDir } = connector;
+    await connector.connector.close();
+    const { readFileSync } = await import('node:fs');
+    expect(readFileSync(`${stateDir}/decisions.jsonl`, 'utf8')).toContain('"proof":"residual"');
+  });
+
+  it('R-25: while a proxy says that the backend is down, nothing is known: it is asked again', async () => {
+    await serve(({ path, response }) => (path === '/page' ? ok(response, 'x') : response.writeHead(503).end()));
+    const parsed = parseConfig({
+      text: `version: 1\nidentity: { keys: { file: c } }${yamlOf(`${EXPIRED}\n${PROBE}`, '')}`,
+      file: 'c',
+      baseDir: '/',
+      env: {},
+    });
+    if (!parsed.ok) throw new Error(parsed.problems[0]?.message);
+    const backends = openBackends({ config: parsed.config as Config, env: ENV, clock: createTestClock() });
+    const [app] = backends.ports.values();
+    expect(await app?.logout(new Secret({ cookies: [], values: {} }))).toBe('unreachable');
+    await backends.close();
+  });
+});
+
+it('R-53: a stored session that lacks what the configuration needs by now is replaced', async () => {
+  await serve(({ response }) => ok(response, 'x'));
+  const yaml = yamlOf(EXPIRED, '')
+    .replace('session: { cookies: [S] }', 'session: { cookies: [S], values: [k], headers: { X-K: "{session.k}" } }')
+    .replace(
+      'login: [{ request: { method: POST, path: /login } }]',
+      'login: [{ request: { method: POST, path: /login }, extract: { k: { cookie: S } } }]',
+    );
+  const parsed = parseConfig({
+    text: `version: 1\nidentity: { keys: { file: c } }${yaml}`,
+    file: 'c',
+    baseDir: '/',
+    env: {},
+  });
+  if (!parsed.ok) throw new Error(parsed.problems[0]?.message);
+  const backends = openBackends({ config: parsed.config as Config, env: ENV, clock: createTestClock() });
+  const app = backends.ports.get('app');
+  const account = app?.account({ id: 'a', subject: 'a', claims: {} }) ?? { key: '', credentials: {} };
+  const token = new Secret({ cookies: [], values: { k: 'line\nbreak' } });
+  const result = await app?.call({
+    tool: 'page',
+    arguments: {},
+    backendToken: token,
+    account,
+    signal: new AbortController().signal,
+  });
+  expect(result).toMatchObject({ kind: 'expired', beforeEffect: true });
+  expect(await app?.logout(token)).toBe('residual');
+  await backends.close();
+});

@@ -1,0 +1,147 @@
+// R-26, R-28: what is revoked stays revoked, whatever races with it.
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../src/core/secret.ts';
+import type { Bound } from '../../src/decision/schema.ts';
+import type { SessionRecord } from '../../src/session/record.ts';
+import { rowOf } from '../../src/store/redis/row.ts';
+import { until } from '../support/harness.ts';
+import { clientId, ref } from '../support/refs.ts';
+import {
+  acquired,
+  backend,
+  bound,
+  holdLogins,
+  live,
+  logins,
+  name,
+  onMemory,
+  onRedis,
+  prefix,
+  redis,
+  replica,
+  request,
+  seen,
+  sessions,
+  stored,
+} from '../support/sessions.ts';
+
+function suite(): void {
+  describe('R-26: revocation', () => {
+    it('a call allowed on a session that was revoked since does not bring it back', async () => {
+      const nothing = await seen();
+      (await acquired(sessions.acquire(request(), nothing))).release();
+      const decided = await seen();
+      await sessions.revoke(backend, ref('owner'), 'test');
+      expect(await sessions.acquire(request(), decided)).toMatchObject({ ok: false, code: 'session.revoked' });
+      expect(await sessions.rotate(request(), decided, 'age')).toMatchObject({ ok: false, code: 'session.revoked' });
+      // Nor does one that was allowed before there was a session.
+      expect(await sessions.acquire(request(), nothing)).toMatchObject({ ok: false, code: 'session.revoked' });
+      await sessions.settled();
+      expect(live.size).toBe(0);
+      expect(logins).toBe(1);
+    });
+
+    it('an answer that renews a revoked session neither revives it nor replaces its successor', async () => {
+      const first = await acquired(sessions.acquire(request(), await seen()));
+      await sessions.revoke(backend, ref('owner'), 'test');
+      const second = await acquired(sessions.acquire(request(), await seen()));
+      expect(second.record).toMatchObject({ generation: 1 });
+      live.add('renewed');
+      await sessions.renew(first, new Secret({ cookies: [], values: { id: 'renewed' } }));
+      expect((await stored())?.id).toBe(second.record.id);
+      first.release();
+      second.release();
+      await sessions.settled();
+      expect(live).toEqual(new Set(['token-2']));
+    });
+
+    it('attack 14: a storm of rotations and revocations leaves nothing alive that is not stored', async () => {
+      for (let round = 0; round < 20; round++) {
+        const current = await sessions.acquire(request(), await seen());
+        if (current.ok) current.session.release();
+        const decided = await seen();
+        const work: Promise<unknown>[] = [];
+        for (let i = 0; i < 10; i++) {
+          work.push(sessions.rotate(request(), decided, 'storm').then((r) => r.ok && r.session.release()));
+          if (i % 3 === 0) work.push(sessions.revoke(backend, ref('owner'), 'storm'));
+        }
+        await Promise.all(work);
+      }
+      await sessions.revoke(backend, ref('owner'), 'end');
+      await sessions.settled();
+      expect(live.size).toBe(0);
+      expect(await stored()).toBeUndefined();
+    });
+
+    it('a login that a revocation overtakes is logged out, and its call refused', async () => {
+      const open = holdLogins();
+      const pending = sessions.acquire(request(), await seen());
+      await until(() => logins === 1, 'the login to begin');
+      await sessions.revoke(backend, ref('owner'), 'test');
+      open();
+      expect(await pending).toMatchObject({ ok: false, code: 'session.revoked' });
+      await sessions.settled();
+      expect(live.size).toBe(0);
+    });
+
+    it('who was decided on after a revocation gets nothing of a login that had begun before it', async () => {
+      const open = holdLogins();
+      const before = sessions.acquire(request(), await seen());
+      await until(() => logins === 1, 'the login to begin');
+      await sessions.revoke(backend, ref('owner'), 'test');
+      const after = sessions.acquire(request(), await seen());
+      open();
+      expect(await before).toMatchObject({ ok: false, code: 'session.revoked' });
+      expect(name((await acquired(after)).backendToken)).toBe('token-2');
+      await sessions.settled();
+      expect(live).toEqual(new Set(['token-2']));
+    });
+
+    it('R-28: a wide revocation ends what it means, logs it out, and spares the rest', async () => {
+      const bob: Bound = { ...bound, subject: 'bob' };
+      const used = await acquired(sessions.acquire(request('a'), await seen('a')));
+      (await acquired(sessions.acquire(request('b', bob), await seen('b')))).release();
+      used.release();
+      expect(await sessions.revokeAll({ subject: 'bob' }, 'test')).toBe(1);
+      expect(await sessions.revokeAll({ subject: 'nobody' }, 'test')).toBe(0);
+      await sessions.settled();
+      expect(live).toEqual(new Set(['token-1']));
+      expect(await sessions.revokeAll({ session: used.record.fingerprint }, 'test')).toBe(1);
+      expect((await seen('a')).record).toBeUndefined();
+      (await acquired(sessions.acquire(request('a'), await seen('a')))).release();
+      expect(await sessions.revokeAll({ all: true }, 'test')).toBe(1);
+      await sessions.settled();
+      expect(live.size).toBe(0);
+    });
+
+    it('R-26: a wide revocation during a login takes the new session with it', async () => {
+      const open = holdLogins();
+      const pending = sessions.acquire(request(), await seen());
+      await until(() => logins === 1, 'the login to begin');
+      expect(await sessions.revokeAll({ client: clientId('a') }, 'test')).toBe(0);
+      open();
+      expect(await pending).toMatchObject({ ok: false, code: 'session.revoked' });
+      await sessions.settled();
+      expect(live.size).toBe(0);
+      expect(await stored()).toBeUndefined();
+      (await acquired(sessions.acquire(request(), await seen()))).release();
+    });
+  });
+}
+
+onMemory(suite);
+onRedis(suite);
+
+onRedis(() => {
+  it('R-28: a revocation on one replica is seen by another before a second has passed, without its record', async () => {
+    const other = await replica();
+    (await acquired(sessions.acquire(request(), await seen()))).release();
+    const record = await stored();
+    await sessions.revokeAll({ backend: 'b' }, 'test');
+    await sessions.settled();
+    // Even if the record came back, as after a failover.
+    await redis.command('SET', `${prefix}:{owner}:session:b`, rowOf(record as SessionRecord, Date.now() + 60_000));
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    expect((await seen('owner', other.manager, other.store)).record).toBeUndefined();
+  });
+});

@@ -1,0 +1,85 @@
+// What a stored record opens for, and for whom not.
+import { randomBytes } from 'node:crypto';
+import { expect, it } from 'vitest';
+import { Secret } from '../../src/core/secret.ts';
+import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
+import { createSessionManager } from '../../src/session/manager.ts';
+import { ref } from '../support/refs.ts';
+import {
+  acquired,
+  backend,
+  bound,
+  clock,
+  events,
+  fingerprintKey,
+  HOME,
+  KEY,
+  keys,
+  onMemory,
+  onRedis,
+  request,
+  seen,
+  sessions,
+  store,
+  stored,
+} from '../support/sessions.ts';
+
+function suite(): void {
+  it('R-41, attack 21: a record that was moved, rolled back, bound elsewhere or made younger does not open, and ends', async () => {
+    const open = async (owner: string) =>
+      (await acquired(sessions.acquire(request(owner), await seen(owner)))).release();
+    await open('alice');
+    const alice = await stored('alice');
+    const forgeries = [
+      () => alice,
+      () => ({ ...alice, owner: ref('bob') }),
+      (bob: object) => ({ ...bob, sealed: alice?.sealed }),
+      (bob: object) => ({ ...bob, generation: 9 }),
+      (bob: { issuedAt: number }) => ({ ...bob, issuedAt: bob.issuedAt + 1 }),
+      (bob: object) => ({ ...bob, createdAt: 0 }),
+      (bob: object) => ({ ...bob, sinceRevocation: 99 }),
+      (bob: object) => ({ ...bob, bound: { ...bound, ipv4: { ...HOME, ip: '6.6.6.6' } } }),
+    ];
+    for (const forge of forgeries) {
+      await open('bob');
+      const bob = (await stored('bob')) as NonNullable<typeof alice>;
+      const forged = forge(bob) as typeof bob;
+      expect(await store.sessions.replace(KEY('bob'), bob, forged)).toBe(true);
+      const refused =
+        forged.owner === 'bob'
+          ? await sessions.acquire(request('bob', forged.bound), await seen('bob'))
+          : await seen('bob').catch(() => ({ ok: false, code: 'session.unavailable' }));
+      expect(refused).toMatchObject({ ok: false, code: 'session.unavailable' });
+      expect(await stored('bob')).toBeUndefined();
+      expect(events.at(-1)).toMatchObject({ type: 'session_unopenable' });
+    }
+    expect((await sessions.acquire(request('alice'), await seen('alice'))).ok).toBe(true);
+  });
+
+  it('R-42: a key that is removed ends its sessions, also those that were opened before', async () => {
+    const ring = [...keys];
+    const source = { ring };
+    const rotating = createSessionManager({
+      store: store.sessions,
+      limits: store.limits,
+      control: store.control,
+      backends: new Map([['b', backend]]),
+      sealer: createSealer(() => source.ring, 'session'),
+      fingerprint: createFingerprint(fingerprintKey),
+      clock,
+      events: (event) => void events.push(event),
+      endsAt: () => Number.POSITIVE_INFINITY,
+    });
+    (await acquired(rotating.acquire(request(), await seen()))).release();
+    const added = { id: 'new', secret: new Secret(randomBytes(32)) };
+    source.ring = [added, ...ring];
+    (await acquired(rotating.acquire(request(), await seen()))).release();
+    source.ring = [added];
+    expect(await rotating.acquire(request(), await seen())).toMatchObject({ ok: false, code: 'session.unavailable' });
+    (await acquired(rotating.acquire(request(), await seen()))).release();
+    expect((await stored())?.sealed).toMatch(/^new\./);
+  });
+}
+
+onMemory(suite);
+onRedis(suite);

@@ -1,0 +1,157 @@
+// A session manager under test, with a backend that does what it is told, on the memory of one process and on a real
+// Redis. Each test begins afresh.
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, inject } from 'vitest';
+import type { BackendPort, BackendToken, Checkpoint } from '../../src/backend/port.ts';
+import { Secret } from '../../src/core/secret.ts';
+import type { Bound } from '../../src/decision/schema.ts';
+import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
+import type { SessionEvent } from '../../src/session/events.ts';
+import { createSessionManager, type ObservedSession, type SessionManager } from '../../src/session/manager.ts';
+import { createMemoryStore } from '../../src/store/memory/store.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createTestClock, type TestClock } from './clock.ts';
+import { redisStore, startRedis, type TestRedis } from './redis.ts';
+import { clientId, ref } from './refs.ts';
+
+export const HOME = { ip: '10.0.0.1', network: '10.0.0.0/24' };
+export const bound: Bound = { client_id: clientId('a'), subject: 'a', key: null, ipv4: HOME, ipv6: null };
+const program = inject('redis');
+export const keys = [{ id: 'k', secret: new Secret(randomBytes(32)) }];
+export const fingerprintKey = new Secret(randomBytes(32));
+
+export let live: Set<string>;
+export let logins: number;
+let gate: Promise<void> | undefined;
+/** What happens between the answer of the backend and the end of the login. */
+let afterLogin: ((checkpoint: Checkpoint, token: Secret<BackendToken>) => Promise<void>) | undefined;
+export let events: SessionEvent[];
+export let store: Store;
+export let sessions: SessionManager;
+export let backend: BackendPort;
+export let clock: TestClock;
+
+export const name = (token: Secret<BackendToken>) => token.reveal().values.id as string;
+
+export function manager(of: Store, ring = keys): SessionManager {
+  return createSessionManager({
+    store: of.sessions,
+    limits: of.limits,
+    control: of.control,
+    backends: new Map([['b', backend]]),
+    sealer: createSealer(() => ring, 'session'),
+    fingerprint: createFingerprint(fingerprintKey),
+    clock,
+    events: (event) => void events.push(event),
+    endsAt: ({ createdAt }) => createdAt + 3_600_000,
+  });
+}
+
+export const KEY = (owner = 'owner') => ({ backend: 'b', owner: ref(owner) });
+export const SHARED = { key: '', credentials: {} };
+export const request = (owner = 'owner', place = bound, account = SHARED) => ({
+  backend,
+  owner: ref(owner),
+  bound: place,
+  account,
+});
+export const seen = async (owner = 'owner', by = sessions, at = store): Promise<ObservedSession> =>
+  by.examine(KEY(owner), await at.sessions.get(KEY(owner)));
+export async function acquired(result: Promise<Awaited<ReturnType<SessionManager['acquire']>>>) {
+  const value = await result;
+  if (!value.ok) throw new Error(value.code);
+  return value.session;
+}
+export const stored = async (owner = 'owner') => (await store.sessions.get(KEY(owner))).record;
+
+beforeEach(() => {
+  live = new Set();
+  logins = 0;
+  gate = undefined;
+  afterLogin = undefined;
+  events = [];
+  clock = createTestClock();
+  backend = {
+    name: 'b',
+    drainMs: 50,
+    loginLimitMs: 1000,
+    oneAtATime: false,
+    keepAliveTimes: undefined,
+    account: () => SHARED,
+    async login(_account, checkpoint) {
+      const id = `token-${++logins}`;
+      await gate;
+      live.add(id);
+      const token = new Secret({ cookies: [], values: { id } });
+      await afterLogin?.(checkpoint, token);
+      return { ok: true, backendToken: token };
+    },
+    async logout(token) {
+      live.delete(name(token));
+      return 'dead';
+    },
+    call: () => Promise.reject(new Error('not used')),
+    keepAlive: async () => ({ kind: 'ok' }),
+    health: () => ({ circuit: 'closed', inFlight: 0, queued: 0, pausedSeconds: 0 }),
+    close: async () => {},
+  };
+});
+
+/** What happens between the answer of the backend and the end of each login from now on. */
+export function onLogin(hook: typeof afterLogin): void {
+  afterLogin = hook;
+}
+
+/** Logins wait from now on; the function returned lets them go. */
+export function holdLogins(): () => void {
+  let open = () => {};
+  gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  return open;
+}
+
+export function changeBackend(changes: Partial<BackendPort>): void {
+  backend = { ...backend, ...changes };
+}
+
+/** Another replica on the same Redis. */
+export async function replica(): Promise<{ manager: SessionManager; store: Store }> {
+  const other = await redisStore(redis, clock, { prefix });
+  others.push(other);
+  return { manager: manager(other), store: other };
+}
+export let redis: TestRedis;
+export let prefix: string;
+let others: Store[] = [];
+
+export function onMemory(suite: () => void): void {
+  describe('on the memory of one process', () => {
+    afterEach(() => sessions.settled());
+    beforeEach(() => {
+      store = createMemoryStore({ clock, clients: 100, sessions: 100, ttlMs: 3_600_000 });
+      sessions = manager(store);
+    });
+    suite();
+  });
+}
+
+/** Here two managers are two replicas. */
+export function onRedis(suite: () => void): void {
+  describe.skipIf(program === null)('on Redis', () => {
+    beforeAll(async () => {
+      redis = await startRedis(program as string);
+    });
+    beforeEach(async () => {
+      prefix = `m-${randomBytes(4).toString('hex')}`;
+      others = [];
+      ({ manager: sessions, store } = await replica());
+    });
+    afterEach(async () => {
+      await sessions.settled();
+      for (const other of others) await other.close();
+    });
+    afterAll(() => redis?.stop());
+    suite();
+  });
+}
