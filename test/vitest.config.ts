@@ -12,5 +12,12 @@ export default defineConfig({
     // Each file has servers of its own on free ports; two at a time suit a small machine.
     pool: 'forks',
     maxWorkers: 2,
+    // `npm test -- --coverage` shows what the tests of this process reach; processes they start are not counted.
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      reporter: ['text-summary', 'json-summary'],
+      thresholds: { statements: 90, branches: 85, functions: 90, lines: 90 },
+    },
   },
 });

@@ -11,6 +11,7 @@ import { findOpa, noCompilerError, type Opa } from '../src/policy/opa.ts';
 import { testPolicies } from '../src/policy/test.ts';
 import { checkArchitecture } from './architecture.ts';
 import { checkCapabilities } from './capabilities.ts';
+import { checkLicences } from './licences.ts';
 import { formatProblem, type Problem } from './problems.ts';
 import { checkRequirements } from './requirements.ts';
 import { checkSchemas } from './schemas.ts';
@@ -42,6 +43,7 @@ const steps: Record<string, Step> = {
   types: () => tool('tsc', ['-p', '.', '--pretty', 'false']),
   architecture: () => checkArchitecture(root),
   requirements: () => checkRequirements(root),
+  licences: () => checkLicences(root),
   schemas: () => checkSchemas(root),
   capabilities: async () => checkCapabilities(await opa(), root),
   policies: async () => checkPolicies(policies, await opa()),

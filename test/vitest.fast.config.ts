@@ -1,0 +1,17 @@
+// `npm run test:fast`: what says within a minute whether a change is on the right way. It needs Node and nothing else:
+// no OPA is built, and nothing is started that takes seconds. `npm test` runs everything.
+import { mergeConfig } from 'vitest/config';
+import whole from './vitest.config.ts';
+
+process.env.SALLYPORT_TESTS = 'fast';
+
+export default mergeConfig(whole, {
+  test: {
+    exclude: [
+      '**/node_modules/**',
+      'test/{attacks,replicas,cli,tools,openapi}/**',
+      'test/contract/redis-topologies.test.ts',
+      'test/flow/{failures,mcp}.test.ts',
+    ],
+  },
+});
