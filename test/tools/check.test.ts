@@ -11,7 +11,17 @@ const opa = inject('opa');
 let root: string;
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'sallyport-check-'));
-  for (const part of ['src', 'test', 'policies', 'policy-tests', 'docs', 'package.json', 'tsconfig.json'])
+  for (const part of [
+    'src',
+    'test',
+    'policies',
+    'policy-tests',
+    'docs',
+    'package.json',
+    'tsconfig.json',
+    'package-lock.json',
+    'NOTICE',
+  ])
     cpSync(join(PACKAGE_ROOT, part), join(root, part), { recursive: true });
   symlinkSync(join(PACKAGE_ROOT, 'node_modules'), join(root, 'node_modules'));
 });
@@ -152,6 +162,15 @@ describe('requirements', () => {
     );
     expect(unnamed.output).toMatch(/R-65: no test in test\/flow\/limits\.test\.ts has R-65 in its title/);
   });
+});
+
+it('a licence that nobody has decided on, and one that NOTICE does not name', async () => {
+  const odd = (text: string) => text.replace('"license": "ISC"', '"license": "AGPL-3.0"');
+  const { code, output } = await withChange('package-lock.json', odd, 'licences');
+  expect(output).toMatch(/package-lock\.json .*: is under AGPL-3\.0, which tools\/licences\.ts does not know/);
+  expect(code).toBe(1);
+  const unnamed = await withChange('NOTICE', (text) => text.replace(/^.*jmespath.*$/m, ''), 'licences');
+  expect(unnamed.output).toContain('@jmespath-community/jmespath: is under MPL-2.0 and is not named in NOTICE');
 });
 
 describe('types', () => {
