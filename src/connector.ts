@@ -1,10 +1,8 @@
 // The composition root: opens each part from the configuration, in the order of the picture in
 // docs/architecture.md read from the right, and closes them again the other way round.
-import { hostname } from 'node:os';
 import { createMetrics } from './admin/metrics.ts';
 import { openAdmin } from './admin/open.ts';
-import { createAuditEvents } from './audit/events.ts';
-import { createAuditLog } from './audit/log.ts';
+import { openAudit } from './audit/open.ts';
 import { createOpsLog, type OpsLog } from './audit/ops.ts';
 import { accountClaims } from './backend/accounts.ts';
 import { openBackends } from './backend/open.ts';
@@ -25,7 +23,6 @@ import { readinessOf } from './http/readiness.ts';
 import { createGuessing } from './identity/guessing.ts';
 import { openIdentity } from './identity/open.ts';
 import { openKeyring } from './keyring/keyring.ts';
-import { createFingerprint, createSealer } from './keyring/sealing.ts';
 import { openMcp } from './mcp/open.ts';
 import { enforcedTools } from './mcp/tools.ts';
 import { recompileWith } from './policy/recompile.ts';
@@ -76,8 +73,8 @@ type Inner = Awaited<ReturnType<typeof openInner>>;
 /** What decides, records and holds sessions: everything behind the way in. */
 async function openInner(context: Context, closing: Closing) {
   const { config, env, clock, ops, progress } = context;
-  const unusable = (what: string) => (problem: string) =>
-    ops.error(`${what} cannot be used; the last good one stays in force`, { problem });
+  const onProblem = (problem: string) =>
+    ops.error('a file cannot be used as it is; what was read of it before stays in force', { problem });
   refuseUnverifiedTls(env);
   preparePrivateFolder(config.state_dir);
   const recompile = recompileWith({ env, ...(progress && { progress }) });
@@ -85,27 +82,20 @@ async function openInner(context: Context, closing: Closing) {
     ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
   );
   const policy = await openPolicy({ ...config.policy, recompile, checkSettings });
-  const keyring = closing.add(
-    openKeyring({ path: config.keyring_file, clock, onProblem: unusable('the keyring file') }),
-  );
-  const sealer = (purpose: string) => createSealer(keyring.sealing, purpose);
+  const keyring = closing.add(openKeyring({ path: config.keyring_file, clock, onProblem }));
   const metrics = createMetrics(VERSION);
-  const labels = { id: hostname(), version: VERSION };
-  const audit = closing.add(metrics.counting(createAuditLog({ ...config.audit, labels })));
-  const events = createAuditEvents(audit, clock);
+  const { log: audit, events } = closing.add(openAudit(config.audit, clock, metrics.counting));
   const onEviction = () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction');
   const store = closing.add(await openStore({ config, clock, env, onEpoch: events.storeEpoch, onEviction }));
   const { control, proofs } = store;
-  const backends = closing.add(
-    openBackends({ config, env, clock, onProblem: unusable('a file of accounts'), onExchange: metrics.exchange }),
-  );
+  const backends = closing.add(openBackends({ config, env, clock, onProblem, onExchange: metrics.exchange }));
   const sessions = createSessionManager({
     store: store.sessions,
     limits: store.limits,
     control,
     backends: backends.ports,
-    sealer: sealer('session'),
-    fingerprint: createFingerprint(keyring.fingerprint),
+    sealer: keyring.sealer('session'),
+    fingerprint: keyring.fingerprint,
     clock,
     events: events.session,
     endsAt: endOfSession(policy.settings),
@@ -116,13 +106,13 @@ async function openInner(context: Context, closing: Closing) {
       identity: config.identity,
       keep: accountClaims(config.backends),
       clock,
-      sealer: sealer('nonce'),
+      sealer: keyring.sealer('nonce'),
       epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
       proofs,
-      onProblem: unusable('the client file'),
+      onProblem,
     }),
   );
-  return { ...context, policy, keyring, sealer, metrics, audit, events, store, backends, sessions, identity };
+  return { ...context, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
 }
 
 /** The way in: pipeline, MCP, HTTP, and the admin listener. */
@@ -144,7 +134,7 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   });
   metrics.watch(backends.health, readiness);
   const guessing = createGuessing(config.limits.failures_per_minute, () => clock.now());
-  const sealer = inner.sealer('handle');
+  const sealer = keyring.sealer('handle');
   const endpoint = openMcp({ config, sealer, facts, control, evaluator, pipeline, guessing, events, clock });
   const { request_seconds: requestSeconds, shutdown_seconds: graceSeconds } = config.limits;
   const listener = closing.add(await listen({ ...config.listen, requestSeconds, graceSeconds }));

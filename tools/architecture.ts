@@ -23,7 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   session: ['core', 'decision', 'backend', 'identity', 'keyring'],
   facts: ['core', 'decision', 'identity', 'session'],
   store: ['core', 'formats', 'config', 'facts', 'identity', 'session'],
-  audit: ['core', 'decision', 'identity', 'session'],
+  audit: ['core', 'config', 'decision', 'identity', 'session'],
   openapi: ['core', 'formats', 'config'],
   enforcement: ['core', 'formats', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
   mcp: ['core', 'formats', 'audit', 'config', 'decision', 'enforcement', 'facts', 'identity', 'keyring', 'session'],

@@ -9,7 +9,7 @@ import { OperatorError } from '../core/errors.ts';
 import { refuseReadableByOthers, writePrivateFile } from '../core/private-file.ts';
 import { Secret } from '../core/secret.ts';
 import { watchFile } from '../core/watched-file.ts';
-import type { SealingKey } from './sealing.ts';
+import { createFingerprint, createSealer, type Fingerprint, type Sealer, type SealingKey } from './sealing.ts';
 
 const key = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32, { message: 'not 32 bytes' });
 
@@ -38,8 +38,10 @@ type StoredKey = z.infer<typeof keySchema>;
 export interface Keyring {
   /** The key that seals at present comes first. The others only open. */
   sealing(): readonly SealingKey[];
-  /** The key of all fingerprints. It stays the same while the process runs. */
-  readonly fingerprint: Secret<Buffer>;
+  /** Seals for one purpose with the keys of the moment; what is sealed for one opens for no other. */
+  sealer(purpose: string): Sealer;
+  /** Names a secret in logs. Its key stays the same while the process runs. */
+  readonly fingerprint: Fingerprint;
   /** Whether the file on disk cannot be used at present, so that the last good one is in force. /readyz shows it. */
   readonly stale: boolean;
   /** Stops watching the file. */
@@ -72,15 +74,17 @@ export function openKeyring({ path, clock, onProblem = () => {} }: KeyringOption
     },
     onProblem,
   );
+  function sealing(): readonly SealingKey[] {
+    const { value } = file;
+    const active = sealsAt(value.keyring, clock.now()).id;
+    if (value.secrets[0]?.id !== active)
+      value.secrets = [...value.secrets].sort((a, b) => Number(b.id === active) - Number(a.id === active));
+    return value.secrets;
+  }
   return {
-    sealing() {
-      const { value } = file;
-      const active = sealsAt(value.keyring, clock.now()).id;
-      if (value.secrets[0]?.id !== active)
-        value.secrets = [...value.secrets].sort((a, b) => Number(b.id === active) - Number(a.id === active));
-      return value.secrets;
-    },
-    fingerprint: new Secret(Buffer.from(first.fingerprint, 'base64')),
+    sealing,
+    sealer: (purpose) => createSealer(sealing, purpose),
+    fingerprint: createFingerprint(new Secret(Buffer.from(first.fingerprint, 'base64'))),
     get stale() {
       return file.stale;
     },
