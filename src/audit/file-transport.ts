@@ -112,7 +112,7 @@ export class FileTransport extends Transport {
       const data = Buffer.from(this.#torn ? `\n${text}` : text);
       for (let at = 0; at < data.length; ) at += (await write(this.#fd, data, at)).bytesWritten;
       this.#torn = false;
-      if (this.#durability === 'disk') await datasync(this.#fd);
+      if (this.#durability !== 'os') await datasync(this.#fd);
       return undefined;
     } catch (thrown) {
       this.#torn = true;

@@ -49,7 +49,7 @@ export function openIdentity(options: IdentityOptions): Identity {
       proofSeconds: settings.proof_seconds,
       skewSeconds: settings.skew_seconds,
     });
-  const strict = identity.sender_constrained === 'required';
+  const strict = identity.sender_constrained !== 'optional';
   const verifier = createVerifier({
     ...(keysVerifier && { keys: keysVerifier }),
     ...(jwt && { jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, keep, clock }) }),

@@ -12,6 +12,16 @@ export type Pages<Ended> =
   | { ok: false; ended: Ended }
   | { ok: false; problem: string };
 
+type Counted = Exclude<PagesConfig['by'], 'cursor'>;
+
+/** Where counting begins when the configuration does not say. */
+const FIRST: Record<Counted, number> = { number: 1, offset: 0 };
+/** How far the next page is: the next number, or as many items as this one has or should have. */
+const STEP: Record<Counted, (size: number | undefined, items: number) => number> = {
+  number: () => 1,
+  offset: (size, items) => size ?? items,
+};
+
 /** `fetch` gets what stands for "{page}" in the request; undefined for the first page of a list with cursors. */
 export async function readPages<Ended>(
   { by, first, size, cursor, items: listAt, most }: PagesConfig,
@@ -19,7 +29,7 @@ export async function readPages<Ended>(
 ): Promise<Pages<Ended>> {
   const items: Json[] = [];
   const seen = new Set<string | number>();
-  let page: string | number | undefined = by === 'cursor' ? undefined : (first ?? (by === 'number' ? 1 : 0));
+  let page: string | number | undefined = by === 'cursor' ? undefined : (first ?? FIRST[by]);
   for (let read = 0; read < most; read++) {
     const result = await fetch(page);
     if (!result.ok) return result;
@@ -37,7 +47,7 @@ export async function readPages<Ended>(
     } else {
       if (list.length === 0 || (size !== undefined && list.length < size))
         return { ok: true, value: { items, complete: true } };
-      page = (page as number) + (by === 'number' ? 1 : (size ?? list.length));
+      page = (page as number) + STEP[by](size, list.length);
     }
   }
   return { ok: true, value: { items, complete: false } };

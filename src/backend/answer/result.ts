@@ -84,7 +84,31 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
     detail: `the result has ${bytes} bytes, ${result.max_bytes} are allowed (result.max_bytes)`,
   });
 
+  function readDocument(response: BackendResponse, secrets: readonly Spelling[]): Read {
+    const parsed = document(response);
+    if (!parsed.ok) return parsed;
+    const at = parsed.value === null ? '' : (result.pointer ?? '');
+    const value = atPointer(parsed.value, at) as Json | undefined;
+    return value === undefined ? unusable(`nothing at ${at}`) : finish(value, secrets);
+  }
+
+  function readLocation(response: BackendResponse, secrets: readonly Spelling[]): Read {
+    const target = redirectTarget(response, base);
+    if (!target) return unusable('not a redirect on the backend');
+    // A path parameter such as ";jsessionid=…" carries the session and says nothing about the place.
+    return finish({ location: `${target.path.replace(/;[^/]*/g, '')}${target.query}` }, secrets);
+  }
+
+  function readText(response: BackendResponse, secrets: readonly Spelling[]): Read {
+    const wrong = wrongType(response, result);
+    if (wrong !== undefined) return unusable(wrong);
+    const text = page ? page(response.body) : response.body;
+    return text === undefined ? unusable('the page has none of the parts of "select"') : finishText(text, secrets);
+  }
+
   function readBlob(response: BackendResponse, secrets: readonly Spelling[]): Read {
+    const wrong = wrongType(response, result);
+    if (wrong !== undefined) return unusable(wrong);
     const { bytes } = response;
     if (bytes.length > result.max_bytes) return tooLarge(bytes.length);
     if (holdsSecret(bytes, secrets)) return unusable('the document has the session in it');
@@ -97,25 +121,22 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
     finish,
     read(response, secrets) {
       const { as } = result;
-      if (as === 'json' || as === 'xml') {
-        const parsed = document(response);
-        if (!parsed.ok) return parsed;
-        const at = parsed.value === null ? '' : (result.pointer ?? '');
-        const value = atPointer(parsed.value, at) as Json | undefined;
-        return value === undefined ? unusable(`nothing at ${at}`) : finish(value, secrets);
+      switch (as) {
+        case 'json':
+        case 'xml':
+          return readDocument(response, secrets);
+        case 'status':
+          return finish({ status: response.status }, secrets);
+        case 'location':
+          return readLocation(response, secrets);
+        case 'binary':
+          return readBlob(response, secrets);
+        case 'html':
+        case 'text':
+          return readText(response, secrets);
+        default:
+          return as satisfies never;
       }
-      if (as === 'status') return finish({ status: response.status }, secrets);
-      if (as === 'location') {
-        const target = redirectTarget(response, base);
-        if (!target) return unusable('not a redirect on the backend');
-        // A path parameter such as ";jsessionid=…" carries the session and says nothing about the place.
-        return finish({ location: `${target.path.replace(/;[^/]*/g, '')}${target.query}` }, secrets);
-      }
-      const wrong = wrongType(response, result);
-      if (wrong !== undefined) return unusable(wrong);
-      if (as === 'binary') return readBlob(response, secrets);
-      const text = page ? page(response.body) : response.body;
-      return text === undefined ? unusable('the page has none of the parts of "select"') : finishText(text, secrets);
     },
   };
 }
