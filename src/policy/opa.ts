@@ -64,10 +64,12 @@ export async function findOpa({
  * The error for "the policy must be compiled and there is no compiler". `why` is the first half of its message.
  */
 export function noCompilerError(why: string): OperatorError {
-  return new OperatorError(
-    `${why}, and no OPA compiler was found. Install Go (the pinned OPA ${pinnedVersion() ?? ''} is then built by itself), ` +
-      'or put an opa of that version on PATH, or set $OPA to its path.',
-  );
+  const pinned = pinnedVersion();
+  const mend =
+    pinned === undefined
+      ? 'Put an opa on PATH, or set $OPA to its path.'
+      : `Install Go (the pinned OPA ${pinned} is then built by itself), or put an opa of that version on PATH, or set $OPA to its path.`;
+  return new OperatorError(`${why}, and no OPA compiler was found. ${mend}`);
 }
 
 async function buildGoTool(
