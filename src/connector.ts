@@ -1,7 +1,7 @@
 // The composition root: opens each part from the configuration, in the order of the picture in
 // docs/architecture.md read from the right, and closes them again the other way round.
 import { createMetrics } from './admin/metrics.ts';
-import { openAdmin } from './admin/open.ts';
+import { adminCredential, openAdmin } from './admin/open.ts';
 import { openAudit } from './audit/open.ts';
 import { createOpsLog, type OpsLog } from './audit/ops.ts';
 import { accountClaims } from './backend/accounts.ts';
@@ -56,11 +56,8 @@ export interface Connector {
 export async function startConnector(options: ConnectorOptions): Promise<Connector> {
   const closing = createClosing();
   try {
-    const inner = await openInner(
-      { env: process.env, clock: createSystemClock(), ops: createOpsLog(), ...options },
-      closing,
-    );
-    return await openOuter(inner, closing);
+    const { env = process.env, clock = createSystemClock(), ops = createOpsLog() } = options;
+    return await openOuter(await openInner({ ...options, env, clock, ops }, closing), closing);
   } catch (thrown) {
     await closing.close();
     throw thrown;
@@ -73,22 +70,36 @@ type Inner = Awaited<ReturnType<typeof openInner>>;
 /** What decides, records and holds sessions: everything behind the way in. */
 async function openInner(context: Context, closing: Closing) {
   const { config, env, clock, ops, progress } = context;
-  const onProblem = (problem: string) =>
-    ops.error('a file cannot be used as it is; what was read of it before stays in force', { problem });
+  const problemOf = (message: string) => (problem: string) => ops.error(message, { problem });
   refuseUnverifiedTls(env);
+  const credential = adminCredential(config.admin, env);
   preparePrivateFolder(config.state_dir);
   const recompile = recompileWith({ env, ...(progress && { progress }) });
   const checkSettings = settingsCheck(config, (tool) =>
     ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
   );
   const policy = await openPolicy({ ...config.policy, recompile, checkSettings });
-  const keyring = closing.add(openKeyring({ path: config.keyring_file, clock, onProblem }));
+  const keyring = closing.add(
+    openKeyring({
+      path: config.keyring_file,
+      clock,
+      onProblem: problemOf('the keyring cannot be used as it is'),
+    }),
+  );
   const metrics = createMetrics(VERSION);
   const { log: audit, events } = closing.add(openAudit(config.audit, clock, metrics.counting));
   const onEviction = () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction');
   const store = closing.add(await openStore({ config, clock, env, onEpoch: events.storeEpoch, onEviction }));
   const { control, proofs } = store;
-  const backends = closing.add(openBackends({ config, env, clock, onProblem, onExchange: metrics.exchange }));
+  const backends = closing.add(
+    openBackends({
+      config,
+      env,
+      clock,
+      onProblem: problemOf('a file of accounts cannot be used; the last good one stays in force'),
+      onExchange: metrics.exchange,
+    }),
+  );
   const sessions = createSessionManager({
     store: store.sessions,
     limits: store.limits,
@@ -109,10 +120,10 @@ async function openInner(context: Context, closing: Closing) {
       sealer: keyring.sealer('nonce'),
       epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
       proofs,
-      onProblem,
+      onProblem: problemOf('the client file cannot be used; the last good one stays in force'),
     }),
   );
-  return { ...context, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
+  return { ...context, credential, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
 }
 
 /** The way in: pipeline, MCP, HTTP, and the admin listener. */

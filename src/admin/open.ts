@@ -2,9 +2,10 @@
 import type { AuditEvents } from '../audit/events.ts';
 import type { Config } from '../config/load.ts';
 import { resolveSecret } from '../config/secrets.ts';
+import type { Secret } from '../core/secret.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import type { SessionManager } from '../session/contract.ts';
-import { createAdminApp } from './app.ts';
+import { createAdminApp, refuseShortToken } from './app.ts';
 import type { Metrics } from './metrics.ts';
 
 /** How long the answer to an operator may take once the connector stops: not at all. */
@@ -13,18 +14,30 @@ const REQUEST_SECONDS = 60;
 
 export interface AdminListenerOptions {
   config: Config['admin'];
-  env: NodeJS.ProcessEnv;
+  /** From `adminCredential`. */
+  credential: Secret | undefined;
   sessions: SessionManager;
   metrics: Metrics;
   events: AuditEvents;
 }
 
-/** Undefined when none is configured. Rejects with an OperatorError for a credential that is missing or too short. */
-export async function openAdmin(options: AdminListenerOptions): Promise<Listener | undefined> {
-  const { config, env, sessions, metrics, events } = options;
+/**
+ * The credential of the admin listener, read before anything else is opened: a start that must fail fails without a
+ * trace. Undefined when no listener is configured. Throws an OperatorError when it is missing or too short.
+ */
+export function adminCredential(config: Config['admin'], env: NodeJS.ProcessEnv): Secret | undefined {
   if (!config) return undefined;
+  const credential = resolveSecret(config.token, 'admin.token', env);
+  refuseShortToken(credential);
+  return credential;
+}
+
+/** Undefined when none is configured. Rejects with an OperatorError when the port cannot be used. */
+export async function openAdmin(options: AdminListenerOptions): Promise<Listener | undefined> {
+  const { config, credential, sessions, metrics, events } = options;
+  if (!config || !credential) return undefined;
   const app = createAdminApp({
-    token: resolveSecret(config.token, 'admin.token', env),
+    token: credential,
     metrics,
     async revoke(selector, cause, ip) {
       let ended: number | null = null;

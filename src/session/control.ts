@@ -100,5 +100,6 @@ export function selects(selector: Selector, { bound, backend, fingerprint }: Ses
   if ('client' in selector) return selector.client === bound.client_id;
   if ('subject' in selector) return selector.subject === bound.subject;
   if ('session' in selector) return selector.session === fingerprint;
-  return selector satisfies never;
+  selector satisfies never;
+  return false;
 }

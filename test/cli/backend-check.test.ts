@@ -21,7 +21,8 @@ let quirk:
   | 'echoes'
   | 'rotates'
   | 'hangs'
-  | 'down';
+  | 'down'
+  | 'cookie as a name';
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'sallyport-check-'));
@@ -59,8 +60,11 @@ beforeEach(async () => {
     if (path === '/left') return response.end(JSON.stringify(live.length));
     if (!known && quirk !== 'welcomes strangers') return response.writeHead(401).end();
     return response
-      .writeHead(200, { 'content-type': 'application/json' })
-      .end(JSON.stringify({ id, 'odd\u001b[2Jname': 1 }));
+      .writeHead(200, {
+        'content-type': 'application/json',
+        ...(quirk === 'cookie as a name' && { 'set-cookie': 'X=abc12; Path=/' }),
+      })
+      .end(JSON.stringify({ id, 'odd\u001b[2Jname': 1, ...(quirk === 'cookie as a name' && { abc12: 1 }) }));
   });
 });
 afterEach(async () => {
@@ -129,6 +133,13 @@ it('shows each step with what was seen, without a secret, and ends with 0', asyn
     'ok rotation the new session still works',
     'ok logout the old session is dead',
   ]);
+});
+
+it('R-40: a cookie that the checked answer itself brings is not shown, not even as the name of a member', async () => {
+  quirk = 'cookie as a name';
+  const { stdout } = await check();
+  expect(stdout).toContain('result object with');
+  expect(stdout).not.toContain('abc12');
 });
 
 it('finds a backend that has one session for each account', async () => {

@@ -1,6 +1,7 @@
 // The store of several replicas, on a real Redis.
 
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { SessionRecord } from '../../src/session/record.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
@@ -50,6 +51,37 @@ describe.skipIf(program === null)('Redis', () => {
       expect(told).toBe(1);
       await redis.command('CONFIG', 'SET', 'maxmemory', '0');
       await (await create(createTestClock())).control.read(0);
+    });
+
+    it('R-97: the names and forms in Redis are those of the release before, whatever the code calls them', async () => {
+      const clock = createTestClock();
+      const prefix = `layout-${Math.random()}`;
+      const store = await create(clock, { prefix });
+      const at = { backend: 'b', owner: ref('layout') };
+      const bound = { client_id: 'a', subject: 'a', key: null, ipv4: null, ipv6: null };
+      const fields = { id: 'i', generation: 1, createdAt: 1, issuedAt: 1, epoch: 'e', account: '', sealed: 's' };
+      const old = { ...at, ...fields, revision: 3, bound, fingerprint: 'f', tokenFingerprint: 't' };
+      await redis.command('SET', `${prefix}:{layout}:session:b`, JSON.stringify({ value: old }));
+      const observed = await store.sessions.get(at);
+      expect(observed.record).toMatchObject({ id: 'i', sinceRevocation: 3 });
+
+      const lock = await store.sessions.lockLogin(at, observed, 10_000);
+      if (lock.kind !== 'locked') throw new Error(lock.kind);
+      expect(await redis.command('GET', `${prefix}:{layout}:claim:b`)).toBe(`permit ${lock.lockId}`);
+      const logouts = `${prefix}:{layout}:debts:b`;
+      expect(await redis.command('HKEYS', logouts)).toEqual([`login ${lock.lockId}`]);
+      const next = { ...(observed.record as SessionRecord), generation: 2, tokenFingerprint: 'u' };
+      expect(await store.sessions.commit(at, lock.lockId, observed, next, clock.now())).toBe(true);
+      const row = JSON.parse(String(await redis.command('GET', `${prefix}:{layout}:session:b`)));
+      expect(row).toEqual({ value: { ...old, generation: 2, tokenFingerprint: 'u' }, expires: expect.any(Number) });
+      expect(await redis.command('HKEYS', logouts)).toEqual(['t']);
+
+      const failed = await store.sessions.lockLogin(at, await store.sessions.get(at), 10_000);
+      if (failed.kind !== 'locked') throw new Error(failed.kind);
+      await store.sessions.unlockLogin(at, failed.lockId, { code: 'session.login_failed', ms: 10_000 });
+      expect(await redis.command('GET', `${prefix}:{layout}:claim:b`)).toBe('pause session.login_failed');
+      await store.control.revoke({ backend: 'nobody' });
+      expect(await redis.command('HGET', `${prefix}:{control}`, 'revision')).toBe('1');
     });
 
     it('two replicas count, use ids up and revoke in one place', async () => {

@@ -1,6 +1,8 @@
 // The admin listener, and what a revocation means to the client whose sessions end.
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
+import { startConnector } from '../../src/connector.ts';
 import { type Harness, reasons, startHarness } from '../support/harness.ts';
 
 const TOKEN = 'an-admin-token-of-forty-characters-or-so';
@@ -106,6 +108,28 @@ describe('the admin listener', () => {
     writeFileSync(file, TOKEN, { mode: 0o644 });
     await expect(start(`{ port: 0, token: { file: ${file} } }`)).rejects.toThrow('chmod 600');
   });
+});
+
+it('a start that lacks the credential of the admin listener fails before anything is opened', async () => {
+  const stateDir = `${h.stateDir}/never`;
+  const text = `
+version: 1
+identity: { keys: { file: clients.json } }
+admin: { port: 0, token: { env: NO_SUCH_TOKEN } }
+state_dir: ${stateDir}
+backends:
+  b:
+    url: http://127.0.0.1:1
+    login: [{ request: { path: /login } }]
+    session: { cookies: [S] }
+    expired: [{ status: 401 }]
+tools:
+  t: { backend: b, description: T, effect: read, request: { path: /t } }
+`;
+  const parsed = parseConfig({ text, file: 'connector.yaml', baseDir: h.stateDir, env: {} });
+  if (!parsed.ok) throw new Error(parsed.problems.map(({ message }) => message).join());
+  await expect(startConnector({ config: parsed.config, env: {} })).rejects.toThrow('NO_SUCH_TOKEN is not set');
+  expect(existsSync(stateDir)).toBe(false);
 });
 
 it('R-30: one client id may have so many sessions, over all its users, and no more', async () => {

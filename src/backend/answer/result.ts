@@ -31,12 +31,7 @@ const CUT = '\n[truncated]';
 /** `base`: the URL of the backend. Throws when the schema of the result does not compile. */
 export function createReader({ result, request }: ToolConfig, base: URL): Reader {
   const page = result.as === 'html' ? textOf(result.select ?? []) : undefined;
-  const validate: Validate | undefined = result.schema && compileSchema(result.schema);
-  const unusable = (detail: string): Extract<Read, { ok: false }> => ({
-    ok: false,
-    code: 'backend.response_unusable',
-    detail,
-  });
+  const { finish, finishText, tooLarge } = createFinisher(result);
 
   function document(response: BackendResponse): ReturnType<Reader['document']> {
     // RFC 9110 §15.3.5 and §15.3.6: the request succeeded, and the answer has no content.
@@ -53,36 +48,6 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
     const value = request.jsonrpc && isObject(parsed) ? (parsed.result as Json) : parsed;
     return { ok: true, value };
   }
-
-  function shape(value: Json): Read {
-    const wrapped = result.wrap === undefined ? value : { [result.wrap]: value };
-    const problem = validate?.(wrapped);
-    return problem === undefined
-      ? { ok: true, value: wrapped }
-      : unusable(`the result does not match its schema: ${problem}`);
-  }
-
-  function finish(value: Json, secrets: readonly Spelling[]): Read {
-    const picked = result.jmespath === undefined ? value : query(value, result.jmespath);
-    if (picked === undefined) return unusable(`"${result.jmespath}" does not fit the answer`);
-    const clean = scrub(picked, secrets);
-    const bytes = Buffer.byteLength(JSON.stringify(clean));
-    return bytes > result.max_bytes ? tooLarge(bytes) : shape(clean);
-  }
-
-  /** Secrets are blanked before the text is cut, because a secret that was cut in half would not be recognised. */
-  function finishText(text: string, secrets: readonly Spelling[]): Read {
-    const clean = scrubText(text, secrets);
-    const bytes = Buffer.byteLength(clean);
-    if (bytes > result.max_bytes && !result.truncate) return tooLarge(bytes);
-    return shape(bytes > result.max_bytes ? cut(clean, result.max_bytes) : clean);
-  }
-
-  const tooLarge = (bytes: number): Read => ({
-    ok: false,
-    code: 'backend.response_too_large',
-    detail: `the result has ${bytes} bytes, ${result.max_bytes} are allowed (result.max_bytes)`,
-  });
 
   function readDocument(response: BackendResponse, secrets: readonly Spelling[]): Read {
     const parsed = document(response);
@@ -135,10 +100,54 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
         case 'text':
           return readText(response, secrets);
         default:
-          return as satisfies never;
+          as satisfies never;
+          return unusable('result.as is not known');
       }
     },
   };
+}
+
+const unusable = (detail: string): Extract<Read, { ok: false }> => ({
+  ok: false,
+  code: 'backend.response_unusable',
+  detail,
+});
+
+/** What is done with every value that becomes a result, wherever it was taken from. */
+function createFinisher(result: ResultConfig) {
+  const validate: Validate | undefined = result.schema && compileSchema(result.schema);
+
+  function shape(value: Json): Read {
+    const wrapped = result.wrap === undefined ? value : { [result.wrap]: value };
+    const problem = validate?.(wrapped);
+    return problem === undefined
+      ? { ok: true, value: wrapped }
+      : unusable(`the result does not match its schema: ${problem}`);
+  }
+
+  function finish(value: Json, secrets: readonly Spelling[]): Read {
+    const picked = result.jmespath === undefined ? value : query(value, result.jmespath);
+    if (picked === undefined) return unusable(`"${result.jmespath}" does not fit the answer`);
+    const clean = scrub(picked, secrets);
+    const bytes = Buffer.byteLength(JSON.stringify(clean));
+    return bytes > result.max_bytes ? tooLarge(bytes) : shape(clean);
+  }
+
+  /** Secrets are blanked before the text is cut, because a secret that was cut in half would not be recognised. */
+  function finishText(text: string, secrets: readonly Spelling[]): Read {
+    const clean = scrubText(text, secrets);
+    const bytes = Buffer.byteLength(clean);
+    if (bytes > result.max_bytes && !result.truncate) return tooLarge(bytes);
+    return shape(bytes > result.max_bytes ? cut(clean, result.max_bytes) : clean);
+  }
+
+  const tooLarge = (bytes: number): Read => ({
+    ok: false,
+    code: 'backend.response_too_large',
+    detail: `the result has ${bytes} bytes, ${result.max_bytes} are allowed (result.max_bytes)`,
+  });
+
+  return { finish, finishText, tooLarge };
 }
 
 const mediaTypeOf = ({ contentType }: BackendResponse): string =>

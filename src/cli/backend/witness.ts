@@ -27,8 +27,12 @@ export function createWitness(onResult: (result: CheckResult) => void) {
   /** Every secret seen so far. A check may blank more than a result may, because nobody works with its output. */
   const secrets = new Set<string>();
   const blank = (text: string) => scrubText(text, spellings([...secrets], SHORTEST_SHOWN));
-  const describe = (response: BackendResponse) => {
+  /** Learns the cookies of an answer before anything of it, or of the result in it, is shown. */
+  const learn = (response: BackendResponse) => {
     for (const line of response.setCookies) secrets.add(/^[^=]*=([^;]*)/.exec(line)?.[1] ?? '');
+  };
+  const describe = (response: BackendResponse) => {
+    learn(response);
     return looks(response, blank);
   };
   const report = (result: CheckResult['result'], step: string, detail: string): void => {
@@ -62,6 +66,7 @@ export function createWitness(onResult: (result: CheckResult) => void) {
     },
     answer(response: BackendResponse) {
       last = response;
+      learn(response);
     },
     forgetAnswer() {
       last = undefined;
