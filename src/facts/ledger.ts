@@ -27,7 +27,7 @@ export interface Ledger {
   /** The replay window of each handle. The handle that was used last stands last. */
   readonly handles: Map<string, ReplayWindow>;
   /** How the session with each backend was used, by the name of the backend. */
-  readonly sessions: Map<string, { id: string; generation: number; uses: number; lastUsed: number }>;
+  readonly sessions: Map<string, { id: string; issuedAt: number; uses: number; lastUsed: number }>;
 }
 
 /** The ledger of a client that has not called yet. */
@@ -144,12 +144,13 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
  * login on, and a session whose last use was forgotten here does not look younger for it.
  */
 function useSession(ledger: Ledger, record: SessionRecord, now: number): NonNullable<Facts['session']> {
-  const { backend, id, generation, issuedAt } = record;
+  const { backend, id, issuedAt } = record;
   const known = ledger.sessions.get(backend);
   const same = known?.id === id ? known : undefined;
-  const uses = same?.generation === generation ? same.uses : 1;
+  // A new generation of the same login is a renewal by the backend: its uses go on.
+  const uses = same?.issuedAt === issuedAt ? same.uses : 1;
   const lastUsed = Math.max(same?.lastUsed ?? 0, issuedAt);
-  ledger.sessions.set(backend, { id, generation, uses: uses + 1, lastUsed: now });
+  ledger.sessions.set(backend, { id, issuedAt, uses: uses + 1, lastUsed: now });
   return { idle_seconds: wholeSeconds(now - lastUsed), token_uses: uses };
 }
 

@@ -66,7 +66,9 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
   }
 
   async function renew(record: SessionRecord, backendToken: BackendTokenSecret): Promise<void> {
-    const next = vault.seal({ ...record, generation: record.generation + 1, issuedAt: clock.now() }, backendToken);
+    // Age and uses go on from the login: a backend that sets a new cookie with each answer would otherwise keep one
+    // login for ever, and the rotation of the policy would never come.
+    const next = vault.seal({ ...record, generation: record.generation + 1 }, backendToken);
     const stored = await store.replace(record, record, next).catch(() => false);
     ending.noteChange(record);
     if (stored) {

@@ -26,8 +26,8 @@ export interface SessionRecord extends SessionKey {
    */
   readonly createdAt: number;
   /**
-   * When the login that gave the present backend token began, or when the backend renewed the token in an answer
-   * (R-54).
+   * When the login that gave the present backend token began. A token that the backend renewed in an answer is still
+   * of that login (R-54, R-80).
    */
   readonly issuedAt: number;
   /**

@@ -125,6 +125,27 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect(await store.sessions.drained(ref('c'), 60)).toBe(false);
     });
 
+    it('R-80: a renewal by the backend is no login: uses go on', async () => {
+      const { clock, store, facts } = await start();
+      const key = { owner: ref('c'), backend: 'b' };
+      const lock = await store.sessions.lockLogin(key, { record: undefined, revocations: 0 }, 1000);
+      if (lock.kind !== 'locked') throw new Error(lock.kind);
+      const first = sessionRecord(1, { ...key, issuedAt: clock.now() });
+      await store.sessions.commit(key, lock.lockId, { record: undefined, revocations: 0 }, first, 0);
+      const used = async () => (await facts.observe(at({ backend: 'b' }))).session;
+      clock.advance(5);
+      expect(await used()).toEqual({ idle_seconds: 5, token_uses: 1 });
+      for (const generation of [2, 3]) {
+        await store.sessions.replace(key, { id: first.id, generation: generation - 1 }, { ...first, generation });
+        clock.advance(5);
+        expect(await used()).toEqual({ idle_seconds: 5, token_uses: generation });
+      }
+      const login = { ...first, generation: 4, issuedAt: clock.now() };
+      await store.sessions.replace(key, { id: first.id, generation: 3 }, login);
+      clock.advance(5);
+      expect(await used()).toEqual({ idle_seconds: 5, token_uses: 1 });
+    });
+
     it('R-17: of 50 uses of one id at once exactly one is new', async () => {
       const { facts } = await start();
       await facts.openHandle(ref('c'), 'h');

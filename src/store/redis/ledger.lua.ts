@@ -140,8 +140,11 @@ if backend ~= '' then
     ledger.trusted = v.epoch
     local s = ledger.sessions[backend]
     if not s or s.id ~= v.id then s = { id = v.id, generation = 0, uses = 0, last = 0 } end
-    if s.generation ~= v.generation then s.uses = 1 end
-    s.generation = v.generation
+    -- A new generation of the same login is a renewal by the backend: its uses go on (R-80). A ledger that an older
+    -- release has written does not know the login, only the generation.
+    local login = s.issued or (s.generation == v.generation and v.issuedAt)
+    if login ~= v.issuedAt then s.uses = 1 end
+    s.issued, s.generation = v.issuedAt, v.generation
     uses, idle_from = s.uses, math.max(s.last, v.issuedAt)
     s.uses, s.last = s.uses + 1, now
     ledger.sessions[backend] = s
