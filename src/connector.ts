@@ -82,6 +82,7 @@ async function openInner(context: Context, closing: Closing) {
   const keyring = closing.add(
     openKeyring({
       path: config.keyring_file,
+      shared: config.store.redis !== undefined,
       clock,
       onProblem: problemOf('the keyring cannot be used as it is'),
     }),

@@ -1,4 +1,4 @@
-// `sallyport keys add|retire|status`: manages the sealing keys of the connector. A running connector sees a
+// `sallyport keys init|add|retire|status`: manages the sealing keys of the connector. A running connector sees a
 // change within seconds (R-42). The keys themselves are never shown.
 import { existsSync } from 'node:fs';
 import { OperatorError } from '../core/errors.ts';
@@ -12,10 +12,21 @@ import {
 } from '../keyring/keyring.ts';
 import { print, printJson } from './output.ts';
 
-/** Options of all three commands. `file` is the keyring. */
+/** Options of all these commands. `file` is the keyring. */
 export interface KeysOptions {
   file: string;
   json?: boolean;
+}
+
+/** Makes a keyring. Throws an OperatorError for a file that is there: what it has sealed would be lost with it. */
+export function keysInit({ file, json }: KeysOptions): void {
+  if (existsSync(file))
+    throw new OperatorError(`${file} is there already; to add a key: sallyport keys add --file ${file}`);
+  const keyring = createKeyringFile(new Date());
+  writeKeyring(file, keyring);
+  const [{ id } = { id: '' }] = keyring.sealing;
+  if (json) return printJson({ id });
+  print(`${file} is made, with the key ${id}; give every replica a copy`);
 }
 
 /**
@@ -38,7 +49,9 @@ export function keysAdd(options: KeysOptions & { delaySeconds: string; create?: 
 
 function refuseMissing(file: string): void {
   if (!existsSync(file))
-    throw new OperatorError(`${file} does not exist; give the keyring of the connector, or --create to make one`);
+    throw new OperatorError(
+      `${file} does not exist; give the keyring of the connector, or make one with: sallyport keys init --file ${file}`,
+    );
 }
 
 /**

@@ -5,7 +5,7 @@ import { backendCheck } from './backend/check.ts';
 import { clientAdd } from './client/add.ts';
 import { configCheck } from './config/check.ts';
 import { importOpenapi } from './import-openapi.ts';
-import { keysAdd, keysRetire, keysStatus } from './keys.ts';
+import { keysAdd, keysInit, keysRetire, keysStatus } from './keys.ts';
 import { policyBuild } from './policy/build.ts';
 import { policyCheck } from './policy/check.ts';
 import { policyTest } from './policy/test.ts';
@@ -68,6 +68,7 @@ function addKeys(program: Command): void {
       .description(description)
       .requiredOption('-f, --file <file>', 'keyring (keyring_file, or keyring.json in state_dir)')
       .option('--json', 'print the result as JSON');
+  ring('init', 'make a keyring, for all replicas').action(keysInit);
   ring('add', 'add a key: it opens at once and seals after a delay')
     .option('--delay-seconds <seconds>', 'until every replica knows the key (longer for a mounted secret)', '30')
     .option('--create', 'make the file when there is none')

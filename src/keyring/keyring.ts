@@ -53,15 +53,26 @@ export interface KeyringOptions {
   path: string;
   clock: Clock;
   /**
+   * Other replicas use the same store. Then a missing file is a mistake: a replica that made a keyring of its own could
+   * open no session of the others, and both would log in anew with every call.
+   */
+  shared?: boolean;
+  /**
    * Called when the file has changed and cannot be used, or when a changed fingerprint key has to wait for the next
    * start.
    */
   onProblem?: (message: string) => void;
 }
 
-/** Opens the keyring, and makes the file when there is none. Throws an OperatorError when the file cannot be used. */
-export function openKeyring({ path, clock, onProblem = () => {} }: KeyringOptions): Keyring {
-  if (!existsSync(path)) writeKeyring(path, createKeyringFile(new Date(clock.now())));
+/**
+ * Opens the keyring, and makes the file when there is none, unless it is shared. Throws an OperatorError when the file
+ * cannot be used.
+ */
+export function openKeyring({ path, clock, shared = false, onProblem = () => {} }: KeyringOptions): Keyring {
+  if (!existsSync(path)) {
+    if (shared) throw missingKeyring(path);
+    writeKeyring(path, createKeyringFile(new Date(clock.now())));
+  }
   const first = readKeyring(path);
   const file = watchFile(
     path,
@@ -90,6 +101,13 @@ export function openKeyring({ path, clock, onProblem = () => {} }: KeyringOption
     },
     close: () => file.close(),
   };
+}
+
+/** The error for a shared store and no keyring, with the mend. */
+export function missingKeyring(path: string): OperatorError {
+  return new OperatorError(
+    `${path} does not exist, and all replicas on one store need the same keyring: copy it here, or make the first one with "sallyport keys init --file ${path}"`,
+  );
 }
 
 /** A new keyring: one sealing key, which seals at once, and one fingerprint key. */

@@ -1,4 +1,5 @@
 // The processes of the benchmark: each server has one of its own.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { writePrivateFile } from '../../src/core/private-file.ts';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
+import { createKeyringFile, writeKeyring } from '../../src/keyring/keyring.ts';
 import { endWithParent } from '../support/children.ts';
 
 export const PASSWORD = 'bench-password';
@@ -52,6 +54,7 @@ export async function governedServer(legacyUrl: string, redisUrl?: string, besid
       const client = { id, roles: ['clerk'], scopes: ['stock:write'], now: new Date() };
       keys[id] = addClient(clients, existsSync(clients) ? readClientFile(clients) : [], client).reveal();
     }
+  if (!beside) writeKeyring(join(dir, 'keyring.json'), createKeyringFile(new Date()));
   const config = join(dir, 'connector.yaml');
   const text = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8');
   const store = redisUrl === undefined ? '' : `store: { redis: { url: "${redisUrl}" } }\n`;

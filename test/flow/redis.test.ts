@@ -1,5 +1,9 @@
 // A connector whose store is Redis, at the front door, on bad days of the store.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { createKeyringFile, writeKeyring } from '../../src/keyring/keyring.ts';
 import { type Harness, reasons, startHarness, until } from '../support/harness.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
@@ -9,20 +13,25 @@ const CANARY = 'canary-password-of-the-store';
 describe.skipIf(program === null)('Redis', () => {
   let h: Harness;
   let redis: TestRedis;
+  let ring: string;
   const start = (store = `url: "${redis.url}"`) =>
     startHarness({
       edit: (yaml) =>
         yaml.replace(
           'state_dir:',
-          `keyring_file: \${SALLYPORT_STATE_DIR}/keyring.json\nstore: { redis: { ${store}, timeout_ms: 300 } }\nstate_dir:`,
+          `keyring_file: ${ring}\nstore: { redis: { ${store}, timeout_ms: 300 } }\nstate_dir:`,
         ),
     });
   beforeEach(async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sallyport-ring-'));
+    ring = join(dir, 'keyring.json');
+    writeKeyring(ring, createKeyringFile(new Date()));
     redis = await startRedis(program as string);
   });
   afterEach(async () => {
     await h?.close();
     await redis.stop();
+    rmSync(dirname(ring), { recursive: true, force: true });
   });
   const ready = async () => (await fetch(new URL('/readyz', h.url))).json();
 

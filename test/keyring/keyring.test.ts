@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -75,6 +75,13 @@ it('R-42: a file that cannot be used leaves the last good one in force, and read
   // Nothing of the keys is in what is told.
   expect(problems.join()).not.toContain(JSON.parse(good).sealing[0].key);
 }, 20_000);
+
+it('R-42: with a shared store a missing keyring is an error that names the mend, and nothing is made', () => {
+  const start = () => openKeyring({ path, clock, shared: true });
+  expect(start).toThrow(`${path} does not exist, and all replicas on one store need the same keyring`);
+  expect(start).toThrow(`sallyport keys init --file ${path}`);
+  expect(existsSync(path)).toBe(false);
+});
 
 it('two keys with one id are refused: which of them opens would be chance', () => {
   const file = createKeyringFile(new Date());

@@ -36,7 +36,9 @@ describe.skipIf(program === null)('on Redis (needs redis-server)', () => {
     const accounts = join(dir, 'accounts.json');
     writeFileSync(accounts, JSON.stringify({ a: { n: 'anna' }, b: { n: 'bernd' } }), { mode: 0o600 });
     const keyring = join(dir, 'keyring.json');
-    expect((await run(['keys', 'add', '--create', '--file', keyring])).code).toBe(0);
+    expect((await run(['keys', 'init', '--file', keyring])).code).toBe(0);
+    // Nothing is overwritten: what it had sealed would be lost.
+    expect((await run(['keys', 'init', '--file', keyring])).stderr).toContain('is there already');
     const connector = await front({
       clients: ['a', 'b', 'c'],
       yaml: `

@@ -1,5 +1,6 @@
 // Replicas as they run in production: child processes of the built connector, on one Redis and one
 // keyring, before one legacy application that counts what really happened.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
@@ -11,6 +12,7 @@ import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { writePrivateFile } from '../../src/core/private-file.ts';
 import { type LegacyInventory, startLegacyInventory } from '../../src/demo/legacy-inventory/app.ts';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
+import { createKeyringFile, writeKeyring } from '../../src/keyring/keyring.ts';
 import { endWithParent } from './children.ts';
 import type { Answer, Loose, RpcOptions } from './harness.ts';
 import { HOME } from './harness.ts';
@@ -82,6 +84,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const key = add('demo-agent', ['clerk'], []);
   const adminToken = 'admin-token-of-the-tests-0123456789abcdef';
   writePrivateFile(join(dir, 'admin.token'), adminToken);
+  writeKeyring(join(dir, 'keyring.json'), createKeyringFile(new Date()));
   writePrivateFile(join(dir, 'demo-backend.password'), password);
   const replicas: Replica[] = [];
   let nextId = 1;

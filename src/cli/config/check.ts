@@ -11,7 +11,7 @@ import { readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem } from '../../formats/yaml.ts';
 import { readTls } from '../../http/listener.ts';
 import { readClientFile } from '../../identity/client-file.ts';
-import { readKeyring } from '../../keyring/keyring.ts';
+import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
 import { refuseUnknownNames } from '../../policy/settings-names.ts';
 import { print, printJson } from '../output.ts';
 
@@ -78,7 +78,13 @@ function secretProblems(file: string, config: Config): Problem[] {
     const { ca_file } = redis;
     checks.push(['store.redis.ca_file', () => readFileSync(ca_file)]);
   }
-  if (existsSync(config.keyring_file)) checks.push(['keyring_file', () => readKeyring(config.keyring_file)]);
+  checks.push([
+    'keyring_file',
+    () => {
+      if (existsSync(config.keyring_file)) readKeyring(config.keyring_file);
+      else if (redis) throw missingKeyring(config.keyring_file);
+    },
+  ]);
   const { tls } = config.listen;
   if (tls) checks.push(['listen.tls', () => readTls(tls)]);
   if (keys) checks.push(['identity.keys.file', () => readClientFile(keys.file)]);
