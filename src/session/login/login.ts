@@ -41,7 +41,7 @@ interface Prepared {
   seal(backendToken: BackendTokenSecret): SessionRecord;
 }
 
-/** Rejects when the store fails half-way. The lock is the caller's to give back when the login came to nothing. */
+/** Rejects when the store fails half-way. Whoever took the lock gives it back when the login came to nothing. */
 export type Login = (turn: LoginTurn) => Promise<Acquired>;
 
 export function createLogin(options: LoginOptions): Login {
