@@ -1,11 +1,8 @@
 // A connector whose store is Redis, at the front door, on bad days of the store.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { createKeyringFile, writeKeyring } from '../../src/keyring/keyring.ts';
 import { type Harness, reasons, startHarness, until } from '../support/harness.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { makeKeyring } from '../support/ring.ts';
 
 const program = inject('redis');
 const CANARY = 'canary-password-of-the-store';
@@ -13,25 +10,23 @@ const CANARY = 'canary-password-of-the-store';
 describe.skipIf(program === null)('Redis', () => {
   let h: Harness;
   let redis: TestRedis;
-  let ring: string;
+  let ring: ReturnType<typeof makeKeyring>;
   const start = (store = `url: "${redis.url}"`) =>
     startHarness({
       edit: (yaml) =>
         yaml.replace(
           'state_dir:',
-          `keyring_file: ${ring}\nstore: { redis: { ${store}, timeout_ms: 300 } }\nstate_dir:`,
+          `keyring_file: ${ring.file}\nstore: { redis: { ${store}, timeout_ms: 300 } }\nstate_dir:`,
         ),
     });
   beforeEach(async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'sallyport-ring-'));
-    ring = join(dir, 'keyring.json');
-    writeKeyring(ring, createKeyringFile(new Date()));
+    ring = makeKeyring();
     redis = await startRedis(program as string);
   });
   afterEach(async () => {
     await h?.close();
     await redis.stop();
-    rmSync(dirname(ring), { recursive: true, force: true });
+    ring.remove();
   });
   const ready = async () => (await fetch(new URL('/readyz', h.url))).json();
 

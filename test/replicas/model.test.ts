@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Answer, type Harness, type Loose, reasons, startHarness } from '../support/harness.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { makeKeyring } from '../support/ring.ts';
 import { createIssuer, type Issuer } from '../support/tokens.ts';
 
 const program = inject('redis');
@@ -198,12 +199,14 @@ const commands = fc.commands(steps, { maxCommands: 40, size: 'max' });
 
 describe.skipIf(program === null)('model', () => {
   let redis: TestRedis;
+  let ring: ReturnType<typeof makeKeyring>;
   let issuer: Issuer;
   let first: Harness;
   let second: Harness;
   let run = 0;
 
   beforeAll(async () => {
+    ring = makeKeyring();
     redis = await startRedis(program as string);
     issuer = await createIssuer(() => first.clock.now());
     const shared = (yaml: string) =>
@@ -211,18 +214,14 @@ describe.skipIf(program === null)('model', () => {
         .replace('identity:\n', `identity:\n${issuer.yaml}`)
         .replace(
           'state_dir:',
-          `store: { redis: { url: "${redis.url}" } }\nadmin: { port: 0, token: { env: MODEL_ADMIN_TOKEN } }\nstate_dir:`,
+          `keyring_file: ${ring.file}\nstore: { redis: { url: "${redis.url}" } }\nadmin: { port: 0, token: { env: MODEL_ADMIN_TOKEN } }\nstate_dir:`,
         );
     process.env.MODEL_ADMIN_TOKEN = 't'.repeat(40);
-    first = await startHarness({
-      edit: (yaml) =>
-        shared(yaml).replace('state_dir:', 'keyring_file: ${SALLYPORT_STATE_DIR}/keyring.json\nstate_dir:'),
-    });
+    first = await startHarness({ edit: shared });
     second = await startHarness({
       clock: first.clock,
       edit: (yaml) =>
         shared(yaml)
-          .replace('state_dir:', `keyring_file: ${first.stateDir}/keyring.json\nstate_dir:`)
           .replace('url: ${LEGACY_INVENTORY_URL}', `url: ${first.legacy.url}`)
           .replace('"${SALLYPORT_STATE_DIR}/demo-backend.password"', `"${first.stateDir}/demo-backend.password"`),
     });
@@ -232,6 +231,7 @@ describe.skipIf(program === null)('model', () => {
     await first?.close();
     await redis?.stop();
     issuer?.remove();
+    ring.remove();
   });
 
   async function endAll(): Promise<void> {
