@@ -9,7 +9,7 @@ export default defineConfig({
     reporters: ['default', './test/support/loud-reporter.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Each file has servers of its own on free ports; two at a time suit a small machine.
+    // Each test file starts its own servers on free ports; two files at a time suit a small machine.
     pool: 'forks',
     maxWorkers: 2,
     // `npm test -- --coverage` shows what the tests of this process reach; processes they start are not counted.

@@ -1,5 +1,5 @@
-// `npm run test:fast`: what says within a minute whether a change is on the right way. It needs Node and nothing else:
-// no OPA is built, and nothing is started that takes seconds. `npm test` runs everything.
+// `npm run test:fast` runs the tests that show within a minute whether a change works. They need only Node: no OPA is
+// built, and nothing is started that takes seconds. `npm test` runs everything.
 import { mergeConfig } from 'vitest/config';
 import whole from './vitest.config.ts';
 

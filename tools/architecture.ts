@@ -41,7 +41,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   main: ['core', 'cli'],
 };
 
-/** Implementations behind a port. Only the open.ts of the part puts them behind it; nobody else knows them. */
+/** Implementations of a port. Only the open.ts of their part imports them and hands them out as the port. */
 const ADAPTERS = [
   { files: /^store\/(memory|redis)\//, home: /^store\/(open\.ts$|memory\/|redis\/)/ },
   { files: /^backend\/adapter\.ts$/, home: /^backend\/open\.ts$/ },
@@ -74,7 +74,7 @@ const HOMES: Record<string, RegExp> = {
   winston: /^audit\//,
   'winston-transport': /^audit\//,
   yaml: /^formats\/yaml\.ts$/,
-  // The schema language is used where a shape is declared, and nowhere on the way of a call.
+  // zod is used only where the shape of a document is declared, never while a call is handled.
   zod: /^(admin\/|config\/|decision\/|policy\/|formats\/yaml\.ts$|identity\/client-file\.ts$|keyring\/keyring\.ts$)/,
 };
 

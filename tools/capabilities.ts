@@ -1,7 +1,7 @@
-// Generates policies/capabilities.json: what a policy in WASM under opa-wasm really has. How it is
-// known: a one-line policy per builtin is compiled, and the module's `builtins()` export names what
-// the host must provide; opa-wasm provides only some of those. OPA's own check then refuses an
-// absent builtin with file and line, instead of a failure on the day the rule is reached.
+// Generates policies/capabilities.json: the builtins that a policy in WASM really has under opa-wasm. To find out, a
+// one-line policy for each builtin is compiled; the `builtins()` export of the module names what the host must
+// provide, and opa-wasm provides only some of that. With this file OPA's own check refuses an absent builtin with file
+// and line; without it a call would fail on the day the rule is reached.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import { firstDifference, type Problem } from './problems.ts';
 
 const FILE = 'policies/capabilities.json';
 
-/** Provided by the host, but not as Go does it: a policy that uses them decides differently in tests. */
+/** Builtins that opa-wasm has, but not as in Go: a policy that uses them would decide differently in `opa test`. */
 const DIVERGING = new Set(['sprintf']);
 const PARALLEL = 4;
 
@@ -56,7 +56,7 @@ async function generate(opa: Opa): Promise<string> {
   return `${JSON.stringify({ builtins: kept, features: ['rego_v1'] }, null, 2)}\n`;
 }
 
-/** Names a policy that calls the builtin needs from its host; undefined when it does not compile. */
+/** The builtins that a policy which calls this one needs from its host; undefined when it does not compile. */
 async function hostBuiltins(opa: Opa, dir: string, builtin: Builtin): Promise<string[] | undefined> {
   const id = builtin.name.replaceAll(/\W/g, '_');
   writeFileSync(join(dir, `${id}.rego`), policyFor(builtin));

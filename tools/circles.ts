@@ -3,7 +3,7 @@
 /** What each file imports. */
 export type Graph = ReadonlyMap<string, readonly string[]>;
 
-/** One circle for each knot of files that reach each other, in the order of its imports, shortest first way round. */
+/** Returns a shortest circle for each group of files that reach each other, in the order of its imports. */
 export function circles(graph: Graph): string[][] {
   const found: string[][] = [];
   const seen = new Set<string>();

@@ -1,5 +1,5 @@
-// Which licences the dependencies have, from package-lock.json. What is not on the list is a decision somebody has to
-// make; what wants to be named stands in NOTICE.
+// Checks the licences of the dependencies in package-lock.json. A licence that is not on the list needs a decision by
+// somebody; a licence that demands attribution must be named in NOTICE.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
@@ -7,7 +7,7 @@ import type { Problem } from './problems.ts';
 
 const FILE = 'package-lock.json';
 
-/** Each asks for nothing but its text to be kept, which it is in the package. */
+/** These licences only demand that their text is kept, and the package keeps it. */
 const PERMISSIVE = new Set([
   'MIT',
   'ISC',
@@ -18,7 +18,7 @@ const PERMISSIVE = new Set([
   'Zlib',
   'BlueOak-1.0.0',
 ]);
-/** Fine to use, and to be named in NOTICE. */
+/** These licences may be used, but the package must be named in NOTICE. */
 const NAMED = new Set(['MPL-2.0', 'PSF-2.0', 'Python-2.0']);
 
 interface Lock {
@@ -41,11 +41,11 @@ export function checkLicences(root = PACKAGE_ROOT): Problem[] {
   });
 }
 
-/** "(MIT AND Zlib) OR Apache-2.0" as what one may choose from: each choice is all of its terms. */
+/** Splits "(MIT AND Zlib) OR Apache-2.0" into its choices; each choice is the list of licences that apply together. */
 function alternatives(expression: string): string[][] {
   return expression.split(/ OR /).map((choice) => choice.replace(/[()]/g, '').split(/ AND /));
 }
 
-/** A platform's build of a package, such as "lightningcss-linux-x64-gnu", is named with it. */
+/** Whether NOTICE names the package. The name also covers platform builds, such as "lightningcss-linux-x64-gnu". */
 const named = (notice: string, name: string): boolean =>
   [...notice.matchAll(/^ {2}(\S+) {2,}/gm)].some(([, known = '']) => name === known || name.startsWith(`${known}-`));

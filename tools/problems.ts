@@ -1,4 +1,4 @@
-// What every check answers: nothing, or problems with a file and a line.
+// The result of every check: a list of problems with file and line, which is empty when there is none.
 export type { Problem } from '../src/formats/yaml.ts';
 export { formatProblem } from '../src/formats/yaml.ts';
 

@@ -10,7 +10,7 @@ interface Package {
   repository: { url: string };
 }
 
-/** What does not agree, in words; empty when everything does. */
+/** Returns a sentence for each thing that does not agree; empty when everything agrees. */
 export function releaseProblems(env: NodeJS.ProcessEnv, root = PACKAGE_ROOT): string[] {
   const { version, repository } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Package;
   const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');

@@ -12,7 +12,7 @@ const PLACES_OF_PEOPLE = ['CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
 const TEXT = /\.(ts|rego|ya?ml|md|json)$/;
 const SKIPPED = new Set(['node_modules', 'dist', '.cache', 'compiled']);
 
-/** Requirements, and the assets, actors, controls they serve. */
+/** Ids of requirements, and of the assets, threat actors and controls that they serve. */
 const ID = /\b(?:R-\d{2}|TA\d{2}|A\d{2}|C\d{2})\b/g;
 /** A title is quoted in TypeScript, and follows `name:` in a decision case. */
 const inTitle = (id: string): RegExp => new RegExp(`(?:['"\`]|name: *)[^'"\`]*\\b${id}\\b`);

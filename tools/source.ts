@@ -12,7 +12,7 @@ export interface Import {
 export interface Source {
   lines: number;
   imports: Import[];
-  /** The lines of each function. What a function returns counts by itself: a factory is as long as what it does. */
+  /** The length of each function in lines. A returned function counts by itself and not as part of its factory. */
   functions: { name: string; line: number; lines: number }[];
 }
 
@@ -90,7 +90,7 @@ function returns(node: Node): (Node | null)[] {
 const isNode = (value: unknown): value is Node =>
   typeof value === 'object' && value !== null && typeof (value as Node).type === 'string';
 
-/** The name a reader would look for: of the declaration, or of what the function is assigned to. */
+/** The name a reader would look for: that of the declaration, or of the variable the function is assigned to. */
 function nameIn(text: string, node: Node): string {
   const own = (node.id as { name?: string } | null)?.name;
   const before = /(\w+)\s*(?::[^=]*)?(?:=|:|\()?\s*(?:async\s*)?$/.exec(

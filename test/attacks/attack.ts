@@ -1,4 +1,4 @@
-// What an attack is: something done to a connector, what must come of it, and what did.
+// The shape of an attack: what is done to the connector, the expected result, and how the actual result is obtained.
 import { createHash } from 'node:crypto';
 import { KEYS_ISSUER } from '../../src/identity/keys.ts';
 import { until } from '../support/harness.ts';
@@ -9,7 +9,7 @@ export interface Attack {
   id: number;
   title: string;
   expected: string;
-  /** Carries the attack out and answers what came of it, in the words of `expected`. */
+  /** Carries the attack out and returns its result, worded so that it can be compared with `expected`. */
   run(cluster: Cluster): Promise<string>;
 }
 
@@ -20,7 +20,10 @@ export interface AttackGroup {
   attacks: Attack[];
 }
 
-/** Adds a client that every replica knows. Asked from a network of its own, which collects the refusals. */
+/**
+ * Adds a client and waits until every replica accepts its API key. The waiting calls come from a network of their own,
+ * so that refused credentials do not count against the networks that the attacks use.
+ */
 export async function known(cluster: Cluster, id: string): Promise<string> {
   const key = cluster.addClient(id);
   for (const replica of cluster.replicas) {
@@ -31,7 +34,7 @@ export async function known(cluster: Cluster, id: string): Promise<string> {
   return key;
 }
 
-/** Where the store has the session of a client that uses an API key. */
+/** The Redis key of the stored session of a client that uses an API key. */
 export function rowOf(id: string): string {
   const ref = createHash('sha256')
     .update(JSON.stringify([KEYS_ISSUER, id, id]))

@@ -1,4 +1,4 @@
-// Every attack of the list, as a test. `npm run attacks` prints the same as a table.
+// Runs every attack of the list as a test. `npm run attacks` runs the same attacks and prints a table.
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Cluster, startCluster } from '../support/replicas.ts';
 import { GROUPS } from './all.ts';

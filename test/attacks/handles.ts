@@ -6,7 +6,7 @@ import { AUDIENCE_URL, type Replica } from '../support/replicas.ts';
 import { createProofKey, makeProof } from '../support/tokens.ts';
 import { type AttackGroup, known } from './attack.ts';
 
-/** A request as bytes: a client library would refuse to send it. */
+/** Sends a request as raw bytes, because a client library would refuse to send such a request. */
 function raw(url: string, lines: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(url);
@@ -26,7 +26,7 @@ export const handleAttacks: AttackGroup = {
   attacks: [
     {
       id: 6,
-      title: '10,000 handles are guessed; the owner works on',
+      title: '10,000 handles are guessed while the owner of a handle keeps working',
       expected: 'none found; limited after 60; alerted once; owner 200, stranger with his own handle 200',
       async run(cluster) {
         const [a] = cluster.replicas as [Replica];
@@ -59,7 +59,7 @@ export const handleAttacks: AttackGroup = {
     },
     {
       id: 7,
-      title: "B uses A's handle on either replica",
+      title: 'client B uses the handle of client A on each replica',
       expected: '404 404 as for an unknown one; A 200',
       async run(cluster) {
         const [a, b] = cluster.replicas as [Replica, Replica];
@@ -75,7 +75,7 @@ export const handleAttacks: AttackGroup = {
     },
     {
       id: 8,
-      title: 'chosen handles, and one with CR LF, are offered twice',
+      title: 'handles that the attacker made up, one of them with CR LF, are sent twice',
       expected: '404 404 404 404; CR LF 400; nothing created',
       async run(cluster) {
         const [a] = cluster.replicas as [Replica];
@@ -101,7 +101,7 @@ export const handleAttacks: AttackGroup = {
     },
     {
       id: 9,
-      title: 'R-05: a session opened without identity, or without a key, is upgraded',
+      title: 'R-05: a client tries to upgrade a session that was opened without identity, or without a key',
       expected: 'anonymous 401; keyless session replaced before a call with a key',
       async run(cluster) {
         const [a, b] = cluster.replicas as [Replica, Replica];

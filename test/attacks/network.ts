@@ -1,4 +1,4 @@
-// Forged origins, two places at once, and a backend that sends its callers away.
+// Forged client addresses, one session used from two networks, and a backend that redirects to another host.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ELSEWHERE, HOME, reasons, startHarness } from '../support/harness.ts';
@@ -9,7 +9,7 @@ export const networkAttacks: AttackGroup = {
   attacks: [
     {
       id: 17,
-      title: 'forged forwarding headers and odd spellings of an address',
+      title: 'a client forges forwarding headers and spells its address in odd ways',
       expected: 'the same decision for 4 forgeries; 4 odd spellings refused 400',
       async run() {
         const h = await startHarness();
@@ -35,7 +35,7 @@ export const networkAttacks: AttackGroup = {
     },
     {
       id: 18,
-      title: 'one session is used from two networks in turns',
+      title: 'one session is used alternately from two networks',
       expected: 'both stopped; high alert; the backend session is dead',
       async run() {
         const h = await startHarness();

@@ -1,4 +1,4 @@
-// The process itself, and what lies beside it.
+// Attacks on the process itself (debugger, key log, debug output) and on the configuration file beside it.
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,8 @@ export const processAttacks: AttackGroup = {
   attacks: [
     {
       id: 22,
-      title: 'R-46: SIGUSR1; a start with NODE_OPTIONS=--inspect, a TLS key log, debug output',
+      title:
+        'R-46: SIGUSR1 is sent; the connector is started with NODE_OPTIONS=--inspect, a TLS key log or debug output',
       expected: 'no inspector; start refused 1 1 1 1',
       async run(cluster) {
         const [a] = cluster.replicas as [Replica];

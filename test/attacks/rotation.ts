@@ -1,11 +1,11 @@
-// Races, crashes and clocks around the life of a session.
+// Attacks that race, crash or outlast the rotation of a session.
 import { reasons, startHarness, until } from '../support/harness.ts';
 import type { Replica } from '../support/replicas.ts';
 import { type AttackGroup, known, plural, rowOf } from './attack.ts';
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const ok = (answer: { body: { result?: { isError?: boolean } } }) => answer.body?.result && !answer.body.result.isError;
-/** The tool whose token may be three seconds old at most. */
+/** The tool for which the policy of these attacks replaces a backend token after three seconds. */
 const SHORT = 'order_list';
 
 export const rotationAttacks: AttackGroup = {
@@ -24,7 +24,7 @@ export const rotationAttacks: AttackGroup = {
   attacks: [
     {
       id: 10,
-      title: '100 calls at once on two replicas with a token at its maximum age',
+      title: '100 calls arrive at once on two replicas when the backend token has reached its maximum age',
       expected: '100 answered; 1 login; 1 live session',
       async run(cluster) {
         const key = await known(cluster, 'client-10');
@@ -53,7 +53,7 @@ export const rotationAttacks: AttackGroup = {
         const { logins } = cluster.legacy.stats();
         cluster.legacy.inject({ latencyMs: 150 });
         const paused = cluster.call(a, SHORT, {}, { key }).catch(() => undefined);
-        // Paused after its login has reached the legacy side, before the answer is stored.
+        // The replica is paused after its login has reached the legacy side and before the session is stored.
         await until(() => cluster.legacy.stats().logins > logins, 'the login');
         a.pause();
         cluster.legacy.inject({ latencyMs: 0 });
@@ -121,7 +121,7 @@ export const rotationAttacks: AttackGroup = {
     },
     {
       id: 16,
-      title: 'a client polls past the absolute limit of its session',
+      title: 'a client keeps calling beyond the absolute limit of its session',
       expected: 'ended with lifetime.session_too_old; the backend session is dead',
       async run() {
         const h = await startHarness();
@@ -153,7 +153,7 @@ export const rotationAttacks: AttackGroup = {
         const { logins } = cluster.legacy.stats();
         cluster.legacy.inject({ latencyMs: 100 });
         const lost = cluster.call(victim, SHORT, {}, { key }).catch(() => undefined);
-        // Its last login step is under way: it holds the new token, and has not stored the session.
+        // The last step of its login is under way: it holds the new backend token and has not stored the session yet.
         await until(() => cluster.legacy.stats().logins > logins, 'the login');
         await sleep(130);
         await victim.kill();

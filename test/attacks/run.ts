@@ -1,4 +1,4 @@
-// `npm run attacks`: every attack against real replicas, as a table: attack, expected, got.
+// `npm run attacks` runs every attack against real replicas and prints a table: attack, expected and actual result.
 import { existsSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,4 @@
-// The store emptied, and rows in it changed by somebody who can write to it.
+// Attacks on the store: it is emptied, or somebody who can write to it changes its rows.
 import { reasons } from '../support/harness.ts';
 import type { Replica } from '../support/replicas.ts';
 import { type AttackGroup, known, rowOf } from './attack.ts';
@@ -8,7 +8,7 @@ export const storeAttacks: AttackGroup = {
   attacks: [
     {
       id: 15,
-      title: 'Redis FLUSHALL, then a captured call is replayed, with its handle and without',
+      title: 'Redis is emptied (FLUSHALL), then a captured call is replayed with its handle and without',
       expected: 'with the handle 404, without it rotate replay.history_lost; alerted',
       async run(cluster) {
         const [a, b] = cluster.replicas as [Replica, Replica];

@@ -10,7 +10,7 @@ interface Holder {
   subject: string;
 }
 
-/** A user with a token bound to a key. */
+/** A user whose access token is bound to a DPoP key. */
 async function holder({ issuer }: Cluster, subject: string, claims: object = {}): Promise<Holder> {
   const key = await createProofKey();
   return { key, subject, token: await issuer.token({ sub: subject, cnf: { jkt: key.thumbprint }, ...claims }) };
@@ -70,7 +70,7 @@ export const tokenAttacks: AttackGroup = {
     },
     {
       id: 3,
-      title: 'a stolen bearer token is used from another network while its owner works',
+      title: 'a stolen bearer token is used from another network while its owner keeps working',
       expected: 'deny binding.concurrent_networks; alert; session ended',
       async run(cluster) {
         const [a, b] = cluster.replicas as [Replica, Replica];
@@ -96,7 +96,7 @@ export const tokenAttacks: AttackGroup = {
     },
     {
       id: 5,
-      title: 'wrong htm, htu, ath, nonce; two headers; alg none',
+      title: 'DPoP proofs have a wrong htm, htu, ath or nonce, come twice in one header, or use alg none',
       expected: '401 401 401 401 401 401',
       async run(cluster) {
         const [a, b] = cluster.replicas as [Replica, Replica];
@@ -117,7 +117,7 @@ export const tokenAttacks: AttackGroup = {
     },
     {
       id: 20,
-      title: 'R-43: a fingerprint from the log is used as a token, a handle and a backend cookie',
+      title: 'R-43: a fingerprint from the log is used as a credential, a handle and a backend cookie',
       expected: '401, 404, not a session',
       async run(cluster) {
         const [a] = cluster.replicas as [Replica];

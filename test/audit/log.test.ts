@@ -15,7 +15,7 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const event = (n: number) => ({ type: 'event' as const, event: 'test', timestamp: 't', n });
 
-it('R-60: a record is in the file when its promise resolves, many at once in order', async () => {
+it('R-60: a record is in the file when its promise resolves, and concurrent records keep their order', async () => {
   const file = join(dir, 'a', 'log.jsonl');
   const log = createAuditLog({ file, durability: 'disk', labels: { id: 'x' } });
   await Promise.all(
@@ -48,7 +48,7 @@ it('R-60: an unusable path is an error at start', () => {
   expect(() => createAuditLog({ file: join(dir, 'file', 'log.jsonl'), durability: 'disk', labels: {} })).toThrow();
 });
 
-it('R-36: the logged input is built from named fields; arguments that are not listed are erased by pointer', () => {
+it('R-36: the log has only known fields of the input; arguments that are not listed are left out and named by pointer', () => {
   const input = {
     tool: { name: 't', backend: 'b', effect: 'read', arguments: { sku: 'A', 'a/b~c': 1, password: 'x' } },
     client: { id: 'c', surprise: 'secret' },
@@ -62,7 +62,7 @@ it('R-36: the logged input is built from named fields; arguments that are not li
   });
 });
 
-it('the throttle admits so many a second and counts the rest', () => {
+it('the throttle lets a limited number through each second and counts the rest', () => {
   const throttle = createThrottle(2);
   expect([throttle.admit(0), throttle.admit(1), throttle.admit(2), throttle.admit(999)]).toEqual([
     0,

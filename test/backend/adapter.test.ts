@@ -56,7 +56,7 @@ const page =
     else response.writeHead(200, headers).end(body);
   };
 
-it('R-40: a packed answer is refused, since nothing can be searched for in it', async () => {
+it('R-40: a compressed answer is refused, because it cannot be searched for secrets', async () => {
   await answering(
     page(
       { 'content-type': 'text/plain; charset=iso-8859-1', 'content-encoding': 'gzip' },
@@ -66,7 +66,7 @@ it('R-40: a packed answer is refused, since nothing can be searched for in it', 
   expect(await call()).toMatchObject({ kind: 'failed', code: 'backend.response_unusable' });
 });
 
-it('R-53: a login page without a content type, or with a wrong one, is no data', async () => {
+it('R-53: a login page without a content type, or with a wrong one, shows an expired session and is not data', async () => {
   await answering(page({}, ' <form><input name="pw"></form>'));
   expect(await call()).toMatchObject({ kind: 'expired' });
   await backend.close();
@@ -75,7 +75,7 @@ it('R-53: a login page without a content type, or with a wrong one, is no data',
   expect(await call('data')).toMatchObject({ kind: 'expired' });
 });
 
-it('R-40: the session id in a page, a key or a number of an answer is blanked', async () => {
+it('R-40: the session id is blanked in the keys and in the values of an answer', async () => {
   await answering(
     page({ 'content-type': 'application/json' }, JSON.stringify({ [`k${TOKEN}`]: `/a;jsessionid=${TOKEN}?x`, ok: 1 })),
   );
@@ -85,7 +85,7 @@ it('R-40: the session id in a page, a key or a number of an answer is blanked', 
   });
 });
 
-it('R-54: a changed cookie makes a new token, a cookie taken away does not', async () => {
+it('R-54: a changed cookie makes a new backend token; a removed cookie does not', async () => {
   await answering((request, response) => {
     if (request.url === '/login') return void response.writeHead(200, { 'set-cookie': 'S=one-one; Path=/' }).end();
     response
@@ -101,7 +101,7 @@ it('R-54: a changed cookie makes a new token, a cookie taken away does not', asy
   expect(first.renewed.reveal().cookies).toMatchObject([{ key: 'S', value: 'two-two' }]);
 });
 
-it('R-50, attack 23: a redirect elsewhere is not followed and gets no header', async () => {
+it('R-50, attack 23: a redirect to another origin is not followed, and no header is sent there', async () => {
   const heard: string[] = [];
   const elsewhere = createServer((request, response) => {
     heard.push(String(request.headers.cookie));

@@ -1,4 +1,4 @@
-// What a login tells on its way, and what is left when it is broken off.
+// What a login reports after each step, and what can still be logged out when it is broken off.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createBackendAdapter } from '../../src/backend/adapter.ts';
 import type { BackendPort, BackendTokenSecret } from '../../src/backend/port.ts';
@@ -55,10 +55,10 @@ afterEach(async () => {
 });
 const checkpoint = async (token: BackendTokenSecret) => void told.push(token);
 
-it('R-27: tells of each cookie a step brings, once; the last one is that of the session', async () => {
+it('R-27: a login reports each cookie once, as soon as a step brings it; the last one is the session', async () => {
   const login = await backend.login(account, checkpoint);
   if (!login.ok) throw new Error(login.detail);
-  // The login page opens an anonymous session, the login another; the menu brings none.
+  // The login page opens an anonymous session and the login opens another one; the menu page sets no cookie.
   expect(told).toHaveLength(2);
   expect(JSON.stringify(told.at(-1)?.reveal().cookies)).toContain(
     (login.backendToken.reveal().cookies[0] as { value: string }).value,
@@ -66,14 +66,14 @@ it('R-27: tells of each cookie a step brings, once; the last one is that of the 
   expect(told.at(-1)?.reveal().values).toEqual({ csrf: '' });
 });
 
-it('R-27: a token of a login that was broken off is logged out, though its logout needs what a later page has', async () => {
+it('R-27: the backend token of a broken-off login is logged out, although the logout needs a value of a later page', async () => {
   await backend.login(account, checkpoint);
   expect(legacy.stats().liveSessions).toBe(1);
   expect(await backend.logout(told.at(-1) as BackendTokenSecret)).toBe('dead');
   expect(legacy.stats()).toMatchObject({ liveSessions: 0, logins: 1, logouts: 1 });
 });
 
-it('R-27: a login that fails half-way hands over what it had', async () => {
+it('R-27: a login that fails half-way returns the backend token it already had', async () => {
   await backend.close();
   backend = adapter('/nowhere');
   const login = await backend.login(account, checkpoint);
@@ -83,13 +83,13 @@ it('R-27: a login that fails half-way hands over what it had', async () => {
   expect(login.partial).toBeDefined();
 });
 
-it('R-27: what cannot be recorded is not gone on with', async () => {
+it('R-27: a login stops when its progress cannot be recorded', async () => {
   const login = await backend.login(account, () => Promise.reject(new Error('store down')));
   expect(login).toMatchObject({ ok: false, code: 'session.unavailable' });
   expect(legacy.stats().logins).toBe(0);
 });
 
-it('R-25: a backend that does not answer its logout has not proven anything', async () => {
+it('R-25: a logout that the backend does not answer proves nothing', async () => {
   const login = await backend.login(account, checkpoint);
   if (!login.ok) throw new Error(login.detail);
   await legacy.close();

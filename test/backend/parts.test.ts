@@ -34,10 +34,14 @@ describe('R-53: the end of a session', () => {
   it.each([
     ['401', { status: 401 }, 'expired'],
     ['a redirect to the login page', { status: 302, location: '/app/login' }, 'expired'],
-    ['… with a session id in the path', { status: 302, location: '/app/login;jsessionid=AB?x=1' }, 'expired'],
-    ['… given whole', { status: 303, location: 'http://legacy:8080/app/login/form' }, 'expired'],
+    [
+      'the login page with a session id in its path',
+      { status: 302, location: '/app/login;jsessionid=AB?x=1' },
+      'expired',
+    ],
+    ['the login page as an absolute URL', { status: 303, location: 'http://legacy:8080/app/login/form' }, 'expired'],
     ['the login page with status 200', { body: '<form><INPUT type=password name="j_password"></form>' }, 'expired'],
-    ['a mark in the body', { contentType: 'application/json', body: '{"e":"Session timed out"}' }, 'expired'],
+    ['a text in the body', { contentType: 'application/json', body: '{"e":"Session timed out"}' }, 'expired'],
     ['a page that only mentions the field', { body: '<p>name="j_password"</p>' }, 'good'],
     [
       'JSON with the same text',
@@ -45,7 +49,7 @@ describe('R-53: the end of a session', () => {
       'good',
     ],
     [
-      'a redirect to a page that begins alike',
+      'a redirect to a page whose path begins like that of the login page',
       { status: 302, location: '/app/loginhelp' },
       'redirected: to another page',
     ],
@@ -54,8 +58,12 @@ describe('R-53: the end of a session', () => {
       { status: 302, location: 'http://evil.example/app/login' },
       'redirected: to another origin',
     ],
-    ['… without a scheme', { status: 302, location: '//evil.example/app/login' }, 'redirected: to another origin'],
-    ['a redirect nobody can read', { status: 302, location: 'http://[' }, 'redirected: to another origin'],
+    [
+      'another host without a scheme',
+      { status: 302, location: '//evil.example/app/login' },
+      'redirected: to another origin',
+    ],
+    ['a redirect to an unreadable URL', { status: 302, location: 'http://[' }, 'redirected: to another origin'],
     ['data', { contentType: 'application/json', body: '{}' }, 'good'],
   ])('%s', (_name, changes, kind) => {
     const verdict = judge(response(changes as Partial<BackendResponse>), config, { request: {} }, base);
@@ -93,7 +101,7 @@ describe('R-51, R-52: cookies', () => {
     expect(jar.header('http://evil.example/app')).toBeUndefined();
     expect(jar.header('http://legacy.example/')).toBeUndefined();
   });
-  it('keep the named ones only', () => {
+  it('are kept only when they are named', () => {
     const jar = createJar();
     jar.store(['JSESSIONID=1', 'REMEMBER_ME=2'], url);
     expect(createJar(jar.keep(['JSESSIONID'])).header(url)).toBe('JSESSIONID=1');
@@ -106,7 +114,7 @@ describe('R-51, R-52: cookies', () => {
   });
 });
 
-it('R-40: a token is blanked in every spelling, in values and keys, and ordinary text is not', () => {
+it('R-40: a backend token is blanked in every spelling, in values and in keys; ordinary text stays', () => {
   const token = 'A1B2/C3+D4==x';
   const bytes = Buffer.from(token);
   const secrets = spellings(

@@ -109,7 +109,7 @@ describe('no value changes', () => {
       fc.property(nasty, nasty, (a, b) => {
         const xml = '<order x="1" a="{a}"><item>{b}</item><!-- note --><n/>{a}</order>';
         const built = attempt({ method: 'POST', path: '/p', xml }, { a, b });
-        // What XML 1.0 cannot say is refused; a carriage return is text like any other.
+        // A character that XML 1.0 cannot represent is refused; a carriage return is ordinary text.
         if (!built) {
           const sayable = /^[\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]*$/u;
           expect(sayable.test(a) && sayable.test(b)).toBe(false);
@@ -207,7 +207,7 @@ describe('no value changes', () => {
   });
 });
 
-describe('where a placeholder may stand in XML is checked with the configuration', () => {
+describe('the configuration check refuses placeholders in unsafe places of an XML body', () => {
   it.each([
     ['<{a}/>', 'well-formed'],
     ['<x {a}="1"/>', 'attribute name'],
@@ -223,7 +223,7 @@ describe('where a placeholder may stand in XML is checked with the configuration
   });
 });
 
-it('an optional argument that is not given leaves its place out', () => {
+it('a field whose optional argument is not given is left out of the request', () => {
   const built = attempt(
     {
       method: 'POST',
@@ -242,7 +242,7 @@ it('an optional argument that is not given leaves its place out', () => {
   });
 });
 
-it('objects stand in JSON bodies only', () => {
+it('an argument that is an object can stand only in a JSON body', () => {
   for (const place of [{ path: '/{a}' }, { path: '/p', query: { q: '{a}' } }, { path: '/p', headers: { x: '{a}' } }])
     expect(attempt(place, { a: { b: 1 } })).toBeUndefined();
 });

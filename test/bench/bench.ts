@@ -27,7 +27,7 @@ export interface Row {
   calls: number;
   /** CPU time of all connector processes, for each call. */
   cpu_us_per_call?: number;
-  /** This row divided by the one named in `compared_to`: p50, or CPU where that is what is measured. */
+  /** The p50 (or the CPU time, where that is measured) divided by that of the row named in `compared_to`. */
   ratio?: number;
   compared_to?: string;
 }
@@ -59,7 +59,7 @@ const server = (role: string, ...args: string[]) =>
 const quantile = (sorted: number[], q: number): number =>
   Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0) * 10) / 10;
 
-/** The default policy with an input of about 1 KB, in this process. */
+/** Measures, in this process, the evaluation of the default policy with an input of about 1 KB. */
 async function evaluate(): Promise<Row> {
   const dir = join(PACKAGE_ROOT, 'policies');
   const bundle = await loadBundle(dir, recompileWith());
@@ -114,7 +114,7 @@ async function load(
     method: 'POST',
     requests: [
       {
-        // Every call has an id of its own: a copy would be a replay, and denied.
+        // Every call has its own JSON-RPC id, because the policy denies a repeated id as a replay.
         setupRequest: (request) => ({
           ...request,
           body: JSON.stringify({
@@ -130,7 +130,7 @@ async function load(
       },
     ],
   });
-  // An emitter and a promise at once, which the types do not say.
+  // autocannon returns a promise that is also an event emitter, which its types do not say.
   (instance as unknown as EventEmitter).on('response', (_client, _status, _bytes, ms: number) => times.push(ms * 1000));
   const result = await instance;
   if (wrong > 0 || result.errors > 0) throw new Error(`${name}: ${wrong} wrong answers, ${result.errors} errors`);
@@ -197,14 +197,14 @@ try {
     server('passthrough', legacy.url),
     governedServer(legacy.url),
   ]);
-  // Until V8 has optimised what follows, which takes calls and not seconds.
+  // The warm-up lasts until V8 has optimised the code, which depends on the number of calls and not on time.
   for (const { url } of [bare, passthrough]) await load('warm-up', url, 32, {}, { amount: WARM_UP });
   await load('warm-up', governed.url, 32, await conversation(governed.url, governed.keys.bench), { amount: WARM_UP });
   const duration = seconds;
   for (const concurrency of [1, 32]) {
     show(await load('(a) bare Koa', bare.url, concurrency, {}, { duration }));
     const pairs: { baseline: Row; row: Row; ratio: number }[] = [];
-    // In turns, so that a slow minute of the machine meets both; the median round counts.
+    // Both are measured alternately, so that a slow minute of the machine affects both; the median round counts.
     for (let i = 0; i < rounds; i++) {
       const baseline = await load('(b) Koa -> undici, ungoverned', passthrough.url, concurrency, {}, { duration });
       const headers = await conversation(governed.url, governed.keys.bench);

@@ -14,7 +14,7 @@ import { endWithParent } from '../support/children.ts';
 export const PASSWORD = 'bench-password';
 const children: ChildProcess[] = [];
 
-/** Starts a process and answers the line of JSON it begins with. */
+/** Starts a process and returns the line of JSON that it prints first. */
 export async function start(args: string[], env = process.env): Promise<{ url: string; pid: number }> {
   const child = endWithParent(
     spawn(process.execPath, args, { cwd: PACKAGE_ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] }),
@@ -37,8 +37,8 @@ export interface Governed {
 }
 
 /**
- * The built connector with the default policy and configuration; only the rates are out of the way.
- * `beside`: another replica of that one.
+ * Starts the built connector with the default policy and configuration; only the rate limits are raised out of the
+ * way. With `beside`, it is another replica of that connector.
  */
 export async function governedServer(legacyUrl: string, redisUrl?: string, beside?: Governed): Promise<Governed> {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));

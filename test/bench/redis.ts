@@ -75,7 +75,7 @@ export async function redisRows(options: RedisRowsOptions): Promise<void> {
     const middle = median(pairs, ({ ratio }) => ratio);
     show({ ...middle.row, ratio_to_passthrough: rounded(middle.ratio) });
 
-    // As much for each replica, so that what is measured is what sharing costs, not smaller batches.
+    // Every replica gets the same load, so that the rows show the cost of sharing and not of smaller batches.
     const EACH = 16;
     const cost = async (replicas: Governed[], name: string): Promise<Row> => {
       const before = replicas.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
@@ -102,7 +102,7 @@ export async function redisRows(options: RedisRowsOptions): Promise<void> {
       show({ ...two, ratio: rounded(ratio), compared_to: one.name });
     };
     await costPair(first, second, ['one replica', 'two replicas']);
-    // What two busy processes cost each other on this machine, whatever they share.
+    // For comparison: what two busy processes cost each other on this machine when they share nothing.
     const [alone, stranger] = [await governedServer(legacyUrl), await governedServer(legacyUrl)];
     for (const { url, keys } of [alone, stranger]) await run('warm-up', url, keys.bench, 32, { amount: warmUp });
     await costPair(alone, stranger, ['one connector in memory', 'two that share nothing']);
@@ -131,7 +131,7 @@ export async function redisRows(options: RedisRowsOptions): Promise<void> {
   }
 }
 
-/** Sessions and histories of other clients, as the connector would have stored them. */
+/** Fills the store with sessions of other clients, in the form in which the connector stores them. */
 async function fill(url: string, count: number): Promise<void> {
   const client = createClient({ url });
   await client.connect();
@@ -166,7 +166,7 @@ async function fill(url: string, count: number): Promise<void> {
   client.destroy();
 }
 
-/** So many calls of one client, counted by the script that counts every call. */
+/** Gives one client a history of `calls` calls, counted by the same store script that counts every call. */
 async function remember(url: string, client: string, calls: number): Promise<void> {
   const store = await createRedisStore({
     url,
@@ -181,7 +181,7 @@ async function remember(url: string, client: string, calls: number): Promise<voi
   const began = Date.now();
   for (let at = 0; at < calls; at += 1000) {
     const names = Array.from({ length: Math.min(1000, calls - at) }, (_, i) => `h-${at + i}`);
-    // Few at a time: calls that wait are calls in flight, which no client has a thousand of.
+    // Only a few calls run at a time: waiting calls count as in flight, and no client has a thousand of those.
     for (let i = 0; i < names.length; i += 20) {
       const few = names.slice(i, i + 20);
       await Promise.all(

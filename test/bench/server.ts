@@ -20,7 +20,7 @@ function listen(app: Koa): void {
   );
 }
 
-/** What somebody would write without Sallyport: one session, logged in once, and the answer handed on. */
+/** The pass-through that somebody would write without Sallyport: it logs in once and hands every answer on. */
 async function passthrough(): Promise<void> {
   const pool = new Pool(legacyUrl, { connections: 32, pipelining: 1 });
   const cookie = async (path: string, init: RequestInit = {}) => {
@@ -51,7 +51,7 @@ async function passthrough(): Promise<void> {
 
 switch (role) {
   case 'legacy': {
-    // The compiled one: what runs TypeScript directly names every closure at run time, which costs.
+    // The compiled application is used, because a runner of TypeScript names every closure at run time, which costs.
     const { startLegacyInventory } = (await import(
       new URL('../../dist/demo/legacy-inventory/app.js', import.meta.url).href
     )) as typeof import('../../src/demo/legacy-inventory/app.ts');

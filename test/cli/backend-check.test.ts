@@ -11,7 +11,7 @@ import { type Loose, until } from '../support/harness.ts';
 const PASSWORD = 'pass word &"1';
 let dir: string;
 let server: LegacyServer;
-/** What the server does besides what it should. */
+/** The fault that the test server shows. */
 let quirk:
   | 'none'
   | 'one session'
@@ -99,7 +99,7 @@ tools:
     expect(result.stdout + result.stderr).not.toContain(secret);
   return result;
 }
-/** "fail expiry" for each result that is not ok. */
+/** Returns a text such as "fail expiry" for each result that is not ok. */
 async function found(
   args: string[] = [],
   change?: (yaml: string) => string,
@@ -114,7 +114,7 @@ async function found(
   };
 }
 
-it('shows each step with what was seen, without a secret, and ends with 0', async () => {
+it('the check shows each step with what it observed, shows no secret, and exits with 0', async () => {
   const { code, stdout } = await check();
   expect(code).toBe(0);
   const lines = stdout
@@ -142,29 +142,29 @@ it('R-40: a cookie that the checked answer itself brings is not shown, not even 
   expect(stdout).not.toContain('abc12');
 });
 
-it('finds a backend that has one session for each account', async () => {
+it('the check finds a backend that allows only one session for each account', async () => {
   quirk = 'one session';
   expect(await found()).toMatchObject({ code: 0, results: ['warn re-login'] });
 });
 
-it('finds a logout that ends the other sessions too: every rotation would end its own session', async () => {
+it('the check finds a logout that ends other sessions too: every rotation would end the session it just opened', async () => {
   quirk = 'logout ends all';
   expect(await found()).toMatchObject({ code: 1, results: ['fail rotation'] });
 });
 
-it('finds a logout that ends nothing', async () => {
+it('the check finds a logout that does not end the session', async () => {
   quirk = 'no logout';
   expect(await found()).toMatchObject({ code: 0, results: ['warn rotation', 'warn logout'] });
 });
 
-it('finds that the end of a session would not be noticed', async () => {
+it('the check finds that the connector would not notice the end of a session', async () => {
   quirk = 'welcomes strangers';
   const { code, results } = await found();
   expect(code).toBe(1);
   expect(results).toContain('fail expiry');
 });
 
-it('a login that is refused: which step, and what came instead', async () => {
+it('for a refused login the check shows which step failed and what the backend answered instead', async () => {
   quirk = 'echoes';
   const { code, results, details } = await found([], (yaml) => yaml.replace('{credentials.p}', 'x{credentials.p}'));
   expect({ code, results }).toEqual({ code: 1, results: ['fail login 1'] });
@@ -172,12 +172,12 @@ it('a login that is refused: which step, and what came instead', async () => {
   expect(details).toContain('(a random name)');
 });
 
-it('a backend that does not answer', async () => {
+it('the check reports a backend that does not answer', async () => {
   quirk = 'down';
   expect(await found()).toMatchObject({ code: 1, results: ['fail login 1'] });
 });
 
-it('R-54: follows a cookie that every answer changes, and leaves no session behind', async () => {
+it('R-54: the check follows a cookie that every answer changes, and leaves no session behind', async () => {
   quirk = 'rotates';
   expect(await found()).toMatchObject({ code: 0, results: [] });
   expect(await (await fetch(`${server.url}/left`)).text()).toBe('0');
@@ -204,7 +204,7 @@ it('Ctrl-C ends the check, and logs out what it had opened', async () => {
   await exited;
 });
 
-it('a logout that needs a token nobody finds: what is missing, and that a session is open', async () => {
+it('for a logout whose CSRF token cannot be found the check says what is missing and that a session stays open', async () => {
   const { code, details } = await found([], (yaml) =>
     yaml.replace(
       '    logout: { request: { path: /logout } }',
@@ -232,7 +232,7 @@ it.each([
   expect(server.requests).not.toContain('POST /list');
 });
 
-it('says how it is used', async () => {
+it('the command explains its usage', async () => {
   const missing = await run(['backend', 'check', 'app', '-c', join(dir, 'none.yaml')]);
   expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining('does not exist')]);
   expect((await check(['--args', '{'])).code).toBe(1);

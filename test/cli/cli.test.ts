@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('exit codes and help', () => {
-  it('--help and --version are 0, wrong usage is 2', async () => {
+  it('--help and --version exit with 0, wrong usage exits with 2', async () => {
     const help = await run(['--help']);
     expect(help.code).toBe(0);
     for (const word of ['serve', 'config', 'policy', 'client', 'Exit codes']) expect(help.stdout).toContain(word);
@@ -41,7 +41,7 @@ describe('exit codes and help', () => {
     expect(await run([...args.filter((a) => typeof a === 'string'), '--help'])).toMatchObject({ code: 0 });
   });
 
-  it('what the operator can fix is one message without a stack, and 1', async () => {
+  it('an error that the operator can fix is one message without a stack trace, and the exit code is 1', async () => {
     const missing = await run(['serve', '--config', 'nowhere.yaml'], { cwd: dir });
     expect(missing).toEqual({
       code: 1,
@@ -89,7 +89,7 @@ describe('client add', () => {
     expect(JSON.parse(replaced.stdout)).toMatchObject({ id: 'agent-7', key: expect.not.stringMatching(key) });
   });
 
-  it('a file others can read, or that is no client file, is refused and left as it is', async () => {
+  it('a file that others can read, or that is not a client file, is refused and stays unchanged', async () => {
     const file = join(dir, 'clients.json');
     writeFileSync(file, '{"version":1,"clients":[{}]}', { mode: 0o600 });
     expect((await run(['client', 'add', 'x', '--file', file])).stderr).toContain('clients.0.id');

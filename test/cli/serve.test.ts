@@ -107,7 +107,7 @@ it.skipIf(process.platform === 'win32')(
   },
 );
 
-it('a port that is taken is one clear error', async () => {
+it('a port that is already in use gives one clear error', async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
   const { port } = taken.address() as { port: number };

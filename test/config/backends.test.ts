@@ -1,5 +1,5 @@
-// What is said of backends and tools: slips are found when the file is read, with their line; and what the
-// guide tells people to write is right.
+// The configuration of backends and tools: mistakes are found with their line when the file is read, and the
+// examples of the guide are valid.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -54,9 +54,9 @@ const problems = (text: string): string[] => {
   return parsed.ok ? [] : parsed.problems.map(({ line, path, message }) => `${line} ${path}: ${message}`);
 };
 
-it('the file these tests change is right', () => expect(problems(YAML)).toEqual([]));
+it('the file that these tests change is valid', () => expect(problems(YAML)).toEqual([]));
 
-describe('a slip is found', () => {
+describe('a mistake is found', () => {
   it.each([
     [
       'a composition of something nobody extracted',
@@ -65,7 +65,7 @@ describe('a slip is found', () => {
       'login.1.compose.pair: nothing fills the placeholder {tokne}',
     ],
     [
-      'one that uses a later one',
+      'a composition that uses a later composition',
       'compose: { pair: "{credentials.user}:{token}", auth: { base64: "{pair}" } }',
       'compose: { auth: { base64: "{pair}" }, pair: "{token}" }',
       'nothing fills the placeholder {pair}',
@@ -83,7 +83,7 @@ describe('a slip is found', () => {
       'no earlier step extracts hidden_fields under "token"',
     ],
     [
-      'hidden fields as a text',
+      'hidden fields used as text',
       'values: [auth]',
       'values: [page]',
       'no login step extracts or composes "page" as text',
@@ -94,17 +94,17 @@ describe('a slip is found', () => {
       '      - extract',
       'a step has a request',
     ],
-    ['a pattern that is none', 'token=(\\w+)', 'token=(\\w+', 'is not a regular expression'],
+    ['an invalid pattern', 'token=(\\w+)', 'token=(\\w+', 'is not a regular expression'],
     ['a pattern with two groups', 'token=(\\w+)', '(t)oken=(\\w+)', 'has 2 groups; 1 is needed'],
-    ['a name of cookies that is no pattern', "'^x'", "'['", 'is not a regular expression'],
+    ['an invalid pattern of cookie names', "'^x'", "'['", 'is not a regular expression'],
     [
-      'an ended session that is one object, where a list is meant',
+      'one object where a list of conditions is needed',
       'expired: [{ status: 401 }]',
       'expired: { status: 401 }',
       'expected array',
     ],
     [
-      'a condition that says nothing',
+      'a condition that tests nothing',
       'expired: [{ status: 401 }]',
       'expired: [{ before_effect: true }]',
       'a condition needs at least one of status',
@@ -112,7 +112,7 @@ describe('a slip is found', () => {
     ['an unknown condition', 'expired: [{ status: 401 }]', 'expired: [{ staus: 401 }]', 'unknown key "staus"'],
     ['a public value that is not kept', 'public: [auth]', 'public: [token]', '"token" is not among "values"'],
     [
-      'a session of nothing',
+      'a session without cookies, values or headers',
       'cookies: [S, { matching: \'^x\' }]\n      values: [auth]\n      public: [auth]\n      headers: { X-Auth: "{session.auth}" }',
       'one_at_a_time: true',
       'a session needs at least one of cookies',
@@ -120,57 +120,57 @@ describe('a slip is found', () => {
     ['a session value in a query', 'query: { q: "{q}"', 'query: { q: "{session.auth}"', 'does not belong into a URL'],
     ['a session value in a path', 'path: /token }', 'path: "/token/{session.auth}" }', 'does not belong into a URL'],
     [
-      'a token nobody fetches',
+      'a CSRF token that nothing fetches',
       'xml: "<a>{q}</a>"',
       'xml: "<a>{csrf.tokne}</a>"',
       'nothing fills the placeholder {csrf.tokne}',
     ],
     [
-      'a header that frames messages',
+      'a header that the connector itself sets',
       'headers: { X-Csrf:',
       'headers: { Cookie:',
       'the connector sets these headers itself',
     ],
     ['two bodies', 'xml: "<a>{q}</a>"', 'xml: "<a>{q}</a>", json: {}', 'a request has one body'],
     [
-      'a body of a GET',
+      'a GET request with a body',
       'request: { path: /token }',
       'request: { path: /token, json: {} }',
       'a GET or HEAD request has no body',
     ],
-    ['XML that is none', '<a>{q}</a>', '<a>{q}</b>', 'is not well-formed XML'],
+    ['XML that is not well-formed', '<a>{q}</a>', '<a>{q}</b>', 'is not well-formed XML'],
     [
-      'a content type that is none',
+      'an invalid content type',
       'xml: "<a>{q}</a>"',
       'xml: "<a>{q}</a>", content_type: "xml\\r\\nX: y"',
       'a media type',
     ],
-    ['pages of a write', 'effect: read', 'effect: write', 'only a tool with "effect: read" has pages'],
-    ['pages nobody asks for', ', page: "{page}"', '', 'the request must use "{page}" somewhere'],
+    ['pages on a tool that writes', 'effect: read', 'effect: write', 'only a tool with "effect: read" has pages'],
+    ['pages that the request never names', ', page: "{page}"', '', 'the request must use "{page}" somewhere'],
     [
-      'a page outside of pages',
+      'a page number without pages',
       'pages: { by: number, items: /items }',
       'title: x',
       'nothing fills the placeholder {page}',
     ],
-    ['pages by a cursor that is nowhere', 'by: number', 'by: cursor', 'needed with "by: cursor"'],
+    ['pages by cursor without a place for it', 'by: number', 'by: cursor', 'needed with "by: cursor"'],
     ['pages by an offset without a size', 'by: number', 'by: offset', 'needed with "by: offset"'],
-    ['a JMESPath expression that is none', '"items[]"', '"items[*"', 'is not a JMESPath expression'],
+    ['an invalid JMESPath expression', '"items[]"', '"items[*"', 'is not a JMESPath expression'],
     [
-      'a schema of a result that is no object',
+      'a result schema that is not of an object',
       'schema: { type: object }',
       'schema: { type: array }',
       'must have "type": "object"',
     ],
     ['a selector for JSON', 'wrap: items', 'wrap: items, select: "#a"', 'only with "as: html"'],
     [
-      'a selector that is none',
+      'an invalid CSS selector',
       'result: { jmespath: "items[]", wrap: items, schema: { type: object } }',
       'result: { as: html, select: "#a[[" }',
       'is not a CSS selector',
     ],
     [
-      'bytes of any type',
+      'a binary result without content types',
       'result: { jmespath: "items[]", wrap: items, schema: { type: object } }',
       'result: { as: binary }',
       'say which content types',
@@ -181,21 +181,26 @@ describe('a slip is found', () => {
       'result: { as: location }',
       'needs "expect" with a redirect_to',
     ],
-    ['accounts from nowhere', '    login:', '    accounts: { by: client }\n    login:', 'give either "file" or "map"'],
     [
-      'accounts by a claim where nobody has any',
+      'accounts without a file or map',
+      '    login:',
+      '    accounts: { by: client }\n    login:',
+      'give either "file" or "map"',
+    ],
+    [
+      'accounts by claim when clients have only API keys',
       '    login:',
       '    accounts: { by: { claim: x }, file: f }\n    login:',
       'API keys have no claims',
     ],
     [
-      'accounts that differ in what they have',
+      'accounts with different sets of credentials',
       '    login:',
       '    accounts: { by: client, map: { a: { x: { env: A } }, b: { y: { env: A } } } }\n    login:',
       'has the credentials y, others have x',
     ],
     [
-      'a credential twice',
+      'a credential that is given for all and for one account',
       '    login:',
       '    accounts: { by: client, map: { a: { user: { env: A } } } }\n    login:',
       'stands under "credentials" as well',
@@ -217,12 +222,12 @@ describe('the guide', () => {
   const indent = (text: string) => text.replace(/^(?=.)/gm, '    ');
   const HEAD = `version: 1\nidentity: { keys: { file: c.json } }\ntools: {}\nbackends:\n  crm:\n    url: https://crm.example\n    credentials: { user: { env: A }, password: { env: B } }\n    expired: [{ status: 401 }]\n`;
 
-  it('has all the logins of its tree, and the connector takes each as it stands there', () => {
+  it('has an example for every login of its decision tree, and each is valid as written', () => {
     expect(logins.map((login) => /^# ([A-G])/.exec(login)?.[1] ?? '-').join('')).toBe('ABCDEFG-');
     for (const login of logins) expect(problems(HEAD + indent(login)), login).toEqual([]);
   });
 
-  it('its other examples are right, too', () => {
+  it('has other examples, which are valid too', () => {
     const [logout, csrf, tools] = ['logout:', 'csrf:', 'tools:'].map((key) =>
       blocks.find((block) => block.startsWith(key)),
     );
@@ -230,7 +235,7 @@ describe('the guide', () => {
     expect(problems(`${HEAD.replace('tools: {}\n', '')}${indent(backend)}\n${tools}`)).toEqual([]);
   });
 
-  it('each way in its tables is one the connector knows', () => {
+  it('has tables in which every condition is valid', () => {
     const rows = (heading: string) => {
       const part = guide.slice(guide.indexOf(heading));
       const table = part.slice(0, part.indexOf('\n\n`') > 0 ? part.indexOf('\n\n`') : undefined);
@@ -245,7 +250,7 @@ describe('the guide', () => {
   });
 });
 
-it('the examples in configuration.md are right', () => {
+it('the examples in configuration.md are valid', () => {
   const reference = readFileSync(join(PACKAGE_ROOT, 'docs/configuration.md'), 'utf8');
   const blocks = [...reference.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block as string);
   const smallest = blocks.find((block) => block.startsWith('version: 1')) as string;
@@ -267,7 +272,7 @@ it('examples/data.yaml has the numbers of the default settings, and none of the 
   expect(start).toEqual({ ...usual, access: names, backends: {}, tools: {} });
 });
 
-it('a key that is not there is called missing', () => {
+it('a missing key is reported as missing', () => {
   const found = problems(YAML.replace('    expired: [{ status: 401 }]\n', ''));
   expect(found).toEqual([expect.stringMatching(/^\d+ backends\.app\.expired: is missing \(array\)$/)]);
 });

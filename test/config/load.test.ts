@@ -47,7 +47,7 @@ it('all problems are listed at once, each with path and line', () => {
   expect(found[2]).toMatch(new RegExp(`^connector.yaml:${lineOf(demo, 'effect: write')} tools.stock_adjust.effect: `));
 });
 
-describe('what one schema cannot say', () => {
+describe('mistakes that a schema alone cannot find', () => {
   it.each([
     [
       'a placeholder nothing fills',
@@ -56,7 +56,7 @@ describe('what one schema cannot say', () => {
       'nothing fills the placeholder {skew}',
     ],
     [
-      'a backend that is not there',
+      'an unknown backend',
       'backend: inventory\n    description: Show',
       'backend: inventry\n    description: Show',
       'no backend "inventry"',
@@ -81,12 +81,12 @@ describe('what one schema cannot say', () => {
       'do not belong into the URL',
     ],
     [
-      'no way to tell the end of a session',
+      'no condition for the end of a session',
       '- status: 401\n      - redirect_to: /login\n      - form_field: form_token',
       '- {}',
       'a condition needs at least one of',
     ],
-    ['an audit argument the tool has not', 'audit: [sku, delta]', 'audit: [sku, detla]', 'no argument "detla"'],
+    ['an unknown audit argument', 'audit: [sku, delta]', 'audit: [sku, detla]', 'no argument "detla"'],
     [
       'a body on a GET',
       'request: { method: GET, path: /orders }',
@@ -96,7 +96,7 @@ describe('what one schema cannot say', () => {
     ['a query in the path', 'path: /orders', 'path: /orders?x=1', 'put the query string under "query"'],
     ['no identity at all', 'keys:\n    file: ${SALLYPORT_STATE_DIR}/clients.json', '{}', 'configure identity.keys'],
     ['a key twice', 'version: 1\n', 'version: 1\nversion: 1\n', 'unique'],
-    ['a host others reach, and no name for it', 'host: 127.0.0.1', 'host: 0.0.0.0', 'needs "public_url"'],
+    ['a host that others reach, without a public_url', 'host: 127.0.0.1', 'host: 0.0.0.0', 'needs "public_url"'],
     ['a tool name with a space', '  stock_get:\n', '  stock get:\n', 'this name is not allowed: letters, digits'],
     ['a version of the future', 'version: 1\n', 'version: 2\n', 'expected 1'],
     ['not YAML', 'version: 1\n', 'version: [1\n', ''],
@@ -108,7 +108,7 @@ describe('what one schema cannot say', () => {
     expect(found.every((line) => /^connector\.yaml:\d+ /.test(line))).toBe(true);
   });
 
-  it('an environment variable that is not set, and $${ for the text itself', () => {
+  it('an environment variable that is not set is an error, and $${ stands for the text ${', () => {
     expect(problems((yaml) => yaml, {}).join('\n')).toContain(
       'the environment variable LEGACY_INVENTORY_URL is not set',
     );
@@ -135,7 +135,7 @@ describe('R-48: secrets come from files or the environment', () => {
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-  it('a file others can read is refused, and the value is in no error', () => {
+  it('a secret file that others can read is refused, and no error shows its value', () => {
     const file = join(dir, 'password');
     writeFileSync(file, 'pa$$word "with" everything ü\n', { mode: 0o600 });
     expect(resolveSecret({ file }, 'x').reveal()).toBe('pa$$word "with" everything ü');

@@ -53,7 +53,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect((await facts.observe(at())).usage).toMatchObject({ calls_1m: 1, calls_1h: 1, denials_1h: 0 });
     });
 
-    it('a clock that steps back neither forgets nor counts twice', async () => {
+    it('when the clock steps back, no call is forgotten and none is counted twice', async () => {
       const { clock, facts } = await start();
       await facts.observe(at());
       clock.advance(-3600);
@@ -102,7 +102,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect((await facts.observe(at())).session).toBeNull();
     });
 
-    it('counts the calls under way, and gives up those whose replica died', async () => {
+    it('calls in flight are counted, and calls of a dead replica are dropped after a while', async () => {
       const { clock, facts } = await start();
       await facts.observe(at({ call: 'first' }));
       const second = await facts.observe(at());
@@ -114,7 +114,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect((await facts.observe(at())).usage.in_flight).toBe(1);
     });
 
-    it('R-25: a drain waits for the calls that may have seen the session, not for later ones', async () => {
+    it('R-25: a drain waits for the calls that may have observed the session, not for later calls', async () => {
       const { facts, store } = await start();
       expect(await store.sessions.drained(ref('c'), 60)).toBe(true);
       await facts.observe(at({ call: 'early' }));
@@ -125,7 +125,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect(await store.sessions.drained(ref('c'), 60)).toBe(false);
     });
 
-    it('R-80: a renewal by the backend is no login: uses go on', async () => {
+    it('R-80: a renewal by the backend is not a login, so the count of uses goes on', async () => {
       const { clock, store, facts } = await start();
       const key = { owner: ref('c'), backend: 'b' };
       const lock = await store.sessions.lockLogin(key, { record: undefined, revocations: 0 }, 1000);
@@ -146,7 +146,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect(await used()).toEqual({ idle_seconds: 5, token_uses: 1 });
     });
 
-    it('R-17: of 50 uses of one id at once exactly one is new', async () => {
+    it('R-17: of 50 concurrent uses of one id exactly one counts as new', async () => {
       const { facts } = await start();
       await facts.openHandle(ref('c'), 'h');
       const seen = await Promise.all(
@@ -168,7 +168,8 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
           for (const each of ids) {
             const { replay } = await facts.observe(at({ rpc: { handle, id: each } }));
             const key = `${typeof each}:${each}`;
-            // Once used, always seen. Never used: may be refused when it is too old to tell, but that is all.
+            // A used id is always recognised. An unused id that is too old to tell may count as used as well, but then
+            // no first use is reported.
             if (used.has(key)) expect(replay.seen).toBe(true);
             else if (replay.seen) expect(replay.first_seen_seconds).toBeNull();
             used.add(key);
@@ -195,7 +196,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect((await facts.observe(at({ rpc: { handle: 'h', id: '1' } }))).replay.seen).toBe(false);
     });
 
-    it('R-17: an id left of the window counts as seen', async () => {
+    it('R-17: an id below the replay window counts as used before', async () => {
       const { facts } = await start();
       await facts.openHandle(ref('c'), 'h');
       await facts.observe(at({ rpc: { handle: 'h', id: 10_000 } }));
@@ -206,7 +207,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       });
     });
 
-    it('R-17: the first use of an id that has left the window is told as long as its slot holds it', async () => {
+    it('R-17: the first use of an id below the window is reported for as long as its slot holds it', async () => {
       const { clock, facts } = await start();
       await facts.openHandle(ref('c'), 'h');
       const use = (id: number, network: string) => facts.observe(at({ network, rpc: { handle: 'h', id } }));
@@ -215,13 +216,13 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       clock.advance(3);
       const again = { source: 'rpc_id', seen: true, first_seen_seconds: 3, same_network: false };
       expect((await use(1, '10.9.9.0/24')).replay).toEqual(again);
-      // 513 has the slot of 1. From then on nobody can tell where 1 was used.
+      // Id 513 takes the slot of id 1. From then on it is unknown when and where id 1 was used.
       await use(513, '10.0.0.0/24');
       const lost = { seen: true, first_seen_seconds: null, same_network: null };
       expect((await use(1, '10.0.0.0/24')).replay).toMatchObject(lost);
     });
 
-    it('R-17: a handle that can tell no further string id apart is retired, not trusted', async () => {
+    it('R-17: a handle that cannot tell further string ids apart is retired instead of trusted', async () => {
       const { facts } = await start();
       await facts.openHandle(ref('c'), 'h');
       for (let i = 0; i < 1024; i++) await facts.observe(at({ rpc: { handle: 'h', id: `id-${i}` } }));
@@ -229,7 +230,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect(await facts.handleState(ref('c'), 'h')).toBe('unknown');
     });
 
-    it('R-03: knows a handle for its client only', async () => {
+    it('R-03: a handle is known for its own client only', async () => {
       const { facts } = await start();
       await facts.openHandle(ref('c'), 'h');
       expect(await facts.handleState(ref('c'), 'h')).toBe('known');

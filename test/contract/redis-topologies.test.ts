@@ -1,4 +1,4 @@
-// The same contract on a Redis Cluster and behind Sentinel, and a real failover.
+// Runs the store contract on a Redis Cluster and behind Sentinel, and tests a real failover.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -70,7 +70,7 @@ describe.skipIf(program === null)('Redis Cluster', () => {
   sessionStoreContract('redis cluster', create);
   factsContract('redis cluster', create);
 
-  it('keys of different clients are on different nodes, those of one client on one', async () => {
+  it('the keys of clients are spread over the nodes, and all keys of one client are on one node', async () => {
     const store = await create(createTestClock());
     for (let i = 0; i < 30; i++)
       await store.facts.observe({ call: 'x', owner: ref(`client-${i}`), network: 'n', rpc: null, backend: 'b' });
@@ -124,7 +124,7 @@ describe.skipIf(program === null)('Redis behind Sentinel', () => {
   sessionStoreContract('redis sentinel', create);
   factsContract('redis sentinel', create);
 
-  it('R-29: after a failover nothing that may be forgotten is trusted', async () => {
+  it('R-29: after a failover nothing that may have been lost is trusted', async () => {
     const epochs: boolean[] = [];
     const store = await create(createTestClock(), {
       timeoutMs: 1000,
@@ -141,7 +141,7 @@ describe.skipIf(program === null)('Redis behind Sentinel', () => {
       'the failover',
       40_000,
     );
-    // The ledger is there, replicated; whether all of it is, nobody knows.
+    // The counts and ids were replicated, but nobody knows whether all of them were.
     expect(recovered.usage.forgotten).toBe(true);
     expect(recovered.usage.calls_1h).toBeGreaterThanOrEqual(2);
     expect(await store.facts.handleState(ref('c'), 'h')).toBe('unknown');

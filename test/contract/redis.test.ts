@@ -32,7 +32,7 @@ describe.skipIf(program === null)('Redis', () => {
   sessionStoreContract('redis', create);
   factsContract('redis', create);
 
-  describe('R-29: a store that is not what it was', () => {
+  describe('R-29: a store that was emptied, replaced or changed', () => {
     const observation = { call: 'x', owner: ref('c'), network: '10.0.0.0/24', rpc: null, backend: null };
 
     it('does not start without a server, and says what to check', async () => {
@@ -53,7 +53,7 @@ describe.skipIf(program === null)('Redis', () => {
       await (await create(createTestClock())).control.read(0);
     });
 
-    it('R-97: the names and forms in Redis are those of the release before, whatever the code calls them', async () => {
+    it('R-97: key names and value forms in Redis stay those of the previous release, whatever the code calls them', async () => {
       const clock = createTestClock();
       const prefix = `layout-${Math.random()}`;
       const store = await create(clock, { prefix });
@@ -84,7 +84,7 @@ describe.skipIf(program === null)('Redis', () => {
       expect(await redis.command('HGET', `${prefix}:{control}`, 'revision')).toBe('1');
     });
 
-    it('two replicas count, use ids up and revoke in one place', async () => {
+    it('two replicas share their counts, used ids and revocations', async () => {
       const clock = createTestClock();
       const prefix = `shared-${Math.random()}`;
       const [a, b] = [await create(clock, { prefix }), await create(clock, { prefix })];
@@ -99,7 +99,7 @@ describe.skipIf(program === null)('Redis', () => {
       expect((await b.control.read(0)).revocations.get('subject:alice')).toBe(1);
     });
 
-    it('attack 15: emptied: known clients and handles are not trusted, from the very next call on', async () => {
+    it('attack 15: when the store is emptied, known clients and handles are not trusted from the next call on', async () => {
       const epochs: boolean[] = [];
       const store = await create(createTestClock(), { onEpoch: (_epoch, lost) => void epochs.push(lost) });
       await store.facts.openHandle(ref('c'), 'h');
@@ -112,11 +112,11 @@ describe.skipIf(program === null)('Redis', () => {
       expect(after.replay.seen).toBe(true);
       expect(await store.facts.handleState(ref('c'), 'h')).toBe('unknown');
       expect((await store.facts.observe({ ...observation, owner: ref('another') })).usage.forgotten).toBe(true);
-      // A handle that is opened first does not make up for what was lost.
+      // Opening a new handle does not restore trust in a client whose history was lost.
       await store.facts.openHandle(ref('third'), 'h');
       const third = () => store.facts.observe({ ...observation, owner: ref('third'), backend: 'b' });
       expect((await third()).usage.forgotten).toBe(true);
-      // Nor do calls that lead nowhere: only a login under the present epoch does.
+      // Calls without a login do not restore it either: only a login under the present epoch does.
       expect((await third()).usage.forgotten).toBe(true);
       const { epoch } = await store.control.read(0);
       const at = { owner: ref('third'), backend: 'b' };
@@ -130,14 +130,14 @@ describe.skipIf(program === null)('Redis', () => {
       expect(epochs).toEqual([false, true]);
     });
 
-    it('emptied while the replica was down: the epoch it remembers tells', async () => {
+    it('a replica notices by its remembered epoch that the store was emptied while the replica was down', async () => {
       await redis.command('FLUSHALL');
       const store = await create(createTestClock(), { remembered: 'of yesterday' });
       expect((await store.control.read(0)).lost).toBe(true);
       expect((await store.facts.observe(observation)).usage.forgotten).toBe(true);
     });
 
-    it('a replica that has not read the new epoch yet allows nothing because another one has been asked before', async () => {
+    it('a replica that has not read the new epoch yet still reports the loss after another replica has reported it', async () => {
       const prefix = `shared-${Math.random()}`;
       const clock = createTestClock();
       const [a, b] = [await create(clock, { prefix }), await create(clock, { prefix })];
@@ -147,7 +147,7 @@ describe.skipIf(program === null)('Redis', () => {
       expect((await b.facts.observe(observation)).usage.forgotten).toBe(true);
     });
 
-    it('a login at one backend does not vouch for an older session at another', async () => {
+    it('a login at one backend does not restore trust in an older session at another backend', async () => {
       const prefix = `shared-${Math.random().toString(36).slice(2)}`;
       const store = await create(createTestClock(), { prefix });
       const put = async (backend: string, epoch: string) => {
@@ -166,7 +166,7 @@ describe.skipIf(program === null)('Redis', () => {
       expect((await store.facts.observe({ ...observation, backend: 'two' })).usage.forgotten).toBe(true);
     });
 
-    it('a newcomer that begins the new epoch does not hide the loss from those who knew the old one', async () => {
+    it('a replica that starts in the new epoch does not hide the loss from replicas that knew the old epoch', async () => {
       const prefix = `shared-${Math.random()}`;
       const clock = createTestClock();
       const old = await create(clock, { prefix });
@@ -177,7 +177,7 @@ describe.skipIf(program === null)('Redis', () => {
       expect((await newcomer.control.read(0)).lost).toBe(true);
     });
 
-    it('attack 21: rows that are no sessions are served to nobody, stop nothing, and are gone for the next call', async () => {
+    it('attack 21: rows that are not valid sessions are never served, block nothing, and are gone for the next call', async () => {
       const clock = createTestClock();
       const prefix = `rows-${Math.random().toString(36).slice(2)}`;
       const store = await create(clock, { prefix });
@@ -201,7 +201,7 @@ describe.skipIf(program === null)('Redis', () => {
         await store.sessions.revoke(at, 0);
         expect((await store.facts.observe(call)).storedSession.record).toBeUndefined();
       }
-      // And pending logouts and reminders that are none.
+      // The same holds for rows that are not valid pending logouts or reminders.
       for (const logout of ['x', '5', '5 {', '5 {"value":{}}'])
         await redis.command('HSET', `${prefix}:{c}:debts:b`, logout, logout);
       for (const entry of ['x', '[]', '["c","b",1]'])
@@ -215,7 +215,7 @@ describe.skipIf(program === null)('Redis', () => {
       expect(await redis.command('HLEN', `${prefix}:{c}:debts:b`)).toBe(0);
     });
 
-    it('R-28: a client id that looks like another key stops no revocation', async () => {
+    it('R-28: a client id that looks like another key does not prevent a revocation', async () => {
       const store = await create(createTestClock());
       await store.limits.take(clientId('x}:session:y'), { owner: ref('o'), backend: 'b' }, 'id', 5, 1000);
       const found: unknown[] = [];
@@ -223,7 +223,7 @@ describe.skipIf(program === null)('Redis', () => {
       expect(found).toEqual([]);
     });
 
-    it('calls under way of a client that never comes back are forgotten in the end', async () => {
+    it('the record of calls in flight expires when the client never comes back', async () => {
       const prefix = `ttl-${Math.random().toString(36).slice(2)}`;
       const store = await create(createTestClock(), { prefix });
       for (const call of ['first', 'second']) {
@@ -233,7 +233,7 @@ describe.skipIf(program === null)('Redis', () => {
       }
     });
 
-    it('calls whose counting was late do not stay in flight', async () => {
+    it('calls that were counted too late do not stay in flight', async () => {
       const store = await create(createTestClock(), { timeoutMs: 150 });
       await store.facts.observe({ ...observation, call: 'before' });
       redis.pause();
@@ -250,7 +250,7 @@ describe.skipIf(program === null)('Redis', () => {
       );
     });
 
-    it('slow: an answer that is late is no answer, and it recovers', async () => {
+    it('while the store is slow a late answer is an error, and the connector recovers afterwards', async () => {
       const store = await create(createTestClock(), { timeoutMs: 100 });
       redis.pause();
       try {
@@ -265,7 +265,7 @@ describe.skipIf(program === null)('Redis', () => {
       await store.facts.observe(observation);
     });
 
-    it('down: refuses at once; another server process in its place is a new epoch', async () => {
+    it('while the store is down calls fail at once, and another server process in its place is a new epoch', async () => {
       const store = await create(createTestClock(), { timeoutMs: 500 });
       await store.facts.openHandle(ref('c'), 'h');
       const { epoch } = await store.control.read(0);

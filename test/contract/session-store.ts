@@ -56,19 +56,19 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
   };
 
   describe(`session store: ${name}`, () => {
-    it('answers nothing for what is not there', async () => {
+    it('a session that was never stored has no record', async () => {
       const { sessions } = await start();
       expect(await sessions.get(key)).toEqual(NOTHING);
     });
 
-    it('R-23: of 50 that want to log in at once one may, and the others are told so', async () => {
+    it('R-23: of 50 concurrent logins one gets the login lock, and the others learn that it is held', async () => {
       const { sessions } = await start();
       const locks = await Promise.all(Array.from({ length: 50 }, () => sessions.lockLogin(key, NOTHING, LEASE)));
       expect(locks.filter(({ kind }) => kind === 'locked')).toHaveLength(1);
       expect(locks.filter(({ kind }) => kind === 'held')).toHaveLength(49);
     });
 
-    it('R-24: stores with the login lock, once, and only on what was observed', async () => {
+    it('R-24: a session is stored only with the login lock, only once, and only if it is still as observed', async () => {
       const { sessions, lock } = await start();
       const lockId = await lock(NOTHING);
       expect(await sessions.commit(key, 'another', NOTHING, sessionRecord(1), 0)).toBe(false);
@@ -84,7 +84,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect((await sessions.get(key)).record?.generation).toBe(2);
     });
 
-    it('R-24, attack 12: a writer whose lease ran out overwrites nothing, and gives up nothing of others', async () => {
+    it('R-24, attack 12: a writer whose lease ran out overwrites nothing and does not release the lock of another', async () => {
       const { clock, sessions, lock } = await start();
       const paused = await lock(NOTHING, 30);
       clock.advance(1);
@@ -95,7 +95,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await sessions.get(key)).toEqual(NOTHING);
     });
 
-    it('R-23: a login that failed tells the others, for a while', async () => {
+    it('R-23: for a while after a failed login, other logins learn that it failed', async () => {
       const { sessions, lock } = await start();
       await sessions.unlockLogin(key, await lock(NOTHING), { code: 'session.login_failed', ms: LEASE });
       expect(await sessions.lockLogin(key, NOTHING, LEASE)).toEqual({ kind: 'paused', code: 'session.login_failed' });
@@ -104,7 +104,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await sessions.lockLogin(other, NOTHING, LEASE)).toMatchObject({ kind: 'locked' });
     });
 
-    it('R-26: removes once, counts, and a login that had begun does not bring the record back', async () => {
+    it('R-26: a revocation removes the record once and is counted; a login that had begun does not restore the record', async () => {
       const { sessions, lock, put } = await start();
       await put(sessionRecord(1));
       const seen = await sessions.get(key);
@@ -113,7 +113,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await sessions.revoke(key, 0)).toBeUndefined();
       expect(await sessions.commit(key, lockId, seen, sessionRecord(2), 0)).toBe(false);
       expect(await sessions.get(key)).toEqual({ record: undefined, revocations: 2 });
-      // Nor one that had begun when there was no session yet.
+      // A login that had begun when there was no session yet cannot store one either.
       const first = await sessions.get(key);
       const late = await lock(first);
       await sessions.revoke(key, 0);
@@ -121,7 +121,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await sessions.lockLogin(key, first, LEASE)).toMatchObject({ kind: 'changed' });
     });
 
-    it('R-26: a revocation of one version spares its successor', async () => {
+    it('R-26: a revocation of one version does not remove its successor', async () => {
       const { sessions, put } = await start();
       await put(sessionRecord(1));
       await put(sessionRecord(2));
@@ -130,7 +130,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await sessions.revoke(key, 0, { id: 'id', generation: 2 })).toMatchObject({ generation: 2 });
     });
 
-    it('R-54: replaces exactly one version, also of another session with the same generation', async () => {
+    it('R-54: a replacement changes exactly one version, never another session with the same generation', async () => {
       const { sessions, put } = await start();
       await put(sessionRecord(1, { id: 'second' }));
       expect(await sessions.replace(key, { id: 'first', generation: 1 }, sessionRecord(2, { id: 'first' }))).toBe(
@@ -148,7 +148,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(won.filter(Boolean)).toHaveLength(1);
     });
 
-    it('R-25, R-27: what is replaced or revoked is a pending logout until it is done, and a living replica takes it over', async () => {
+    it('R-25, R-27: a replaced or revoked session is a pending logout until it is done; a living replica takes it over', async () => {
       const { clock, sessions, put } = await start();
       const overdue = async (at: number, until: number) =>
         (await sessions.takeOverdue(at, until, async () => {})).map(({ name }) => name).sort();
@@ -158,7 +158,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       await put(sessionRecord(2));
       await sessions.revoke(key, now + 2000);
       await sessions.addPendingLogout(key, { record: sessionRecord(7), due: now + 3000 });
-      // The same generation, another backend token: a pending logout of its own.
+      // Another backend token with the same generation is a separate pending logout.
       await sessions.addPendingLogout(key, {
         record: sessionRecord(7, { tokenFingerprint: 'another' }),
         due: now + 3000,
@@ -178,7 +178,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await overdue(now + 900_000, now)).toEqual([]);
     });
 
-    it('R-27: what a login has is on record until it ends; one that never ends leaves it, or is told of once', async () => {
+    it('R-27: a login has a pending logout until it ends; a login that never ends leaves it, or is reported once', async () => {
       const { clock, sessions, lock } = await start();
       const later = clock.now() + LEASE;
       const overdue = () => sessions.takeOverdue(later, later + LEASE, async () => {});
@@ -192,7 +192,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const third = { ...key, owner: ref('third') };
       await sessions.unlockLogin(third, await lock(NOTHING, LEASE, third), undefined);
       expect(await overdue()).toEqual([]);
-      // One dies before it has anything, another with a token in its hands.
+      // One login dies before it has a backend token, another one after it has got one.
       await lock(NOTHING);
       expect(await overdue()).toMatchObject([{ key, record: undefined }]);
       expect(await overdue()).toEqual([]);
@@ -207,7 +207,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await overdue()).toEqual([]);
     });
 
-    it('R-27: the backend token of a login whose lease ran out stays a pending logout when another has logged in since', async () => {
+    it('R-27: the backend token of a login whose lease ran out stays a pending logout after another login', async () => {
       const { clock, sessions, lock } = await start();
       const slow = await lock(NOTHING, 30);
       await sessions.checkpoint(key, slow, { record: sessionRecord(1), due: clock.now() + 30 });
@@ -225,7 +225,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(logouts.map(({ record }) => record?.tokenFingerprint)).toEqual(['token-1']);
     });
 
-    it('R-21: reminds of a session when it was asked to, and again when nobody could see to it', async () => {
+    it('R-21: the reminder of a session comes when it is due, and again when it could not be handled', async () => {
       const { clock, sessions } = await start();
       const second = { ...key, owner: ref('second') };
       await sessions.remind(key, clock.now() + 5000);
@@ -246,7 +246,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await visited(clock.now() + 9000)).toEqual(['second']);
     });
 
-    it('many pending logouts are found at once, and each again when it was not done', async () => {
+    it('many pending logouts are found at once, and each is found again when it was not done', async () => {
       const { clock, sessions } = await start();
       const due = clock.now();
       for (let i = 0; i < 250; i++) {
@@ -273,7 +273,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
   });
 
   describe(`session limits: ${name}`, () => {
-    it('R-30: of 20 that take a place at once no more than the limit get one', async () => {
+    it('R-30: of 20 concurrent requests for a place no more than the limit get one', async () => {
       const { store } = await start();
       const taken = await Promise.all(
         Array.from({ length: 20 }, (_, i) =>
@@ -284,7 +284,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(await store.limits.take(clientId('other'), { owner: ref('o0'), backend: 'b' }, 'id', 3, LEASE)).toBe(true);
     });
 
-    it('R-30: a place is free again when it is left, or when its session is gone and its lease over', async () => {
+    it('R-30: a place is free again when it is left, or when its session is gone and its lease has run out', async () => {
       const { clock, store, put } = await start();
       const { limits } = store;
       await put(sessionRecord(1, { owner: ref('lives') }));
@@ -295,7 +295,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
         await limits.take(clientId('c'), { owner: ref('never stored'), backend: 'inventory' }, 'id', 2, LEASE),
       ).toBe(true);
       expect(await limits.take(clientId('c'), key, 'id', 2, LEASE)).toBe(false);
-      // Who has a place keeps it.
+      // A session that has a place keeps it, even under a lower limit.
       expect(await limits.take(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'id', 1, LEASE)).toBe(
         true,
       );
@@ -316,14 +316,14 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
   });
 
   describe(`control: ${name}`, () => {
-    it('R-28: a revocation is known to every read that begins after it, and numbered', async () => {
+    it('R-28: every read that begins after a revocation knows it, and revocations are numbered', async () => {
       const { store } = await start();
       const before = await store.control.read(60_000);
       expect(before.revocations.size).toBe(0);
       await store.control.revoke({ client: clientId('a') });
       await store.control.revoke({ all: true });
       const after = await store.control.read(60_000);
-      // The wider one makes the narrower one needless.
+      // The wider revocation replaces the narrower one.
       expect(Object.fromEntries(after.revocations)).toEqual({ all: before.lastRevocation + 2 });
       expect(after).toMatchObject({ epoch: before.epoch, lost: false, lastRevocation: before.lastRevocation + 2 });
       await store.control.revoke({ client: clientId('a') });
@@ -338,7 +338,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
   });
 
   describe(`proofs: ${name}`, () => {
-    it('R-08: of 50 copies of one proof one is new, and the others learn of its first use', async () => {
+    it('R-08: of 50 copies of one proof one counts as new, and the others learn of its first use', async () => {
       const { store } = await start();
       const use = { at: 5, ip: '10.0.0.1', network: '10.0.0.0/24' };
       const uses = await Promise.all(Array.from({ length: 50 }, () => store.proofs.use('p', use, 60_000)));

@@ -29,7 +29,7 @@ describe('R-44: a secret', () => {
 
 describe('R-21: server time', () => {
   afterEach(() => vi.restoreAllMocks());
-  it('goes on at its pace when the machine clock is stepped back, and follows it forward', () => {
+  it('does not go back when the machine clock is stepped back, and follows it forward', () => {
     const wall = vi.spyOn(Date, 'now');
     const mono = vi.spyOn(performance, 'now');
     wall.mockReturnValue(1_000_000);
@@ -58,7 +58,7 @@ describe('JSON', () => {
   });
 });
 
-it('the keyed mutex runs one at a time per key, in order, and survives failures', async () => {
+it('the keyed mutex runs the tasks of one key one at a time and in order, also after a failure', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('a', 'b'), fc.boolean()), { maxLength: 30 }), async (jobs) => {
       const mutex = createKeyedMutex();

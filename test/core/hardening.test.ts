@@ -2,7 +2,7 @@ import inspector from 'node:inspector';
 import { expect, it } from 'vitest';
 import { debuggingAids, refuseDebugging } from '../../src/core/hardening.ts';
 
-it('R-46: names whatever would let somebody read the memory of the process', () => {
+it('R-46: the check names everything that would let somebody read the memory of the process', () => {
   expect(debuggingAids({}, [])).toEqual([]);
   expect(debuggingAids({ NODE_OPTIONS: '--max-old-space-size=512 --enable-source-maps' }, ['--import', 'tsx'])).toEqual(
     [],
@@ -29,7 +29,7 @@ it('R-46: names whatever would let somebody read the memory of the process', () 
   );
 });
 
-it('R-46: an inspector that is open already counts', () => {
+it('R-46: the check also finds an inspector that is already open', () => {
   inspector.open(0, '127.0.0.1');
   try {
     expect(debuggingAids({}, [])).toEqual(['an open inspector']);

@@ -11,7 +11,7 @@ import { type PolicyFolder, policyFolder } from '../support/policies.ts';
 
 const opa = inject('opa');
 const withOpa = { ...process.env, OPA: opa?.path ?? '' };
-/** A machine with Node and nothing else. */
+/** The environment of a machine that has Node and no OPA compiler. */
 const bare = { env: { PATH: '' }, toolDir: '/nowhere' };
 let folder: PolicyFolder | undefined;
 afterEach(() => folder?.remove());
@@ -72,7 +72,7 @@ it.each([
 });
 
 describe('nothing is served on a stale policy', () => {
-  it('a changed source and no compiler: one error that says how to get one', async () => {
+  it('a changed source without a compiler is one error, which says how to get a compiler', async () => {
     folder = policyFolder({ 'sallyport/lifetime/lifetime.rego': (text) => `${text}\n# changed\n` });
     await expect(
       loadBundle(folder.dir, recompileWith({ ...bare, env: { OPA: '/nowhere/opa', PATH: '' } })),
@@ -84,7 +84,7 @@ describe('nothing is served on a stale policy', () => {
 
   it.each([
     ['a WASM of another policy', 'compiled/policy.wasm'],
-    ['a manifest nobody can read', 'compiled/manifest.json'],
+    ['an unreadable manifest', 'compiled/manifest.json'],
   ])('%s counts as stale', async (_name, file) => {
     folder = policyFolder({ [file]: 'x' });
     await expect(loadBundle(folder.dir, recompileWith(bare))).rejects.toThrow('does not belong to the Rego sources');
@@ -145,7 +145,7 @@ it('R-36: the same input gives the same decision, byte for byte, also after othe
   expect(run(createEvaluator(options))).toEqual(first);
 });
 
-describe('names in data.yaml that name nothing', () => {
+describe('names in data.yaml that match no tool, role or backend', () => {
   const known = {
     tools: new Set(['stock_list', 'stock_get', 'stock_adjust', 'stock_write_off', 'order_list']),
     backends: new Set(['inventory']),
@@ -193,7 +193,7 @@ describe('names in data.yaml that name nothing', () => {
       'backends.inventroy',
       'no backend "inventroy"',
     ],
-  ])('%s that is misspelt would be a control that is not there: found with its line', async (_name, from, to, path, message) => {
+  ])('%s with a misspelt name would be a missing control, and is reported with its line', async (_name, from, to, path, message) => {
     folder = policyFolder({ 'data.yaml': (text) => text.replace(from, to) });
     const { settings, settingsFile } = await loadBundle(folder.dir, recompileWith(bare));
     const [problem, ...more] = unknownNames(settings, known, settingsFile.file, settingsFile.lineOf);

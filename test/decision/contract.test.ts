@@ -25,7 +25,7 @@ function fieldsOf({ properties, items }: Schema, at = ''): string[] {
   return Object.entries(properties).flatMap(([name, child]) => fieldsOf(child, at === '' ? name : `${at}.${name}`));
 }
 
-/** Whether a document has the field. What is null has no fields of its own. */
+/** Whether a document has the field. Below a null there are no fields to look for. */
 function has(value: unknown, [head = '', ...rest]: string[]): boolean {
   if (value === null) return true;
   if (head === '') return true;

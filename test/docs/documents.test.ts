@@ -1,4 +1,4 @@
-// Documents are part of the product: what they point at is there, and what they tell people to type exists.
+// Documents are part of the product: the files they point at and the commands they show must exist.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
@@ -23,7 +23,7 @@ const { scripts, version } = JSON.parse(read('package.json')) as { scripts: Reco
 describe.each(documents)('%s', (file) => {
   const text = read(file);
 
-  it('points at files and headings that are there', () => {
+  it('points only at files and headings that exist', () => {
     const missing = [...text.matchAll(/\]\(([^)\s]+)\)/g)]
       .map(([, target = '']) => target)
       .filter((target) => !/^(https?|mailto):/.test(target))
@@ -36,10 +36,10 @@ describe.each(documents)('%s', (file) => {
     expect(missing).toEqual([]);
   });
 
-  it('names sources that are there', () => {
+  it('names only source files that exist', () => {
     const missing = [...text.matchAll(/`((?:src|test|tools|policies|policy-tests|examples)\/[\w./-]+)`/g)]
       .map(([, path = '']) => path)
-      // Methods of MCP.
+      // These two are methods of MCP, not files.
       .filter((path) => path !== 'tools/list' && path !== 'tools/call')
       .filter((path) => !existsSync(join(PACKAGE_ROOT, path)));
     const short = [...text.matchAll(/`((?:[a-z-]+\/)+[\w.-]+\.ts)`/g)]
@@ -48,20 +48,20 @@ describe.each(documents)('%s', (file) => {
     expect([...missing, ...short]).toEqual([]);
   });
 
-  it('names npm scripts that are there', () => {
+  it('names only npm scripts that exist', () => {
     const unknown = [...text.matchAll(/npm run (?:--silent |-s )?([\w:-]+)/g)]
       .map(([, name = '']) => name)
       .filter((name) => scripts[name] === undefined);
     expect(unknown).toEqual([]);
   });
 
-  it('shows commands and options that the command line has', () => {
+  it('shows only commands and options that the command line has', () => {
     const wrong = commandLines(text).flatMap((line) => problemsOf(line));
     expect(wrong).toEqual([]);
   });
 });
 
-it('nothing tells people to fetch a package of this name before it is published', () => {
+it('no document tells people to fetch the npm package before it is published', () => {
   const texts = [...documents, ...filesBelow('src'), ...filesBelow('examples'), ...filesBelow('policies')];
   const fetching = texts.filter((file) => /npx (?!--no-install )(?:-\S+ )*sallyport\b/.test(read(file)));
   expect(fetching).toEqual([]);
@@ -74,7 +74,7 @@ it('the README is read in five minutes: status, two commands and a picture on it
   for (const part of ['Status:', 'npm ci && npm start', 'npm cit', '```mermaid']) expect(screen).toContain(part);
 });
 
-it('threats: each names tests that are there', () => {
+it('docs/threats.md names only tests that exist', () => {
   const cells = read('docs/threats.md')
     .split('\n')
     .filter((line) => /^\| .* \|$/.test(line) && !/^\|(---| threat )/.test(line))

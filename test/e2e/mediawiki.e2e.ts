@@ -31,7 +31,7 @@ describe.skipIf(!inject('mediawiki'))('MediaWiki (needs mediawiki and php)', () 
     const text = edit(yaml.replace(/^state_dir.*\n|^identity.*\n/gm, ''));
     connector = await front({ yaml: text, env: env(), clients: ['alice', 'bob', 'carol'] });
   };
-  /** Name of the account a cookie is logged in as, asked of the wiki itself; an address when it is nobody's. */
+  /** Asks the wiki itself which account a cookie is logged in as; the answer is an IP address for no account. */
   const nameOf = async (cookie: string): Promise<string> => {
     const url = `${wiki.direct}/api.php?action=query&meta=userinfo&format=json`;
     const answer = (await (await fetch(url, { headers: { cookie } })).json()) as {
@@ -55,7 +55,7 @@ describe.skipIf(!inject('mediawiki'))('MediaWiki (needs mediawiki and php)', () 
   });
   afterAll(() => wiki?.close());
 
-  it('each user has an account of their own, and who has none is refused', async () => {
+  it('each user acts with their own account, and a user without an account is refused', async () => {
     await start();
     expect(structured(await connector.call('whoami', {}, 'alice'))).toMatchObject({ name: 'Alice' });
     expect(structured(await connector.call('whoami', {}, 'bob'))).toMatchObject({ name: 'Bob' });
@@ -67,7 +67,7 @@ describe.skipIf(!inject('mediawiki'))('MediaWiki (needs mediawiki and php)', () 
     });
   });
 
-  it('writes with a token, reads text, pages through a list, and gives bytes', async () => {
+  it('writes with a CSRF token, reads text, pages through a list, and gives bytes', async () => {
     await start();
     await connector.call('whoami', {}, 'alice');
     const before = wiki.requests.length;
@@ -85,11 +85,11 @@ describe.skipIf(!inject('mediawiki'))('MediaWiki (needs mediawiki and php)', () 
     expect(list).toEqual({ titles: [1, 2, 3, 4, 5].map((i) => `Zoo/Animal ${i}`), complete: true });
     const [logo] = (await connector.call('logo', {}, 'alice')).body.result.content;
     expect(Buffer.from(logo.resource.blob, 'base64').subarray(1, 4).toString()).toBe('PNG');
-    // Errors come with status 200 there, and are no data here.
+    // MediaWiki reports errors with status 200, and the connector must not return them as data.
     expect(reasons(await connector.call('page_edit', { title: '[[no title]]', text: 'x' }, 'alice'))).toEqual([
       'backend.rejected',
     ]);
-    // One token for all writes of a session.
+    // One CSRF token serves all writes of a session.
     expect(wiki.requests.slice(before).filter((line) => line.includes('type=csrf'))).toHaveLength(1);
   });
 
@@ -107,7 +107,7 @@ describe.skipIf(!inject('mediawiki'))('MediaWiki (needs mediawiki and php)', () 
     expect(history.query.pages[0]?.revisions).toHaveLength(2);
   });
 
-  it('keep-alive calls keep a session that the wiki would have ended', async () => {
+  it('keep-alive requests keep a session alive that the wiki would have ended', async () => {
     await start(undefined, (yaml) =>
       yaml.replace(
         '    logout:',
@@ -123,7 +123,7 @@ describe.skipIf(!inject('mediawiki'))('MediaWiki (needs mediawiki and php)', () 
     expect((await connector.audit('outcome')).at(-1)).toMatchObject({ backend: { attempts: 1 } });
   });
 
-  it('R-25: a rotation leaves the old session dead on their side, and that of another user alone', async () => {
+  it('R-25: a rotation ends the old session on the wiki and leaves the session of another user alone', async () => {
     await start(policyFolder(rotateAfter(2)));
     await connector.call('whoami', {}, 'bob');
     const bob = sessionCookies().at(-1) as string;
@@ -138,7 +138,7 @@ describe.skipIf(!inject('mediawiki'))('MediaWiki (needs mediawiki and php)', () 
     expect(old).not.toMatch(/wikiToken/);
   });
 
-  it('backend check walks all of it', async () => {
+  it('backend check passes every step', async () => {
     const args = ['backend', 'check', 'wiki', '--account', 'bob', '-c', 'examples/mediawiki/connector.yaml', '--json'];
     const { code, stdout } = await run(args, { env: { ...env(), SALLYPORT_STATE_DIR: '/nonexistent' } });
     expect(code).toBe(0);

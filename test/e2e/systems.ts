@@ -1,5 +1,5 @@
-// Starts a real system by the script of its example, and stands between it and the connector as a witness:
-// only so can a test try an old session on the other side.
+// Starts a real system with the script of its example and puts a recording proxy, the witness, between it and the
+// connector. A test takes old cookies from the witness and tries them on the system itself.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';
@@ -11,13 +11,13 @@ import { until } from '../support/harness.ts';
 import { freePort } from '../support/redis.ts';
 
 export interface System {
-  /** Where the connector is to go: past the witness. */
+  /** The URL of the witness, which the connector uses as the URL of its backend. */
   url: string;
-  /** The system itself. */
+  /** The URL of the system itself, without the witness. */
   direct: string;
-  /** Cookie headers that came by, the newest last, each once. */
+  /** The Cookie headers that passed the witness, each once, in the order of their first use. */
   cookies: string[];
-  /** "POST /path" of what came by. */
+  /** The requests that passed the witness, such as "POST /path". */
   requests: string[];
   close(): Promise<void>;
 }
@@ -93,11 +93,11 @@ async function startWitness(port: number): Promise<Omit<System, 'direct'>> {
   };
 }
 
-/** A policy that rotates after so many uses of a token. */
+/** Policy files that rotate a session after this many uses of its backend token. */
 export const rotateAfter = (uses: number) => ({
   'data.yaml': (text: string) =>
     text.replace('token_uses: { limit: 500, grade: rotate }', `token_uses: { limit: ${uses}, grade: rotate }`),
 });
 
-/** Real systems count real seconds. */
+/** Waits in real time, because no test clock moves the session timeouts of a real system. */
 export const seconds = (count: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, count * 1000));

@@ -24,7 +24,7 @@ describe.skipIf(!inject('tomcat'))('Apache Tomcat (needs tomcat10 and tomcat10-e
     const yaml = policy ? YAML.replace('policy: {', `policy: { dir: ${policy.dir},`) : YAML;
     connector = await front({ yaml: yaml.replace(/^state_dir.*\n|^identity.*\n/gm, ''), env: env() });
   };
-  /** Who a cookie is, asked of Tomcat itself. */
+  /** Asks Tomcat itself whether a cookie is logged in as the user. */
   const ofCookie = async (cookie: string) =>
     (await (await fetch(tomcat.direct + PAGE, { headers: { cookie } })).text()).includes(`<b>${USER}</b>`);
   const ops = async (path: string) => {
@@ -42,7 +42,7 @@ describe.skipIf(!inject('tomcat'))('Apache Tomcat (needs tomcat10 and tomcat10-e
   });
   afterAll(() => tomcat?.close());
 
-  it('logs in by FORM login, reads, writes with a nonce, and gives bytes; the session never comes back', async () => {
+  it('logs in by FORM login, reads, writes with a nonce, and gives bytes; no result or log shows the session', async () => {
     await start();
     expect(textOf(await connector.call('whoami'))).toContain(USER);
     expect(textOf(await connector.call('has_role', { role: 'role1' }))).toContain('have been granted role role1');
@@ -64,7 +64,7 @@ describe.skipIf(!inject('tomcat'))('Apache Tomcat (needs tomcat10 and tomcat10-e
     expect(JSON.stringify(await connector.audit())).not.toContain(id);
   });
 
-  it('R-25: a rotation leaves the old session dead on their side, and the new one alive', async () => {
+  it('R-25: a rotation ends the old session on Tomcat and keeps the new one alive', async () => {
     await start(policyFolder(rotateAfter(2)));
     for (let i = 0; i < 2; i++) await connector.call('whoami');
     const old = tomcat.cookies.at(-1) as string;
@@ -82,7 +82,7 @@ describe.skipIf(!inject('tomcat'))('Apache Tomcat (needs tomcat10 and tomcat10-e
     await connector.call('whoami');
     expect(await ops('/expire?path=/examples&idle=0')).toContain('OK');
     expect(textOf(await connector.call('whoami'))).toContain(USER);
-    // A servlet outside the login opens a session in silence: that is no session of ours.
+    // A servlet outside the login silently opens an anonymous session, which is not a session of the connector.
     await ops('/expire?path=/examples&idle=0');
     expect((await connector.call('attributes_show')).body.result.isError).toBeUndefined();
     await ops('/expire?path=/examples&idle=0');
@@ -116,7 +116,7 @@ describe.skipIf(!inject('tomcat'))('Apache Tomcat (needs tomcat10 and tomcat10-e
     expect(JSON.stringify(await connector.audit())).not.toContain('wrong-password');
   });
 
-  it('backend check walks all of it', async () => {
+  it('backend check passes every step', async () => {
     const { code, stdout, stderr } = await run(
       ['backend', 'check', 'tomcat', '-c', 'examples/tomcat/connector.yaml', '--json'],
       {

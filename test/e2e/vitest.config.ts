@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/e2e/**/*.e2e.ts'],
     globalSetup: ['test/e2e/requirements.ts'],
     reporters: ['default', './test/support/loud-reporter.ts'],
-    // They wait for sessions of real systems to time out.
+    // The tests wait until sessions of real systems time out.
     testTimeout: 150_000,
     hookTimeout: 60_000,
     pool: 'forks',

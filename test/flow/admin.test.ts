@@ -28,7 +28,7 @@ const send = (body: string, headers: Record<string, string> = {}, path = '/revoc
 const revoke = async (selector: object) => (await send(JSON.stringify(selector))).json();
 
 describe('R-28: revocation', () => {
-  it('by client, subject, session, backend and all: the session ends, its handle too, others go on', async () => {
+  it('by client, subject, session, backend or all ends the session and its handle, and other sessions go on', async () => {
     const events = async (name: string) => (await h.audit('event')).filter(({ event }) => event === name);
     for (const selector of [
       () => ({ client: 'demo-agent' }),
@@ -58,7 +58,7 @@ describe('R-28: revocation', () => {
     expect((await events('session_revocation')).at(-1)).toMatchObject({ selector: '{"all":true}', ended: 0 });
   });
 
-  it('a call in flight when its session is revoked does not bring it back', async () => {
+  it('a call that is in flight when its session is revoked does not bring the session back', async () => {
     await h.call('stock_list');
     h.legacy.inject({ latencyMs: 100 });
     const slow = h.call('stock_list');
@@ -71,7 +71,7 @@ describe('R-28: revocation', () => {
 });
 
 describe('the admin listener', () => {
-  it('has a credential of its own, and takes nothing from browsers', async () => {
+  it('has its own credential, and refuses requests from browsers', async () => {
     for (const authorization of ['', 'Bearer', `Bearer ${TOKEN}x`, `Bearer ${h.key}`, `Basic ${TOKEN}`]) {
       const answer = await send('{"all":true}', { authorization });
       expect(answer.status).toBe(401);
@@ -81,7 +81,7 @@ describe('the admin listener', () => {
     expect((await h.audit('event')).filter(({ failure }) => failure === 'admin')).toHaveLength(5);
   });
 
-  it('wants exactly one selector, of a sane size, and knows no other path', async () => {
+  it('requires exactly one selector of limited size, and has no other path', async () => {
     const wrong = [
       '',
       '{',
@@ -99,7 +99,7 @@ describe('the admin listener', () => {
     expect((await send('', {}, '/revocations', 'GET')).status).toBe(405);
   });
 
-  it('does not start with a token that can be guessed, or a file others can read', async () => {
+  it('does not start with a credential that can be guessed, or with a file that others can read', async () => {
     process.env.TEST_ADMIN_TOKEN = 'short';
     await expect(start()).rejects.toThrow('at least 32 characters');
     delete process.env.TEST_ADMIN_TOKEN;
@@ -132,7 +132,7 @@ tools:
   expect(existsSync(stateDir)).toBe(false);
 });
 
-it('R-30: one client id may have so many sessions, over all its users, and no more', async () => {
+it('R-30: the session limit of a client id counts the sessions of all its users', async () => {
   const { createIssuer } = await import('../support/tokens.ts');
   const { policyFolder } = await import('../support/policies.ts');
   const issuer = await createIssuer(() => h.clock.now());
@@ -169,7 +169,7 @@ describe('GET /metrics', () => {
     return (await answer.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   };
 
-  it('R-55: tells how calls end and how each backend fares', async () => {
+  it('R-55: shows how calls ended and the state of each backend', async () => {
     await h.call('stock_list');
     await h.call('stock_get', { sku: 'none' });
     await h.call('stock_write_off', { sku: 'A-1' });
@@ -203,7 +203,7 @@ describe('GET /metrics', () => {
     expect(lines.filter((line) => line.includes('backend.unavailable'))).not.toEqual([]);
   });
 
-  it('needs the token, and nothing that a caller says becomes a label', async () => {
+  it('requires the credential of the admin listener, and nothing that a client sends becomes a label', async () => {
     expect((await send('', { authorization: 'Bearer wrong' }, '/metrics', 'GET')).status).toBe(401);
     expect((await send('{}', {}, '/metrics')).status).toBe(405);
     await h.call('no_such_tool_marker', { secret: 'argument-marker' }, { headers: { 'user-agent': 'agent-marker' } });

@@ -1,4 +1,4 @@
-// The running spine through the front door: real HTTP, real WASM, a real legacy session.
+// Whole calls from HTTP to the backend: real HTTP, the policy in real WASM, and a real legacy session.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decisionId, ELSEWHERE, type Harness, reasons, startHarness } from '../support/harness.ts';
 
@@ -9,7 +9,7 @@ beforeEach(async () => {
 afterEach(() => h.close());
 
 describe('allow', () => {
-  it('R-60, R-62: an allowed call has a decision record before and an outcome record after it', async () => {
+  it('R-60, R-62: an allowed call has a decision record before it and a record of how it ended after it', async () => {
     const answer = await h.call('stock_get', { sku: 'A-1' });
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.body.result.content[0].text)).toMatchObject({ sku: 'A-1', quantity: 240 });
@@ -74,7 +74,7 @@ describe('destructive', () => {
     expect(h.legacy.stats().writes).toBe(1);
   });
 
-  it('what the legacy system refuses its own user stays refused, and its answer inside', async () => {
+  it('a call that the legacy system refuses its own user fails, and the client does not get the answer', async () => {
     await h.close();
     h = await startHarness({ roles: ['manager'], legacyUser: 'clerk' });
     const answer = await h.call('stock_write_off', { sku: 'C-3' }, { handle: await h.initialize() });
@@ -85,7 +85,7 @@ describe('destructive', () => {
 });
 
 describe('rotate', () => {
-  it('R-22, R-25: an over-age token is replaced before the call, and the old backend session is logged out and proven dead', async () => {
+  it('R-22, R-25: an over-age backend token is replaced before the call; the old session is logged out and proven dead', async () => {
     await h.call('stock_list');
     h.clock.advance(301);
     const answer = await h.call('stock_list');
@@ -138,7 +138,7 @@ describe('rotate', () => {
     });
   });
 
-  it('R-21: use does not carry a session past its absolute limit, and the next call opens a new one', async () => {
+  it('R-21: use does not keep a session beyond its absolute limit, and the next call opens a new one', async () => {
     await h.call('stock_list');
     const first = (await h.audit('outcome'))[0].session.id;
     for (let hour = 0; hour < 33; hour++) {
@@ -166,7 +166,7 @@ describe('deny', () => {
     expect(await h.audit('outcome')).toMatchObject([{ outcome: 'denied', session: null, backend: null }]);
   });
 
-  it('R-13: one session from two networks inside the overlap window is denied, revoked and alerted, on both sides', async () => {
+  it('R-13: one session used from two networks within the overlap window is denied to both, revoked and alerted', async () => {
     await h.call('stock_list');
     h.clock.advance(5);
     const thief = await h.call('stock_list', {}, { ip: ELSEWHERE });
@@ -214,7 +214,7 @@ describe('deny', () => {
     expect(h.legacy.stats().writes).toBe(0);
   });
 
-  it('R-37: the call that crosses a rate is the one that is denied', async () => {
+  it('R-37: the very call that exceeds a rate limit is denied', async () => {
     for (let i = 0; i < 600; i += 50) await Promise.all(Array.from({ length: 50 }, () => h.call('stock_list')));
     expect((await h.audit('decision')).every((d) => d.result.outcome !== 'deny')).toBe(true);
     expect(reasons(await h.call('stock_list'))).toEqual(['usage.minute_rate']);

@@ -1,5 +1,5 @@
-// Sender-constrained tokens with DPoP (RFC 9449), at the front door. The good ways with a client
-// library of its own (oauth4webapi); the wrong ways with proofs made by hand.
+// Sender-constrained access tokens with DPoP (RFC 9449) over real HTTP. Valid calls use an independent client library
+// (oauth4webapi); wrong ones use proofs made by hand.
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +46,7 @@ const body = (tool = 'stock_list') => ({
 const send = (proof: string | undefined, { scheme = 'DPoP', headers = {}, access = token } = {}) =>
   h.post(body(), { authorization: `${scheme} ${access}`, ...(proof !== undefined && { dpop: proof }), ...headers });
 
-/** A proof that is right but for what is given. The nonce is asked for as any client would. */
+/** Makes a proof that is valid except for the given parts. It gets its nonce as any client would. */
 async function proof(parts: Partial<ProofParts> = {}): Promise<string> {
   const { nonce = await freshNonce(), ...rest } = parts;
   return makeProof(key, { token, url: h.url, now: h.clock.now(), nonce, ...rest });
@@ -66,7 +66,7 @@ describe('R-07: what a client sees', () => {
       accept: 'application/json, text/event-stream',
       'x-forwarded-for': HOME,
     });
-    // The connector's clock stands still: the library is told how far its own is off.
+    // The connector's clock stands still, so the library is told how far its own clock differs.
     const offset = { [oauth.clockSkew]: Math.round((h.clock.now() - Date.now()) / 1000) };
     const dpop = oauth.DPoP(offset, keys);
     const bound = await issuer.token({ cnf: { jkt: await dpop.calculateThumbprint() } });
@@ -87,7 +87,7 @@ describe('R-07: what a client sees', () => {
     expect(decision.input.session.bound.key).toBe(await dpop.calculateThumbprint());
   });
 
-  it('a first call without a nonce is answered with one, and is no failure', async () => {
+  it('a first call without a nonce gets one in the answer, and does not count as a failure', async () => {
     const answer = await send(await makeProof(key, { token, url: h.url, now: h.clock.now() }));
     expect(answer.status).toBe(401);
     expect(answer.headers.get('www-authenticate')).toMatch(/^DPoP .*error="use_dpop_nonce".*algs="ES256 /);
@@ -103,7 +103,7 @@ describe('R-07: what a client sees', () => {
     expect(body.dpop_bound_access_tokens_required).toBeUndefined();
   });
 
-  it('a destructive tool, which needs a replay source, takes a proof for one', async () => {
+  it('a destructive tool needs a replay source, and a DPoP proof is one', async () => {
     const boss = await issuer.token({ cnf: { jkt: key.thumbprint }, roles: ['manager'] });
     token = boss;
     const message = { ...body(), params: { name: 'stock_write_off', arguments: { sku: 'C-3' } } };
@@ -131,7 +131,7 @@ describe('R-07, attack 5: a proof that is wrong in any part is refused', () => {
     ['no typ', 'typ', { header: { typ: undefined } }],
     ['a symmetric algorithm', 'alg', { header: { alg: 'HS256' }, signWith: new Uint8Array(32) as never }],
     ['no key in the header', 'jwk', { header: { jwk: undefined } }],
-    ['a key that is none', 'jwk', { header: { jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' } } }],
+    ['an invalid key', 'jwk', { header: { jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' } } }],
   ];
 
   it.each(wrong)('%s: the log names %s', async (_name, check, parts) => {
@@ -195,7 +195,7 @@ describe('R-07, attack 5: a proof that is wrong in any part is refused', () => {
     expect((await send(good)).status).toBe(200);
   });
 
-  it('too old, or of the future', async () => {
+  it('a proof that is too old, or of the future', async () => {
     const now = h.clock.now();
     expect((await send(await proof({ now: now - 61_000 }))).status).toBe(401);
     expect((await send(await proof({ now: now + 12_000 }))).status).toBe(401);
@@ -204,19 +204,19 @@ describe('R-07, attack 5: a proof that is wrong in any part is refused', () => {
     expect((await send(await proof({ now: now + 9000 }))).status).toBe(200);
   });
 
-  it('the URL may be spelt in another way, with a query, in capitals', async () => {
+  it('but an equivalent spelling of the URL, in capitals and with a query, is accepted', async () => {
     const url = new URL(h.url);
     expect((await send(await proof({ url: `HTTP://${url.host.toUpperCase()}/mcp?x=1#y` }))).status).toBe(200);
   });
 });
 
-it('R-06, attack 4: a bound token as Bearer, and an unbound one as DPoP, are refused', async () => {
+it('R-06, attack 4: a bound access token sent as Bearer, and an unbound one sent as DPoP, are refused', async () => {
   expect((await send(await proof(), { scheme: 'Bearer' })).status).toBe(401);
   const free = await issuer.token();
   expect((await send(await proof({ token: free }), { access: free })).status).toBe(401);
   expect((await send(await proof(), { access: h.key })).status).toBe(401);
   expect(await failures()).toEqual(['bound_token_as_bearer', 'unbound_token_as_dpop', 'unbound_token_as_dpop']);
-  // A binding of a kind nobody here can check.
+  // The access token is bound in a way that the connector cannot check.
   for (const cnf of [{ kid: 'x' }, {}, 'x', { jkt: 5 }, { jkt: key.thumbprint, jwk: {} }]) {
     const odd = await issuer.token({ cnf });
     expect((await send(await proof({ token: odd }), { access: odd })).status).toBe(401);
@@ -235,7 +235,7 @@ it('R-08, attack 2: of 50 copies of one proof one is accepted, and one alert is 
 });
 
 describe('R-09: nonces', () => {
-  it('rotate: an old one is refused with a new one', async () => {
+  it('rotate: an old nonce is refused, and the answer brings a new one', async () => {
     const nonce = await freshNonce();
     h.clock.advance(119);
     expect(await freshNonce()).toBe(nonce);
@@ -254,7 +254,7 @@ describe('R-09: nonces', () => {
     const captured = await proof();
     expect((await send(captured)).status).toBe(200);
     const { clock, stateDir, url } = h;
-    // The same keys: only the memory is gone.
+    // The restarted connector has the same keys; only its memory is gone.
     const dir = mkdtempSync(join(tmpdir(), 'sallyport-ring-'));
     copyFileSync(join(stateDir, 'keyring.json'), join(dir, 'keyring.json'));
     await h.close();
@@ -273,7 +273,7 @@ describe('R-09: nonces', () => {
   });
 });
 
-it('R-06: in strict mode a token that is bound to nothing is refused, and so are API keys', async () => {
+it('R-06: in strict mode an access token without a binding is refused, and so are API keys', async () => {
   await h.close();
   await start('  sender_constrained: required\n');
   expect((await send(undefined, { scheme: 'Bearer', access: await issuer.token() })).status).toBe(401);
@@ -284,7 +284,7 @@ it('R-06: in strict mode a token that is bound to nothing is refused, and so are
   expect(metadata).toMatchObject({ dpop_bound_access_tokens_required: true });
 });
 
-it('R-04: a refreshed token keeps the session; another key, or none, does not get it', async () => {
+it('R-04: a refreshed access token keeps the session; a token with another key, or without one, does not get it', async () => {
   expect((await send(await proof())).status).toBe(200);
   token = await issuer.token({ cnf: { jkt: key.thumbprint }, jti: 'refreshed' });
   expect((await send(await proof())).status).toBe(200);
@@ -297,7 +297,7 @@ it('R-04: a refreshed token keeps the session; another key, or none, does not ge
   expect(other.body.result._meta['sallyport/reasons']).toEqual(['binding.key_changed']);
   key = mine;
   const bearer = await issuer.token();
-  // Nor does a plain token, which proves nothing.
+  // A plain access token, which proves no key, does not get the session either.
   token = await issuer.token({ cnf: { jkt: key.thumbprint } });
   expect((await send(await proof())).status).toBe(200);
   const plain = await send(undefined, { scheme: 'Bearer', access: bearer });

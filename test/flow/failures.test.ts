@@ -1,4 +1,4 @@
-// Everything that can be missing, late or malformed refuses the call and says so in the audit log.
+// Whatever is missing, late or malformed, the call is refused and the audit log says so.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ const METADATA = '# METADATA\n# schemas:\n#   - input: schema.input\n';
 const LISTING = 'visible := {tool.name | some tool in input.tools}';
 
 describe.skipIf(opa === null)('attack 26: a policy that does not answer as it should (needs OPA)', () => {
-  /** Starts on a policy whose decision document is this one, compiled for real. */
+  /** Starts the connector on a policy with this decision document, compiled to WASM. */
   async function decidedBy(rego: string): Promise<void> {
     folder = policyFolder({ 'sallyport/decision.rego': `${METADATA}package sallyport\n\n${LISTING}\n\n${rego}\n` });
     const all = execFileSync(opa?.path ?? '', ['capabilities', '--current']);
@@ -44,12 +44,12 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
   };
   const allow = '"reasons": [{"code": "x.y", "params": {}}], "obligations": []';
 
-  it('R-35: undefined refuses', async () => {
+  it('R-35: an undefined decision refuses the call', async () => {
     await decidedBy('decision := {"outcome": "allow"} if input.version == 2');
     await refusedWith('decision.undefined');
   });
 
-  it('R-35: a throw refuses, and the evaluator goes on working afterwards', async () => {
+  it('R-35: an evaluation that throws refuses the call, and the evaluator goes on working afterwards', async () => {
     await decidedBy(
       `decision := {"outcome": "allow", ${allow}} if {\n\tinput.tool.name == "stock_get"\n}\n\ndecision := {"outcome": "allow", ${allow}} if {\n\tinput.tool.name == "stock_list"\n\ttime.now_ns() > 0\n}`,
     );
@@ -57,7 +57,7 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
     expect((await h.call('stock_get', { sku: 'A-1' })).body.result.isError).toBeUndefined();
   });
 
-  it('R-35: a rule that eats memory refuses within the memory limit, and the evaluator recovers', async () => {
+  it('R-35: a rule that reaches the memory limit refuses the call, and the evaluator recovers', async () => {
     await decidedBy(
       `decision := {"outcome": "allow", ${allow}} if input.tool.name == "stock_get"\n\ndecision := {"outcome": "allow", ${allow}} if {\n\tinput.tool.name == "stock_list"\n\tcount([x | some x in numbers.range(1, 5000000)]) > 0\n}`,
     );
@@ -75,12 +75,12 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
       '{"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "log_to_moon"}]}',
       'decision.unknown_obligation',
     ],
-  ])('R-35: %s refuses', async (_name, document, code) => {
+  ])('R-35: a malformed decision refuses the call: %s', async (_name, document, code) => {
     await decidedBy(`decision := ${document}`);
     await refusedWith(code);
   });
 
-  it('R-35: an obligation that contradicts the outcome refuses', async () => {
+  it('R-35: an obligation that contradicts the outcome refuses the call', async () => {
     await decidedBy(
       'decision := {"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "revoke_session"}]}',
     );
@@ -88,7 +88,7 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
     expect(h.legacy.stats().logins).toBe(0);
   });
 
-  it('R-35: a mask on a result without fields refuses instead of letting it through', async () => {
+  it('R-35: a mask on a result without fields refuses the call instead of letting the result through', async () => {
     await decidedBy(
       'decision := {"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "mask", "pointers": ["/a"]}]}',
     );
@@ -96,7 +96,7 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
   });
 });
 
-it('a lone surrogate in an argument refuses, whatever the evaluator makes of it', async () => {
+it('a lone surrogate in an argument refuses the call, whatever the evaluator makes of it', async () => {
   await start();
   const answer = await h.post(
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"stock_get","arguments":{"sku":"\\ud800"}}}',
@@ -182,7 +182,7 @@ describe('expiry', () => {
     expect(h.legacy.stats()).toMatchObject({ writes: 1, logins: 2 });
   });
 
-  it('R-53: a session that ends again right after the new login stops there', async () => {
+  it('R-53: when the session ends again right after the new login, the call is refused without another login', async () => {
     await start();
     await h.call('stock_list');
     h.legacy.inject({ failure: 401 });
@@ -200,7 +200,7 @@ describe('expiry', () => {
     expect(h.legacy.stats()).toMatchObject({ logins: 2, liveSessions: 1 });
   });
 
-  it('R-54: an id that the backend changes with an answer becomes the next generation', async () => {
+  it('R-54: a session id that the backend changes in an answer becomes the next generation', async () => {
     await start();
     await h.call('stock_list');
     h.legacy.inject({ renewIds: true });
@@ -237,18 +237,18 @@ describe('backend', () => {
     h.legacy.inject({ latencyMs: 0 });
   });
 
-  it('R-55: failures in a row open the circuit: the backend is left alone', async () => {
+  it('R-55: failures in a row open the circuit, and the backend gets no more requests', async () => {
     await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'breaker: { failures: 3, open_seconds: 60 }') });
     await h.call('stock_list');
     const session = [...h.legacy.stats().callsBySession.keys()][0] ?? '';
     h.legacy.inject({ failure: 'drop' });
     for (let i = 0; i < 8; i++) expect(reasons(await h.call('stock_list'))).toEqual(['backend.unavailable']);
-    // The menu at login, one good call, three that failed.
+    // The five requests are the menu page of the login, one call that succeeded and three that failed.
     expect(h.legacy.stats().callsBySession.get(session)).toBe(5);
     expect((await h.audit('outcome')).at(-1).detail).toBe('circuit open');
   });
 
-  it('R-55: more calls than the backend takes at once wait, more than may wait are refused', async () => {
+  it('R-55: calls beyond the concurrency limit of the backend wait, and calls beyond the queue limit are refused', async () => {
     await start({ edit: (yaml) => yaml.replace('timeout_ms: 5000', 'max_concurrent: 2\n    max_queued: 3') });
     await h.call('stock_list');
     h.legacy.inject({ latencyMs: 1500 });
@@ -257,7 +257,7 @@ describe('backend', () => {
     expect(codes).toEqual([...Array(5).fill('backend.overloaded'), ...Array(5).fill('ok')]);
   });
 
-  it('a value that cannot stand in a path refuses before anything is sent', async () => {
+  it('a value that cannot stand in a path refuses the call before anything is sent', async () => {
     await start();
     await h.call('stock_list');
     const before = [...h.legacy.stats().callsBySession.values()][0];
@@ -277,7 +277,7 @@ describe.skipIf(opa === null)('R-35: a policy that cannot say what a client may 
     ['undefined', 'visible := 1 if input.nothing', 'decision.undefined'],
     ['no list', 'visible := "all"', 'decision.malformed'],
     ['a throw', 'visible := {x | some x in numbers.range(1, 100000000)}', 'decision.error'],
-  ])('%s: nothing is shown, and it is on record', async (_name, visible, code) => {
+  ])('%s: no tool is shown, and the failure is on record', async (_name, visible, code) => {
     folder = policyFolder({
       'sallyport/decision.rego': `package sallyport\n\n${visible}\n\ndecision := {"outcome": "deny"}\n`,
       'capabilities.json': execFileSync(opa?.path ?? '', ['capabilities', '--current']).toString(),
@@ -289,8 +289,8 @@ describe.skipIf(opa === null)('R-35: a policy that cannot say what a client may 
   });
 });
 
-describe('R-54: a cookie the backend changes in an answer that is of no use', () => {
-  it('is no session, since a refusal may come with an anonymous one: the next call logs in', async () => {
+describe('R-54: a cookie that the backend changes in an answer that is an error', () => {
+  it('is not taken for the session, because an error may bring an anonymous session: the next call logs in', async () => {
     await start();
     await h.call('stock_list');
     h.legacy.inject({ renewIds: true });
@@ -300,7 +300,7 @@ describe('R-54: a cookie the backend changes in an answer that is of no use', ()
     expect(h.legacy.stats()).toMatchObject({ logins: 2 });
   });
 
-  it('is kept when the answer shows what only a user who is logged in sees', async () => {
+  it('is kept when the answer shows that the user is logged in', async () => {
     await start({
       edit: (yaml) => yaml.replace('    logout:', '    assert: [{ header: { X-User: "." } }]\n    logout:'),
     });
@@ -331,7 +331,7 @@ it('R-17, R-37: a call with invalid arguments or an unknown tool counts and uses
   expect(usage).toMatchObject({ calls_1m: 3, denials_1h: 2, in_flight: 1 });
 });
 
-it('R-21: the idle limit holds from the login on', async () => {
+it('R-21: the idle time counts from the login', async () => {
   folder = policyFolder({
     'data.yaml': (text) => text.replace('limit_seconds: 300, grade: rotate', 'limit_seconds: 99999, grade: rotate'),
   });

@@ -45,7 +45,7 @@ function raw(
   });
 }
 
-/** Bytes as they are. */
+/** Sends a text as raw bytes and returns the raw answer. */
 function wire(text: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(Number(new URL(h.url).port), '127.0.0.1', () => socket.write(text));
@@ -60,13 +60,13 @@ function wire(text: string): Promise<string> {
 
 describe('R-01: credentials', () => {
   it.each([
-    ['none', undefined],
+    ['no credential', undefined],
     ['a wrong key', 'Bearer sp_wrong'],
     ['another scheme', 'Basic YTpi'],
     ['a JWT where none is configured', 'Bearer eyJhbGciOiJub25lIn0.e30.x'],
     ['two tokens', 'Bearer a b'],
-    ['an endless one', `Bearer ${'a'.repeat(20_000)}`],
-  ])('%s answers 401 and names the metadata (RFC 9728)', async (_name, authorization) => {
+    ['a credential that is far too long', `Bearer ${'a'.repeat(20_000)}`],
+  ])('%s is answered with 401 and the address of the metadata (RFC 9728)', async (_name, authorization) => {
     const response = await fetch(h.url, {
       method: 'POST',
       headers: {
@@ -83,7 +83,7 @@ describe('R-01: credentials', () => {
     expect(Object.keys((await response.json()) as object)).toEqual(['error', 'request_id']);
   });
 
-  it('a refused credential is in the audit log, at most so many a second', async () => {
+  it('refused credentials are in the audit log, up to a limit for each second', async () => {
     await Promise.all(Array.from({ length: 60 }, () => h.post(list, { authorization: 'Bearer sp_guess' })));
     const before = (await h.audit('event')).filter((e) => e.event === 'authn_login_fail');
     expect(before.length).toBeLessThanOrEqual(20);
@@ -129,7 +129,7 @@ describe('R-14: Host and Origin', () => {
 });
 
 describe('R-66: strict HTTP', () => {
-  it('methods that are not offered answer 405 with Allow', async () => {
+  it('a method that is not offered is answered with 405 and an Allow header', async () => {
     for (const method of ['GET', 'DELETE', 'PUT', 'PATCH', 'OPTIONS']) {
       const answer = await fetch(h.url, { method });
       expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST']);
@@ -156,7 +156,7 @@ describe('R-66: strict HTTP', () => {
     expect(two).toMatch(/^HTTP\/1\.1 400/);
   });
 
-  it('a request target that is no path is refused', async () => {
+  it('a request target that is not a path is refused', async () => {
     for (const target of ['http://[', 'http://elsewhere/mcp', '*']) {
       expect(await wire(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)).toMatch(
         /^HTTP\/1\.1 400/,
@@ -164,12 +164,12 @@ describe('R-66: strict HTTP', () => {
     }
   });
 
-  it('a body over the limit answers 413, announced or not', async () => {
+  it('a body over the limit is answered with 413, with or without a content length', async () => {
     expect((await h.post(Buffer.alloc(300_000, 0x20))).status).toBe(413);
     expect((await raw({ 'transfer-encoding': 'chunked' }, ' '.repeat(300_000))).status).toBe(413);
   });
 
-  it('a body nested too deeply is refused, a thousand times too deeply as well', async () => {
+  it('a body that is nested a little or a thousand times too deeply is refused', async () => {
     for (const depth of [40, 100_000]) {
       const answer = await h.post(
         `{"jsonrpc":"2.0","id":1,"method":"ping","params":${'['.repeat(depth)}${']'.repeat(depth)}}`,
@@ -183,10 +183,10 @@ describe('R-66: strict HTTP', () => {
     ['not JSON', '{', {}, 400],
     ['not UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22]), {}, 400],
     ['empty', '', {}, 400],
-    ['another type', '{}', { 'content-type': 'text/plain' }, 415],
+    ['of another content type', '{}', { 'content-type': 'text/plain' }, 415],
     ['compressed', '{}', { 'content-encoding': 'gzip' }, 415],
     [
-      'an answer nobody can read',
+      'valid, but sent with an Accept header that excludes JSON',
       JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' }),
       { accept: 'text/html' },
       406,
@@ -216,7 +216,7 @@ describe('R-10, R-11: client address', () => {
     ['10.1.2', 400],
     ['unknown', 400],
     ['10.1.2.3, ', 400],
-  ])('attack 17: X-Forwarded-For "%s" is %s', async (forwarded, expected) => {
+  ])('attack 17: X-Forwarded-For "%s" gives %s', async (forwarded, expected) => {
     expect(await ipOf(forwarded)).toBe(expected);
   });
 });
@@ -244,7 +244,7 @@ describe('health and shutdown', () => {
     await own.legacy.close();
   });
 
-  it('a client that hangs up in the middle of its body harms nobody', async () => {
+  it('a client that hangs up in the middle of its body does not disturb other calls', async () => {
     const socket = connect(Number(new URL(h.url).port), '127.0.0.1');
     socket.write(
       `POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.1.2.3\r\nAuthorization: Bearer ${h.key}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"jsonrpc"`,

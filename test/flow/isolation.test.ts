@@ -1,4 +1,4 @@
-// Clients do not see, use or disturb one another, and no token shows anywhere.
+// Clients do not see, use or disturb one another, and no secret is shown anywhere.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -37,7 +37,7 @@ it('R-52: each client has a backend session of its own', async () => {
 });
 
 describe('R-03: handles', () => {
-  it('attack 7: a foreign handle answers as an unknown one, and its owner goes on', async () => {
+  it('attack 7: the handle of another client is answered like an unknown one, and its owner goes on', async () => {
     const handle = await h.initialize({ key: 'agent-a' });
     await h.call('stock_list', {}, { key: 'agent-a', handle });
     const foreign = await h.call('stock_list', {}, { key: 'agent-b', handle, id: 99 });
@@ -50,7 +50,7 @@ describe('R-03: handles', () => {
     expect(await h.audit('decision')).toHaveLength(2);
   });
 
-  it('attack 8: a chosen handle is never created', async () => {
+  it('attack 8: a handle that the client chose is never created', async () => {
     for (const handle of ['x', 'a.b', '0'.repeat(100), '../../etc', 'a'.repeat(5000)]) {
       expect((await h.rpc('tools/list', {}, { handle })).status).toBe(404);
       expect((await h.rpc('tools/list', {}, { handle })).status).toBe(404);
@@ -65,14 +65,14 @@ describe('R-03: handles', () => {
     expect((await h.rpc('ping', {}, { handle })).status).toBe(404);
   });
 
-  it('R-20: handles are different, long, and tell nothing', async () => {
+  it('R-20: handles are unique, long, and reveal nothing', async () => {
     const handles = await Promise.all(Array.from({ length: 20 }, () => h.initialize()));
     expect(new Set(handles).size).toBe(20);
     expect(handles.every((handle) => handle.length > 60)).toBe(true);
     expect(new Set(handles.map((handle) => handle.slice(9, 25))).size).toBe(20);
   });
 
-  it('a client that opens handles without end keeps its newest ones only', async () => {
+  it('a client that opens handles without end keeps only the newest ones', async () => {
     const first = await h.initialize();
     for (let i = 0; i < 32; i++) await h.initialize();
     expect((await h.rpc('ping', {}, { handle: first })).status).toBe(404);
@@ -89,7 +89,7 @@ it('an API key that is removed from the file stops working without a restart', a
   const { until } = await import('../support/harness.ts');
   await until(async () => (await h.rpc('ping', {}, { key: 'agent-a' })).status === 401, 'the key to stop working');
 
-  // A file nobody can read: who was known stays known, and readyz says so.
+  // When the file becomes unreadable, known clients stay known, and readyz reports the problem.
   writePrivateFile(file, '{');
   const ready = () => fetch(new URL('/readyz', h.url)).then((answer) => answer.json() as Promise<{ status: string }>);
   await until(async () => JSON.stringify(await ready()).includes('clients'), 'readyz to tell');
@@ -98,7 +98,7 @@ it('an API key that is removed from the file stops working without a restart', a
   await until(async () => (await ready()).status === 'ok', 'readyz to recover');
 });
 
-it('R-40: neither session token, CSRF token, password nor API key shows in results, logs or errors, in any spelling', async () => {
+it('R-40: no result, log or error shows a backend token, CSRF token, password or API key in any spelling', async () => {
   const seen: string[] = [];
   const record = async (answer: Promise<{ text: string; headers: Headers }>) => {
     const { text, headers } = await answer;
@@ -142,7 +142,7 @@ it('R-40: neither session token, CSRF token, password nor API key shows in resul
   expect(readFileSync(join(h.stateDir, 'decisions.jsonl'), 'utf8')).not.toContain(handle);
 });
 
-it('R-40: a token that a legacy page echoes is blanked before it becomes a result', async () => {
+it('R-40: a CSRF token that a legacy page shows is blanked before the page becomes a result', async () => {
   await h.close();
   h = await startHarness({
     edit: (yaml) =>
@@ -152,7 +152,7 @@ it('R-40: a token that a legacy page echoes is blanked before it becomes a resul
   expect(answer.body.result.content[0].text).toContain('name="csrf_token" value="[redacted]"');
 });
 
-it('R-02: the token of the client never reaches the backend', async () => {
+it('R-02: the credential of the client never reaches the backend', async () => {
   const heard: string[] = [];
   const { createServer } = await import('node:http');
   const spy = createServer((request, response) => {

@@ -1,4 +1,4 @@
-// JWT access tokens at the front door.
+// JWT access tokens as credentials of clients.
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ describe('JWT', () => {
   let own: Harness | undefined;
   afterEach(() => own?.close());
 
-  it('R-01: only a token for this issuer, audience, type and algorithm is accepted', async () => {
+  it('R-01: only an access token with the right issuer, audience, type and algorithm is accepted', async () => {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
     const other = await generateKeyPair('ES256');
     const jwks = join(h.stateDir, 'jwks.json');
@@ -78,26 +78,26 @@ describe('JWT', () => {
     expect(await refusal(await sign(good, { typ: 'dpop+jwt' }))).toBe('claims_invalid typ');
     expect(await refusal(await sign(good, {}, other.privateKey))).toBe('signature_invalid signature');
     expect(await refusal(await sign(good, { kid: 'nobody' }))).toBe('signature_invalid kid');
-    // R-06: a token bound to a key, without the proof.
+    // R-06: an access token that is bound to a key is refused without the proof.
     expect(await refusal(await sign({ ...good, cnf: { jkt: 'x' } }))).toBe('bound_token_as_bearer');
     const [, payload] = token.split('.');
     const none = Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url');
     expect(await refusal(`${none}.${payload}.x`)).toBe('signature_invalid alg');
     expect(await refusal('a.b.c')).toBe('signature_invalid format');
 
-    // R-04: a refreshed token keeps the session, since the client is the same.
+    // R-04: a refreshed access token keeps the session, because the client is the same.
     const refreshed = await sign({ ...good, iat: now, exp: now + 600, jti: 'second' });
     await connector.call('stock_list', {}, { key: refreshed });
     expect(connector.legacy.stats().logins).toBe(1);
 
-    // A verified token is cached, and still expires.
+    // The verification of an access token is cached, and the token still expires.
     connector.clock.advance(601);
     expect(await status(token)).toBe(401);
   });
 });
 
 describe('JWKS from a URL', () => {
-  it('is fetched once for many tokens, a verified token is cached, and a key server that is gone answers 503', async () => {
+  it('is fetched once for many access tokens, and without the key server a credential is answered with 503', async () => {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
     const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' };
     let fetches = 0;
@@ -124,7 +124,7 @@ describe('JWKS from a URL', () => {
         200, 200, 200,
       ]);
       expect(fetches).toBe(1);
-      // Clock skew: thirty seconds either way, not more.
+      // A clock skew of thirty seconds either way is accepted, but not more.
       expect(await status(await sign('x', now - 29))).toBe(200);
       expect(await status(await sign('x', now - 31))).toBe(401);
       expect(await status(await sign('x', now + 60, now + 29))).toBe(200);

@@ -1,4 +1,4 @@
-// R-65: guessing is limited and told of; nobody else is shut out by it.
+// R-65: guessing is limited and reported, and it does not lock out anybody else.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createGuessing } from '../../src/identity/guessing.ts';
@@ -29,7 +29,7 @@ describe('R-65: refused credentials', () => {
     expect(await guess()).toBe(401);
   });
 
-  it('from very many networks are forgotten, never refused by mistake', async () => {
+  it('from very many networks are forgotten, so that no network is limited by mistake', async () => {
     const guessing = createGuessing(2, () => 0);
     for (let i = 0; i < 3; i++) guessing.credential('unknown_key', 'first');
     for (let i = 0; i < 20_000; i++) expect(guessing.credential('unknown_key', `other-${i}`).limited).toBe(false);
@@ -37,7 +37,7 @@ describe('R-65: refused credentials', () => {
   });
 });
 
-it('R-20, R-65: unknown handles are limited by client and network; the same client elsewhere is not, nor are others', async () => {
+it('R-20, R-65: unknown handles are limited by client and network; other networks and other clients are not limited', async () => {
   const handle = await h.initialize();
   const other = await h.initialize({ key: 'agent-b' });
   const statuses: number[] = [];

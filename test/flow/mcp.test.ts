@@ -57,7 +57,7 @@ describe('SDK client', () => {
   });
 });
 
-it.each([0, 1, 'text'])('a write whose call %s is cancelled is not on record as a success', async (id) => {
+it.each([0, 1, 'text'])('a cancelled write (JSON-RPC id %s) is not on record as a success', async (id) => {
   const handle = await h.initialize();
   await h.call('stock_list', {}, { handle, id: 90 });
   h.legacy.inject({ latencyMs: 1500 });
@@ -70,7 +70,7 @@ it.each([0, 1, 'text'])('a write whose call %s is cancelled is not on record as 
   expect((await h.audit('outcome')).at(-1)).toMatchObject({ outcome: 'cancelled', reasons: ['call.cancelled'] });
 });
 
-it('a client that hangs up while progress streams to it harms nobody', async () => {
+it('a client that hangs up while it receives progress does not disturb other calls', async () => {
   const handle = await h.initialize();
   h.legacy.inject({ latencyMs: 200 });
   const stop = new AbortController();
@@ -94,7 +94,7 @@ it('a client that hangs up while progress streams to it harms nobody', async () 
   expect((await h.rpc('ping')).status).toBe(200);
 });
 
-it("R-15: a cancellation names one's own calls only", async () => {
+it('R-15: a cancellation reaches only calls of the same client', async () => {
   const [mine, theirs] = [await h.initialize(), await h.initialize({ key: 'other' })];
   await h.call('stock_list', {}, { handle: mine });
   h.legacy.inject({ latencyMs: 400 });
@@ -110,7 +110,12 @@ it("R-15: a cancellation names one's own calls only", async () => {
 });
 
 describe('protocol', () => {
-  it.each(['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'])('revision %s is spoken', async (version) => {
+  it.each([
+    '2025-11-25',
+    '2025-06-18',
+    '2025-03-26',
+    '2024-11-05',
+  ])('protocol revision %s is supported', async (version) => {
     const answer = await initialize(version);
     expect(answer.body.result).toMatchObject({
       protocolVersion: version,
@@ -123,12 +128,12 @@ describe('protocol', () => {
     expect(next.body.result.tools).toHaveLength(4);
   });
 
-  it('an unknown revision is answered with the newest one, and refused as a header', async () => {
+  it('initialize answers an unknown revision with the newest one; in the header it is refused', async () => {
     expect((await initialize('2024-10-07')).body.result.protocolVersion).toBe('2025-11-25');
     expect((await h.rpc('ping', {}, { headers: { 'mcp-protocol-version': '1999-01-01' } })).status).toBe(400);
   });
 
-  it('R-16: a batch is refused whole', async () => {
+  it('R-16: a batch is refused as a whole', async () => {
     const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'stock_list' } };
     for (const batch of [[call, { ...call, id: 2 }], [call], []]) {
       const answer = await h.post(JSON.stringify(batch));
@@ -160,13 +165,13 @@ describe('protocol', () => {
       -32602,
     ],
     ['params that are a list', { jsonrpc: '2.0', id: 1, method: 'tools/call', params: [] }, 400, -32600],
-  ])('%s answers an error with a fixed text', async (_name, body, status, code) => {
+  ])('%s is answered with an error of fixed text', async (_name, body, status, code) => {
     const answer = await h.post(JSON.stringify(body));
     expect([answer.status, answer.body.error.code]).toEqual([status, code]);
     expect(answer.body.error.message).toMatch(/^(Invalid request|Invalid params|Method not found)$/);
   });
 
-  it('names of object properties are no tools and no arguments', async () => {
+  it('names of built-in object properties are neither tools nor arguments', async () => {
     for (const name of ['__proto__', 'constructor', 'toString', ''])
       expect((await h.call(name)).body.error.code).toBe(-32602);
     const answer = await h.post(
@@ -183,7 +188,7 @@ describe('protocol', () => {
     );
   });
 
-  it('R-62: control characters from a caller stay inside one line of the log', async () => {
+  it('R-62: control characters from a client cannot break out of one line of the log', async () => {
     await h.rpc(
       'tools/call',
       { name: 'x"}\n{"type":"decision","forged":true}\r\u0000\u2028' },

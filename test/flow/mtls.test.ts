@@ -1,5 +1,5 @@
-// Tokens bound to a client certificate (RFC 8705): by our own TLS listener, and by the header of a
-// proxy that is trusted.
+// Access tokens bound to a client certificate (RFC 8705). The certificate comes from the connector's own TLS listener,
+// or from the header of a trusted proxy.
 import { request } from 'node:https';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Certificate, type Certificates, createCertificates } from '../support/certificates.ts';
@@ -77,7 +77,7 @@ describe.skipIf(!inject('openssl'))('R-06: certificate-bound tokens', () => {
         call.end(JSON.stringify(body(1)));
       });
 
-    it('accepts the certificate the token names, and no other, and none', async () => {
+    it('accepts the certificate that the access token names; another certificate, or none, is refused', async () => {
       await start();
       const token = await bound(client);
       expect((await send(token, client)).body.result.isError).toBeUndefined();
@@ -88,12 +88,12 @@ describe.skipIf(!inject('openssl'))('R-06: certificate-bound tokens', () => {
         method: 'mtls',
         key: client.thumbprint,
       });
-      // A token that is bound to nothing goes with or without.
+      // An access token without a binding is accepted with or without a certificate.
       expect((await send(await issuer.token({ sub: 'bob' }))).status).toBe(200);
       expect((await send(await issuer.token({ sub: 'bob' }), other)).status).toBe(200);
     });
 
-    it('with a CA of its own it takes certificates of that CA only', async () => {
+    it('with a configured CA accepts only certificates of that CA', async () => {
       const ca = certificates.make('ca');
       const signed = certificates.make('signed', ca);
       await start(`, client_ca_file: ${ca.certFile}`);
@@ -101,7 +101,7 @@ describe.skipIf(!inject('openssl'))('R-06: certificate-bound tokens', () => {
       expect((await send(await bound(client), client)).status).toBe(401);
     });
 
-    it('says what is wrong with a certificate, and refuses a key others can read', async () => {
+    it('says what is wrong with a certificate, and refuses a key file that others can read', async () => {
       await start();
       const { chmodSync } = await import('node:fs');
       chmodSync(server.keyFile, 0o644);
@@ -122,7 +122,7 @@ describe.skipIf(!inject('openssl'))('R-06: certificate-bound tokens', () => {
       (await h.post(body(1), { authorization: `Bearer ${token}`, ...headers })).status;
     const rfc9440 = (certificate: Certificate) => `:${certificate.der.toString('base64')}:`;
 
-    it('RFC 9440: its certificate counts like one of our own', async () => {
+    it('RFC 9440: its certificate counts like one from the TLS listener', async () => {
       h = await start('{ proxies: [127.0.0.0/8] }');
       const token = await bound(client);
       expect(await send(token, { 'client-cert': rfc9440(client) })).toBe(200);
@@ -144,7 +144,7 @@ describe.skipIf(!inject('openssl'))('R-06: certificate-bound tokens', () => {
       expect(await send(await bound(client), { 'x-client-cert': '%' })).toBe(401);
     });
 
-    it('R-10, attack 17: from anybody else it is refused, also beside a good credential', async () => {
+    it('R-10, attack 17: from anybody else the header is refused, even with a valid credential', async () => {
       h = await start('{ proxies: [10.0.0.0/8] }');
       expect(await send(await bound(client), { 'client-cert': rfc9440(client) })).toBe(401);
       expect(await send(await issuer.token(), { 'client-cert': rfc9440(client) })).toBe(401);

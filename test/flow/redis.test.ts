@@ -1,4 +1,4 @@
-// A connector whose store is Redis, at the front door, on bad days of the store.
+// A connector whose store is Redis, called over HTTP while the store is down or slow.
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Harness, reasons, startHarness, until } from '../support/harness.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -30,7 +30,7 @@ describe.skipIf(program === null)('Redis', () => {
   });
   const ready = async () => (await fetch(new URL('/readyz', h.url))).json();
 
-  it('R-29: down, every call is refused and on record, readyz tells, and it recovers by itself', async () => {
+  it('R-29: while the store is down every call is refused and on record, readyz says so, and the connector recovers', async () => {
     h = await start();
     const handle = await h.initialize();
     expect(reasons(await h.call('stock_list', {}, { handle }))).toEqual([]);
@@ -58,7 +58,7 @@ describe.skipIf(program === null)('Redis', () => {
     expect(h.ops.join()).not.toContain('ECONNREFUSED');
   });
 
-  it('R-29: slow, a call is refused in time', async () => {
+  it('R-29: while the store is slow a call is refused within its time limit', async () => {
     h = await start();
     await h.call('stock_list');
     redis.pause();
@@ -69,7 +69,7 @@ describe.skipIf(program === null)('Redis', () => {
     await until(async () => reasons(await h.call('stock_list')).length === 0, 'the store to answer again');
   });
 
-  it('a stop of the connector leaves sessions to others, and nothing in the store opens one', async () => {
+  it('a connector that stops leaves its sessions to other replicas, and no stored value opens one', async () => {
     h = await start();
     await h.call('stock_list');
     const { legacy } = h;
@@ -78,7 +78,7 @@ describe.skipIf(program === null)('Redis', () => {
     const rows = (await redis.command('KEYS', '*session*')) as string[];
     expect(rows).toHaveLength(1);
     const stored = String(await redis.command('GET', rows[0] as string));
-    // R-40, R-41: nothing in the store opens a session.
+    // R-40, R-41: the store has no spelling of the backend token, so no stored value opens a session.
     for (const id of legacy.stats().callsBySession.keys()) {
       for (const spelling of [
         id,
@@ -89,7 +89,7 @@ describe.skipIf(program === null)('Redis', () => {
     }
   });
 
-  it('R-40, R-48: its password comes from the environment, opens it, and shows nowhere', async () => {
+  it('R-40, R-48: the password of the store comes from the environment and is shown nowhere', async () => {
     await redis.command('CONFIG', 'SET', 'requirepass', CANARY);
     process.env.TEST_REDIS_PASSWORD = 'wrong';
     const withPassword = () => start(`url: "${redis.url}", password: { env: TEST_REDIS_PASSWORD }`);

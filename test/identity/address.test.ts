@@ -48,14 +48,14 @@ describe('R-11: one spelling for each address', () => {
 });
 
 describe('R-10: trusted hops', () => {
-  it('without hops X-Forwarded-For changes nothing', () => {
+  it('without a configured hop X-Forwarded-For changes nothing', () => {
     fc.assert(
       fc.property(fc.string(), (forged) => {
         expect(clientAddress('10.0.0.1', forged, 0, prefixes)?.ip).toBe('10.0.0.1');
       }),
     );
   });
-  it('with N hops the N-th from the right counts, whatever stands left of it', () => {
+  it('with N hops the N-th address from the right counts, whatever stands left of it', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), fc.ipV4(), fc.array(fc.ipV4(), { maxLength: 3 }), (forged, ip, proxies) => {
         const list = [...forged, ip, ...proxies].join(', ');

@@ -18,13 +18,13 @@ it('R-65: failures of one source are limited, with one alert when there are too 
   expect(guessing.credential('unknown_key', '10.0.0.0/24').limited).toBe(false);
 });
 
-it('R-08: a proof that was used before is worth an alert, however few there are', () => {
+it('R-08: a proof that was used before always raises an alert, however few there are', () => {
   const guessing = start();
   const alerts = [1, 2, 3].map(() => guessing.credential('proof_replayed', 'n').alert);
   expect(alerts).toEqual(['proof_replayed', 'proof_replayed', 'proof_replayed']);
 });
 
-it('R-09: a nonce that has run out is no guess, and counts for nothing', () => {
+it('R-09: an expired nonce is not a guess and is not counted', () => {
   const guessing = start();
   for (let i = 0; i < 10; i++) expect(guessing.credential('proof_nonce_stale', 'n').limited).toBe(false);
   expect(guessing.credential('malformed', 'n').limited).toBe(false);

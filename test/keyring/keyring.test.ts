@@ -37,7 +37,7 @@ const open = () => {
 };
 const ids = () => (keyring as Keyring).sealing().map(({ id }) => id);
 
-it('R-48: is made on first start, for its owner only, and refused when others can read it', () => {
+it('R-48: the keyring is made on first start, for its owner only, and refused when others can read it', () => {
   open();
   expect(statSync(path).mode & 0o777).toBe(0o600);
   keyring?.close();
@@ -45,7 +45,7 @@ it('R-48: is made on first start, for its owner only, and refused when others ca
   expect(open).toThrow('chmod 600');
 });
 
-it('R-42: a key that was added opens at once, seals when its time has come, and the old one goes on opening', async () => {
+it('R-42: an added key opens at once and seals from its start time on; the old key goes on opening', async () => {
   open();
   const [first] = ids();
   const now = new Date(clock.now());
@@ -56,11 +56,11 @@ it('R-42: a key that was added opens at once, seals when its time has come, and 
   expect(ids()).toEqual([first, added.id]);
   clock.advance(30);
   expect(ids()).toEqual([added.id, first]);
-  // The same array as long as nothing changes: what is derived from it is derived once.
+  // The array stays the same while nothing changes, so that keys are derived from it only once.
   expect(keyring?.sealing()).toBe(keyring?.sealing());
 });
 
-it('R-42: a file that cannot be used leaves the last good one in force, and readyz is told', async () => {
+it('R-42: an unusable keyring file leaves the last good one in force, and readyz reports it', async () => {
   open();
   const before = ids();
   const good = readFileSync(path, 'utf8');
@@ -72,7 +72,7 @@ it('R-42: a file that cannot be used leaves the last good one in force, and read
     await until(() => keyring?.stale === false, 'the file to be good again');
   }
   expect(problems.every((problem) => problem.includes('is not a keyring'))).toBe(true);
-  // Nothing of the keys is in what is told.
+  // No reported problem shows any part of a key.
   expect(problems.join()).not.toContain(JSON.parse(good).sealing[0].key);
 }, 20_000);
 
@@ -83,7 +83,7 @@ it('R-42: with a shared store a missing keyring is an error that names the mend,
   expect(existsSync(path)).toBe(false);
 });
 
-it('two keys with one id are refused: which of them opens would be chance', () => {
+it('two keys with one id are refused, because chance would decide which of them opens', () => {
   const file = createKeyringFile(new Date());
   writeKeyring(path, {
     ...file,

@@ -43,7 +43,7 @@ describe('R-41: sealing', () => {
     expect(createSealer(() => [k2], 'session').open(sealed, 'c')).toBeUndefined();
   });
 
-  it('purposes have keys of their own', () => {
+  it('each purpose has its own key', () => {
     expect(createSealer(() => [k1], 'handle').open(sealer.seal(Buffer.from('x'), 'c'), 'c')).toBeUndefined();
   });
 });

@@ -74,7 +74,7 @@ const file = (accounts: unknown, mode = 0o600) => {
 };
 const userOf = async (as: string) => structured(await connector.call('me', {}, as))?.user;
 
-it('by client, from a map of references: each its own, the shared ones with it, none refused and on record', async () => {
+it('by client, from a map: each client uses its own account; a client without one is refused, which is on record', async () => {
   await connect(`
       by: client
       map:
@@ -90,14 +90,14 @@ it('by client, from a map of references: each its own, the shared ones with it, 
   expect(logins).toHaveLength(2);
 });
 
-it('R-40: the password of an account is blanked in results, like that of all', async () => {
+it('R-40: the password of an account is blanked in results, like the shared password', async () => {
   await connect('{ by: client, map: { agent-a: { user: { env: A_USER }, password: { env: A_PW } } } }');
   const answer = await connector.call('me', {}, 'agent-a');
   expect(structured(answer)).toEqual({ user: 'anna', password: '[redacted]' });
 });
 
 describe('from a file', () => {
-  it('that is read again when it changes: a new account is there, one that was taken away is refused', async () => {
+  it('accounts are read again when the file changes: a new account works, a removed one is refused', async () => {
     const path = file({ 'agent-a': { user: 'anna', password: 'one-password' } });
     await connect(`{ by: subject, file: ${path} }`);
     expect(await userOf('agent-a')).toBe('anna');
@@ -107,7 +107,7 @@ describe('from a file', () => {
     expect(reasons(await connector.call('me', {}, 'agent-a'))).toEqual(['backend.no_account']);
   });
 
-  it('that cannot be used any more leaves the last good one in force, and is not ready', async () => {
+  it('a file that becomes unusable leaves the last good accounts in force, and readyz reports it', async () => {
     const path = file({ 'agent-a': { user: 'anna', password: 'one-password' } });
     await connect(`{ by: client, file: ${path} }`);
     file('{ half');
@@ -120,7 +120,7 @@ describe('from a file', () => {
     ['others can read', { a: { user: 'x' } }, 0o644, 'can be read by others'],
     ['is no JSON', '{ "a": ', 0o600, 'is not JSON'],
     ['has a value that is no text', { a: { user: 7 } }, 0o600, 'a.user'],
-  ])('that %s stops the start, without showing a value', async (_name, content, mode, message) => {
+  ])('a file that %s stops the start, and the error shows no value', async (_name, content, mode, message) => {
     const path = file(content, mode);
     await expect(connect(`{ by: client, file: ${path} }`)).rejects.toThrow(message);
   });
@@ -149,7 +149,7 @@ describe('by claim', () => {
     file({ 'legacy-1': { user: 'one', password: 'password-1' }, 'legacy-2': { user: 'two', password: 'password-2' } });
   const token = (claims: object) => (issuer as Issuer).token({ roles: ['manager'], ...claims });
 
-  it('the account that the token names; a claim that is missing, of another kind or unknown is refused', async () => {
+  it('a call uses the account that the claim names; a missing, malformed or unknown claim is refused', async () => {
     await connect(`{ by: { claim: /legacy/login }, file: ${accounts()} }`);
     expect(await userOf(await token({ legacy: { login: 'legacy-2' } }))).toBe('two');
     for (const legacy of [
@@ -173,7 +173,7 @@ describe('by claim', () => {
     expect(await userOf(one)).toBe('one');
     const rotated = (await connector.audit('event')).filter((event) => event.event === 'session_rotated');
     expect(rotated.map((event) => event.cause)).toEqual(Array(2).fill('the client has another account'));
-    // Both at once: a call gets its own account, or is refused.
+    // With calls for both accounts at the same time, each call gets its own account or is refused.
     const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => connector.call('me', {}, i % 2 ? one : two)));
     answers.forEach((answer, i) => {
       if (answer.body.result.isError) expect(['session.changed', 'usage.in_flight']).toContain(reasons(answer)[0]);

@@ -4,7 +4,7 @@ import { bodyOf, textOf } from '../support/fronted.ts';
 import { until } from '../support/harness.ts';
 import { call, connectWith, EXPIRED, ok, serveAll, yamlOf } from '../support/one-app.ts';
 
-it('an account whose password changes under the same key gets a session of its own', async () => {
+it('an account whose password changes gets a new session, although its key stays the same', async () => {
   const { mkdtempSync, rmSync, writeFileSync } = await import('node:fs');
   const { tmpdir } = await import('node:os');
   const dir = mkdtempSync(`${tmpdir()}/sallyport-accounts-`);

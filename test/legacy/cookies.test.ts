@@ -21,7 +21,7 @@ describe('cookies', () => {
     expect(server.requests).not.toContain('GET /logout');
   });
 
-  it('R-53: the header that says it may be the second of its name', async () => {
+  it('R-53: a condition on a header also finds the second header of the same name', async () => {
     await serve(({ cookie, response }) =>
       cookie === 'S=session-1'
         ? ok(response, 'anonymous', { 'set-cookie': ['lang=en', 'S=anonymous; Path=/'] })
@@ -32,14 +32,14 @@ describe('cookies', () => {
     expect(logins).toBe(2);
   });
 
-  it('an empty cookie is a cookie taken away, not a session', async () => {
+  it('an empty cookie is a removed cookie and not a new session', async () => {
     await serve(({ cookie, response }) => ok(response, cookie.replace('session-', ''), { 'set-cookie': 'S=; Path=/' }));
     await connect(EXPIRED);
     for (let i = 0; i < 2; i++) expect(textOf(await call('page'))).toBe('S=1');
     expect(await connector.events()).toEqual(['session_opened']);
   });
 
-  it('a remember-me cookie of the page with the token is not kept; a cookie that is named goes back with it', async () => {
+  it('a remember-me cookie of the CSRF token page is not kept; a configured cookie goes back with the token', async () => {
     const seen: string[] = [];
     await serve(({ path, cookie, response }) => {
       seen.push(`${path} ${cookie}`);
@@ -55,7 +55,7 @@ describe('cookies', () => {
     expect(seen).toEqual(['/token S=session-1', '/put S=session-1; XSRF=xsrf-cookie', '/page S=session-1']);
   });
 
-  it('R-54: a cookie that each answer replaces goes on through pages and tokens', async () => {
+  it('R-54: a cookie that each answer replaces is followed through the pages of a list and CSRF token requests', async () => {
     let current = 1;
     await serve(({ path, cookie, response }) => {
       if (cookie !== (current === 1 ? 'S=session-1' : `S=next-${current}`)) return response.writeHead(401).end();
@@ -81,7 +81,7 @@ list:
     expect(logins).toBe(1);
   });
 
-  it('an answer that cannot be read still brings its cookie', async () => {
+  it('the new cookie of an answer that cannot be read is kept', async () => {
     await serve(({ path, cookie, response }) => {
       if (path === '/list') return ok(response, 'no json', { 'set-cookie': 'S=session-next; Path=/' });
       return ok(response, cookie.slice(-4));

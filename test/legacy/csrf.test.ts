@@ -1,4 +1,4 @@
-// Tokens without which a backend takes no write.
+// CSRF tokens, without which a backend accepts no write.
 import { afterEach, expect, it } from 'vitest';
 import { createTestClock } from '../support/clock.ts';
 import { bodyOf, type Fronted, front, type LegacyServer, legacyServer, structured } from '../support/fronted.ts';
@@ -7,10 +7,10 @@ import { reasons } from '../support/harness.ts';
 let server: LegacyServer;
 let connector: Fronted;
 let issued: number;
-/** Tokens that are good, and how often each was used. */
+/** The CSRF tokens that the backend accepts, and how often each was used. */
 let good: Map<string, number>;
 let sessions: Set<string>;
-/** What a write does besides being done. */
+/** Called with the CSRF token of each write, for example to make the token invalid. */
 let onWrite: (token: string) => void;
 let writes: string[];
 afterEach(async () => {
@@ -18,7 +18,7 @@ afterEach(async () => {
   await server?.close();
 });
 
-/** Double submit: the token comes in a cookie of its own and in a page, and both must come back. */
+/** Double submit: the CSRF token comes in its own cookie and in a page, and both must come back. */
 async function connect(
   lasts: 'session' | 'call',
   refused = 'refused: [{ status: 403, body_contains: csrf }]',
@@ -76,7 +76,7 @@ tools:
 }
 const tokens = () => server.requests.filter((line) => line === 'GET /token').length;
 
-it('are fetched for the first write, kept with the session, and never come back in a result', async () => {
+it('CSRF tokens are fetched for the first write, kept with the session, and never shown in a result', async () => {
   await connect('session');
   await connector.call('get');
   expect(tokens()).toBe(0);
@@ -86,14 +86,14 @@ it('are fetched for the first write, kept with the session, and never come back 
   expect(writes).toEqual(['value=v0', 'value=v1', 'value=v2']);
 });
 
-it('are fetched anew when they are refused, and the write is sent once more, once', async () => {
+it('a refused CSRF token is fetched anew, and the write is sent again exactly once', async () => {
   await connect('session');
   await connector.call('put', { value: 'a' });
   good.clear();
   expect(structured(await connector.call('put', { value: 'b' }))).toMatchObject({ done: true });
   expect(tokens()).toBe(2);
   expect(writes).toEqual(['value=a', 'value=b']);
-  // A backend that takes none of them is not asked for ever.
+  // A backend that accepts no CSRF token at all is not asked again and again.
   onWrite = () => {};
   good.set = () => good;
   good.clear();
@@ -101,7 +101,7 @@ it('are fetched anew when they are refused, and the write is sent once more, onc
   expect(server.requests.filter((line) => line === 'POST /data')).toHaveLength(5);
 });
 
-it('without a word on how a refusal looks, a refused write is a failure', async () => {
+it('when the configuration does not say how a refused CSRF token looks, a refused write is a failure', async () => {
   await connect('session', '');
   await connector.call('put', { value: 'a' });
   good.clear();
@@ -109,7 +109,7 @@ it('without a word on how a refusal looks, a refused write is a failure', async 
   expect(tokens()).toBe(1);
 });
 
-it('that work once are fetched for every write, also for writes at the same time', async () => {
+it('CSRF tokens that work once are fetched for every write, also for concurrent writes', async () => {
   await connect('call');
   onWrite = (token) => good.delete(token);
   const answers = await Promise.all(['a', 'b', 'c', 'd'].map((value) => connector.call('put', { value })));

@@ -86,13 +86,13 @@ describe.each(WAYS)('%s', (_name, dead, expired) => {
   });
 });
 
-it('all of several must hold: a refusal that only shares the status is a refusal', async () => {
+it('all parts of a condition must hold: a refusal that only shares the status is not an ended session', async () => {
   await connect(json({ error: 'forbidden' }, 403), '[{ status: 403, json: { /error: auth } }]');
   expect(reasons(await connector.call('get'))).toEqual(['backend.rejected']);
   expect(count('POST /login')).toBe(1);
 });
 
-it('an application that answers 200 to everything: its failures are no data either', async () => {
+it('failures of an application that answers 200 to everything are not returned as data', async () => {
   await connect(json({ error: 'busy', secret: 'no' }), '[{ json: { /error: auth } }]', {
     more: 'failed: [{ json_has: /error }]',
   });
@@ -103,7 +103,7 @@ it('an application that answers 200 to everything: its failures are no data eith
 describe('a read that silently turns anonymous', () => {
   const anonymous: Answer = (r) => r.writeHead(200, { 'content-type': 'application/json' }).end('{"secret":null}');
 
-  it('is found by what every good answer must show', async () => {
+  it('is found because it lacks what every good answer must show', async () => {
     await connect(anonymous, '[{ status: 401 }]', {
       more: 'assert: [{ header: { X-User: "." } }, { json: { /public: true } }]',
     });
@@ -111,7 +111,7 @@ describe('a read that silently turns anonymous', () => {
     expect(count('POST /login')).toBe(2);
   });
 
-  it('a failure is not taken for an ended session because it does not show it', async () => {
+  it('is not confused with a failure, which does not show that mark either', async () => {
     await connect(json({}, 500), '[{ status: 401 }]', { more: 'assert: [{ header: { X-User: "." } }]' });
     expect(reasons(await connector.call('get'))).toEqual(['backend.rejected']);
     expect(count('POST /login')).toBe(1);
@@ -136,7 +136,7 @@ describe('a write', () => {
     expect(count('POST /data')).toBe(2);
   });
 
-  it('is sent again when doing it twice is doing it once', async () => {
+  it('is sent again when it is idempotent', async () => {
     await connect(dead, '[{ status: 401 }]');
     expect(structured(await connector.call('set'))).toEqual({ secret: 'data' });
     expect(count('PUT /data')).toBe(2);

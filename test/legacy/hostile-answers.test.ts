@@ -10,10 +10,10 @@ import { CSRF, call, connect, connectWith, EXPIRED, ok, serve, yamlOf } from '..
 describe('a page that was made to stop the connector', () => {
   it.each([
     ['a cell of a billion columns', '<table><tr><td colspan=1000000000 rowspan=100000000>x</td></tr></table>', 'x'],
-    ['a list that begins nowhere', '<ol start=99999999999999999999 type=i><li>x</ol>', '- x'],
-    ['a million spaces that are kept', `<pre>${' '.repeat(900_000)}x</pre>`, 'x'],
-    ['tags that nobody closes', '<b>'.repeat(300_000), undefined],
-    ['deeper than any browser shows', '<div>'.repeat(150_000), undefined],
+    ['a list with an absurd first number', '<ol start=99999999999999999999 type=i><li>x</ol>', '- x'],
+    ['nearly a million spaces in a pre element', `<pre>${' '.repeat(900_000)}x</pre>`, 'x'],
+    ['tags that are never closed', '<b>'.repeat(300_000), undefined],
+    ['elements that are nested too deeply', '<div>'.repeat(150_000), undefined],
   ])('%s', async (_name, page, text) => {
     await serve(({ response }) => ok(response, page));
     await connect(
@@ -26,8 +26,8 @@ describe('a page that was made to stop the connector', () => {
   });
 });
 
-describe('R-40: what must not come back', () => {
-  it('a password under any name, and what the login makes of it alone', async () => {
+describe('R-40: a result does not show', () => {
+  it('a password under any name, or a value that the login makes from it alone', async () => {
     const made = Buffer.from('xhunter2-secret').toString('base64');
     await serve(({ response }) => ok(response, `anna hunter2-secret ${made}`));
     const yaml = yamlOf(EXPIRED, '').replace(
@@ -38,7 +38,7 @@ describe('R-40: what must not come back', () => {
     expect(textOf(await call('page'))).toBe('anna [redacted] [redacted]');
   });
 
-  it('a CSRF token that a page shows, before and after it was fetched, and one that was refused', async () => {
+  it('a CSRF token of a page, before and after it was fetched, or a refused one', async () => {
     let issued = 0;
     await serve(({ path, request, response }) => {
       if (path === '/token') return ok(response, `<input name=tok value=csrf-token-${++issued}>`);
@@ -51,7 +51,7 @@ describe('R-40: what must not come back', () => {
     expect(textOf(await call('page'))).toBe('<input name=tok value=[redacted]> csrf-token-1 [redacted]');
   });
 
-  it('any mixture of spellings of a secret', () => {
+  it('a secret in any mixture of its spellings', () => {
     const ways = [
       (c: string) => c,
       (c: string) => (/[a-z0-9]/i.test(c) ? c : `%${c.charCodeAt(0).toString(16).padStart(2, '0')}`),
@@ -70,7 +70,7 @@ describe('R-40: what must not come back', () => {
     });
     fc.assert(
       fc.property(secret, fc.array(fc.nat(ways.length - 1), { minLength: 24, maxLength: 24 }), (text, choice) => {
-        // With a backslash in it, a secret that is escaped sign by sign is looked for as JSON has it only.
+        // A secret that contains a backslash is recognised only in JSON's escaped form, not with every sign escaped.
         const way = (i: number) => (text.includes('\\') && choice[i] === 7 ? 0 : (choice[i] as number));
         const written = [...text].map((c, i) => ways[way(i)]?.(c)).join('');
         expect(scrubText(`before ${written} after`, spellings([text]))).toBe('before [redacted] after');
@@ -80,7 +80,7 @@ describe('R-40: what must not come back', () => {
   });
 });
 
-it('neither an answer nor a token in it can make the connector search for ever', () => {
+it('no answer and no secret in it can make the search for secrets last for ever', () => {
   const secret = `${'\\\\'.repeat(60)}z`;
   expect(scrubText(`x${'\\\\'.repeat(5000)}y ${JSON.stringify(secret)}`, spellings([secret]))).toContain('[redacted]');
   expect(parseJson(`1234567890123456 "${'\\"'.repeat(400_000)}`)).toBeUndefined();

@@ -38,7 +38,7 @@ const PASSWORD = ' +%&=;"\'\\{x}</p>\u{1F511}ß ';
 const json = (response: ServerResponse, value: unknown, headers = {}) =>
   response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
 
-/** One tool that says who one is, behind the login given. */
+/** Connects one tool, which returns the name of the logged-in user, behind the given login. */
 async function connect(backend: string, tool = 'request: { path: /me }'): Promise<void> {
   const yaml = `
 backends:
@@ -137,7 +137,7 @@ session: { values: [key] }`,
   await worked();
 });
 
-it('a JSON-RPC login that is refused with status 200 is a refused login', async () => {
+it('a JSON-RPC login whose error comes with status 200 has failed', async () => {
   await serve({
     'POST /rpc': (_request, response, body) =>
       json(response, { jsonrpc: '2.0', id: JSON.parse(body).id, error: { code: 1, message: `bad ${PASSWORD}` } }),
@@ -151,7 +151,7 @@ session: { values: [key], headers: { X-K: "{session.key}" } }`);
   expect(JSON.stringify(await connector.audit())).not.toContain(JSON.stringify(PASSWORD).slice(1, -1));
 });
 
-it('HTTP Basic once, for a cookie', async () => {
+it('HTTP Basic on the first request, which brings a cookie', async () => {
   const expected = `Basic ${Buffer.from(`${USER}:${PASSWORD}`).toString('base64')}`;
   await serve({
     'GET /signin': (request, response) =>
@@ -301,7 +301,7 @@ session: { values: [sid], headers: { X-Sid: "{session.sid}" } }`,
   expect(textOf(await connector.call('me'))).toBe('{"name":"me"}');
 });
 
-it('nothing is optional in a login: what is missing fails it, and nothing is posted', async () => {
+it('a login fails when a value that it must extract is missing, and nothing is posted', async () => {
   await serve({
     'GET /login': (_request, response) => response.writeHead(200).end('<form></form>'),
     'POST /login': (_request, response) => response.writeHead(200, { 'set-cookie': 'SID=x' }),

@@ -1,4 +1,4 @@
-// What a logout and its probe prove, and what becomes of sessions that do not fit the configuration any more.
+// What a logout and its probe prove, and what happens to stored sessions that no longer fit the configuration.
 import { describe, expect, it } from 'vitest';
 import { openBackends } from '../../src/backend/open.ts';
 import { type Config, parseConfig } from '../../src/config/load.ts';
@@ -9,7 +9,7 @@ import { call, connect, connector, ENV, EXPIRED, ok, serve, yamlOf } from '../su
 describe('logout', () => {
   const PROBE = 'logout: { request: { path: /logout } }\nprobe: { request: { path: /me } }';
 
-  it('R-25: a probe that does not show what tools show has not proven anything', async () => {
+  it('R-25: a probe whose answer lacks what every good answer shows does not prove that the session is dead', async () => {
     await serve(({ path, response }) =>
       path === '/logout'
         ? response.writeHead(500).end()
@@ -23,7 +23,7 @@ describe('logout', () => {
     expect(readFileSync(`${stateDir}/decisions.jsonl`, 'utf8')).toContain('"proof":"residual"');
   });
 
-  it('R-25: while a proxy says that the backend is down, nothing is known: it is asked again', async () => {
+  it('R-25: while a proxy says that the backend is down, a logout proves nothing and is tried again', async () => {
     await serve(({ path, response }) => (path === '/page' ? ok(response, 'x') : response.writeHead(503).end()));
     const parsed = parseConfig({
       text: `version: 1\nidentity: { keys: { file: c } }${yamlOf(`${EXPIRED}\n${PROBE}`, '')}`,
@@ -39,7 +39,7 @@ describe('logout', () => {
   });
 });
 
-it('R-53: a stored session that lacks what the configuration needs by now is replaced', async () => {
+it('R-53: a stored session that lacks what the present configuration needs is replaced', async () => {
   await serve(({ response }) => ok(response, 'x'));
   const yaml = yamlOf(EXPIRED, '')
     .replace('session: { cookies: [S] }', 'session: { cookies: [S], values: [k], headers: { X-K: "{session.k}" } }')

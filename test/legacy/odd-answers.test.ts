@@ -1,11 +1,11 @@
-// Answers, redirects and headers that are odd and yet meant well.
+// Unusual answers, redirects and headers of backends that mean no harm.
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { structured, textOf } from '../support/fronted.ts';
 import { reasons } from '../support/harness.ts';
 import { call, connect, connectWith, EXPIRED, ok, serve, serveAll, yamlOf } from '../support/one-app.ts';
 
-it('R-55: packed answers of one tool do not open the circuit for the others', async () => {
+it('R-55: compressed answers to one tool do not open the circuit for the other tools', async () => {
   await serve(({ path, response }) =>
     path === '/page' ? ok(response, gzipSync('x'), { 'content-encoding': 'gzip' }) : ok(response, 'fine'),
   );
@@ -14,7 +14,7 @@ it('R-55: packed answers of one tool do not open the circuit for the others', as
   expect(textOf(await call('put'))).toBe('fine');
 });
 
-it('a redirect to "/" is a redirect to the root, not to anywhere', async () => {
+it('a condition "redirect_to: /" means the root only, not every path', async () => {
   await serveAll((_request, response) =>
     response.writeHead(302, { location: '/login?error', 'set-cookie': 'S=x' }).end(),
   );
@@ -22,7 +22,7 @@ it('a redirect to "/" is a redirect to the root, not to anywhere', async () => {
   expect(reasons(await call('page'))).toEqual(['session.login_failed']);
 });
 
-it('R-53: a backend behind a TLS proxy redirects to its login under https', async () => {
+it('R-53: a redirect to the login page under https is recognised when the backend is behind a TLS proxy', async () => {
   await serve(({ cookie, response }) =>
     cookie === 'S=session-1'
       ? response.writeHead(302, { location: 'https://127.0.0.1/login' }).end()
@@ -33,7 +33,7 @@ it('R-53: a backend behind a TLS proxy redirects to its login under https', asyn
 });
 
 describe('what odd backends need', () => {
-  it('a header of a tool and one of the session with another case are one', async () => {
+  it('a header of a tool and a header of the session that differ only in case are sent once', async () => {
     await serve(({ request, response }) =>
       ok(response, request.rawHeaders.filter((name) => /^x-auth$/i.test(name)).join()),
     );

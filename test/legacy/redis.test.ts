@@ -1,4 +1,4 @@
-// Odd sessions in a shared store: what a legacy system asks for holds there as it does in memory.
+// Unusual sessions of legacy systems work in a shared store as they do in memory.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ describe.skipIf(program === null)('on Redis (needs redis-server)', () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  it('R-54: cookies that work once, for two accounts at the same time: one login each, and nobody is mistaken', async () => {
+  it('R-54: with single-use cookies, two accounts at the same time log in once each and never get mixed up', async () => {
     let count = 0;
     const users = new Map<string, string>();
     const server = await legacyServer(async (request, response) => {
@@ -37,7 +37,7 @@ describe.skipIf(program === null)('on Redis (needs redis-server)', () => {
     writeFileSync(accounts, JSON.stringify({ a: { n: 'anna' }, b: { n: 'bernd' } }), { mode: 0o600 });
     const keyring = join(dir, 'keyring.json');
     expect((await run(['keys', 'init', '--file', keyring])).code).toBe(0);
-    // Nothing is overwritten: what it had sealed would be lost.
+    // An existing keyring is not overwritten, because everything it had sealed would be lost.
     expect((await run(['keys', 'init', '--file', keyring])).stderr).toContain('is there already');
     const connector = await front({
       clients: ['a', 'b', 'c'],

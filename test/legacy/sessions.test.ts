@@ -1,4 +1,4 @@
-// Sessions that are odd, on real servers.
+// Unusual kinds of sessions, each on a real server.
 import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createTestClock } from '../support/clock.ts';
@@ -74,7 +74,7 @@ describe('a cookie that every answer replaces, and that works once', () => {
       return response.writeHead(200, { 'set-cookie': `S=once-${++current}; Path=/` }).end('{"ok":true}');
     });
 
-  it('R-54: calls of a session wait for each other, each with the cookie of the one before', async () => {
+  it('R-54: the calls of a session run one after the other, each with the cookie of the call before it', async () => {
     server = await start();
     most = 0;
     await connect(`
@@ -82,7 +82,7 @@ ${LOGIN}
 session: { cookies: [S], one_at_a_time: true }
 expired: [{ status: 401 }]`);
     const answers = await Promise.all(Array.from({ length: 12 }, () => connector.call('get')));
-    // The policy lets eight be under way at once; nobody logs in twice.
+    // The policy allows eight calls in flight and denies the others; there is only one login.
     expect(answers.filter((answer) => structured(answer)?.ok === true).length).toBeGreaterThanOrEqual(8);
     expect(answers.flatMap(reasons).filter((code) => code !== 'usage.in_flight')).toEqual([]);
     expect(logins()).toBe(1);
@@ -149,7 +149,7 @@ expired: [{ status: 401 }]`);
 });
 
 describe('logout', () => {
-  /** Ends a session by POST with its token, or pretends to. */
+  /** Starts a backend that ends its session by POST with a CSRF token, or only pretends to. */
   const start = (really: boolean) =>
     legacyServer(async (request, response) => {
       const live = server.requests.filter((line) => line === 'POST /logout').length === 0 || !really;
@@ -172,7 +172,7 @@ expired: [{ status: 401 }]`;
   it.each([
     [true, 'dead', false],
     [false, 'residual', true],
-  ])('by POST with a CSRF token; the old cookie works no more: %s', async (really, proof, residual) => {
+  ])('by POST with a CSRF token; the old cookie is dead afterwards: %s', async (really, proof, residual) => {
     server = await start(really);
     await connect(BACKEND);
     await connector.call('get');

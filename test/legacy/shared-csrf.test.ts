@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { textOf } from '../support/fronted.ts';
 import { CSRF, call, connect, EXPIRED, ok, serve } from '../support/one-app.ts';
 
-it('CSRF tokens of which only the newest is good: writes at once share one request for them', async () => {
+it('when only the newest CSRF token is valid, concurrent writes share one request for it', async () => {
   let newest = 0;
   const writes: string[] = [];
   await serve(({ path, request, response }) => {

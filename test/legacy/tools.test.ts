@@ -25,7 +25,7 @@ afterEach(async () => {
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => unknown;
 
-/** One tool "t", described by these lines, before a server that answers like this. */
+/** Connects one tool "t", described by these lines, to a server that gives these answers. */
 async function connect(tool: string, handler: Handler, more = ''): Promise<void> {
   bodies = [];
   server = await legacyServer(async (request, response) => {
@@ -114,7 +114,7 @@ describe('results', () => {
     expect(reasons(await connector.call('t'))).toEqual(['backend.response_unusable']);
   });
 
-  it('where a redirect leads, without a session in it, and nothing of a redirect elsewhere', async () => {
+  it('the target of an expected redirect, without the session in it; any other redirect is refused', async () => {
     await connect(
       'effect: write\nrequest: { method: POST, path: /x }\nexpect: [{ redirect_to: /orders }]\nresult: { as: location }',
       (_request, response) => {
@@ -134,7 +134,7 @@ describe('results', () => {
     expect(structured(await connector.call('t'))).toEqual({ status: 204 });
   });
 
-  it('too long: refused, or cut at a character, after the session was taken out', async () => {
+  it('a text that is too long is refused, or cut between characters after the session was blanked', async () => {
     const long = `${'ä'.repeat(40)}${TOKEN}`;
     await connect(`${READ}result: { as: text, max_bytes: 30 }`, answering('text/plain; charset=utf-8', long));
     expect(reasons(await connector.call('t'))).toEqual(['backend.response_too_large']);
@@ -148,12 +148,16 @@ describe('results', () => {
   });
 
   it.each([
-    ['no JSON', '{"a":', 'as: json'],
+    ['text that is not JSON', '{"a":', 'as: json'],
     ['nothing at the pointer', '{}', 'pointer: /a'],
-    ['deeper than anybody needs', `${'['.repeat(100)}${']'.repeat(100)}`, 'as: json'],
+    ['JSON that is nested too deeply', `${'['.repeat(100)}${']'.repeat(100)}`, 'as: json'],
     ['a JMESPath expression that does not fit', '{"a":1}', 'jmespath: "length(a)"'],
     ['broken XML', '<a><b></a>', 'as: xml'],
-    ['not as its schema says', '{"id":"7"}', 'schema: { type: object, properties: { id: { type: integer } } }'],
+    [
+      'a result that breaks its schema',
+      '{"id":"7"}',
+      'schema: { type: object, properties: { id: { type: integer } } }',
+    ],
   ])('%s is refused', async (_name, body, result) => {
     await connect(`${READ}result: { ${result} }`, answering('application/json', body));
     expect(reasons(await connector.call('t'))).toEqual(['backend.response_unusable']);
@@ -168,7 +172,7 @@ request: { path: /x }
 result:
   schema: { type: object, properties: { id: { type: integer }, name: { type: string } }, required: [id] }`;
 
-  it('is shown to clients, with annotations, and kept', async () => {
+  it('is shown to clients with annotations, and a result that has it is returned', async () => {
     await connect(TOOL, answering('application/json', '{"id":7,"name":"x"}'));
     const [tool] = (await connector.rpc('tools/list')).body.result.tools;
     expect(tool).toMatchObject({
@@ -178,7 +182,7 @@ result:
     expect(structured(await connector.call('t'))).toEqual({ id: 7, name: 'x' });
   });
 
-  it('R-35: a mask that makes a result break it refuses the call, since a client would drop it without a word', async () => {
+  it('R-35: a mask that makes a result break its schema refuses the call: clients would silently drop the result', async () => {
     const masks = (pointer: string) => ({
       'data.yaml': (text: string) =>
         text.replace('    masks:\n', `    masks:\n      t: { pointers: ["${pointer}"], except_roles: [] }\n`),
@@ -219,7 +223,7 @@ describe('bodies', () => {
     ]);
   });
 
-  it('JSON-RPC, whose answer must be one', async () => {
+  it('JSON-RPC, whose answer must be a JSON-RPC answer', async () => {
     const answers = [
       '{"jsonrpc":"2.0","id":1,"result":{"a":1}}',
       '{"jsonrpc":"2.0","id":2,"result":{}}',
@@ -270,19 +274,19 @@ describe('pages', () => {
     ['number', 'by: number, size: 3', 'page: "{page}"', ['GET /x?page=1', 'GET /x?page=2', 'GET /x?page=3']],
     ['offset', 'by: offset, size: 3', 'offset: "{page}"', ['GET /x?offset=0', 'GET /x?offset=3', 'GET /x?offset=6']],
     ['cursor', 'by: cursor, cursor: /next', 'after: "{page}"', ['GET /x', 'GET /x?after=3', 'GET /x?after=6']],
-  ])('by %s: all of them, in order', async (_name, pages, query, requests) => {
+  ])('by %s are all read, in order', async (_name, pages, query, requests) => {
     await paged(pages, query);
     expect(structured(await connector.call('t'))).toEqual({ items: all, complete: true });
     expect(calls()).toEqual(requests);
   });
 
-  it('no more than are allowed, and the result says that there are more', async () => {
+  it('are read up to the configured number, and the result says that there are more', async () => {
     await paged('by: number, size: 3, most: 2', 'page: "{page}"');
     expect(structured(await connector.call('t'))).toEqual({ items: all.slice(0, 6), complete: false });
     expect(calls()).toHaveLength(2);
   });
 
-  it('a cursor that comes back, and an answer without a list, are refused', async () => {
+  it('with a cursor that repeats, or without a list, are refused', async () => {
     await connect(
       'effect: read\nrequest: { path: /x, query: { after: "{page}" } }\npages: { by: cursor, cursor: /next, items: /items }',
       (_request, response) =>
@@ -294,7 +298,7 @@ describe('pages', () => {
     expect(reasons(await connector.call('t'))).toEqual(['backend.response_unusable']);
   });
 
-  it('R-53: a session that ends on the second page: the whole list is read again, with a new session', async () => {
+  it('R-53: when the session ends on the second page, the whole list is read again with a new session', async () => {
     let logins = 0;
     await connect(
       'effect: read\nrequest: { path: /x, query: { page: "{page}" } }\npages: { by: number, size: 1 }',
@@ -307,7 +311,7 @@ describe('pages', () => {
   });
 });
 
-it('R-55: Retry-After is told to the client and heeded: nobody calls before', async () => {
+it('R-55: Retry-After is passed to the client, and no call reaches the backend before that time', async () => {
   await connect(READ, answering('text/plain', 'busy', { 'retry-after': '7' }, 503));
   const first = await connector.call('t');
   expect(reasons(first)).toEqual(['backend.rejected']);

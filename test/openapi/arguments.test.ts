@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { importing, json, load, tool, write } from '../support/importing.ts';
 
 describe('arguments', () => {
-  it('from path, query, header and body; equal names are told apart; what the connector sets is left to it', async () => {
+  it('come from path, query, header and body; equal names are told apart; headers that the connector sets are left out', async () => {
     const parameter = (
       name: string,
       place: string,
@@ -76,7 +76,7 @@ describe('arguments', () => {
     });
   });
 
-  it('a body that is no object is one argument; a form and another media type keep their kind', async () => {
+  it('a body that is not an object is one argument; a form and another media type keep their kind', async () => {
     expect(await tool(json({ type: 'array', items: { type: 'integer' } }))).toMatchObject({
       request: { json: '{body}' },
       arguments: { properties: { body: { type: 'array' } }, required: ['body'] },
@@ -152,7 +152,7 @@ paths:
     ['/x/restart', undefined],
     ['/y/do-delete', undefined],
     ['/r/7', 'getPurge'],
-  ])('GET %s (%s) is no read', async (path, operationId) => {
+  ])('GET %s (%s) is not imported as a read', async (path, operationId) => {
     expect((await tool({ operationId }, { method: 'get', path })).effect).toBe('write');
   });
 });

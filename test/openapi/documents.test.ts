@@ -1,24 +1,24 @@
-// Documents that cannot be read, or that are read from elsewhere.
+// Documents that cannot be read, and documents of several files or from a URL.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { legacyServer } from '../support/fronted.ts';
 import { dir, document, importing, json, load, ok, write } from '../support/importing.ts';
 
-describe('what cannot be read says why', () => {
+describe('the error says why a document cannot be read', () => {
   it.each([
-    ['nothing', undefined, 'cannot be read'],
+    ['a missing file', undefined, 'cannot be read'],
     ['Swagger 2', { swagger: '2.0', info: {}, paths: {} }, 'convert it to OpenAPI 3'],
-    ['something else', { a: 1 }, 'openapi: 3'],
+    ['a document that is not OpenAPI', { a: 1 }, 'openapi: 3'],
     ['a text, which is no path to another file', JSON.stringify('secret.yaml'), 'is not an OpenAPI document'],
     ['OpenAPI 3.2, whose new methods would be lost', { openapi: '3.2.0', paths: {} }, 'these are read'],
-    ['a circle', 'a: &a { b: *a }', 'in a circle'],
-    ['a reference nobody can read', document({ '/x': { $ref: '%' } }), 'not below the folder'],
+    ['YAML that contains itself', 'a: &a { b: *a }', 'in a circle'],
+    ['an unreadable reference', document({ '/x': { $ref: '%' } }), 'not below the folder'],
     ['broken JSON', '{ "openapi": ', 'neither JSON nor YAML'],
     ['broken YAML', 'a: [b', 'neither JSON nor YAML'],
     ['no paths', { openapi: '3.1.0', info: { title: 'x', version: '1' }, webhooks: {} }, 'has no "paths"'],
     [
-      'entities that grow',
+      'YAML aliases that multiply',
       `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefghi'
         .split('')
         .map((n, i) => `${n}: &${n} [${Array(9).fill(`*${'abcdefgh'[i]}`).join()}]`)
@@ -56,7 +56,7 @@ describe('what cannot be read says why', () => {
     }
   });
 
-  it('from a URL: one document, no redirect, no other', async () => {
+  it('from a URL one document is read; no redirect and no reference to another document is followed', async () => {
     const server = await legacyServer((request, response) => {
       if (request.url === '/moved') return response.writeHead(302, { location: '/api.json' }).end();
       const ref = request.url === '/refers' ? { $ref: `${server.url}/other.json` } : { type: 'string' };

@@ -1,5 +1,5 @@
-// Tools from OpenAPI documents: every operation accounted for, the same text always, and a configuration
-// that passes its own check.
+// Importing tools from OpenAPI documents: every operation becomes a tool or is named as left out, the output is always
+// the same text, and the resulting configuration passes the check.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
@@ -8,7 +8,7 @@ import { dir, document, importing, load, ok, tool, write } from '../support/impo
 describe.skipIf(inject('github') === null)("GitHub's REST API (needs tools/openapi)", () => {
   const file = inject('github') ?? '';
 
-  it('every operation is a tool or is named, twice the same, and the connector takes all of them', async () => {
+  it('every operation is a tool or is named, two imports are the same, and the connector accepts all tools', async () => {
     const source = JSON.parse(readFileSync(file, 'utf8')) as { paths: Record<string, Record<string, unknown>> };
     const methods = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
     const operations = Object.entries(source.paths).flatMap(([path, item]) =>
@@ -55,7 +55,7 @@ describe('effects', () => {
   });
 });
 
-it('what cannot be said is left out by name and reason', async () => {
+it('an operation that cannot be a tool is left out, with its name and the reason', async () => {
   const required = (place: string, schema: object) => ({
     parameters: [{ name: 'p', in: place, required: true, schema }],
   });
@@ -84,7 +84,7 @@ it('what cannot be said is left out by name and reason', async () => {
   expect(operations).toHaveLength(6);
 });
 
-it('names are those of the field, unique, and do not depend on their neighbours', async () => {
+it('tool names come from operationId, are unique, and do not depend on other operations', async () => {
   const long = 'a'.repeat(80);
   const paths = {
     '/a': { get: { ...ok, operationId: 'listPets' } },
@@ -101,7 +101,7 @@ it('names are those of the field, unique, and do not depend on their neighbours'
   expect((await importing(write(document(paths)), '-o', 'tools.yaml')).stderr).toContain('tools.yaml exists');
 });
 
-it('text of a document stays text: it cannot change the file', async () => {
+it('text of a document cannot change the structure of the generated file', async () => {
   const nasty = 'a: b\n  - c # d\n"} ${HOME} {{ {x} \u0007 *anchor &x !!js';
   const made = await tool(
     {

@@ -1,4 +1,4 @@
-// kill -9, again and again, while both replicas rotate. SALLYPORT_KILL_ROUNDS=100 for the long run.
+// Replicas are killed with kill -9 again and again while both rotate. SALLYPORT_KILL_ROUNDS=100 makes the long run.
 import { describe, expect, inject, it } from 'vitest';
 import { reasons, until } from '../support/harness.ts';
 import { type Replica, startCluster } from '../support/replicas.ts';
@@ -32,7 +32,7 @@ describe.skipIf(program === null)('kill -9', () => {
           const next = cluster.start();
           await victim.kill();
           await Promise.all(storm);
-          // The survivor serves the client again, at the latest when the lease of the dead login has ended.
+          // The survivor serves the client again, at the latest when the lease of the dead replica's login lock has ended.
           const began = Date.now();
           expect(reasons(await call(other))).toEqual([]);
           slowest.push(Date.now() - began);
@@ -40,14 +40,14 @@ describe.skipIf(program === null)('kill -9', () => {
         }
         expect(Math.max(...slowest)).toBeLessThan(15_000);
 
-        // What the dead have left is logged out by the living: drain, grace and one sweep.
+        // A living replica does the pending logouts of dead ones after the drain, the grace period and one sweep.
         const events = (name: string) => cluster.audit('event').filter(({ event }) => event === name);
         const recorded = async () => {
           const keys = (await cluster.redis.command('KEYS', '*debts*')) as string[];
           const left = await Promise.all(keys.map((key) => cluster.redis.command('HLEN', key)));
           return left.every((count) => count === 0);
         };
-        await until(recorded, 'every debt to be paid', 120_000);
+        await until(recorded, 'every pending logout to be done', 120_000);
         const live = cluster.legacy.stats().liveSessions;
         const unknown = events('login_abandoned').length;
         console.log(
@@ -57,7 +57,7 @@ describe.skipIf(program === null)('kill -9', () => {
             live - 1
           } sessions left at the legacy system whose answer never arrived, slowest recovery ${Math.max(...slowest)} ms`,
         );
-        // One session, and of the rest only what a dead replica was never told of: it is on record.
+        // One session is live. Any other is one whose login answer never reached the dead replica, and it is on record.
         expect(live).toBeGreaterThanOrEqual(1);
         expect(live - 1).toBeLessThanOrEqual(unknown);
         const rows = (await cluster.redis.command('KEYS', '*session*')) as string[];

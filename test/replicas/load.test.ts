@@ -52,7 +52,7 @@ describe.skipIf(program === null)('load on two replicas', () => {
     await until(() => cluster.legacy.stats().liveSessions === 4, 'the old sessions to end');
     const ended = cluster.audit('event').filter(({ event }) => event === 'session_ended');
     expect(ended.every(({ proof, drained }) => proof === 'dead' && drained)).toBe(true);
-    // The history of each client is one, wherever its calls went.
+    // Each client has one history, whichever replica served its calls.
     const newest = cluster
       .audit('decision')
       .filter(({ client }) => client.subject === 'worker-0')
@@ -80,7 +80,7 @@ describe.skipIf(program === null)('load on two replicas', () => {
       (await run(['revoke', '--url', 'http://127.0.0.1:1', '--token-file', `${cluster.dir}/admin.token`, '--all']))
         .stderr,
     ).toContain('does not answer');
-    // Its handle is void as well, on the other replica within a second.
+    // The handle of the client is void as well, on the other replica within a second.
     await until(
       async () => (await cluster.call(b, 'stock_list', {}, { headers, handle, id: 9 })).status === 404,
       'the handle to end',
@@ -107,15 +107,15 @@ describe.skipIf(program === null)('load on two replicas', () => {
     const states = JSON.parse((await keys('status')).stdout).keys.map(({ state }: { state: string }) => state);
     expect(states).toEqual(['opens', 'seals']);
     expect(JSON.stringify(await keys('status'))).not.toMatch(/"key"/);
-    // Sealed with the old key: it opens, on both.
+    // What was sealed with the old key still opens on both replicas.
     await new Promise((resolve) => setTimeout(resolve, 1100));
     expect([await call(a), await call(b)]).toEqual([[], []]);
     expect((await keys('retire', 'nothing')).stderr).toContain('has no key "nothing"');
     expect((await keys('retire', old)).code).toBe(0);
-    // Few calls: a rotation would seal the session with the new key.
+    // Only a few calls are made, because a rotation would seal the session with the new key.
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(await call(b)).toEqual(['session.unavailable']);
-    // The session ended, the process did not.
+    // The session has ended, but the process goes on.
     expect([await call(b), await call(a)]).toEqual([[], []]);
   }, 60_000);
 });

@@ -1,6 +1,6 @@
-// A model of what clients, thieves, operators and accidents do, in any order, on two connectors with
-// one Redis. Whatever happens: one live backend token per session and generation, nothing allowed on
-// what was revoked, one decision record for each call.
+// Clients, thieves, operators and accidents act in random order on two connectors with one Redis. Whatever happens,
+// a session and generation has one live backend token, no call is allowed on a revoked session, and every call has
+// one decision record.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Answer, type Harness, type Loose, reasons, startHarness } from '../support/harness.ts';
@@ -16,7 +16,7 @@ interface User {
   subject: string;
   token: string;
   handle: string | undefined;
-  /** The last call that was answered: what a thief may have captured. */
+  /** The last call that succeeded, which a thief may have captured. */
   captured: { handle: string; id: number } | undefined;
 }
 
@@ -27,7 +27,7 @@ interface World {
   nextId: number;
   /** Calls that must have a decision record. */
   calls: number;
-  /** When the store was emptied: the next call of each of these users must not be allowed as it is. */
+  /** By user, the time when the store was emptied: the next call of that user must be rotated or denied. */
   forgotten: Map<string, number>;
   /** Sessions that were revoked. */
   revoked: Set<string>;
@@ -41,7 +41,7 @@ async function decisions(world: World, subjects: Set<string>): Promise<Loose[]> 
   return all.flat().filter(({ client }) => subjects.has(client.subject));
 }
 
-/** Sends a call and checks what its decision record says against what was seen. */
+/** Sends a call and checks its decision record against what the model knows. */
 async function call(world: World, at: Harness, user: User, tool: string, id: number): Promise<Answer> {
   const before = (await at.audit('decision')).length;
   const handle = user.handle;
@@ -56,14 +56,14 @@ async function call(world: World, at: Harness, user: User, tool: string, id: num
   const record = (await at.audit('decision')).slice(before).find(({ client }) => client.subject === user.subject);
   const { outcome } = record.result;
   const { session, usage } = record.input;
-  // What the policy says of its own facts.
+  // The outcome must fit the facts of the same record.
   if (session && session.token_age_seconds >= TOKEN_AGE) expect(outcome).not.toBe('allow');
   if (usage.forgotten) expect(outcome).not.toBe('allow');
   const lost = world.forgotten.get(user.subject);
   world.forgotten.delete(user.subject);
-  // Nothing is counted for longer than an hour, so after that nothing is forgotten.
+  // No fact reaches back more than an hour, so after an hour the loss no longer matters.
   if (lost !== undefined && at.clock.now() - lost < 3_600_000) expect(outcome).not.toBe('allow');
-  // No allow after revoke: what was revoked is never seen again.
+  // A revoked session never appears in a later decision.
   if (session) expect(world.revoked.has(session.id)).toBe(false);
   if (outcome === 'deny') expect(reasons(answer).length).toBeGreaterThan(0);
   else if (handle !== undefined && reasons(answer).length === 0) user.captured = { handle, id };
@@ -97,11 +97,11 @@ class Use extends Step {
   }
 }
 
-/** Everybody at once, on both connectors. */
+/** Eight calls of one user at once, on both connectors. */
 class Crowd extends Step {
   async run(_model: object, world: World): Promise<void> {
     const user = this.user(world);
-    // Nothing can be said of a single record here, only of all of them at the end.
+    // The records of concurrent calls cannot be checked one by one here, only all together at the end.
     world.forgotten.delete(user.subject);
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, i) =>
@@ -160,7 +160,7 @@ class Expire extends Step {
 class LoseStore extends Step {
   async run(_model: object, world: World): Promise<void> {
     for (const each of world.connectors) await each.connector.settled();
-    // What is lost with the store cannot be logged out by anybody: the backend's own timeout ends it.
+    // Nobody can log out the sessions that are lost with the store, so the backend's own timeout ends them.
     (world.connectors[0] as Harness).legacy.endAllSessions();
     await world.redis.command('FLUSHALL');
     for (const user of world.users) world.forgotten.set(user.subject, connector(world, 0).clock.now());
@@ -177,7 +177,7 @@ class StepClock extends Step {
   async run(_model: object, world: World): Promise<void> {
     const { clock } = connector(world, 0);
     clock.advance(this.seconds);
-    // A loss may not have been noticed before the clock went back.
+    // The clock may go back before the loss is noticed, so the time of the loss goes back with it.
     for (const [subject, at] of world.forgotten) world.forgotten.set(subject, Math.min(at, clock.now()));
   }
 }
@@ -248,7 +248,7 @@ describe.skipIf(program === null)('model', () => {
     await fc.assert(
       fc.asyncProperty(commands, async (history) => {
         run += 1;
-        // A history that failed, while it is being shrunk, leaves its sessions.
+        // While fast-check shrinks a failed history, the failed runs leave their sessions behind.
         await endAll();
         const users = await Promise.all(
           ['a', 'b'].map(async (name): Promise<User> => {
@@ -271,7 +271,7 @@ describe.skipIf(program === null)('model', () => {
         for (const each of world.connectors) await each.connector.settled();
         const subjects = new Set(users.map(({ subject }) => subject));
         expect((await decisions(world, subjects)).length).toBe(world.calls);
-        // At most one live token for each user, and none once all is revoked.
+        // There is at most one live backend token for each user, and none once everything is revoked.
         expect(first.legacy.stats().liveSessions).toBeLessThanOrEqual(users.length);
         await endAll();
         expect(first.legacy.stats().liveSessions).toBe(0);

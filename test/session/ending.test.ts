@@ -1,4 +1,4 @@
-// How sessions end, and who sees to it.
+// How sessions end, and which replica ends them.
 import { expect, it } from 'vitest';
 import { until } from '../support/harness.ts';
 import { ref } from '../support/refs.ts';
@@ -19,7 +19,7 @@ import {
 } from '../support/sessions.ts';
 
 function suite(): void {
-  it('R-21: a session whose client never comes back is ended when its time is over', async () => {
+  it('R-21: a session whose client never comes back is ended when its time limit is reached', async () => {
     (await acquired(sessions.acquire(request(), await seen()))).release();
     clock.advance(3599);
     await sessions.sweep();
@@ -32,7 +32,7 @@ function suite(): void {
     expect(events.at(-1)).toMatchObject({ type: 'session_ended', cause: 'past its time', proof: 'dead' });
   });
 
-  it('R-25: a backend that does not answer a logout is asked again, and given up in the end', async () => {
+  it('R-25: a logout that the backend does not answer is tried again, and given up in the end', async () => {
     (await acquired(sessions.acquire(request(), await seen()))).release();
     const { logout } = backend;
     backend.logout = async () => 'unreachable';
@@ -59,7 +59,7 @@ function suite(): void {
     expect(events.at(-1)).toMatchObject({ type: 'session_ended', proof: 'residual' });
   });
 
-  it('R-25: a logout that takes long is not begun again by every sweep', async () => {
+  it('R-25: a slow logout is not started again by every sweep', async () => {
     (await acquired(sessions.acquire(request(), await seen()))).release();
     const { logout } = backend;
     let [begun, open] = [0, () => {}];
@@ -99,7 +99,7 @@ function suite(): void {
     expect(most).toBeLessThanOrEqual(8);
   });
 
-  it('R-27: what a login that never ended had opened is logged out by whoever is alive', async () => {
+  it('R-27: the backend session of a login that never ended is logged out by a living replica', async () => {
     const nothing = await seen();
     onLogin(async (checkpoint, token) => {
       await checkpoint(token);

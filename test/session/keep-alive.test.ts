@@ -1,4 +1,4 @@
-// Signs of life for idle sessions: for a while after their last call, and for nobody's benefit but theirs.
+// Keep-alive requests for idle sessions: they are sent for a while after the last call, and only for live sessions.
 import { beforeEach, expect, it } from 'vitest';
 import type { BackendPort, BackendTokenSecret } from '../../src/backend/port.ts';
 import { createKeyedMutex } from '../../src/core/mutex.ts';
@@ -46,19 +46,19 @@ const after = async (seconds: number) => {
   return askedWith.length;
 };
 
-it('comes every so often, and stops when nobody has called for long enough', async () => {
+it('keep-alive requests come at a fixed interval, and stop when there has been no call for long enough', async () => {
   keepAlive.used(sessionRecord(1), backendToken);
   expect(await after(59)).toBe(0);
   expect(await after(1)).toBe(1);
   expect(await after(59)).toBe(1);
   expect(await after(1)).toBe(2);
-  // A call counts as a keep-alive request, and begins the time anew.
+  // A call makes a keep-alive request unnecessary and restarts the time for which they are sent.
   keepAlive.used(sessionRecord(1), backendToken);
   for (let i = 0; i < 10; i++) await after(60);
   expect(askedWith).toHaveLength(7);
 });
 
-it('R-26: a session that was revoked, rotated or went on elsewhere gets none', async () => {
+it('R-26: a session that was revoked, rotated or replaced by another gets no keep-alive request', async () => {
   for (const now of [undefined, sessionRecord(2), sessionRecord(1, { id: 'other' })]) {
     keepAlive.used(sessionRecord(1), backendToken);
     stored = now;
@@ -68,14 +68,14 @@ it('R-26: a session that was revoked, rotated or went on elsewhere gets none', a
   }
 });
 
-it('a session that has ended all the same is let go', async () => {
+it('a session that has ended in spite of keep-alive requests gets no more of them', async () => {
   keepAlive.used(sessionRecord(1), backendToken);
   answer = { kind: 'expired' };
   expect(await after(60)).toBe(1);
   expect(await after(60)).toBe(1);
 });
 
-it('R-54: a cookie that the answer changes is the session from now on', async () => {
+it('R-54: a cookie that the answer to a keep-alive request changes is the session from then on', async () => {
   keepAlive.used(sessionRecord(1), backendToken);
   const next = new Secret({ cookies: [], values: { a: 'b' } });
   answer = { kind: 'ok', renewed: next };
@@ -88,7 +88,7 @@ it('R-54: a cookie that the answer changes is the session from now on', async ()
   expect(askedWith.at(-1)).toBe(next);
 });
 
-it('counts as a call in use while it is on its way, and gives it back whatever happens', async () => {
+it('a keep-alive request counts as a use of the backend token until it ends, even if it fails', async () => {
   keepAlive.used(sessionRecord(1), backendToken);
   let during: Promise<boolean> | undefined;
   askedWith.push = () => {

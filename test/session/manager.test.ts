@@ -30,14 +30,14 @@ import {
 } from '../support/sessions.ts';
 
 function suite(): void {
-  it('R-23: callers at once share one login, and each has a lease of its own', async () => {
+  it('R-23: concurrent calls share one login, and each of them gets the backend token', async () => {
     const nothing = await seen();
     const all = await Promise.all(Array.from({ length: 30 }, () => acquired(sessions.acquire(request(), nothing))));
     expect(logins).toBe(1);
     expect(new Set(all.map((s) => name(s.backendToken)))).toEqual(new Set(['token-1']));
   });
 
-  it('R-23: callers that want the same generation rotated share one rotation', async () => {
+  it('R-23: concurrent calls that want the same generation rotated share one rotation', async () => {
     (await acquired(sessions.acquire(request(), await seen()))).release();
     const old = await seen();
     const all = await Promise.all(Array.from({ length: 30 }, () => acquired(sessions.rotate(request(), old, 'age'))));
@@ -47,7 +47,7 @@ function suite(): void {
     expect(live).toEqual(new Set(['token-2']));
   });
 
-  it('R-25: a token in use is drained before it is logged out, bounded', async () => {
+  it('R-25: a backend token in use is drained before it is logged out, within a time limit', async () => {
     const first = await acquired(sessions.acquire(request(), await seen()));
     (await acquired(sessions.rotate(request(), await seen(), 'age'))).release();
     expect(live.has('token-1')).toBe(true);
@@ -62,7 +62,7 @@ function suite(): void {
     expect(live).toEqual(new Set(['token-3']));
   });
 
-  it('R-12: a session that another call bound elsewhere is not handed out: no decision has looked at it', async () => {
+  it('R-12: a session that another call bound elsewhere is not handed out, because no decision was made on it', async () => {
     const nothing = await seen();
     const there = { ...bound, ipv4: { ...HOME, ip: '10.0.0.99' } };
     const [here, other] = await Promise.all([
@@ -76,7 +76,7 @@ function suite(): void {
     expect(await sessions.acquire(request(), old)).toMatchObject({ ok: false, code: 'session.changed' });
   });
 
-  it('R-30: one session more than the limit is refused, rotations are not', async () => {
+  it('R-30: a session beyond the limit is refused, but rotations are not', async () => {
     const limited = (owner: string) => ({ ...request(owner), limit: 2 });
     for (const owner of ['x', 'y']) (await acquired(sessions.acquire(limited(owner), await seen(owner)))).release();
     expect(await sessions.acquire(limited('z'), await seen('z'))).toMatchObject({ ok: false, code: 'session.limit' });
@@ -90,10 +90,10 @@ onMemory(suite);
 onRedis(suite);
 
 onMemory(() => {
-  it('R-24, attack 12: a writer that was paused during its login does not overwrite, and its login is logged out', async () => {
+  it('R-24, attack 12: a writer that was paused during its login overwrites nothing, and its login is logged out', async () => {
     const nothing = await seen();
     onLogin(async () => {
-      // The lease ends, and another replica is faster by exactly one login.
+      // The lease of the login lock ends, and another replica logs in once in the meantime.
       onLogin(undefined);
       clock.advance(60);
       (await acquired(manager(store).acquire(request(), nothing))).release();
@@ -104,7 +104,7 @@ onMemory(() => {
     expect(live).toEqual(new Set(['token-2']));
   });
 
-  it('R-27: a login whose store fails is logged out again, and the call refused', async () => {
+  it('R-27: a login that cannot be stored is logged out again, and its call is refused', async () => {
     store.sessions.commit = () => Promise.reject(new Error('store down'));
     expect(await sessions.acquire(request(), await seen())).toMatchObject({ ok: false, code: 'session.unavailable' });
     await sessions.settled();
@@ -131,7 +131,7 @@ onMemory(() => {
 });
 
 onRedis(() => {
-  it('R-23: callers on three replicas cause one login, and all get its result', async () => {
+  it('R-23: calls on three replicas cause one login, and all of them get its result', async () => {
     const replicas = [{ manager: sessions, store }, await replica(), await replica()];
     const all = await Promise.all(
       replicas.flatMap(({ manager: each, store: at }) =>
@@ -146,14 +146,14 @@ onRedis(() => {
         Array.from({ length: 20 }, async () => acquired(each.rotate(request(), await seen('owner', each, at), 'age'))),
       ),
     );
-    // Who looked after the rotation wanted another one of what it saw.
+    // A call that observed the session after the rotation asked for another rotation of the new generation.
     expect(logins).toBe(Math.max(...rotated.map(({ record }) => record.generation)));
     for (const session of rotated) session.release();
     for (const { manager: each } of replicas) await each.settled();
     expect(live.size).toBe(1);
   });
 
-  it('R-23: a waiter on another replica learns that the login failed, and does not try at once', async () => {
+  it('R-23: a call that waits on another replica learns that the login failed, and does not log in at once', async () => {
     const other = await replica();
     const open = holdLogins();
     const nothing = await seen();
@@ -177,7 +177,7 @@ onRedis(() => {
     onLogin(async (checkpoint, token) => {
       await checkpoint(token);
       onLogin(undefined);
-      // Its lease ends while it stands still.
+      // The lease of its login lock ends while the replica is paused.
       await redis.command('DEL', `${prefix}:{owner}:claim:b`);
       (await acquired(other.manager.acquire(request(), nothing))).release();
     });
@@ -187,7 +187,7 @@ onRedis(() => {
     expect((await stored())?.generation).toBe(1);
   });
 
-  it('R-25: a token that a call on another replica is using is drained before it is logged out', async () => {
+  it('R-25: a backend token that a call on another replica is using is drained before it is logged out', async () => {
     const other = await replica();
     changeBackend({ drainMs: 5000 });
     (await acquired(sessions.acquire(request(), await seen()))).release();
@@ -204,7 +204,7 @@ onRedis(() => {
     expect(events.at(-1)).toMatchObject({ type: 'session_ended', drained: true, proof: 'dead' });
   });
 
-  it('R-29: a store that fails refuses, and nothing is left alive at the backend', async () => {
+  it('R-29: when the store fails the call is refused, and no session is left alive at the backend', async () => {
     const nothing = await seen();
     onLogin(async (checkpoint, token) => {
       onLogin(undefined);

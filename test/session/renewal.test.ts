@@ -4,7 +4,7 @@ import { Secret } from '../../src/core/secret.ts';
 import { acquired, live, name, onMemory, onRedis, request, seen, sessions, stored } from '../support/sessions.ts';
 
 function suite(): void {
-  it('R-54: a renewal by the backend moves on one generation, and loses against a rotation', async () => {
+  it('R-54: a renewal by the backend becomes the next generation, and a late renewal does not replace a newer one', async () => {
     const session = await acquired(sessions.acquire(request(), await seen()));
     live.add('renewed');
     await sessions.renew(session, new Secret({ cookies: [], values: { id: 'renewed' } }));
@@ -19,7 +19,7 @@ function suite(): void {
     expect(live.has('too late')).toBe(false);
   });
 
-  it('R-54: two answers with the same new token do not end it', async () => {
+  it('R-54: two answers with the same new backend token do not log it out', async () => {
     const [first, second] = [
       await acquired(sessions.acquire(request(), await seen())),
       await acquired(sessions.acquire(request(), await seen())),

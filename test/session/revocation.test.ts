@@ -27,14 +27,14 @@ import {
 
 function suite(): void {
   describe('R-26: revocation', () => {
-    it('a call allowed on a session that was revoked since does not bring it back', async () => {
+    it('a call that was allowed before its session was revoked does not bring the session back', async () => {
       const nothing = await seen();
       (await acquired(sessions.acquire(request(), nothing))).release();
       const decided = await seen();
       await sessions.revoke(backend, ref('owner'), 'test');
       expect(await sessions.acquire(request(), decided)).toMatchObject({ ok: false, code: 'session.revoked' });
       expect(await sessions.rotate(request(), decided, 'age')).toMatchObject({ ok: false, code: 'session.revoked' });
-      // Nor does one that was allowed before there was a session.
+      // A call that was allowed before there was a session must not open one after the revocation either.
       expect(await sessions.acquire(request(), nothing)).toMatchObject({ ok: false, code: 'session.revoked' });
       await sessions.settled();
       expect(live.size).toBe(0);
@@ -84,7 +84,7 @@ function suite(): void {
       expect(live.size).toBe(0);
     });
 
-    it('who was decided on after a revocation gets nothing of a login that had begun before it', async () => {
+    it('a call that was decided after a revocation is not served by a login that began before it', async () => {
       const open = holdLogins();
       const before = sessions.acquire(request(), await seen());
       await until(() => logins === 1, 'the login to begin');
@@ -97,7 +97,7 @@ function suite(): void {
       expect(live).toEqual(new Set(['token-2']));
     });
 
-    it('R-28: a wide revocation ends what it means, logs it out, and spares the rest', async () => {
+    it('R-28: a wide revocation ends the sessions it selects, logs them out, and spares the others', async () => {
       const bob: Bound = { ...bound, subject: 'bob' };
       const used = await acquired(sessions.acquire(request('a'), await seen('a')));
       (await acquired(sessions.acquire(request('b', bob), await seen('b')))).release();
@@ -114,7 +114,7 @@ function suite(): void {
       expect(live.size).toBe(0);
     });
 
-    it('R-26: a wide revocation during a login takes the new session with it', async () => {
+    it('R-26: a wide revocation during a login also ends the new session', async () => {
       const open = holdLogins();
       const pending = sessions.acquire(request(), await seen());
       await until(() => logins === 1, 'the login to begin');
@@ -133,13 +133,13 @@ onMemory(suite);
 onRedis(suite);
 
 onRedis(() => {
-  it('R-28: a revocation on one replica is seen by another before a second has passed, without its record', async () => {
+  it('R-28: a revocation on one replica holds on another within a second, even if the revoked record comes back', async () => {
     const other = await replica();
     (await acquired(sessions.acquire(request(), await seen()))).release();
     const record = await stored();
     await sessions.revokeAll({ backend: 'b' }, 'test');
     await sessions.settled();
-    // Even if the record came back, as after a failover.
+    // The record is written back, as it may come back after a failover; the revocation must still hold.
     await redis.command('SET', `${prefix}:{owner}:session:b`, rowOf(record as SessionRecord, Date.now() + 60_000));
     await new Promise((resolve) => setTimeout(resolve, 450));
     expect((await seen('owner', other.manager, other.store)).record).toBeUndefined();

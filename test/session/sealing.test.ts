@@ -1,4 +1,4 @@
-// What a stored record opens for, and for whom not.
+// A stored session record opens only unchanged and only for its owner.
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
@@ -25,7 +25,7 @@ import {
 } from '../support/sessions.ts';
 
 function suite(): void {
-  it('R-41, attack 21: a record that was moved, rolled back, bound elsewhere or made younger does not open, and ends', async () => {
+  it('R-41, attack 21: a record that was moved, rolled back, rebound or made younger does not open, and is removed', async () => {
     const open = async (owner: string) =>
       (await acquired(sessions.acquire(request(owner), await seen(owner)))).release();
     await open('alice');
@@ -56,7 +56,7 @@ function suite(): void {
     expect((await sessions.acquire(request('alice'), await seen('alice'))).ok).toBe(true);
   });
 
-  it('R-42: a key that is removed ends its sessions, also those that were opened before', async () => {
+  it('R-42: removing a key ends the sessions it sealed, also those that were opened before', async () => {
     const ring = [...keys];
     const source = { ring };
     const rotating = createSessionManager({

@@ -1,4 +1,4 @@
-// Certificates of a test's own, made with openssl: a server's, and clients' that nobody has signed.
+// Certificates for one test, made with openssl: one for a server, and self-signed ones for clients.
 import { execFileSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

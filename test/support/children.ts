@@ -1,4 +1,4 @@
-// Processes that tests start end with them, also when a test fails before it has cleaned up.
+// Processes that tests start end together with the tests, even when a test fails before it has cleaned up.
 import type { ChildProcess } from 'node:child_process';
 
 const children = new Set<ChildProcess>();

@@ -4,7 +4,7 @@ export interface TestClock extends Clock {
   advance(seconds: number): void;
 }
 
-/** Stands still until it is moved. */
+/** A clock that stands still until a test moves it. */
 export function createTestClock(start = Date.parse('2026-11-23T09:00:00Z')): TestClock {
   let now = start;
   return {

@@ -13,10 +13,10 @@ import { type Answer, HOME, type Loose } from './harness.ts';
 export interface Fronted {
   connector: Connector;
   stateDir: string;
-  /** Answer of a tool call. `as`: id of the client, or a token. */
+  /** Makes a tool call and returns its answer. `as` is the id of an API-key client, or an access token. */
   call(tool: string, args?: object, as?: string): Promise<Answer>;
   rpc(method: string, params?: object, as?: string): Promise<Answer>;
-  /** Records of the decision log, once everything under way is written. */
+  /** Returns the records of the decision log after every call in flight has been written. */
   audit(type?: string): Promise<Loose[]>;
   /** Names of the session events so far. */
   events(): Promise<string[]>;
@@ -145,6 +145,6 @@ export async function bodyOf(request: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** What a call gave: text of its first content. */
+/** The text of the first content in the answer of a call. */
 export const textOf = (answer: Answer): string => answer.body?.result?.content?.[0]?.text ?? '';
 export const structured = (answer: Answer): Loose => answer.body?.result?.structuredContent;

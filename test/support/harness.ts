@@ -1,4 +1,4 @@
-// A connector before the embedded legacy application, on free ports, with a clock that stands still.
+// A connector in front of the embedded legacy application, on free ports, with a clock that a test moves.
 // Tests talk to it over real HTTP and ask the legacy side what really happened.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,17 +45,17 @@ export interface Harness {
   /** One JSON-RPC request. */
   rpc(method: string, params?: object, options?: RpcOptions): Promise<Answer>;
   call(tool: string, args?: object, options?: RpcOptions): Promise<Answer>;
-  /** A body as it is. */
+  /** Sends a body unchanged. */
   post(body: string | Buffer | object, headers?: Record<string, string>): Promise<Answer>;
-  /** Opens a conversation and answers its handle. */
+  /** Opens a conversation and returns its handle. */
   initialize(options?: RpcOptions): Promise<string>;
   /** The SDK's own client. */
   sdkClient(options?: { key?: string; ip?: string; fetch?: typeof fetch }): Promise<Client>;
   /** Keys of the clients the harness was started with, by id. */
   keys: ReadonlyMap<string, string>;
-  /** Adds a client to the file and answers its key. */
+  /** Adds a client to the client file and returns its API key. */
   addClient(id: string, roles?: string[], scopes?: string[]): string;
-  /** Records of the decision log, once everything under way is written. */
+  /** Returns the records of the decision log after every call in flight has been written. */
   audit(type?: string): Promise<Loose[]>;
   close(): Promise<void>;
 }

@@ -22,7 +22,7 @@ backends:
     session: { cookies: [S] }
     expired: [{ status: 401 }]
 `;
-/** What the connector makes of the tools. */
+/** Loads the imported tools as the connector does. */
 export const load = (tools: string) => {
   const parsed = parseConfig({ text: HEAD + tools, file: 'connector.yaml', baseDir: dir, env: {} });
   if (!parsed.ok) throw new Error(parsed.problems.map((p) => `${p.path}: ${p.message}`).join('\n'));
@@ -45,7 +45,7 @@ export const ok = { responses: { 200: { description: 'ok', content: { 'applicati
 export const json = (schema: object, required = true) => ({
   requestBody: { required, content: { 'application/json': { schema } } },
 });
-/** The one tool of a document with this operation. */
+/** Imports a document with this one operation and returns the resulting tool. */
 export async function tool(operation: object, { method = 'post', path = '/x', more = {} } = {}): Promise<Loose> {
   const { code, stdout, stderr } = await importing(
     write(document({ [path]: { [method]: { ...ok, ...operation } } }, more)),

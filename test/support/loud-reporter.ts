@@ -1,4 +1,4 @@
-// Says at the very end, where it cannot be missed, which tests did not run and why.
+// A test reporter that says at the very end, where it cannot be missed, which tests did not run and why.
 import type { Reporter } from 'vitest/node';
 
 export default class LoudReporter implements Reporter {

@@ -1,5 +1,5 @@
-// One legacy application of any habits and a connector in front of it: what tests of odd answers have in common.
-// Taken down after each test.
+// One legacy application with any behaviour and a connector in front of it, for the tests of odd answers. Both are
+// closed after each test.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { afterEach } from 'vitest';
 import { createTestClock } from './clock.ts';
@@ -7,7 +7,7 @@ import { bodyOf, type Fronted, front, type LegacyServer, legacyServer } from './
 
 export let server: LegacyServer;
 export let connector: Fronted;
-/** How often somebody has logged in. */
+/** The number of logins so far. */
 export let logins: number;
 
 afterEach(async () => {

@@ -1,4 +1,4 @@
-// Policy folders of a test's own: the default one with some files replaced.
+// Policy folders for one test: the default policy with some files replaced.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

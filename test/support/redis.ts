@@ -16,11 +16,11 @@ export interface TestRedis {
   port: number;
   /** One command, as an operator would give it. */
   command(...args: string[]): Promise<unknown>;
-  /** The process does not answer until `resume`. */
+  /** Stops the process, so that it does not answer until `resume`. */
   pause(): void;
   resume(): void;
   kill(): Promise<void>;
-  /** A new process on the same port, with nothing of the old one. */
+  /** Starts a new process on the same port, without any data of the old one. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }

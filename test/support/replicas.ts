@@ -24,9 +24,9 @@ export interface Replica {
   url: string;
   adminUrl: string;
   child: ChildProcess;
-  /** SIGKILL, and waits until it is gone. */
+  /** Sends SIGKILL and waits until the process is gone. */
   kill(): Promise<void>;
-  /** SIGTERM, and waits until it has ended. */
+  /** Sends SIGTERM and waits until the process has ended. */
   stop(): Promise<void>;
   pause(): void;
   resume(): void;
@@ -43,7 +43,7 @@ export interface Cluster {
   key: string;
   adminToken: string;
   dir: string;
-  /** Adds a client and answers its key. */
+  /** Adds a client and returns its API key. */
   addClient(id: string, roles?: string[]): string;
   start(): Promise<Replica>;
   /** One JSON-RPC request to a replica, or to any URL. */
@@ -218,7 +218,7 @@ state_dir:`,
   };
 }
 
-/** Plain: no affinity, no retry. */
+/** Starts a round-robin proxy without affinity and without retries. */
 async function roundRobin(targets: () => Replica[]): Promise<{ url: string; close(): void }> {
   let turn = 0;
   const server: Server = createServer((incoming, outgoing) => {

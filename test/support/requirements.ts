@@ -26,7 +26,7 @@ const HOW = {
 };
 
 export default async function setup({ provide }: TestProject): Promise<void> {
-  // The fast tests take what is there and build nothing.
+  // The fast tests use only what is already installed and build nothing.
   const fast = process.env.SALLYPORT_TESTS === 'fast';
   const opa = fast ? null : ((await findOpa({ progress: (line) => console.error(line) })) ?? null);
   const cli = join(PACKAGE_ROOT, 'tools/inspector/node_modules/@modelcontextprotocol/inspector/cli/build/cli.js');

@@ -1,5 +1,5 @@
-// A session manager under test, with a backend that does what it is told, on the memory of one process and on a real
-// Redis. Each test begins afresh.
+// A session manager under test, with a backend that the test controls, on the memory store and on a real Redis. Each
+// test starts with new parts.
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, inject } from 'vitest';
 import type { BackendPort, BackendToken, Checkpoint } from '../../src/backend/port.ts';
@@ -23,7 +23,7 @@ export const fingerprintKey = new Secret(randomBytes(32));
 export let live: Set<string>;
 export let logins: number;
 let gate: Promise<void> | undefined;
-/** What happens between the answer of the backend and the end of the login. */
+/** Called after the backend has answered a login and before the login returns, so that tests can create races. */
 let afterLogin: ((checkpoint: Checkpoint, token: Secret<BackendToken>) => Promise<void>) | undefined;
 export let events: SessionEvent[];
 export let store: Store;
@@ -97,12 +97,12 @@ beforeEach(() => {
   };
 });
 
-/** What happens between the answer of the backend and the end of each login from now on. */
+/** Sets what is called after the backend has answered and before the login returns, for each login from now on. */
 export function onLogin(hook: typeof afterLogin): void {
   afterLogin = hook;
 }
 
-/** Logins wait from now on; the function returned lets them go. */
+/** Holds every login from now on until the returned function is called. */
 export function holdLogins(): () => void {
   let open = () => {};
   gate = new Promise((resolve) => {
@@ -136,7 +136,7 @@ export function onMemory(suite: () => void): void {
   });
 }
 
-/** Here two managers are two replicas. */
+/** Runs a suite on Redis, where two managers stand for two replicas. */
 export function onRedis(suite: () => void): void {
   describe.skipIf(program === null)('on Redis', () => {
     beforeAll(async () => {

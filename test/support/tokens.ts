@@ -1,5 +1,5 @@
-// An authorization server of a test's own: its key set as a file, and access tokens as it would sign
-// them. And DPoP proofs made by hand, so that each part of one can be wrong.
+// An authorization server for one test: its key set as a file, and access tokens as it would sign them. DPoP proofs
+// are made by hand, so that each part of a proof can be wrong.
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

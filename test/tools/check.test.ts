@@ -1,4 +1,4 @@
-// `npm run check` must fail, naming file and line, on what it is there for. Run on a copy of the tree.
+// `npm run check` must fail, with file and line, on every kind of problem below. It runs on a copy of the tree.
 import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -67,7 +67,7 @@ it('passes on the tree as it is', async () => {
 });
 
 describe('architecture', () => {
-  it('an import against the direction', async () => {
+  it('an import against the allowed direction is reported', async () => {
     const { code, output } = await withChange(
       'src/session/in-use.ts',
       (text) => `import '../http/app.ts';\n${text}`,
@@ -76,7 +76,7 @@ describe('architecture', () => {
     expect(output).toContain('src/session/in-use.ts:1 session must not import http');
     expect(code).toBe(1);
   });
-  it('what runs and imports the workbench', async () => {
+  it('code of the running connector that imports the workbench is reported', async () => {
     const { output } = await withChange(
       'src/decision/bundle.ts',
       (text) => `import '../policy/compiler.ts';\n${text}`,
@@ -84,14 +84,14 @@ describe('architecture', () => {
     );
     expect(output).toContain('src/decision/bundle.ts:1 decision must not import policy');
   });
-  it('an adapter that somebody knows besides the open.ts of its part', async () => {
+  it('an import of an adapter outside the open.ts of its part is reported', async () => {
     for (const file of ['src/audit/throttle.ts', 'src/store/store.ts']) {
       const to = file.startsWith('src/store') ? './memory/facts.ts' : '../store/memory/facts.ts';
       const { output } = await withChange(file, (text) => `${text}import '${to}';\n`, 'architecture');
       expect(output).toMatch(/:\d+ store\/memory\/facts\.ts is an adapter: only store\/open\.ts imports it/);
     }
   });
-  it('a circle, of types only as well', async () => {
+  it('a circle of imports is reported, even of types only', async () => {
     const { code, output } = await withChange(
       'src/session/record.ts',
       (text) => `import type { SessionStore } from './store.ts';\n${text}`,
@@ -102,7 +102,7 @@ describe('architecture', () => {
     );
     expect(code).toBe(1);
   });
-  it('a fat file, a long function, a full folder', async () => {
+  it('a file, a function or a folder that is too big is reported', async () => {
     const lines = (n: number) => Array.from({ length: n }, (_, i) => `  console.log(${i});`).join('\n');
     const fat = await withChange('src/core/mutex.ts', (text) => `${text}${lines(350)}\n`, 'architecture');
     expect(fat.output).toMatch(/src\/core\/mutex\.ts:350 has \d+ lines; 350 is the most/);
@@ -112,7 +112,7 @@ describe('architecture', () => {
       'architecture',
     );
     expect(long.output).toMatch(/src\/core\/mutex\.ts:\d+ work has 81 lines; a function has 80 at most/);
-    // A factory is as long as what it does, and not as the functions that it returns.
+    // The length of a factory does not include the functions that it returns.
     const factory = await withChange(
       'src/core/mutex.ts',
       (text) =>
@@ -128,7 +128,7 @@ describe('architecture', () => {
       for (const file of extra) rmSync(file);
     }
   });
-  it('a library away from home', async () => {
+  it('an import of a library outside its home is reported', async () => {
     const { output } = await withChange(
       'src/http/refuse.ts',
       (text) => `import { request } from 'undici';\n${text}`,
@@ -139,10 +139,10 @@ describe('architecture', () => {
 });
 
 describe('requirements', () => {
-  // Put together, or this file would use it.
+  // The id is put together at run time; written out, it would itself be an undefined id in this file.
   const unknown = ['R', 99].join('-');
 
-  it('an id that nobody has defined', async () => {
+  it('an id that is not defined is reported', async () => {
     const { code, output } = await withChange(
       'src/core/mutex.ts',
       (text) => `${text}// ${unknown}: nobody knows.\n`,
@@ -175,7 +175,7 @@ it('a licence that nobody has decided on, and one that NOTICE does not name', as
 
 describe('types', () => {
   const schema = 'src/decision/schema.ts';
-  it('R-35: an obligation that nobody carries out', async () => {
+  it('R-35: an obligation that no code carries out', async () => {
     const { code, output } = await withChange(
       schema,
       (text) =>
@@ -188,7 +188,7 @@ describe('types', () => {
     expect(output).toMatch(/src\/enforcement\/obligations\.ts\(\d+,\d+\): error TS1360/);
     expect(code).toBe(1);
   });
-  it('R-36: a field or a section of the input without a word on whether it is logged', async () => {
+  it('R-36: a field or a section of the input for which the code does not say whether it is logged', async () => {
     const field = await withChange(
       schema,
       (text) => text.replace('user_agent: z.string(),', 'user_agent: z.string(),\n    tenant: z.string(),'),
@@ -218,7 +218,7 @@ describe('types', () => {
   });
 });
 
-it('a schema that drifted', async () => {
+it('a published schema that differs from its source is reported', async () => {
   const { code, output } = await withChange(
     'policies/schemas/input.json',
     (text) => text.replace('"token_uses"', '"token_used"'),

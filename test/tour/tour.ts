@@ -28,7 +28,7 @@ const OFFICE = '10.20.30.40';
 const CAFE = '198.51.100.23';
 
 const stateDir = mkdtempSync(join(tmpdir(), 'sallyport-tour-'));
-// Real time, and a hand to move it: an hour of waiting would not make the tour better.
+// The clock shows real time plus skipped time, so that the tour does not have to wait for an hour to pass.
 let skipped = 0;
 const system = createSystemClock();
 const clock = { now: () => system.now() + skipped };
