@@ -7,22 +7,22 @@ import type { DecisionInput } from '../decision/schema.ts';
  * `logged`: the record has it as it is. `listed`: of this table of names the record has what the tool's `audit`
  * list names. `erased`: the record never has it. What is left out is named in `erased` of the record.
  */
-type Word = 'logged' | 'listed' | 'erased';
+type Treatment = 'logged' | 'listed' | 'erased';
 
 /** A list or a table of free names has one word; an object has one for each of its fields. */
-type Words<T> = {
+type Treatments<T> = {
   readonly [K in keyof T]-?: NonNullable<T[K]> extends readonly unknown[]
-    ? Word
+    ? Treatment
     : NonNullable<T[K]> extends object
       ? string extends keyof NonNullable<T[K]>
-        ? Word
-        : Words<NonNullable<T[K]>>
-      : Word;
+        ? Treatment
+        : Treatments<NonNullable<T[K]>>
+      : Treatment;
 };
 
 const PLACE = { ip: 'logged', network: 'logged' } as const;
 
-const INPUT: Words<DecisionInput> = {
+const INPUT: Treatments<DecisionInput> = {
   version: 'logged',
   time: { rfc3339: 'logged', unix_ms: 'logged', weekday: 'logged', hour: 'logged' },
   client: {
@@ -71,13 +71,13 @@ export function loggedInput(input: DecisionInput, audited: readonly string[]): L
 }
 
 interface Table {
-  readonly [field: string]: Word | Table;
+  readonly [field: string]: Treatment | Table;
 }
 
 function named(value: object, words: Table, at: string, audited: readonly string[], erased: string[]): object {
   const kept: Record<string, unknown> = {};
   for (const field in words) {
-    const word = words[field] as Word | Table;
+    const word = words[field] as Treatment | Table;
     const found = (value as Record<string, unknown>)[field];
     if (word === 'logged') kept[field] = found;
     else if (word === 'erased') erased.push(`${at}/${field}`);

@@ -49,7 +49,10 @@ export function closeDebuggingDoors(onSignal: () => void): void {
   }
 }
 
-/** Throws an OperatorError when one variable would turn off what R-51 promises, for every connection at once. */
+/**
+ * Throws an OperatorError when NODE_TLS_REJECT_UNAUTHORIZED=0 would turn off the verification of TLS for every
+ * connection at once (R-51).
+ */
 export function refuseUnverifiedTls(env: NodeJS.ProcessEnv): void {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return;
   throw new OperatorError(

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK, errors, type JWK, jwtVerify } from 'jose';
 import type { Clock } from '../core/clock.ts';
-import { type ProofCheck, type Refused, refused } from './failures.ts';
+import { type ProofCheck, type RefusedCredential, refusedCredential } from './failures.ts';
 import type { Nonces } from './nonces.ts';
 
 /** When and from where a proof was used first. `at` is in milliseconds since 1970. */
@@ -55,7 +55,7 @@ export interface DpopVerifier {
    * Checks a proof and uses it up. Answers undefined when it is accepted, otherwise why not. Never throws: a
    * store that does not answer gives `unavailable`.
    */
-  check(proof: Proof): Promise<Refused | undefined>;
+  check(proof: Proof): Promise<RefusedCredential | undefined>;
   /** Signature algorithms that are accepted, as the challenge names them. */
   readonly algorithms: readonly string[];
   /** The nonce to send to a client in `DPoP-Nonce`. Rejects when the store does not answer. */
@@ -70,9 +70,9 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
   const { nonces, proofs, clock, algorithms, proofSeconds, skewSeconds } = options;
 
   /** The checks of §4.3 that need no store, in its order. A failed one is named, for the audit log. */
-  async function verify(proof: Proof): Promise<Refused | { ok: true; jti: string; nonce: unknown }> {
+  async function verify(proof: Proof): Promise<RefusedCredential | { ok: true; jti: string; nonce: unknown }> {
     const { text } = proof;
-    if (text === undefined) return refused('proof_missing');
+    if (text === undefined) return refusedCredential('proof_missing');
     if (text.length > LONGEST_PROOF) return invalid('length');
     const now = clock.now();
     const { payload, protectedHeader } = await jwtVerify(text, EmbeddedJWK, {
@@ -108,26 +108,26 @@ export function createDpopVerifier(options: DpopOptions): DpopVerifier {
       }
       if (!verified.ok) return verified;
       try {
-        if (typeof verified.nonce !== 'string') return refused('proof_nonce');
-        if (!(await nonces.valid(verified.nonce))) return refused('proof_nonce_stale');
+        if (typeof verified.nonce !== 'string') return refusedCredential('proof_nonce');
+        if (!(await nonces.valid(verified.nonce))) return refusedCredential('proof_nonce_stale');
         // The proof is named by key and jti together: the same jti made by another key is another proof.
         const name = createHash('sha256')
           .update(JSON.stringify([proof.thumbprint, verified.jti]))
           .digest('base64url');
         const use = { at: clock.now(), ip: proof.ip, network: proof.network };
         const first = await proofs.use(name, use, (proofSeconds + 2 * skewSeconds + 1) * 1000);
-        return first ? refused('proof_replayed') : undefined;
+        return first ? refusedCredential('proof_replayed') : undefined;
       } catch {
-        return refused('unavailable');
+        return refusedCredential('unavailable');
       }
     },
   };
 }
 
-const invalid = (check: ProofCheck): Refused => refused('proof_invalid', check);
+const invalid = (check: ProofCheck): RefusedCredential => refusedCredential('proof_invalid', check);
 
 /** Which check of jose failed. Its messages are not used: they may quote the proof. */
-function failedIn(thrown: unknown): Refused {
+function failedIn(thrown: unknown): RefusedCredential {
   if (thrown instanceof errors.JWTExpired) return invalid('iat');
   if (thrown instanceof errors.JWTClaimValidationFailed) return invalid(thrown.claim === 'typ' ? 'typ' : 'iat');
   if (thrown instanceof errors.JOSEAlgNotAllowed || thrown instanceof errors.JOSENotSupported) return invalid('alg');
@@ -138,7 +138,7 @@ function failedIn(thrown: unknown): Refused {
   // A key that WebCrypto cannot import.
   return thrown instanceof TypeError || (thrown instanceof Error && thrown.name === 'DataError')
     ? invalid('jwk')
-    : refused('unavailable');
+    : refusedCredential('unavailable');
 }
 
 /**

@@ -67,13 +67,13 @@ export type ProofCheck =
   | 'jkt';
 
 /** `check` names what exactly failed where `failure` covers several checks. For the audit log, never for a client. */
-export interface Refused {
+export interface RefusedCredential {
   ok: false;
   failure: AuthFailure;
   check?: JwtCheck | ProofCheck;
 }
 
-export const refused = (failure: AuthFailure, check?: JwtCheck | ProofCheck): Refused => ({
+export const refusedCredential = (failure: AuthFailure, check?: JwtCheck | ProofCheck): RefusedCredential => ({
   ok: false,
   failure,
   ...(check !== undefined && { check }),

@@ -16,7 +16,7 @@ import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
 import { atPointer, isObject } from '../formats/json.ts';
 import { type Client, createClient } from './client.ts';
-import { type JwtCheck, type Refused, refused } from './failures.ts';
+import { type JwtCheck, type RefusedCredential, refusedCredential } from './failures.ts';
 import type { CredentialVerification, CredentialVerifier } from './verifier.ts';
 
 /** What an access token must look like and where the keys of its issuer are. */
@@ -104,27 +104,28 @@ function keySource(jwks: JwtOptions['jwks']): JWTVerifyGetKey {
   }
 }
 
-const invalid = (check: JwtCheck): Refused => refused('claims_invalid', check);
+const invalid = (check: JwtCheck): RefusedCredential => refusedCredential('claims_invalid', check);
 
 /** Claims that jose checks itself. */
 const CHECKED = ['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'typ'] as const satisfies readonly JwtCheck[];
 
 /** Which check of jose failed. Its messages are not used: they may quote the access token. */
-function failedIn(thrown: unknown): Refused {
-  if (thrown instanceof errors.JWTExpired) return refused('token_expired', 'exp');
+function failedIn(thrown: unknown): RefusedCredential {
+  if (thrown instanceof errors.JWTExpired) return refusedCredential('token_expired', 'exp');
   if (thrown instanceof errors.JWTClaimValidationFailed) {
     const claim = CHECKED.find((name) => name === thrown.claim);
-    return claim ? invalid(claim) : refused('claims_invalid', 'format');
+    return claim ? invalid(claim) : refusedCredential('claims_invalid', 'format');
   }
-  if (thrown instanceof errors.JWKSTimeout) return refused('unavailable');
+  if (thrown instanceof errors.JWKSTimeout) return refusedCredential('unavailable');
   if (thrown instanceof errors.JOSEAlgNotAllowed || thrown instanceof errors.JOSENotSupported)
-    return refused('signature_invalid', 'alg');
+    return refusedCredential('signature_invalid', 'alg');
   if (thrown instanceof errors.JWKSNoMatchingKey || thrown instanceof errors.JWKSMultipleMatchingKeys)
-    return refused('signature_invalid', 'kid');
-  if (thrown instanceof errors.JWSSignatureVerificationFailed) return refused('signature_invalid', 'signature');
+    return refusedCredential('signature_invalid', 'kid');
+  if (thrown instanceof errors.JWSSignatureVerificationFailed)
+    return refusedCredential('signature_invalid', 'signature');
   if (thrown instanceof errors.JOSEError && thrown.code !== 'ERR_JOSE_GENERIC')
-    return refused('signature_invalid', 'format');
-  return refused('unavailable');
+    return refusedCredential('signature_invalid', 'format');
+  return refusedCredential('unavailable');
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { watchFile } from '../core/watched-file.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
-import { refused } from './failures.ts';
+import { refusedCredential } from './failures.ts';
 import type { CredentialVerifier } from './verifier.ts';
 
 /** The issuer of every client that shows an API key: such clients come from the connector's own file. */
@@ -34,8 +34,9 @@ export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): Key
     },
     async verify(token) {
       const client = clients.value.get(hashKey(token.reveal()));
-      if (!client) return refused('unknown_key');
-      if (client.auth.expiresAt !== null && client.auth.expiresAt <= clock.now()) return refused('key_expired');
+      if (!client) return refusedCredential('unknown_key');
+      if (client.auth.expiresAt !== null && client.auth.expiresAt <= clock.now())
+        return refusedCredential('key_expired');
       return { ok: true, client, confirmation: {} };
     },
     close: () => clients.close(),

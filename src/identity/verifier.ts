@@ -3,7 +3,7 @@
 import type { Secret } from '../core/secret.ts';
 import type { Client } from './client.ts';
 import type { DpopVerifier } from './dpop.ts';
-import { type Refused, refused } from './failures.ts';
+import { type RefusedCredential, refusedCredential } from './failures.ts';
 
 /** Everything in a request that says who sends it, and the request itself, which a DPoP proof must match. */
 export interface Credential {
@@ -26,7 +26,7 @@ export interface Credential {
 export type Verification = { ok: true; client: Client } | FailedVerification;
 
 /** `client`: the one whose credential was good although the proof or certificate that came with it was not. */
-export type FailedVerification = Refused & { client?: Client };
+export type FailedVerification = RefusedCredential & { client?: Client };
 
 /**
  * What a credential says by itself, before the sender is checked. `confirmation` holds the thumbprints of the key
@@ -34,7 +34,7 @@ export type FailedVerification = Refused & { client?: Client };
  */
 export type CredentialVerification =
   | { ok: true; client: Client; confirmation: { jkt?: string; x5t?: string } }
-  | Refused;
+  | RefusedCredential;
 
 /** Verifies one kind of credential: API keys or access tokens. */
 export interface CredentialVerifier {
@@ -77,7 +77,7 @@ export function createVerifier({ keys, jwt, dpop, strict }: VerifierOptions): Ve
     async verify(credential) {
       const isJwt = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(credential.secret.reveal());
       const verifier = isJwt ? jwt : keys;
-      if (!verifier) return refused('malformed');
+      if (!verifier) return refusedCredential('malformed');
       const token = await verifier.verify(credential.secret);
       if (!token.ok) return token;
       const failed = await sender(credential, token, dpop, strict);
@@ -95,14 +95,14 @@ async function sender(
   { confirmation: { jkt, x5t } }: Extract<CredentialVerification, { ok: true }>,
   dpop: DpopVerifier | undefined,
   strict: boolean,
-): Promise<Refused | undefined> {
-  if (x5t !== undefined && credential.certificate !== x5t) return refused('certificate_mismatch');
+): Promise<RefusedCredential | undefined> {
+  if (x5t !== undefined && credential.certificate !== x5t) return refusedCredential('certificate_mismatch');
   if (jkt === undefined) {
     // RFC 9449 §7.1: the DPoP scheme is only for access tokens that are bound to a key.
-    if (credential.scheme === 'dpop') return refused('unbound_token_as_dpop');
-    return strict && x5t === undefined ? refused('sender_constraint_missing') : undefined;
+    if (credential.scheme === 'dpop') return refusedCredential('unbound_token_as_dpop');
+    return strict && x5t === undefined ? refusedCredential('sender_constraint_missing') : undefined;
   }
-  if (credential.scheme !== 'dpop' || !dpop) return refused('bound_token_as_bearer');
+  if (credential.scheme !== 'dpop' || !dpop) return refusedCredential('bound_token_as_bearer');
   const { proof, secret: token, method, url, ip, network } = credential;
   return dpop.check({ text: proof, method, url, accessToken: token.reveal(), thumbprint: jkt, ip, network });
 }

@@ -9,18 +9,18 @@ import {
   events,
   live,
   manager,
+  observed,
   onLogin,
   onMemory,
   onRedis,
   request,
-  seen,
   sessions,
   store,
 } from '../support/sessions.ts';
 
 function suite(): void {
   it('R-21: a session whose client never comes back is ended when its time limit is reached', async () => {
-    (await acquired(sessions.acquire(request(), await seen()))).release();
+    (await acquired(sessions.acquire(request(), await observed()))).release();
     clock.advance(3599);
     await sessions.sweep();
     await sessions.settled();
@@ -33,7 +33,7 @@ function suite(): void {
   });
 
   it('R-25: a logout that the backend does not answer is tried again, and given up in the end', async () => {
-    (await acquired(sessions.acquire(request(), await seen()))).release();
+    (await acquired(sessions.acquire(request(), await observed()))).release();
     const { logout } = backend;
     backend.logout = async () => 'unreachable';
     await sessions.revoke(backend, ref('owner'), 'test');
@@ -46,7 +46,7 @@ function suite(): void {
     expect(live.size).toBe(0);
     expect(events.at(-1)).toMatchObject({ type: 'session_ended', proof: 'dead' });
 
-    (await acquired(sessions.acquire(request(), await seen()))).release();
+    (await acquired(sessions.acquire(request(), await observed()))).release();
     backend.logout = async () => Promise.reject(new Error('down'));
     await sessions.revoke(backend, ref('owner'), 'test');
     for (let i = 0; i < 245; i++) {
@@ -60,7 +60,7 @@ function suite(): void {
   });
 
   it('R-25: a slow logout is not started again by every sweep', async () => {
-    (await acquired(sessions.acquire(request(), await seen()))).release();
+    (await acquired(sessions.acquire(request(), await observed()))).release();
     const { logout } = backend;
     let [begun, open] = [0, () => {}];
     const slow = new Promise<void>((resolve) => {
@@ -84,7 +84,8 @@ function suite(): void {
   });
 
   it('R-28: many sessions are ended a few at a time', async () => {
-    for (let i = 0; i < 40; i++) (await acquired(sessions.acquire(request(`o${i}`), await seen(`o${i}`)))).release();
+    for (let i = 0; i < 40; i++)
+      (await acquired(sessions.acquire(request(`o${i}`), await observed(`o${i}`)))).release();
     let [now, most] = [0, 0];
     const { logout } = backend;
     backend.logout = async (token) => {
@@ -100,7 +101,7 @@ function suite(): void {
   });
 
   it('R-27: the backend session of a login that never ended is logged out by a living replica', async () => {
-    const nothing = await seen();
+    const nothing = await observed();
     onLogin(async (checkpoint, token) => {
       await checkpoint(token);
       // The replica dies here.

@@ -14,13 +14,13 @@ import {
   live,
   logins,
   name,
+  observed,
   onMemory,
   onRedis,
   prefix,
   redis,
   replica,
   request,
-  seen,
   sessions,
   stored,
 } from '../support/sessions.ts';
@@ -28,9 +28,9 @@ import {
 function suite(): void {
   describe('R-26: revocation', () => {
     it('a call that was allowed before its session was revoked does not bring the session back', async () => {
-      const nothing = await seen();
+      const nothing = await observed();
       (await acquired(sessions.acquire(request(), nothing))).release();
-      const decided = await seen();
+      const decided = await observed();
       await sessions.revoke(backend, ref('owner'), 'test');
       expect(await sessions.acquire(request(), decided)).toMatchObject({ ok: false, code: 'session.revoked' });
       expect(await sessions.rotate(request(), decided, 'age')).toMatchObject({ ok: false, code: 'session.revoked' });
@@ -42,9 +42,9 @@ function suite(): void {
     });
 
     it('an answer that renews a revoked session neither revives it nor replaces its successor', async () => {
-      const first = await acquired(sessions.acquire(request(), await seen()));
+      const first = await acquired(sessions.acquire(request(), await observed()));
       await sessions.revoke(backend, ref('owner'), 'test');
-      const second = await acquired(sessions.acquire(request(), await seen()));
+      const second = await acquired(sessions.acquire(request(), await observed()));
       expect(second.record).toMatchObject({ generation: 1 });
       live.add('renewed');
       await sessions.renew(first, new Secret({ cookies: [], values: { id: 'renewed' } }));
@@ -57,9 +57,9 @@ function suite(): void {
 
     it('attack 14: a storm of rotations and revocations leaves nothing alive that is not stored', async () => {
       for (let round = 0; round < 20; round++) {
-        const current = await sessions.acquire(request(), await seen());
+        const current = await sessions.acquire(request(), await observed());
         if (current.ok) current.session.release();
-        const decided = await seen();
+        const decided = await observed();
         const work: Promise<unknown>[] = [];
         for (let i = 0; i < 10; i++) {
           work.push(sessions.rotate(request(), decided, 'storm').then((r) => r.ok && r.session.release()));
@@ -75,7 +75,7 @@ function suite(): void {
 
     it('a login that a revocation overtakes is logged out, and its call refused', async () => {
       const open = holdLogins();
-      const pending = sessions.acquire(request(), await seen());
+      const pending = sessions.acquire(request(), await observed());
       await until(() => logins === 1, 'the login to begin');
       await sessions.revoke(backend, ref('owner'), 'test');
       open();
@@ -86,10 +86,10 @@ function suite(): void {
 
     it('a call that was decided after a revocation is not served by a login that began before it', async () => {
       const open = holdLogins();
-      const before = sessions.acquire(request(), await seen());
+      const before = sessions.acquire(request(), await observed());
       await until(() => logins === 1, 'the login to begin');
       await sessions.revoke(backend, ref('owner'), 'test');
-      const after = sessions.acquire(request(), await seen());
+      const after = sessions.acquire(request(), await observed());
       open();
       expect(await before).toMatchObject({ ok: false, code: 'session.revoked' });
       expect(name((await acquired(after)).backendToken)).toBe('token-2');
@@ -99,16 +99,16 @@ function suite(): void {
 
     it('R-28: a wide revocation ends the sessions it selects, logs them out, and spares the others', async () => {
       const bob: Bound = { ...bound, subject: 'bob' };
-      const used = await acquired(sessions.acquire(request('a'), await seen('a')));
-      (await acquired(sessions.acquire(request('b', bob), await seen('b')))).release();
+      const used = await acquired(sessions.acquire(request('a'), await observed('a')));
+      (await acquired(sessions.acquire(request('b', bob), await observed('b')))).release();
       used.release();
       expect(await sessions.revokeAll({ subject: 'bob' }, 'test')).toBe(1);
       expect(await sessions.revokeAll({ subject: 'nobody' }, 'test')).toBe(0);
       await sessions.settled();
       expect(live).toEqual(new Set(['token-1']));
       expect(await sessions.revokeAll({ session: used.record.fingerprint }, 'test')).toBe(1);
-      expect((await seen('a')).record).toBeUndefined();
-      (await acquired(sessions.acquire(request('a'), await seen('a')))).release();
+      expect((await observed('a')).record).toBeUndefined();
+      (await acquired(sessions.acquire(request('a'), await observed('a')))).release();
       expect(await sessions.revokeAll({ all: true }, 'test')).toBe(1);
       await sessions.settled();
       expect(live.size).toBe(0);
@@ -116,7 +116,7 @@ function suite(): void {
 
     it('R-26: a wide revocation during a login also ends the new session', async () => {
       const open = holdLogins();
-      const pending = sessions.acquire(request(), await seen());
+      const pending = sessions.acquire(request(), await observed());
       await until(() => logins === 1, 'the login to begin');
       expect(await sessions.revokeAll({ client: clientId('a') }, 'test')).toBe(0);
       open();
@@ -124,7 +124,7 @@ function suite(): void {
       await sessions.settled();
       expect(live.size).toBe(0);
       expect(await stored()).toBeUndefined();
-      (await acquired(sessions.acquire(request(), await seen()))).release();
+      (await acquired(sessions.acquire(request(), await observed()))).release();
     });
   });
 }
@@ -135,13 +135,13 @@ onRedis(suite);
 onRedis(() => {
   it('R-28: a revocation on one replica holds on another within a second, even if the revoked record comes back', async () => {
     const other = await replica();
-    (await acquired(sessions.acquire(request(), await seen()))).release();
+    (await acquired(sessions.acquire(request(), await observed()))).release();
     const record = await stored();
     await sessions.revokeAll({ backend: 'b' }, 'test');
     await sessions.settled();
     // The record is written back, as it may come back after a failover; the revocation must still hold.
     await redis.command('SET', `${prefix}:{owner}:session:b`, rowOf(record as SessionRecord, Date.now() + 60_000));
     await new Promise((resolve) => setTimeout(resolve, 450));
-    expect((await seen('owner', other.manager, other.store)).record).toBeUndefined();
+    expect((await observed('owner', other.manager, other.store)).record).toBeUndefined();
   });
 });

@@ -15,10 +15,10 @@ import {
   HOME,
   KEY,
   keys,
+  observed,
   onMemory,
   onRedis,
   request,
-  seen,
   sessions,
   store,
   stored,
@@ -27,7 +27,7 @@ import {
 function suite(): void {
   it('R-41, attack 21: a record that was moved, rolled back, rebound or made younger does not open, and is removed', async () => {
     const open = async (owner: string) =>
-      (await acquired(sessions.acquire(request(owner), await seen(owner)))).release();
+      (await acquired(sessions.acquire(request(owner), await observed(owner)))).release();
     await open('alice');
     const alice = await stored('alice');
     const forgeries = [
@@ -47,13 +47,13 @@ function suite(): void {
       expect(await store.sessions.replace(KEY('bob'), bob, forged)).toBe(true);
       const refused =
         forged.owner === 'bob'
-          ? await sessions.acquire(request('bob', forged.bound), await seen('bob'))
-          : await seen('bob').catch(() => ({ ok: false, code: 'session.unavailable' }));
+          ? await sessions.acquire(request('bob', forged.bound), await observed('bob'))
+          : await observed('bob').catch(() => ({ ok: false, code: 'session.unavailable' }));
       expect(refused).toMatchObject({ ok: false, code: 'session.unavailable' });
       expect(await stored('bob')).toBeUndefined();
       expect(events.at(-1)).toMatchObject({ type: 'session_unopenable' });
     }
-    expect((await sessions.acquire(request('alice'), await seen('alice'))).ok).toBe(true);
+    expect((await sessions.acquire(request('alice'), await observed('alice'))).ok).toBe(true);
   });
 
   it('R-42: removing a key ends the sessions it sealed, also those that were opened before', async () => {
@@ -70,13 +70,16 @@ function suite(): void {
       events: (event) => void events.push(event),
       endsAt: () => Number.POSITIVE_INFINITY,
     });
-    (await acquired(rotating.acquire(request(), await seen()))).release();
+    (await acquired(rotating.acquire(request(), await observed()))).release();
     const added = { id: 'new', secret: new Secret(randomBytes(32)) };
     source.ring = [added, ...ring];
-    (await acquired(rotating.acquire(request(), await seen()))).release();
+    (await acquired(rotating.acquire(request(), await observed()))).release();
     source.ring = [added];
-    expect(await rotating.acquire(request(), await seen())).toMatchObject({ ok: false, code: 'session.unavailable' });
-    (await acquired(rotating.acquire(request(), await seen()))).release();
+    expect(await rotating.acquire(request(), await observed())).toMatchObject({
+      ok: false,
+      code: 'session.unavailable',
+    });
+    (await acquired(rotating.acquire(request(), await observed()))).release();
     expect((await stored())?.sealed).toMatch(/^new\./);
   });
 }

@@ -55,7 +55,7 @@ export const request = (owner = 'owner', place = bound, account = SHARED) => ({
   bound: place,
   account,
 });
-export const seen = async (owner = 'owner', by = sessions, at = store): Promise<ObservedSession> =>
+export const observed = async (owner = 'owner', by = sessions, at = store): Promise<ObservedSession> =>
   by.examine(KEY(owner), await at.sessions.get(KEY(owner)));
 export async function acquired(result: Promise<Awaited<ReturnType<SessionManager['acquire']>>>) {
   const value = await result;

@@ -3,7 +3,7 @@
 // 9449 §7.1, §9) and a request without any credential, which gets no error code. The audit log has the reason.
 import { Secret } from '../../core/secret.ts';
 import { type CertificateHeader, clientCertificate } from '../../identity/certificate.ts';
-import { AUTH_FAILURES, type AuthFailure, refused } from '../../identity/failures.ts';
+import { AUTH_FAILURES, type AuthFailure, refusedCredential } from '../../identity/failures.ts';
 import type { FailedVerification, Verification, Verifier } from '../../identity/verifier.ts';
 import { refuse } from '../refuse.ts';
 import type { Context, Middleware } from '../state.ts';
@@ -39,10 +39,10 @@ export function authenticate(options: AuthenticateOptions): Middleware {
 
   async function verify(ctx: Context): Promise<Verification> {
     const { authorization, dpop: proof } = ctx.req.headers;
-    if (authorization === undefined) return refused('missing');
+    if (authorization === undefined) return refusedCredential('missing');
     const credential = parse(authorization);
     const certificate = clientCertificate(ctx.req.socket, ctx.req.socket.remoteAddress, ctx.req.headers, certificates);
-    if (!credential || !certificate.ok) return refused('malformed');
+    if (!credential || !certificate.ok) return refusedCredential('malformed');
     const secure = 'encrypted' in ctx.req.socket;
     return verifier.verify({
       ...credential,

@@ -64,13 +64,13 @@ export function createEnding(options: EndingOptions): Ending {
   /** Number of the newest revocation for which all stored sessions have been looked through. */
   let scanned = 0;
 
-  function touch(key: SessionKey): void {
+  function noteChange(key: SessionKey): void {
     changed.set(sessionKey(key), performance.now());
   }
 
   async function end(key: SessionKey, cause: string, version?: SessionVersion): Promise<boolean> {
     const record = await store.revoke(key, retirement.due(backends.get(key.backend)), version);
-    touch(key);
+    noteChange(key);
     if (!record) return false;
     events({ type: 'session_revoked', record, cause });
     retirement.retire(record, cause, 'drain');
@@ -118,7 +118,7 @@ export function createEnding(options: EndingOptions): Ending {
 
   return {
     end,
-    noteChange: touch,
+    noteChange: noteChange,
     changedAt: (key) => changed.get(sessionKey(key)) ?? 0,
     endAll: async (meant, cause) => (await scan(meant, cause)).ended,
 

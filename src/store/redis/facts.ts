@@ -80,7 +80,7 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
       let now = await control.read(CONTROL_AGE_MS);
       const session = { owner, backend: backend ?? '' };
       const [kind, id] = rpc ? spelling(rpc.id) : ['', ''];
-      const reply = read(
+      const row = read(
         (await connection.run(
           OBSERVE,
           [
@@ -95,10 +95,10 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
       );
       // Nothing is known of this client in this epoch: it is new, or the store was emptied a moment ago. A fresh
       // reading tells.
-      if (!reply.known) now = await control.read(0);
-      if (rpc && reply.seen && reply.firstAt < 0) handles.delete(`${owner} ${rpc.handle}`);
+      if (!row.known) now = await control.read(0);
+      if (rpc && row.seen && row.firstAt < 0) handles.delete(`${owner} ${rpc.handle}`);
       if (untold.length > 0) void tellAgain();
-      return facts(reply, { network, rpc: rpc !== null, forgotten: forgotten(reply, now) });
+      return facts(row, { network, rpc: rpc !== null, forgotten: forgotten(row, now) });
     },
 
     async finished(owner, call, { denied }) {
@@ -171,22 +171,22 @@ interface ObserveRow {
 /** Values that come before the networks, of which each has three. */
 const FIXED = 15;
 
-function read(reply: (string | number | null)[]): ObserveRow {
-  const number = (at: number) => Number(reply[at]);
-  const stored = reply[10];
+function read(row: (string | number | null)[]): ObserveRow {
+  const number = (at: number) => Number(row[at]);
+  const stored = row[10];
   const record = typeof stored === 'string' ? parseRow(stored) : undefined;
   if (typeof stored === 'string' && !record) throw new Error('the stored session cannot be read');
   const networks: ObserveRow['networks'] = [];
-  for (let at = FIXED; at + 2 < reply.length; at += 3)
-    networks.push({ network: String(reply[at]), calls: number(at + 1), at: number(at + 2) });
+  for (let at = FIXED; at + 2 < row.length; at += 3)
+    networks.push({ network: String(row[at]), calls: number(at + 1), at: number(at + 2) });
   return {
     counts: [number(0), number(1), number(2), number(3)],
     sinceMs: number(4),
-    known: reply[5] === 1,
-    trusted: String(reply[6]),
-    seen: reply[7] === 1,
+    known: row[5] === 1,
+    trusted: String(row[6]),
+    seen: row[7] === 1,
     firstAt: number(8),
-    firstNetwork: String(reply[9]),
+    firstNetwork: String(row[9]),
     record,
     revocations: number(11),
     uses: number(12),
@@ -196,18 +196,18 @@ function read(reply: (string | number | null)[]): ObserveRow {
   };
 }
 
-function facts(reply: ObserveRow, call: { network: string; rpc: boolean; forgotten: boolean }): Facts {
-  const { now } = reply;
-  const [calls_1m, calls_1h, denials_1h, in_flight] = reply.counts;
-  const first = reply.seen && reply.firstAt >= 0;
+function facts(row: ObserveRow, call: { network: string; rpc: boolean; forgotten: boolean }): Facts {
+  const { now } = row;
+  const [calls_1m, calls_1h, denials_1h, in_flight] = row.counts;
+  const first = row.seen && row.firstAt >= 0;
   return {
     usage: {
       calls_1m,
       calls_1h,
       denials_1h,
       in_flight,
-      seconds_since_last_call: reply.sinceMs < 0 ? null : wholeSeconds(reply.sinceMs),
-      networks: reply.networks.map(({ network, calls, at }) => ({
+      seconds_since_last_call: row.sinceMs < 0 ? null : wholeSeconds(row.sinceMs),
+      networks: row.networks.map(({ network, calls, at }) => ({
         network,
         calls,
         last_seen_seconds: wholeSeconds(now - at),
@@ -216,11 +216,11 @@ function facts(reply: ObserveRow, call: { network: string; rpc: boolean; forgott
     },
     replay: {
       source: call.rpc ? 'rpc_id' : null,
-      seen: reply.seen,
-      first_seen_seconds: first ? wholeSeconds(now - reply.firstAt) : null,
-      same_network: first ? reply.firstNetwork === call.network : null,
+      seen: row.seen,
+      first_seen_seconds: first ? wholeSeconds(now - row.firstAt) : null,
+      same_network: first ? row.firstNetwork === call.network : null,
     },
-    storedSession: { record: reply.record, revocations: reply.revocations },
-    session: reply.record ? { idle_seconds: wholeSeconds(now - reply.idleFrom), token_uses: reply.uses } : null,
+    storedSession: { record: row.record, revocations: row.revocations },
+    session: row.record ? { idle_seconds: wholeSeconds(now - row.idleFrom), token_uses: row.uses } : null,
   };
 }

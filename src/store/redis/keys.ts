@@ -46,6 +46,7 @@ export function createKeys(prefix: string): Keys {
     revoked: (owner) => of(owner, 'revoked'),
     window: (owner, handle) => of(owner, `window:${handle}`),
     session: ({ owner, backend }) => of(owner, `session:${backend}`),
+    // The names "claim" and "debts" are those of the layout, which older code gave them.
     loginLock: ({ owner, backend }) => of(owner, `claim:${backend}`),
     pendingLogouts: ({ owner, backend }) => of(owner, `debts:${backend}`),
     // A client id may be any text, even one that looks like another key, so its hash is used.

@@ -88,7 +88,7 @@ table.insert(networks, 1, current)
 while #networks > NETWORKS do table.remove(networks) end
 ledger.networks = networks
 
--- A handle of another epoch, or one that nobody knows, cannot tell that an id is new: the id counts as used (R-17).
+-- Replay: an id that was used before in this handle. A handle of another epoch, or one that nobody knows, cannot tell that an id is new: the id counts as used (R-17).
 local seen, first_at, first_network = 0, -1, ''
 if handle ~= '' then
   local window = redis.call('HMGET', KEYS[4], 'epoch', 'highest', 'strings', kind .. id)
