@@ -1,6 +1,6 @@
-// Holds the rules of docs/architecture.md against src/: dependencies point one way, an adapter is known to the open.ts
-// of its part alone, each third-party library has one home, there are no circles, and nothing grows too big. A breach
-// is named where it stands.
+// Checks src/ against the rules of docs/architecture.md: dependencies point one way, only the open.ts of a part
+// imports its adapters, each third-party library has one home, there are no circles, and nothing grows too big. Each
+// problem is reported with its file and line.
 import { readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, normalize } from 'node:path';

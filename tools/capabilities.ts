@@ -1,7 +1,7 @@
 // Generates policies/capabilities.json: the builtins that a policy in WASM really has under opa-wasm. To find out, a
 // one-line policy for each builtin is compiled; the `builtins()` export of the module names what the host must
-// provide, and opa-wasm provides only some of that. With this file OPA's own check refuses an absent builtin with file
-// and line; without it a call would fail on the day the rule is reached.
+// provide, and opa-wasm provides only some of that. With this file OPA's own check refuses an absent builtin with
+// file and line; without it a call would fail on the day the rule is reached.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';

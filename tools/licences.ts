@@ -41,7 +41,7 @@ export function checkLicences(root = PACKAGE_ROOT): Problem[] {
   });
 }
 
-/** Splits "(MIT AND Zlib) OR Apache-2.0" into its choices; each choice is the list of licences that apply together. */
+/** Splits "(MIT AND Zlib) OR Apache-2.0" into its choices; each choice lists the licences that apply together. */
 function alternatives(expression: string): string[][] {
   return expression.split(/ OR /).map((choice) => choice.replace(/[()]/g, '').split(/ AND /));
 }

@@ -1,5 +1,5 @@
-// Before a release is published: the tag, package.json and CHANGELOG.md name the same version, and the repository is the
-// one that package.json names, as npm's provenance demands. Run by .github/workflows/release.yml.
+// Checks before a release is published that the tag, package.json and CHANGELOG.md name the same version, and that
+// the repository is the one that package.json names, as npm's provenance demands. The release workflow runs it.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

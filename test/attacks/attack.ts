@@ -21,7 +21,7 @@ export interface AttackGroup {
 }
 
 /**
- * Adds a client and waits until every replica accepts its API key. The waiting calls come from a network of their own,
+ * Adds a client and waits until every replica accepts its API key. The waiting calls come from a separate network,
  * so that refused credentials do not count against the networks that the attacks use.
  */
 export async function known(cluster: Cluster, id: string): Promise<string> {

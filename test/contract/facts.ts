@@ -168,7 +168,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
           for (const each of ids) {
             const { replay } = await facts.observe(at({ rpc: { handle, id: each } }));
             const key = `${typeof each}:${each}`;
-            // A used id is always recognised. An unused id that is too old to tell may count as used as well, but then
+            // A used id is always recognised. An unused id that is too old to tell may count as used too, but then
             // no first use is reported.
             if (used.has(key)) expect(replay.seen).toBe(true);
             else if (replay.seen) expect(replay.first_seen_seconds).toBeNull();

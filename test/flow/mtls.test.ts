@@ -1,5 +1,5 @@
-// Access tokens bound to a client certificate (RFC 8705). The certificate comes from the connector's own TLS listener,
-// or from the header of a trusted proxy.
+// Access tokens bound to a client certificate (RFC 8705). The certificate comes from the connector's own TLS
+// listener, or from the header of a trusted proxy.
 import { request } from 'node:https';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Certificate, type Certificates, createCertificates } from '../support/certificates.ts';

@@ -8,7 +8,7 @@ beforeEach(async () => {
 });
 afterEach(() => h.close());
 
-it('R-80: a backend that renews its cookie with each answer is rotated by age and by use all the same', async () => {
+it('R-80: a session whose cookie the backend renews in each answer is still rotated by age and by use', async () => {
   h.legacy.inject({ renewIds: true });
   const inputs = async () => (await h.audit('decision')).map(({ input, result }) => ({ ...input.session, ...result }));
   for (let i = 0; i < 7; i++) {

@@ -1,5 +1,5 @@
-// Importing tools from OpenAPI documents: every operation becomes a tool or is named as left out, the output is always
-// the same text, and the resulting configuration passes the check.
+// Importing tools from OpenAPI documents: every operation becomes a tool or is named as left out, the output is
+// always the same text, and the resulting configuration passes the check.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';

@@ -32,7 +32,7 @@ describe.skipIf(program === null)('kill -9', () => {
           const next = cluster.start();
           await victim.kill();
           await Promise.all(storm);
-          // The survivor serves the client again, at the latest when the lease of the dead replica's login lock has ended.
+          // The survivor serves the client again, at the latest when the lease of the dead login has ended.
           const began = Date.now();
           expect(reasons(await call(other))).toEqual([]);
           slowest.push(Date.now() - began);
@@ -57,7 +57,7 @@ describe.skipIf(program === null)('kill -9', () => {
             live - 1
           } sessions left at the legacy system whose answer never arrived, slowest recovery ${Math.max(...slowest)} ms`,
         );
-        // One session is live. Any other is one whose login answer never reached the dead replica, and it is on record.
+        // One session is live. For any other one the login answer never reached a dead replica, which is on record.
         expect(live).toBeGreaterThanOrEqual(1);
         expect(live - 1).toBeLessThanOrEqual(unknown);
         const rows = (await cluster.redis.command('KEYS', '*session*')) as string[];
