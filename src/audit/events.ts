@@ -51,7 +51,7 @@ function sessionFields(event: SessionEvent): Fields {
     case 'login_failed':
       return { backend: event.backend, detail: event.detail };
     case 'login_abandoned':
-      return { backend: event.key.backend, residual: true };
+      return { backend: event.key.backend, cause: event.cause, residual: true };
     case 'session_unopenable':
       return { ...recordFields(event.record), cause: 'its key is gone, or somebody has changed it' };
     case 'logout_pending':
@@ -107,7 +107,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
 
   return {
     session(event) {
-      void write(event.type === 'login_failed' ? 'backend_login_fail' : event.type, sessionFields(event));
+      return write(event.type === 'login_failed' ? 'backend_login_fail' : event.type, sessionFields(event));
     },
 
     authenticationFailed(source, failure, check, alerting) {

@@ -29,6 +29,8 @@ export type LoginResult =
       detail: string;
       retryAfterSeconds?: number | undefined;
       partial?: BackendTokenSecret | undefined;
+      /** A step was sent and not answered: the backend may have opened a session whose token nobody has. */
+      unanswered?: boolean | undefined;
     };
 
 /**

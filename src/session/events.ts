@@ -20,11 +20,14 @@ export type SessionEvent =
    */
   | { type: 'session_unopenable'; record: SessionRecord }
   /**
-   * A login began and was never reported as ended, as when its replica died. If the backend opened a session for it,
-   * nobody knows the token, so nobody can log it out.
+   * Nobody knows how a login ended: its replica died, or the backend did not answer. If the backend opened a session
+   * for it, nobody knows the token, so nobody can log it out.
    */
-  | { type: 'login_abandoned'; key: SessionKey }
+  | { type: 'login_abandoned'; key: SessionKey; cause: string }
   | { type: 'login_failed'; backend: string; detail: string };
 
-/** Receives each event when it happens. */
-export type SessionEvents = (event: SessionEvent) => void;
+/**
+ * Receives each event when it happens. Resolves when it is on record, or cannot be. What the store remembers of a
+ * session that was left behind is forgotten only after that, so that a crash in between loses nothing (R-95).
+ */
+export type SessionEvents = (event: SessionEvent) => Promise<void>;

@@ -73,7 +73,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     ending.noteChange(record);
     if (stored) {
       keepAlive.moved(record, next, backendToken);
-      return events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
+      return void events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
     }
     // Two answers in parallel may bring the same new backend token. The one that was stored first is in use, and
     // must not be logged out by the one that came second.

@@ -33,14 +33,15 @@ export interface PendingLogout {
 }
 
 /**
- * Work that somebody has left behind. Without a record it is a login that began and was never reported as ended. If
- * the backend had opened a session by then, nobody knows its backend token.
+ * Work that somebody has left behind. `login`: a login that began and was never reported as ended. Its record is what
+ * it had received by then, if anything; a session that the backend opened after that is one nobody knows the token of.
  */
 export interface OverdueLogout {
   key: SessionKey;
   /** Names the pending logout, for `removePendingLogout`. */
   name: string;
   record: SessionRecord | undefined;
+  login: boolean;
 }
 
 /**
@@ -110,8 +111,8 @@ export interface SessionStore {
   remind(key: SessionKey, at: number): Promise<void>;
   /**
    * Takes the pending logouts that are overdue at `now`, whoever left them, and puts each off until `until`, so that
-   * one replica works on it. A login that recorded no token is reported only once. Also calls `visit` for each
-   * session whose reminder has come; when that rejects, the reminder comes again.
+   * one replica works on it. It comes again until it is removed. Also calls `visit` for each session whose reminder
+   * has come; when that rejects, the reminder comes again.
    */
   takeOverdue(now: number, until: number, visit: (key: SessionKey) => Promise<void>): Promise<OverdueLogout[]>;
 

@@ -1,4 +1,6 @@
 // What a login reports after each step, and what can still be logged out when it is broken off.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createBackendAdapter } from '../../src/backend/adapter.ts';
 import type { BackendPort, BackendTokenSecret } from '../../src/backend/port.ts';
@@ -15,7 +17,7 @@ const request = (path: string, method = 'GET', form?: object) => ({ request: { m
 
 const account = { key: '', credentials: { password: new Secret('secret') } };
 
-function adapter(menu = '/menu'): BackendPort {
+function adapter(menu = '/menu', changes: object = {}): BackendPort {
   return createBackendAdapter({
     name: 'inventory',
     config: backendSchema.parse({
@@ -37,6 +39,7 @@ function adapter(menu = '/menu'): BackendPort {
       expired: [{ redirect_to: '/login' }, { form_field: 'form_token' }],
       logout: request('/logout', 'POST', { csrf_token: '{session.csrf}' }),
       probe: request('/api/me'),
+      ...changes,
     }),
     tools: {},
     accounts: () => account,
@@ -94,4 +97,38 @@ it('R-25: a logout that the backend does not answer proves nothing', async () =>
   if (!login.ok) throw new Error(login.detail);
   await legacy.close();
   expect(await backend.logout(login.backendToken)).toBe('unreachable');
+});
+
+it('R-95: a login step that may have opened a session and was not answered is told apart from one that was not sent', async () => {
+  // The form is shown at once; the answer to the password never comes in time.
+  const slow = createServer((request, response) => {
+    if (request.method === 'GET') response.end('<form><input name="form_token" value="t"></form>');
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  const { port } = slow.address() as AddressInfo;
+  const waiting = adapter('/menu', { url: `http://127.0.0.1:${port}`, timeout_ms: 200 });
+  expect(await waiting.login(account, checkpoint)).toMatchObject({ code: 'backend.deadline', unanswered: true });
+  slow.closeAllConnections();
+  await new Promise((resolve) => slow.close(resolve));
+  expect(await waiting.login(account, checkpoint)).toMatchObject({ code: 'backend.unavailable', unanswered: false });
+  await waiting.close();
+});
+
+it('R-95: a login answer that cannot be used may have set a live session, which is kept for the logout', async () => {
+  const odd = createServer((request, response) => {
+    if (request.method === 'GET') return void response.end('<form><input name="form_token" value="t"></form>');
+    response
+      .writeHead(302, { location: '/menu', 'set-cookie': 'JSESSIONID=live', 'content-encoding': 'gzip' })
+      .end('x');
+  });
+  await new Promise<void>((resolve) => odd.listen(0, '127.0.0.1', resolve));
+  const { port } = odd.address() as AddressInfo;
+  const reading = adapter('/menu', { url: `http://127.0.0.1:${port}` });
+  const result = await reading.login(account, checkpoint);
+  expect(result.ok ? undefined : result.partial?.reveal().cookies).toMatchObject([
+    { key: 'JSESSIONID', value: 'live' },
+  ]);
+  await reading.close();
+  odd.closeAllConnections();
+  await new Promise((resolve) => odd.close(resolve));
 });

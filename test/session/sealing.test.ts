@@ -67,7 +67,7 @@ function suite(): void {
       sealer: createSealer(() => source.ring, 'session'),
       fingerprint: createFingerprint(fingerprintKey),
       clock,
-      events: (event) => void events.push(event),
+      events: async (event) => void events.push(event),
       endsAt: () => Number.POSITIVE_INFINITY,
     });
     (await acquired(rotating.acquire(request(), await observed()))).release();

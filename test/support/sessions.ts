@@ -42,7 +42,7 @@ export function manager(of: Store, ring = keys): SessionManager {
     sealer: createSealer(() => ring, 'session'),
     fingerprint: createFingerprint(fingerprintKey),
     clock,
-    events: (event) => void events.push(event),
+    events: async (event) => void events.push(event),
     endsAt: ({ createdAt }) => createdAt + 3_600_000,
   });
 }

@@ -26,7 +26,16 @@ import { type BackendResponse, responseOf, retryAfter } from './response.ts';
  */
 export type Exchange =
   | { ok: true; response: BackendResponse }
-  | { ok: false; code: RefusalCode; detail: string; retryAfterSeconds?: number };
+  | {
+      ok: false;
+      code: RefusalCode;
+      detail: string;
+      retryAfterSeconds?: number;
+      /** False only when it is certain that the backend has not seen the request. */
+      sent: boolean;
+      /** What an answer that could not be used had set. It may be a live session, so it is not dropped. */
+      setCookies: readonly string[];
+    };
 
 /** The present state of the connection to a backend, for metrics. */
 export interface BackendHealth {
@@ -93,17 +102,21 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     signal: AbortSignal,
   ): Promise<Exchange> {
     const paused = waitSeconds(pausedUntil);
-    if (paused > 0)
-      return { ok: false, code: 'backend.unavailable', detail: 'asked to wait', retryAfterSeconds: paused };
+    if (paused > 0) {
+      const wait = { detail: 'asked to wait', retryAfterSeconds: paused };
+      return { ok: false, code: 'backend.unavailable', ...wait, sent: false, setCookies: [] };
+    }
+    const way: Way = { sent: false, setCookies: [] };
     try {
-      const response = await guard.execute(() => exchange(request, headers, signal));
+      const response = await guard.execute(() => exchange(request, headers, signal, way));
       heed(response);
       return { ok: true, response };
     } catch (thrown) {
       const failure = classify(signal.aborted ? signal.reason : thrown);
       const wait =
         thrown instanceof BrokenCircuitError ? waitSeconds(openedAt + config.breaker.open_seconds * 1000) : 0;
-      return { ok: false, ...failure, ...(wait > 0 && { retryAfterSeconds: wait }) };
+      const sent = way.sent && !UNREACHED.test(codeOf(thrown));
+      return { ok: false, ...failure, ...(wait > 0 && { retryAfterSeconds: wait }), ...way, sent };
     }
   }
 
@@ -111,7 +124,11 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     request: BuiltRequest,
     headers: Record<string, string>,
     signal: AbortSignal,
+    way: Way,
   ): Promise<BackendResponse> {
+    // The time was over while the request waited in the queue. That says nothing about the health of the backend.
+    if (signal.aborted) throw new UnsentError();
+    way.sent = true;
     const answer = await pool.request({
       method: request.method as Dispatcher.HttpMethod,
       path: request.path,
@@ -119,6 +136,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
       body: request.body ?? null,
       signal,
     });
+    way.setCookies = [answer.headers['set-cookie'] ?? []].flat();
     const body = await answer.body.arrayBuffer();
     const encoding = answer.headers['content-encoding'] ?? 'identity';
     // The request asked for no compression. A compressed body could not be searched for a login page or a secret.
@@ -163,7 +181,9 @@ function createBreaker({ breaker }: BackendConfig) {
     // health of the backend.
     handleWhen(
       (error) =>
-        ![CancelledError, EncodedError, errors.ResponseExceededMaxSizeError].some((own) => error instanceof own),
+        ![UnsentError, CancelledError, EncodedError, errors.ResponseExceededMaxSizeError].some(
+          (own) => error instanceof own,
+        ),
     ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
     { halfOpenAfter: breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(breaker.failures) },
   );
@@ -182,6 +202,16 @@ const CIRCUIT: Partial<Record<CircuitState, BackendHealth['circuit']>> = {
   [CircuitState.HalfOpen]: 'half_open',
 };
 
+/** How far a request has come, so that what is not known of it is not taken for certain. */
+interface Way {
+  sent: boolean;
+  setCookies: readonly string[];
+}
+
+/** Codes of a connection that was never made, over which nothing can have been sent. */
+const UNREACHED = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|.*CERT.*)$/;
+
+class UnsentError extends Error {}
 class DeadlineError extends Error {}
 class CancelledError extends Error {}
 class EncodedError extends Error {}

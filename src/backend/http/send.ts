@@ -1,7 +1,6 @@
 // Sends the requests of one session or one login, each with the cookies and headers that belong to it.
 import type { RequestTemplate } from '../../config/schema/request.ts';
-import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import type { BackendHttp } from './http.ts';
+import type { BackendHttp, Exchange } from './http.ts';
 import type { Jar } from './jar.ts';
 import { buildRequest } from './request.ts';
 import type { BackendResponse } from './response.ts';
@@ -10,7 +9,7 @@ import { UnbuildableError, type Values } from './values.ts';
 /** An answer and the URL it came from, or why there is none. */
 export type Sent =
   | { ok: true; response: BackendResponse; url: string }
-  | { ok: false; code: RefusalCode; detail: string; retryAfterSeconds?: number };
+  | (Extract<Exchange, { ok: false }> & { url: string });
 
 /** Headers and cookies that go with every request of a session, besides the cookies of its jar. */
 export interface Attached {
@@ -36,11 +35,23 @@ export async function send(
     request = buildRequest(template, values, http.url.pathname.replace(/\/$/, ''));
   } catch (thrown) {
     if (thrown instanceof UnbuildableError)
-      return { ok: false, code: 'backend.request_unbuildable', detail: thrown.message };
+      return {
+        ok: false,
+        code: 'backend.request_unbuildable',
+        detail: thrown.message,
+        sent: false,
+        setCookies: [],
+        url: http.url.href,
+      };
     throw thrown;
   }
   const url = new URL(request.path, http.url.origin).href;
   const cookie = [jar.header(url), ...cookies].filter((part) => part !== undefined).join('; ');
   const exchange = await http.send(request, { ...headers, ...(cookie !== '' && { cookie }) }, signal);
-  return exchange.ok ? { ...exchange, url } : exchange;
+  return { ...exchange, url };
+}
+
+/** How a call ends whose request got no answer. */
+export function unanswered({ code, detail, retryAfterSeconds }: Extract<Sent, { ok: false }>) {
+  return { kind: 'failed' as const, status: null, code, detail, retryAfterSeconds };
 }

@@ -6,7 +6,7 @@ import { secretsOf, spellings } from '../answer/scrub.ts';
 import { type Expectation, judge } from '../answer/verdict.ts';
 import type { BackendHttp } from '../http/http.ts';
 import type { BackendResponse } from '../http/response.ts';
-import { send } from '../http/send.ts';
+import { send, unanswered } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
 import { attachedTo, createCsrfTokens, withCsrfTokens } from './csrf.ts';
 import type { Answer, Turn } from './turn.ts';
@@ -56,7 +56,7 @@ export function createAsk({ http, config, onAnswer }: AskOptions): Ask {
     const used = fetched && session.csrf;
     const filled = withCsrfTokens(values, fetched?.tokens);
     const sent = await send(http, request, filled, turn.jar, attachedTo(writes, config, session, filled), signal);
-    if (!sent.ok) return { ok: false, ended: { kind: 'failed', status: null, ...sent } };
+    if (!sent.ok) return { ok: false, ended: unanswered(sent) };
     const { response, url } = sent;
     onAnswer?.(response);
     const verdict = judge(response, config, expectation, http.url);

@@ -10,7 +10,7 @@ import type { BackendHttp } from '../http/http.ts';
 import type { Jar } from '../http/jar.ts';
 import { fillHeaders } from '../http/request.ts';
 import type { BackendResponse } from '../http/response.ts';
-import { type Attached, send } from '../http/send.ts';
+import { type Attached, send, unanswered } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
 import type { CsrfTokens, Fetched, OpenSession } from './open-session.ts';
 import type { Turn } from './turn.ts';
@@ -36,7 +36,7 @@ async function fetchCsrfTokens(
     result: { kind: 'failed', code: 'backend.rejected', detail: `CSRF token: ${detail}`, status },
   });
   const sent = await send(http, csrf.request, session.values, jar, session.attached, signal);
-  if (!sent.ok) return { ok: false, result: { kind: 'failed', status: null, ...sent } };
+  if (!sent.ok) return { ok: false, result: unanswered(sent) };
   const { response, url } = sent;
   const verdict = judge(response, { ...config, csrf: undefined }, { ...csrf, assert: csrf.assert ?? [] }, http.url);
   if (verdict.kind === 'expired')

@@ -2,7 +2,6 @@
 // configuration says a session consists of.
 import type { BackendConfig, LoginStep } from '../../config/schema/backend.ts';
 import { Secret } from '../../core/secret.ts';
-import type { RefusalCode } from '../../decision/refusal-codes.ts';
 import { PageTooDeepError } from '../../formats/html-fields.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
 import { anyHolds } from '../answer/conditions.ts';
@@ -60,21 +59,17 @@ export async function login(
     return kept.length === 0 ? '' : JSON.stringify(kept);
   };
   const partial = () => (begun() === '' ? undefined : backendToken());
-  const fail = (code: RefusalCode, detail: string, retryAfterSeconds?: number): LoginResult => ({
-    ok: false,
-    code,
-    detail,
-    retryAfterSeconds,
-    partial: partial(),
-  });
+  const fail = (failure: Failure): LoginResult => ({ ok: false, ...failure, partial: partial() });
 
   let recorded = '';
+  let open = false;
   for (const [i, step] of config.login.entries()) {
+    open ||= mayOpen(step);
     const failure = await walk(step, http, jar, values, onStep);
     if (failure) {
-      const { code, detail, retryAfterSeconds } = failure;
       const where = step.request ? `${step.request.method} ${step.request.path}` : 'compose';
-      return fail(code, `login step ${i + 1} (${where}): ${detail}`, retryAfterSeconds);
+      const detail = `login step ${i + 1} (${where}): ${failure.detail}`;
+      return fail({ ...failure, detail, unanswered: open && failure.unanswered === true });
     }
     const soFar = begun();
     if (soFar === recorded) continue;
@@ -82,13 +77,14 @@ export async function login(
     try {
       await checkpoint(backendToken());
     } catch {
-      return fail('session.unavailable', `the token of login step ${i + 1} could not be recorded`);
+      return fail({ code: 'session.unavailable', detail: `the token of login step ${i + 1} could not be recorded` });
     }
   }
   const missing = session.cookies.find((name) => !jar.names().some((key) => isNamed(key, name)));
-  if (missing !== undefined) return fail('session.login_failed', `no cookie ${spelled(missing)} after the login`);
-  const problem = unusable(config, backendToken());
-  return problem === undefined ? { ok: true, backendToken: backendToken() } : fail('session.login_failed', problem);
+  const problem =
+    missing !== undefined ? `no cookie ${spelled(missing)} after the login` : unusable(config, backendToken());
+  if (problem !== undefined) return fail({ code: 'session.login_failed', detail: problem });
+  return { ok: true, backendToken: backendToken() };
 }
 
 /** Why the session cannot be used, or undefined: a value that no header or cookie can carry must fail the login. */
@@ -132,7 +128,13 @@ export async function complete(
 
 const textOf = (value: Extracted | undefined): string => (typeof value === 'string' ? value : '');
 
+/** `unanswered`: the request may have reached the backend, but no answer came that says what it did. */
 type Failure = Omit<Extract<LoginResult, { ok: false }>, 'ok' | 'partial'>;
+
+/** Whether a step can open a session: not the plain GET of a form, before anything of the account was sent. */
+const mayOpen = ({ request }: LoginStep): boolean =>
+  request !== undefined &&
+  (request.method !== 'GET' || templateParts(request).some((p) => placeholders(p.template).length > 0));
 
 async function walk(
   step: LoginStep,
@@ -181,12 +183,24 @@ async function walk(
     }
     if (!step.request) return undefined;
     const sent = await send(http, step.request, known, jar);
-    if (!sent.ok) return sent.code === 'backend.request_unbuildable' ? { ...sent, code: 'session.login_failed' } : sent;
+    if (!sent.ok) {
+      jar.store(sent.setCookies, sent.url);
+      const { detail, retryAfterSeconds } = sent;
+      const code = sent.code === 'backend.request_unbuildable' ? 'session.login_failed' : sent.code;
+      return { code, detail, retryAfterSeconds, unanswered: sent.sent };
+    }
     const { response } = sent;
     report.response = response;
     jar.store(response.setCookies, sent.url);
     const unexpected = check(step, response, http.url);
-    if (unexpected !== undefined) return { code: 'session.login_failed', detail: unexpected };
+    if (unexpected !== undefined) {
+      // An answer that is not as expected can have opened a session all the same. What it gave is kept for the logout.
+      for (const [name, extraction] of Object.entries(step.extract ?? {})) {
+        const value = extract(extraction, response, jar);
+        if (value !== undefined) keep(name, value);
+      }
+      return { code: 'session.login_failed', detail: unexpected };
+    }
     for (const [name, extraction] of Object.entries(step.extract ?? {})) {
       const value = extract(extraction, response, jar);
       if (value === undefined) return { code: 'session.login_failed', detail: `nothing to extract for "${name}"` };

@@ -72,7 +72,7 @@ export function createEnding(options: EndingOptions): Ending {
     const record = await store.revoke(key, retirement.due(backends.get(key.backend)), version);
     noteChange(key);
     if (!record) return false;
-    events({ type: 'session_revoked', record, cause });
+    void events({ type: 'session_revoked', record, cause });
     retirement.retire(record, cause, 'drain');
     await limits.leave(record.bound.client_id, key, record.id).catch(() => undefined);
     return true;
@@ -124,8 +124,8 @@ export function createEnding(options: EndingOptions): Ending {
 
     async discard(key, record) {
       await store.revoke(key, clock.now(), record).catch(() => undefined);
+      await events({ type: 'session_unopenable', record });
       await store.removePendingLogout(key, pendingLogoutName(record)).catch(() => undefined);
-      events({ type: 'session_unopenable', record });
     },
 
     async discardToken(record, cause) {

@@ -8,7 +8,7 @@ import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SessionEvents } from '../events.ts';
 import type { InUse } from '../in-use.ts';
-import type { SessionRecord } from '../record.ts';
+import type { SessionKey, SessionRecord } from '../record.ts';
 import { type OverdueLogout, pendingLogoutName, type SessionStore } from '../store.ts';
 import type { Vault } from '../vault.ts';
 
@@ -68,7 +68,7 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     const backendToken = vault.open(record);
     // While a backend or a sealing key is being changed, another replica may know it, so the pending logout stays.
     if (!backend || !backendToken) {
-      if (!told(name)) events({ type: 'session_unopenable', record });
+      if (!told(name)) await events({ type: 'session_unopenable', record });
       if ((attempts.get(name) ?? 0) >= ATTEMPTS) await giveUp(record, name, cause);
       return;
     }
@@ -82,19 +82,17 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
       .execute(() => backend.logout(backendToken))
       .catch(() => 'unreachable' as const);
     if (proof === 'unreachable' && (attempts.get(name) ?? 0) < ATTEMPTS) {
-      if (!told(name)) events({ type: 'logout_pending', record, cause });
+      if (!told(name)) await events({ type: 'logout_pending', record, cause });
       return;
     }
-    attempts.delete(name);
     vault.forget(record);
-    events({ type: 'session_ended', record, cause, proof: proof === 'dead' ? 'dead' : 'residual', drained });
-    await store.removePendingLogout(record, name).catch(() => undefined);
+    await events({ type: 'session_ended', record, cause, proof: proof === 'dead' ? 'dead' : 'residual', drained });
+    await removed(record, name);
   }
 
   async function giveUp(record: SessionRecord, name: string, cause: string): Promise<void> {
-    attempts.delete(name);
-    events({ type: 'session_ended', record, cause, proof: 'residual', drained: true });
-    await store.removePendingLogout(record, name).catch(() => undefined);
+    await events({ type: 'session_ended', record, cause, proof: 'residual', drained: true });
+    await removed(record, name);
   }
 
   /** Counts an attempt and answers whether there was one before, so that a problem that lasts is reported once. */
@@ -104,23 +102,39 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     return before > 0;
   }
 
-  function start(record: SessionRecord, name: string, cause: string, drain: boolean): void {
-    // A retirement that waits for a slow backend is overdue again before it has had its turn, and must not start
-    // twice.
-    const once = JSON.stringify([record.owner, record.backend, name]);
-    if (running.has(once)) return;
-    const work = end(record, name, cause, drain)
-      .catch(() => {})
-      .finally(() => running.delete(once));
-    running.set(once, work);
+  /** The token is dead, or what is left of it is on record. */
+  async function removed(key: SessionKey, name: string): Promise<void> {
+    attempts.delete(name);
+    attempts.delete(`abandoned ${name}`);
+    await store.removePendingLogout(key, name).catch(() => undefined);
+  }
+
+  /** A retirement that waits for a slow backend is overdue again before it has had its turn; it must not start twice. */
+  function once({ owner, backend }: SessionKey, name: string, work: () => Promise<void>): void {
+    const id = JSON.stringify([owner, backend, name]);
+    if (running.has(id)) return;
+    running.set(
+      id,
+      work()
+        .catch(() => {})
+        .finally(() => running.delete(id)),
+    );
   }
 
   return {
     due: (backend) => clock.now() + (backend?.drainMs ?? 0) + GRACE_MS,
-    retire: (record, cause, drain) => start(record, pendingLogoutName(record), cause, drain !== undefined),
-    takeOver({ key, name, record }) {
-      if (record) start(record, name, 'left behind', false);
-      else events({ type: 'login_abandoned', key });
+    retire(record, cause, drain) {
+      const name = pendingLogoutName(record);
+      once(record, name, () => end(record, name, cause, drain !== undefined));
+    },
+    takeOver({ key, name, record, login }) {
+      const cause = 'its replica is gone';
+      once(key, name, async () => {
+        // Told before what is known of the login is removed: this replica can die as well.
+        if (login && !told(`abandoned ${name}`)) await events({ type: 'login_abandoned', key, cause });
+        if (record) await end(record, name, 'left behind', false);
+        else await removed(key, name);
+      });
     },
     async settled() {
       while (running.size > 0) await Promise.allSettled(running.values());

@@ -1,7 +1,7 @@
 // One login at a backend by whoever holds the login lock, in three phases: prepare what the session will be, log
 // in, store. Each phase leaves nothing behind that nobody knows of, whatever fails after it.
 import { randomBytes } from 'node:crypto';
-import type { BackendTokenSecret } from '../../backend/port.ts';
+import type { BackendTokenSecret, LoginResult } from '../../backend/port.ts';
 import { type Acquired, refusedSession, type SessionManagerOptions, type SessionRequest } from '../contract.ts';
 import { isRevoked } from '../control.ts';
 import type { Ending } from '../end/ending.ts';
@@ -93,13 +93,22 @@ async function logIn(
   const { key, id, issuedAt, seal } = prepared;
   // Each cookie is on record before the next step is taken: a process that is killed in the middle leaves a
   // pending logout, and another replica logs the half-finished session out.
-  const result = await backend.login(account, (backendToken) =>
-    store.checkpoint(key, lockId, { record: seal(backendToken), due: issuedAt + leaseMs }),
-  );
+  let partial: BackendTokenSecret | undefined;
+  const checkpoint = (backendToken: BackendTokenSecret) => {
+    partial = backendToken;
+    return store.checkpoint(key, lockId, { record: seal(backendToken), due: issuedAt + leaseMs });
+  };
+  const result = await backend
+    .login(account, checkpoint)
+    .catch(
+      (): LoginResult => ({ ok: false, code: 'session.login_failed', detail: 'fault', unanswered: true, partial }),
+    );
   if (result.ok) return seal(result.backendToken);
   if (result.code === 'session.login_failed') onRefused(request);
   if (!observed.record && limit !== undefined) await limits.leave(bound.client_id, key, id).catch(() => undefined);
-  events({ type: 'login_failed', backend: backend.name, detail: result.detail });
+  void events({ type: 'login_failed', backend: backend.name, detail: result.detail });
+  // Told before the lock is given back, since that removes what the store knows of this login.
+  if (result.unanswered) await events({ type: 'login_abandoned', key, cause: 'the backend did not answer' });
   if (result.partial) await ending.discardToken(seal(result.partial), 'the login failed');
   return { ...refusedSession(result.code, result.detail), retryAfterSeconds: result.retryAfterSeconds };
 }
@@ -127,7 +136,7 @@ async function keep(
     }
     return handOut.instead(observed, await store.get(key), request);
   }
-  events({ type: observed.record ? 'session_rotated' : 'session_opened', record, cause });
+  void events({ type: observed.record ? 'session_rotated' : 'session_opened', record, cause });
   if (observed.record) retirement.retire(observed.record, cause, 'drain');
   // The session is looked at when its time is over; and once soon, in case this replica dies before the check below.
   const over = Math.min(endsAt(record), issuedAt + leaseMs);

@@ -134,10 +134,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
     remind: async (key, at) => void reminders.set(JSON.stringify([sessionKey(key), at]), { key, at }),
     async takeOverdue(now, until, visit) {
       const found = [...pendingLogouts.values()].filter(({ due }) => due <= now);
-      for (const pending of found) {
-        if (pending.record) pending.due = until;
-        else removePending(pending.key, pending.name);
-      }
+      for (const pending of found) pending.due = until;
       for (const [name, { key, at }] of reminders) {
         if (at > now) continue;
         await visit(key).then(
@@ -147,7 +144,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
       }
       for (const [name, { until: end }] of pauses) if (end <= now) pauses.delete(name);
       for (const [name, { until: end }] of locks) if (end <= now) locks.delete(name);
-      return found.map(({ key, name, record }) => ({ key, name, record }));
+      return found.map(({ key, name, record }) => ({ key, name, record, login: name.startsWith('login ') }));
     },
 
     drained,

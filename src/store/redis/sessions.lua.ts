@@ -104,8 +104,8 @@ return stored
 
 // KEYS: pending logouts. ARGV: now, until.
 // Answers when the next pending logout is due (0: there is none), then name and record of each that is due now; these
-// are put off until the time given. An entry that is no pending logout is removed. So is a login that never ended and
-// recorded no token, which is reported this once, with an empty record.
+// are put off until the time given. An entry that is no pending logout is removed. A login that never ended and
+// recorded no token has an empty record.
 export const OVERDUE = script(`
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'hash' then
@@ -120,8 +120,8 @@ for i = 1, #all, 2 do
   if due and due <= tonumber(ARGV[1]) then
     found[#found + 1] = all[i]
     found[#found + 1] = stored
-    due = stored ~= '' and tonumber(ARGV[2]) or nil
-    if due then redis.call('HSET', KEYS[1], all[i], ARGV[2] .. ' ' .. stored) end
+    due = tonumber(ARGV[2])
+    redis.call('HSET', KEYS[1], all[i], ARGV[2] .. ' ' .. stored)
   end
   if not due then redis.call('HDEL', KEYS[1], all[i])
   elseif next_due == 0 or due < next_due then next_due = due end

@@ -199,7 +199,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
       const record = text === '' ? undefined : parseRow(text);
       // A row that is no record cannot be logged out by anybody, so it is removed.
       if (text !== '' && !record) await run(REMOVE_PENDING_LOGOUT, [keys.pendingLogouts(key)], [name]);
-      else found.push({ key, name, record });
+      else found.push({ key, name, record, login: name.startsWith('login ') });
     }
     return found;
   }
