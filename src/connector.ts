@@ -35,6 +35,8 @@ export interface ConnectorOptions {
   config: Config;
   env?: NodeJS.ProcessEnv;
   clock?: Clock;
+  /** What time it is for Redis, in milliseconds since 1970: left out except in tests that move the clock. */
+  storeTime?: () => number;
   ops?: OpsLog;
   /** Told one line before something slow begins. */
   progress?: (line: string) => void;
@@ -64,7 +66,8 @@ export async function startConnector(options: ConnectorOptions): Promise<Connect
   }
 }
 
-type Context = Required<Omit<ConnectorOptions, 'progress'>> & Pick<ConnectorOptions, 'progress'>;
+type Optional = 'progress' | 'storeTime';
+type Context = Required<Omit<ConnectorOptions, Optional>> & Pick<ConnectorOptions, Optional>;
 type Inner = Awaited<ReturnType<typeof openInner>>;
 
 /** What decides, records and holds sessions: everything behind the way in. */
@@ -89,8 +92,25 @@ async function openInner(context: Context, closing: Closing) {
   );
   const metrics = createMetrics(VERSION);
   const { log: audit, events } = closing.add(openAudit(config.audit, clock, metrics.counting));
-  const onEviction = () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction');
-  const store = closing.add(await openStore({ config, clock, env, onEpoch: events.storeEpoch, onEviction }));
+  const store = closing.add(
+    await openStore({
+      config,
+      clock,
+      env,
+      keyring: keyring.fingerprint('the keyring itself'),
+      onEpoch: events.storeEpoch,
+      onEviction: () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction'),
+      onOtherKeyring(other) {
+        events.otherKeyring(other);
+        if (other) ops.error('the other replicas on this store have another keyring; copy theirs to keyring_file');
+      },
+      onWentBack: () => events.storeWentBack(),
+      onManyRevocations: events.manyRevocations,
+      onSkew: events.clockAgrees,
+      onProblem: problemOf('a file in the state folder cannot be used'),
+      ...(context.storeTime && { storeTime: context.storeTime }),
+    }),
+  );
   const { control, proofs } = store;
   const backends = closing.add(
     openBackends({
@@ -108,7 +128,7 @@ async function openInner(context: Context, closing: Closing) {
     backends: backends.ports,
     sealer: keyring.sealer('session'),
     fingerprint: keyring.fingerprint,
-    clock,
+    clock: store.clock,
     events: events.session,
     endsAt: endOfSession(policy.settings),
   });
@@ -143,11 +163,12 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
     accounts: () => !backends.stale,
     keyring: () => !keyring.stale,
     store: () => store.ready(),
+    clock: () => store.clockAgrees,
   });
-  metrics.watch(backends.health, readiness);
+  metrics.watch({ health: backends.health, notReady: readiness, store });
   const guessing = createGuessing(config.limits.failures_per_minute, () => clock.now());
   const sealer = keyring.sealer('handle');
-  const endpoint = openMcp({ config, sealer, facts, control, evaluator, pipeline, guessing, events, clock });
+  const endpoint = openMcp({ ...inner, sealer, facts, control, evaluator, pipeline, guessing, clock: store.clock });
   const { request_seconds: requestSeconds, shutdown_seconds: graceSeconds } = config.limits;
   const listener = closing.add(await listen({ ...config.listen, requestSeconds, graceSeconds }));
   const { url } = listener;

@@ -39,3 +39,28 @@ test_destructive_call_needs_a_source if {
 test_read_does_not_need_a_source if {
 	count(found({"replay": {"source": null}})) == 0
 }
+
+test_conversation_without_history_reads_and_writes if {
+	count(found({"replay": {"history": "lost"}})) == 0
+	count(found({"tool": {"effect": "write"}, "replay": {"history": "lost"}})) == 0
+}
+
+test_conversation_without_history_does_nothing_destructive if {
+	findings := found({"tool": {"effect": "destructive"}, "replay": {"history": "lost"}})
+	fixtures.codes(findings) == {"replay.history_lost"}
+	fixtures.grades(findings) == {"deny"}
+}
+
+test_id_from_before_the_loss_is_denied_without_an_alert if {
+	findings := found({"replay": {"history": "lost", "seen": true, "first_seen_seconds": null}})
+	fixtures.codes(findings) == {"replay.history_lost"}
+	fixtures.grades(findings) == {"deny"}
+	every finding in findings {
+		count(finding.obligations) == 0
+	}
+}
+
+test_id_that_was_used_after_the_loss_is_a_replay if {
+	call := {"replay": {"history": "lost", "seen": true, "first_seen_seconds": 2, "same_network": true}}
+	fixtures.codes(found(call)) == {"replay.seen"}
+}

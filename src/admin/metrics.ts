@@ -11,11 +11,18 @@ export interface Metrics {
   exchange(backend: string, outcome: string, seconds: number): void;
   /** Wraps a decision log: what is written to it is also counted. */
   counting(log: AuditLog): AuditLog;
-  /** Sets what is asked at every scrape: the health of each backend, and the parts that are not ready. */
-  watch(health: () => Iterable<readonly [string, BackendHealth]>, notReady: () => Promise<readonly string[]>): void;
+  /** Sets what is asked at every scrape. */
+  watch(watched: Watched): void;
   /** All metrics in the Prometheus text format. */
   text(): Promise<string>;
   readonly contentType: string;
+}
+
+/** The health of each backend, the parts that are not ready, and what is measured of the store. */
+export interface Watched {
+  health: () => Iterable<readonly [string, BackendHealth]>;
+  notReady: () => Promise<readonly string[]>;
+  store: { readonly skewMs: number; readonly revocations: number };
 }
 
 const CIRCUIT = { closed: 0, half_open: 1, open: 2 } as const;
@@ -28,8 +35,12 @@ export function createMetrics(version: string): Metrics {
     new Counter<T>({ name: `sallyport_${name}`, help, labelNames, registers });
   const gauge = <T extends string>(name: string, help: string, labelNames: T[], collect?: () => void | Promise<void>) =>
     new Gauge<T>({ name: `sallyport_${name}`, help, labelNames, registers, ...(collect && { collect }) });
-  let health: Parameters<Metrics['watch']>[0] = () => [];
-  let notReady: Parameters<Metrics['watch']>[1] = async () => [];
+  let watched: Watched = { health: () => [], notReady: async () => [], store: { skewMs: 0, revocations: 0 } };
+
+  const measure = (name: string, help: string, read: (of: Watched) => number): Gauge =>
+    gauge(name, help, [], function (this: Gauge) {
+      this.set(read(watched));
+    });
 
   const decisions = counter('decisions_total', 'Decisions, by outcome and by who decided.', ['outcome', 'decided_by']);
   const calls = counter('calls_total', 'Tool calls that have ended, by outcome.', ['outcome']);
@@ -55,7 +66,7 @@ export function createMetrics(version: string): Metrics {
     registers,
   });
   const circuit = gauge('backend_circuit', 'Circuit breaker: 0 closed, 1 half open, 2 open.', ['backend'], () => {
-    for (const [backend, state] of health()) {
+    for (const [backend, state] of watched.health()) {
       circuit.set({ backend }, CIRCUIT[state.circuit]);
       inFlight.set({ backend }, state.inFlight);
       queued.set({ backend }, state.queued);
@@ -72,11 +83,21 @@ export function createMetrics(version: string): Metrics {
     'What /readyz says: 1 when all is well; each part that is not has a 0.',
     ['part'],
     async () => {
-      const missing = await notReady();
+      const missing = await watched.notReady();
       ready.reset();
       ready.set({ part: 'all' }, missing.length === 0 ? 1 : 0);
       for (const part of missing) ready.set({ part }, 0);
     },
+  );
+  measure(
+    'clock_skew_seconds',
+    'How far the clock of the store is ahead of that of this machine.',
+    ({ store }) => store.skewMs / 1000,
+  );
+  measure(
+    'revocations',
+    'Revocations in force. At the most that are kept, they become one of all.',
+    ({ store }) => store.revocations,
   );
   gauge('info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
 
@@ -115,9 +136,8 @@ export function createMetrics(version: string): Metrics {
       },
     }),
 
-    watch(backends, parts) {
-      health = backends;
-      notReady = parts;
+    watch(what) {
+      watched = what;
     },
 
     text: () => registry.metrics(),

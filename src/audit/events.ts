@@ -41,6 +41,14 @@ export interface AuditEvents {
   adminRefused(ip: string): void;
   /** The store began a new epoch. `lost`: it may have lost what it knew. */
   storeEpoch(epoch: string, lost: boolean): void;
+  /** The store knows less than it did, although its servers are the same: somebody has changed it (R-85). */
+  storeWentBack(): void;
+  /** Replicas that were there first have another keyring (true), or not any more. */
+  otherKeyring(other: boolean): void;
+  /** The revocations come near the most that are kept. */
+  manyRevocations(count: number): void;
+  /** The clock of this machine differs too much from that of the store (false), or not any more. */
+  clockAgrees(agrees: boolean, skewMs: number): void;
 }
 
 type Fields = Omit<EventRecord, 'type' | 'event' | 'timestamp'>;
@@ -53,7 +61,13 @@ function sessionFields(event: SessionEvent): Fields {
     case 'login_abandoned':
       return { backend: event.key.backend, cause: event.cause, residual: true };
     case 'session_unopenable':
-      return { ...recordFields(event.record), cause: 'its key is gone, or somebody has changed it' };
+      return { ...recordFields(event.record), cause: 'its key is gone, or somebody has changed it', residual: true };
+    case 'session_damaged':
+      return { backend: event.key.backend, cause: 'its row makes no sense', residual: true };
+    case 'session_rolled_back':
+      return { ...recordFields(event.record), cause: `the store had ${event.newer.tokenFingerprint}`, residual: true };
+    case 'renewal_lost':
+      return { ...recordFields(event.record), cause: 'an answer that may have renewed it never came', residual: true };
     case 'logout_pending':
       return { ...recordFields(event.record), cause: event.cause, residual: true };
     case 'session_opened':
@@ -62,8 +76,8 @@ function sessionFields(event: SessionEvent): Fields {
     case 'session_revoked':
       return { ...recordFields(event.record), cause: event.cause };
     case 'session_ended': {
-      const { record, cause, proof, drained } = event;
-      return { ...recordFields(record), cause, proof, residual: proof === 'residual', drained };
+      const { record, cause, proof, drained, count } = event;
+      return { ...recordFields(record), cause, proof, residual: proof !== 'dead', drained, ...(count && { count }) };
     }
   }
 }
@@ -107,6 +121,9 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
 
   return {
     session(event) {
+      if (event.type === 'session_rolled_back') alert('store.rolled_back', 'high', {});
+      if (event.type === 'session_damaged' || event.type === 'session_unopenable')
+        alert('session.unopenable', 'high', {});
       return write(event.type === 'login_failed' ? 'backend_login_fail' : event.type, sessionFields(event));
     },
 
@@ -141,6 +158,22 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     storeEpoch(epoch, lost) {
       void write('store_epoch', { epoch, lost });
       if (lost) alert('store.history_lost', 'high', {});
+    },
+    storeWentBack() {
+      void write('store_rolled_back', {});
+      alert('store.rolled_back', 'high', {});
+    },
+    otherKeyring(other) {
+      void write('keyring_mismatch', { other });
+      if (other) alert('keyring.mismatch', 'high', {});
+    },
+    manyRevocations(count) {
+      void write('revocations_many', { count });
+      alert('revocations.many', 'high', {});
+    },
+    clockAgrees(agrees, skewMs) {
+      void write('clock_skew', { agrees, skew_ms: Math.round(skewMs) });
+      if (!agrees) alert('clock.skew', 'medium', {});
     },
   };
 }

@@ -55,7 +55,7 @@ const INPUT: Treatments<DecisionInput> = {
     networks: 'logged',
     forgotten: 'logged',
   },
-  replay: { source: 'logged', seen: 'logged', first_seen_seconds: 'logged', same_network: 'logged' },
+  replay: { source: 'logged', seen: 'logged', first_seen_seconds: 'logged', same_network: 'logged', history: 'logged' },
 };
 
 export interface LoggedInput {

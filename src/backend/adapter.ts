@@ -2,16 +2,18 @@
 import type { BackendConfig } from '../config/schema/backend.ts';
 import type { ToolConfig } from '../config/schema/tool.ts';
 import type { Clock } from '../core/clock.ts';
+import { Secret } from '../core/secret.ts';
 import type { Account, Accounts } from './accounts.ts';
 import type { Expectation } from './answer/verdict.ts';
 import { createBackendHttp, type OnExchange } from './http/http.ts';
 import type { BackendResponse } from './http/response.ts';
 import { UnbuildableError } from './http/values.ts';
-import type { BackendPort, BackendTokenSecret, LogoutResult } from './port.ts';
+import type { BackendPort, BackendTokenSecret, CallResult, Changes, LogoutResult } from './port.ts';
 import { createAsk } from './session/ask.ts';
 import { complete, login, type OnStep } from './session/login.ts';
-import { type OpenSession, openSession, renewedBackendToken } from './session/open-session.ts';
-import { turnOf } from './session/turn.ts';
+import { type OpenSession, openSession } from './session/open-session.ts';
+import { merged, renewed } from './session/renewal.ts';
+import { type Turn, turnOf } from './session/turn.ts';
 import { createToolCalls } from './tool-calls.ts';
 
 /** What a backend is built from. `tools` may hold those of other backends, which are left out. */
@@ -42,16 +44,58 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
   const callTool = createToolCalls({ name, config, tools: options.tools, url: http.url, ask });
   const opened = createOpener(config);
 
-  /** Whether a probe shows that the session still works (R-25). */
-  async function probed(session: OpenSession): Promise<LogoutResult> {
-    if (!probe) return 'residual';
+  /** Until when the probe counts as one that tells a live session from an ended one (R-82). */
+  let tellsUntil = Number.NEGATIVE_INFINITY;
+  let renews = false;
+
+  /** Probes the session. What the answers bring is added to `strays`. */
+  async function look(session: OpenSession, strays: BackendTokenSecret[]) {
+    if (!probe) return 'unknown';
+    const turn = turnOf(session);
     const answer = await ask(
       { request: probe.request, values: session.values, expectation: own(probe), writes: false },
-      turnOf(session),
+      turn,
     );
-    if (answer.ok) return 'residual';
-    if (answer.ended.kind === 'expired') return 'dead';
-    return DOWN.includes(answer.ended.status) ? 'unreachable' : 'residual';
+    strays.push(...turn.strays);
+    if (answer.ok) return 'alive';
+    if (answer.ended.kind === 'expired') return 'ended';
+    return DOWN.includes(answer.ended.status) ? 'unreachable' : 'unknown';
+  }
+
+  async function end(session: OpenSession, strays: BackendTokenSecret[]): Promise<LogoutResult> {
+    // A probe that calls every session ended would prove nothing, so it is first seen to pass.
+    if (clock.now() >= tellsUntil && (await look(session, strays)) === 'alive') tellsUntil = clock.now() + TELLS_MS;
+    if (logout) {
+      // Backends answer a logout with a redirect, a page or an error, so the answer proves nothing; the probe does.
+      const turn = turnOf(session);
+      const answer = await ask(
+        { request: logout.request, values: session.values, expectation: logout, writes: true },
+        turn,
+      );
+      strays.push(...turn.strays);
+      if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status))) {
+        onLogoutFailure?.(answer.ended.detail);
+        return 'unreachable';
+      }
+    }
+    const found = await look(session, strays);
+    if (found === 'alive') return 'residual';
+    if (found === 'ended') return clock.now() < tellsUntil ? 'dead' : 'unproven';
+    return found === 'unreachable' ? 'unreachable' : 'unproven';
+  }
+
+  /** What the answers of a call have changed in its session. */
+  function changes(session: OpenSession, turn: Turn): Changes {
+    const { cookies } = sessionConfig;
+    const before = { cookies: session.jar.keep(cookies), values: session.token.values };
+    const after = { cookies: turn.jar.keep(cookies), values: turn.session.token.values };
+    const changed = turn.jar === session.jar && turn.session === session ? undefined : renewed(config, before, after);
+    if (changed) {
+      renews = true;
+      // What was fetched for the session, such as a CSRF token, stays with it.
+      opened.keep(changed, turn.session);
+    }
+    return { renewed: changed, strays: turn.strays, unanswered: renews && turn.unanswered };
   }
 
   return {
@@ -72,10 +116,11 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       // Nothing has been sent yet, so the call may log in and start again.
       if (!session) return { kind: 'expired', status: null, beforeEffect: true };
       const turn = turnOf(session, signal);
-      const result = await callTool(tool, args, turn);
-      return result.kind === 'expired'
-        ? result
-        : { ...result, renewed: renewedBackendToken(config, session, turn.jar) };
+      // Whatever happens, what the answers have changed is not lost with it.
+      const result = await callTool(tool, args, turn).catch(
+        (): CallResult => ({ kind: 'failed', code: 'backend.response_unusable', detail: 'fault', status: null }),
+      );
+      return { ...result, ...changes(session, turn) };
     },
 
     async keepAlive(backendToken) {
@@ -86,31 +131,40 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
         { request: keep_alive.request, values: session.values, expectation: own(keep_alive), writes: false },
         turn,
       );
-      return answer.ok
-        ? { kind: 'ok', renewed: renewedBackendToken(config, session, turn.jar) }
-        : { kind: answer.ended.kind };
+      return { kind: answer.ok ? 'ok' : answer.ended.kind, ...changes(session, turn) };
+    },
+
+    merge(base, mine, present) {
+      const token = new Secret(merged(base.reveal(), mine.reveal(), present.reveal()));
+      const session = opened(mine);
+      if (session) opened.keep(token, session);
+      return token;
     },
 
     async logout(backendToken) {
       const session = opened(await complete(http, config, backendToken));
-      if (!session) return 'residual';
-      if (!logout) return probed(session);
-      // Backends answer a logout with a redirect, a page or an error, so the answer proves nothing; the probe does.
-      const answer = await ask(
-        { request: logout.request, values: session.values, expectation: logout, writes: true },
-        turnOf(session),
-      );
-      if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status))) {
-        onLogoutFailure?.(answer.ended.detail);
-        return 'unreachable';
+      if (!session) return 'unproven';
+      const brought: BackendTokenSecret[] = [];
+      let result = await end(session, brought);
+      // An answer to the logout or the probe may bring a session of its own, which ends as well.
+      for (const stray of brought.slice(0, MOST_STRAYS)) {
+        const open = opened(stray);
+        result = worse(result, open ? await end(open, []) : 'unproven');
       }
-      return probed(session);
+      return brought.length > MOST_STRAYS ? worse(result, 'unproven') : result;
     },
 
     health: () => http.health(),
     close: () => http.close(),
   };
 }
+
+/** How long a probe that has passed on a live session counts as one that tells. */
+const TELLS_MS = 600_000;
+/** Most sessions that the answers to one logout have brought and that are ended with it. */
+const MOST_STRAYS = 4;
+const BY_PROOF: readonly LogoutResult[] = ['dead', 'unproven', 'residual', 'unreachable'];
+const worse = (a: LogoutResult, b: LogoutResult): LogoutResult => (BY_PROOF.indexOf(a) > BY_PROOF.indexOf(b) ? a : b);
 
 /** Probes and keep-alive requests have pages of their own, to which "assert" of the backend does not apply. */
 const own = (part: Expectation): Expectation => ({ ...part, assert: part.assert ?? [] });
@@ -119,11 +173,9 @@ const own = (part: Expectation): Expectation => ({ ...part, assert: part.assert 
  * Makes backend tokens ready for use, and keeps them so for as long as the token object lives. Undefined when the
  * backend token was made under another configuration and lacks values that this one needs.
  */
-function createOpener(
-  config: BackendConfig,
-): (token: BackendTokenSecret, account?: Account) => OpenSession | undefined {
+function createOpener(config: BackendConfig) {
   const open = new WeakMap<BackendTokenSecret, OpenSession>();
-  return (backendToken, account) => {
+  const opener = (backendToken: BackendTokenSecret, account?: Account): OpenSession | undefined => {
     const known = open.get(backendToken);
     // A session that was opened without its account, as for a logout, does not know which credentials to blank.
     if (known && (account === undefined || known.account === account)) return known;
@@ -136,4 +188,11 @@ function createOpener(
       throw thrown;
     }
   };
+  return Object.assign(opener, {
+    /** Opens a backend token that has come out of this session, with what was fetched for the session. */
+    keep(backendToken: BackendTokenSecret, { account, csrf }: OpenSession): void {
+      const session = opener(backendToken, account);
+      if (session) session.csrf = csrf;
+    },
+  });
 }

@@ -41,11 +41,12 @@ export type LoginResult =
 export type Checkpoint = (backendToken: BackendTokenSecret) => Promise<void>;
 
 /**
- * What is known of a backend session after its logout (R-25). `dead`: a probe has shown that it no longer works.
- * `residual`: it may still work. `unreachable`: the logout could not be sent, or the backend did not answer or is
- * down, so nothing is known and the logout must be tried again later.
+ * What is known of a backend session after its logout (R-25, R-82). `dead`: a probe that has been seen to pass on a
+ * live session has shown that it no longer works. `residual`: the probe still passes. `unproven`: there is no probe,
+ * it has never been seen to pass, or its answer was not recognised. `unreachable`: the logout could not be sent, or
+ * the backend did not answer or is down, so the logout must be tried again later.
  */
-export type LogoutResult = 'dead' | 'residual' | 'unreachable';
+export type LogoutResult = 'dead' | 'residual' | 'unproven' | 'unreachable';
 
 /** A result that is not text, such as a PDF document or a picture. */
 export interface Blob {
@@ -53,22 +54,35 @@ export interface Blob {
   base64: string;
 }
 
+/** What the answers of one call have changed in the backend session. */
+export interface Changes {
+  /** The backend token to use from now on (R-54). */
+  renewed?: BackendTokenSecret | undefined;
+  /**
+   * Backend tokens that answers have brought which were no good. They do not replace the session's, but each may be a
+   * live session of the same login (R-95).
+   */
+  strays?: readonly BackendTokenSecret[] | undefined;
+  /** An answer that may have renewed the session never came, at a backend that has been seen to renew. */
+  unanswered?: boolean | undefined;
+}
+
 /** How a tool call at the backend ended. `status` is the HTTP status, or null when there was no answer. */
-export type CallResult =
-  | { kind: 'ok'; status: number; value: Json; blob?: Blob | undefined; renewed: BackendTokenSecret | undefined }
+export type CallResult = Changes & CallEnd;
+
+type CallEnd =
+  | { kind: 'ok'; status: number; value: Json; blob?: Blob | undefined }
   /**
    * The backend has ended the session. Its answer is not data and is dropped (R-53). `beforeEffect`: the tool's own
    * request was not sent, or the configuration vouches that it had no effect; only then may a write be sent again.
    */
   | { kind: 'expired'; status: number | null; beforeEffect: boolean }
-  /** `renewed` is set here too, because an answer without a usable result may have changed the cookie (R-54). */
   | {
       kind: 'failed';
       code: RefusalCode;
       detail: string;
       status: number | null;
       retryAfterSeconds?: number | undefined;
-      renewed?: BackendTokenSecret | undefined;
     };
 
 /** One tool call on one backend session. `signal` cancels it, as when the client has closed its connection. */
@@ -100,12 +114,15 @@ export interface BackendPort {
   login(account: Account, checkpoint: Checkpoint): Promise<LoginResult>;
   /** Ends a backend session and probes whether it still works (R-25). */
   logout(backendToken: BackendTokenSecret): Promise<LogoutResult>;
-  /** Runs one tool. `renewed` in the result is the backend token to use from now on (R-54). */
+  /** Runs one tool. */
   call(request: CallRequest): Promise<CallResult>;
   /** Sends the keep-alive request. A result of kind `expired` means that the session had already ended. */
-  keepAlive(
-    backendToken: BackendTokenSecret,
-  ): Promise<Pick<CallResult, 'kind'> & { renewed?: BackendTokenSecret | undefined }>;
+  keepAlive(backendToken: BackendTokenSecret): Promise<Changes & Pick<CallResult, 'kind'>>;
+  /**
+   * The backend token of a session in which one answer has made `mine` of `base`, while another answer has stored
+   * `present`: the newest value of each cookie and value (R-81).
+   */
+  merge(base: BackendTokenSecret, mine: BackendTokenSecret, present: BackendTokenSecret): BackendTokenSecret;
   health(): BackendHealth;
   close(): Promise<void>;
 }

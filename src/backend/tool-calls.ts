@@ -43,8 +43,7 @@ export function createToolCalls({ name, config, tools, url, ask }: ToolCallsOpti
   }
 
   async function call({ tool, reader }: { tool: ToolConfig; reader: Reader }, args: JsonObject, turn: Turn) {
-    const { session } = turn;
-    const argument: Values = (key) => session.values(key) ?? (Object.hasOwn(args, key) ? args[key] : undefined);
+    const argument: Values = (key) => turn.session.values(key) ?? (Object.hasOwn(args, key) ? args[key] : undefined);
     const fetch = (values: Values): Promise<Answer> =>
       ask({ request: tool.request, values, expectation: tool, writes: tool.effect !== 'read' }, turn);
 
@@ -102,7 +101,7 @@ function reading(status: number, read: () => Read): CallResult {
   try {
     const result = read();
     return result.ok
-      ? { kind: 'ok', status, value: result.value, blob: result.blob, renewed: undefined }
+      ? { kind: 'ok', status, value: result.value, blob: result.blob }
       : failed(result.code, result.detail, status);
   } catch {
     return failed('backend.response_unusable', 'the answer could not be read', status);

@@ -84,6 +84,11 @@ export const inputSchema = z.strictObject({
     seen: z.boolean(),
     first_seen_seconds: seconds.nullable(),
     same_network: z.boolean().nullable(),
+    /**
+     * Whether the ids that were used in the handle are all remembered. "lost": the store has lost those of before, so
+     * an id that is not remembered may have been used all the same. Records of before 0.1 have no such field.
+     */
+    history: z.enum(['complete', 'lost']).nullable().optional(),
   }),
 });
 

@@ -40,13 +40,15 @@ export async function observe(
   const observed = await sessions.examine(key, counted.storedSession, asked);
   const { record } = observed;
   const now = clock.now();
+  // Ages of what replicas share are counted by the clock that they share.
+  const shared = counted.now;
   const session =
     record && counted.session
       ? {
           id: record.fingerprint,
           generation: record.generation,
-          token_age_seconds: wholeSeconds(now - record.issuedAt),
-          age_seconds: wholeSeconds(now - record.createdAt),
+          token_age_seconds: wholeSeconds(shared - record.issuedAt),
+          age_seconds: wholeSeconds(shared - record.createdAt),
           ...counted.session,
           bound: record.bound,
         }
@@ -54,8 +56,13 @@ export async function observe(
   // The use of a DPoP proof was recorded before the call came here, and a copy of the proof was not accepted
   // . So the call is not a replay, unless its JSON-RPC id was used before.
   const replay =
-    scope.client.auth.method === 'dpop' && !counted.replay.seen
-      ? ({ source: 'dpop_jti', seen: false, first_seen_seconds: null, same_network: null } as const)
+    scope.client.auth.method === 'dpop' && (!counted.replay.seen || untold(counted.replay))
+      ? ({ source: 'dpop_jti', seen: false, first_seen_seconds: null, same_network: null, history: null } as const)
       : counted.replay;
-  return { now, observed, facts: { session, usage: counted.usage, replay } };
+  const forgotten = counted.usage.forgotten || observed.forgotten === true;
+  return { now, observed, facts: { session, usage: { ...counted.usage, forgotten }, replay } };
 }
+
+/** Whether the id counts as used only because the history of the conversation was lost. */
+const untold = ({ history, first_seen_seconds }: DecisionInput['replay']): boolean =>
+  history === 'lost' && first_seen_seconds === null;

@@ -73,6 +73,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const request = {
         backend,
         owner: scope.client.ref,
+        issuer: scope.client.issuer,
         bound: boundTo(placeOf(call), known.observed.record?.bound),
         account,
         limit: carried.sessionLimit,
@@ -80,7 +81,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const result = await sessions.inTurn(request, () =>
         useSession({ call, tool, request, decision, observed: known.observed, sessions, trail }),
       );
-      if (!result.ok) return refuse(result.code, result.detail, result.status, result.retryAfterSeconds);
+      if (!result.ok)
+        return refuse(result.code, result.detail, 'status' in result ? result.status : null, result.retryAfterSeconds);
       call.progress(STEPS, STEPS, 'answered');
 
       if (carried.masks.length > 0 && (typeof result.value !== 'object' || result.value === null)) {

@@ -80,7 +80,7 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
       signal: toolCall.signal,
     });
     trail.answered(result.status);
-    if (result.kind !== 'expired' && result.renewed) await sessions.renew(session, result.renewed);
+    await sessions.changed(session, result, result.kind === 'expired');
   } finally {
     session.release();
   }

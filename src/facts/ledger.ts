@@ -26,8 +26,10 @@ export interface Ledger {
   readonly networks: Map<string, { calls: Window; lastSeen: number }>;
   /** The replay window of each handle. The handle that was used last stands last. */
   readonly handles: Map<string, ReplayWindow>;
+  /** Whether a handle was forgotten or used up, so that none goes on without its history any more. */
+  handlesGone: boolean;
   /** How the session with each backend was used, by the name of the backend. */
-  readonly sessions: Map<string, { id: string; issuedAt: number; uses: number; lastUsed: number }>;
+  readonly sessions: Map<string, { id: string; login: number; uses: number; lastUsed: number }>;
 }
 
 /** The ledger of a client that has not called yet. */
@@ -40,6 +42,7 @@ export function createLedger(): Ledger {
     lastCall: null,
     networks: new Map(),
     handles: new Map(),
+    handlesGone: false,
     sessions: new Map(),
   };
 }
@@ -70,6 +73,7 @@ export function observe(
       forgotten: false,
     },
     replay: replayFacts(ledger, observation, now),
+    now,
     session: record ? useSession(ledger, record, now) : null,
   };
 }
@@ -94,14 +98,20 @@ function dropDead({ inFlight }: Ledger, now: number): void {
 }
 
 /** Remembers a new handle. When there are too many, those that were not used for the longest time are forgotten. */
-export function openHandle(ledger: Ledger, handle: string): void {
+export function openHandle(ledger: Ledger, handle: string, lost = false): void {
+  ledger.handlesGone ||= ledger.handles.size >= MAX_HANDLES;
   keepNewest(ledger.handles, MAX_HANDLES - 1);
-  ledger.handles.set(handle, createReplayWindow());
+  ledger.handles.set(handle, createReplayWindow(lost));
 }
 
-/** Whether the handle is remembered and can still tell a replay. Asking counts as a use of the handle. */
-export function handleState(ledger: Ledger, handle: string): HandleState {
+/**
+ * Whether the handle is remembered and can still tell a replay. Asking counts as a use of the handle. `present`: it was
+ * minted in this epoch, so if it is not remembered it never will be.
+ */
+export function handleState(ledger: Ledger, handle: string, present: boolean): HandleState {
+  if (!ledger.handles.has(handle) && !present && !ledger.handlesGone) openHandle(ledger, handle, true);
   const window = ledger.handles.get(handle);
+  ledger.handlesGone ||= window !== undefined && exhausted(window);
   if (!window || exhausted(window)) return 'unknown';
   // The handle moves to the end as the one used last, so that an idle handle gives way to new ones first.
   ledger.handles.delete(handle);
@@ -126,7 +136,7 @@ function seeNetwork(ledger: Ledger, network: string, now: number): Facts['usage'
 }
 
 function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number): Facts['replay'] {
-  if (rpc === null) return { source: null, seen: false, first_seen_seconds: null, same_network: null };
+  if (rpc === null) return { source: null, seen: false, first_seen_seconds: null, same_network: null, history: null };
   const window = ledger.handles.get(rpc.handle);
   // A handle that was forgotten since it was looked up cannot prove that an id is new, so the id counts as used.
   const result: UseResult = window ? useId(window, rpc.id, { at: now, network }) : { seen: true, first: null };
@@ -136,6 +146,7 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
     seen: result.seen,
     first_seen_seconds: first && wholeSeconds(now - first.at),
     same_network: first && first.network === network,
+    history: !window || window.lost ? 'lost' : 'complete',
   };
 }
 
@@ -144,13 +155,13 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
  * login on, and a session whose last use was forgotten here does not look younger for it.
  */
 function useSession(ledger: Ledger, record: SessionRecord, now: number): NonNullable<Facts['session']> {
-  const { backend, id, issuedAt } = record;
+  const { backend, id, login, issuedAt } = record;
   const known = ledger.sessions.get(backend);
   const same = known?.id === id ? known : undefined;
   // A new generation of the same login is a renewal by the backend: its uses go on (R-80).
-  const uses = same?.issuedAt === issuedAt ? same.uses : 1;
+  const uses = same?.login === login ? same.uses : 1;
   const lastUsed = Math.max(same?.lastUsed ?? 0, issuedAt);
-  ledger.sessions.set(backend, { id, issuedAt, uses: uses + 1, lastUsed: now });
+  ledger.sessions.set(backend, { id, login, uses: uses + 1, lastUsed: now });
   return { idle_seconds: wholeSeconds(now - lastUsed), token_uses: uses };
 }
 

@@ -25,6 +25,8 @@ export interface Observation {
 export interface Facts {
   usage: UsageFacts;
   replay: ReplayFacts;
+  /** When that was, by the clock that the replicas share, in milliseconds since 1970 (R-83). */
+  now: number;
   /** The stored session with the backend, read in the same step that counted the call. */
   storedSession: SessionSnapshot;
   /** How the session was used before this call. It is null exactly when there is no stored session. */
@@ -49,6 +51,11 @@ export interface FactsPort {
   finished(owner: ClientRef, call: string, ending: { denied: boolean }): Promise<void>;
   /** Remembers a handle that was just minted. */
   openHandle(owner: ClientRef, handle: string): Promise<void>;
-  /** Whether the handle belongs to this client and can still tell a replay. */
-  handleState(owner: ClientRef, handle: string): Promise<HandleState>;
+  /**
+   * Whether the handle belongs to this client and can still tell a replay. `minted` is the mark of the epoch in which
+   * the handle was minted; see `epochMark`. A handle of an epoch whose history was lost goes on, but the facts of its
+   * calls say so for as long as it lives; and only while no handle of its client was forgotten or used up in the
+   * present epoch.
+   */
+  handleState(owner: ClientRef, handle: string, minted: string): Promise<HandleState>;
 }

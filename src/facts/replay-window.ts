@@ -17,6 +17,10 @@ export interface ReplayWindow {
   readonly integers: ({ id: number } & Use)[];
   highest: number;
   readonly strings: Map<string, Use>;
+  /** The ids that were used before this window began are not known. */
+  readonly lost: boolean;
+  /** The first integer that was used after that: what is below it may have been used before. */
+  floor: number | undefined;
 }
 
 /** Whether the id had been used before. `first` is its first use, or null when that is not remembered. */
@@ -27,8 +31,8 @@ export const stringKey = (id: string): string =>
   id.length <= LONGEST_STRING ? id : createHash('sha256').update(id).digest('base64');
 
 /** An empty window, for a new handle. */
-export function createReplayWindow(): ReplayWindow {
-  return { integers: [], highest: -1, strings: new Map() };
+export function createReplayWindow(lost = false): ReplayWindow {
+  return { integers: [], highest: -1, strings: new Map(), lost, floor: undefined };
 }
 
 /** Whether an id lives in the sliding window; every other id is remembered as a string. */
@@ -52,7 +56,8 @@ function useInteger(window: ReplayWindow, id: number, use: Use): UseResult {
   // is left of the window by now. Where that was decides whether a replay came from another network.
   const held = window.integers[id % INTEGERS];
   if (held?.id === id) return { seen: true, first: held };
-  if (id <= window.highest - INTEGERS) return { seen: true, first: null };
+  if (id <= window.highest - INTEGERS || id < (window.floor ?? 0)) return { seen: true, first: null };
+  if (window.lost) window.floor ??= id;
   window.integers[id % INTEGERS] = { id, ...use };
   window.highest = Math.max(window.highest, id);
   return { seen: false };

@@ -1,6 +1,6 @@
 // Mcp-Session-Id: a sealed handle, bound to the client it was given to. It authenticates nobody; it only
-// marks one conversation, so that a replay within it is recognised. It holds 128 random bits, the time, and the
-// number of the newest revocation at that time.
+// marks one conversation, so that a replay within it is recognised. It holds 128 random bits, and the time, the number
+// of the newest revocation and the epoch of the store when it was minted.
 
 import { randomBytes } from 'node:crypto';
 import { BoundedCache } from '../core/bounded-cache.ts';
@@ -8,7 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import type { FactsPort } from '../facts/port.ts';
 import type { Client } from '../identity/client.ts';
 import type { Sealer } from '../keyring/sealing.ts';
-import { CONTROL_AGE_MS, type ControlPort, revokedSince } from '../session/control.ts';
+import { CONTROL_AGE_MS, type ControlPort, epochMark, revokedSince } from '../session/control.ts';
 
 /** Mints and opens handles. Both methods reject when the store does not answer. */
 export interface Handles {
@@ -31,6 +31,9 @@ export interface HandlesOptions {
 }
 
 const ID_BYTES = 16;
+/** Where the mark of the epoch is. Handles of before layout 2 end there, and are of an epoch that is over. */
+const EPOCH = ID_BYTES + 16;
+const EPOCH_BYTES = 8;
 /** Most opened handles that are kept. */
 const OPENED_HANDLES = 10_000;
 
@@ -46,18 +49,19 @@ export function createHandles({ sealer, facts, control, clock, lifetimeMs }: Han
     const known = opened.get(key);
     if (known && sealer.holds(handle)) return known;
     const payload = sealer.open(handle, client.ref);
-    if (payload?.length !== ID_BYTES + 16) return undefined;
+    if (payload?.length !== EPOCH && payload?.length !== EPOCH + EPOCH_BYTES) return undefined;
     opened.set(key, payload);
     return payload;
   }
 
   return {
     async mint(client) {
-      const { lastRevocation } = await control.read(0);
-      const payload = Buffer.alloc(ID_BYTES + 16);
+      const { lastRevocation, epoch } = await control.read(0);
+      const payload = Buffer.alloc(EPOCH + EPOCH_BYTES);
       randomBytes(ID_BYTES).copy(payload);
       payload.writeBigUInt64BE(BigInt(Math.floor(clock.now())), ID_BYTES);
       payload.writeBigUInt64BE(BigInt(lastRevocation), ID_BYTES + 8);
+      payload.write(epochMark(epoch), EPOCH, 'hex');
       await facts.openHandle(client.ref, idOf(payload));
       return sealer.seal(payload, client.ref);
     },
@@ -66,10 +70,11 @@ export function createHandles({ sealer, facts, control, clock, lifetimeMs }: Han
       const payload = unseal(handle, client);
       if (!payload || clock.now() - Number(payload.readBigUInt64BE(ID_BYTES)) >= lifetimeMs) return undefined;
       const lastRevocation = Number(payload.readBigUInt64BE(ID_BYTES + 8));
-      const owner = { client: client.id, subject: client.subject };
+      const owner = { client: client.id, subject: client.subject, issuer: client.issuer };
       if (revokedSince(await control.read(CONTROL_AGE_MS), lastRevocation, owner)) return undefined;
       const id = idOf(payload);
-      return (await facts.handleState(client.ref, id)) === 'known' ? id : undefined;
+      const minted = payload.toString('hex', EPOCH);
+      return (await facts.handleState(client.ref, id, minted)) === 'known' ? id : undefined;
     },
   };
 }

@@ -16,7 +16,7 @@ export function toolResult(reply: Answered): CallToolResult {
         _meta: meta(reply.decisionId),
       };
     case 'denied':
-      return failure('The call was denied by policy.', reply.reasons, reply.decisionId);
+      return failure(`The call was denied by policy.${mend(reply.reasons)}`, reply.reasons, reply.decisionId);
     case 'refused':
       return failure(
         `${reply.status === null ? 'The call was refused.' : `The call failed: the backend answered ${reply.status}.`}${again(reply)}`,
@@ -47,6 +47,12 @@ function contentOf({ value, blob, decisionId }: Extract<Reply, { kind: 'result' 
   }
   return { type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) };
 }
+
+/** What a client can do about a denial, where it can do something. */
+const mend = (reasons: readonly string[]): string =>
+  reasons.includes('replay.history_lost')
+    ? ' The history of this conversation was lost: open a new one (initialize), and call again.'
+    : '';
 
 const again = ({ retryAfterSeconds: seconds }: Extract<Reply, { kind: 'refused' }>): string =>
   seconds === undefined ? '' : ` Try again in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}.`;

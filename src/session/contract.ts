@@ -1,6 +1,6 @@
 // What the session manager promises to the pipeline, and what it is made of.
 import type { Account } from '../backend/accounts.ts';
-import type { BackendPort, BackendTokenSecret } from '../backend/port.ts';
+import type { BackendPort, BackendTokenSecret, Changes } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Bound } from '../decision/schema.ts';
@@ -16,13 +16,15 @@ import type { SessionSnapshot, SessionStore } from './store.ts';
 export interface SessionRequest {
   backend: BackendPort;
   owner: ClientRef;
+  /** The issuer of the client; see `SessionRecord.issuer`. */
+  issuer: string;
   bound: Bound;
   /**
    * The backend account for a login. Whether the observed session was opened with it is what `ofAccount` answers; any
    * other session is handed out only if it was.
    */
   account: Account;
-  /** Most sessions that the client id may have at the same time (R-30); undefined means any number. */
+  /** Most sessions that the client id of this issuer may have at the same time (R-30); undefined means any number. */
   limit?: number | undefined;
 }
 
@@ -48,16 +50,21 @@ export const refusedSession = (code: RefusalCode, detail: string): Extract<Acqui
   detail,
 });
 
-/** A session as a decision observed it. `at` is the time when the store was asked, by `performance.now()`. */
+/**
+ * A session as a decision observed it. `at` is the time when the store was asked, by `performance.now()`. `forgotten`:
+ * the store has lost, or somebody has taken away, what was known of the session, so it is not used any more (R-85).
+ */
 export interface ObservedSession extends SessionSnapshot {
   at?: number;
+  forgotten?: true;
 }
 
 /** Gives decided calls their sessions, and ends sessions, on any number of replicas. */
 export interface SessionManager {
   /**
    * Answers what a decision may observe of a stored session. A session that a revocation means is ended first, and
-   * what is stored after that is answered (R-28). Rejects for a record of another owner, because somebody has moved
+   * what is stored after that is answered (R-28). A row that went back or makes no sense is not used: what can be
+   * logged out is, and there is no session (R-85). Rejects for a record of another owner, because somebody has moved
    * it (R-41), and when a revoked session does not end. `at` is when the store was asked, by `performance.now()`.
    */
   examine(key: SessionKey, observed: SessionSnapshot, at?: number): Promise<ObservedSession>;
@@ -73,15 +80,15 @@ export interface SessionManager {
    */
   rotate(request: SessionRequest, observed: ObservedSession, cause: string): Promise<Acquired>;
   /**
-   * Stores a backend token that the backend has changed in an answer, as the next generation of the same session
-   * (R-54). When another call has rotated or revoked the session meanwhile, that holds, and the new token is logged
-   * out.
+   * Takes in what the answers of a call have changed (R-54, R-81). A new backend token is the next generation of the
+   * same session. When another call has rotated or revoked the session meanwhile, that holds, and the new token is
+   * logged out. `ended`: the last answer said that the session has ended.
    */
-  renew(session: AcquiredSession, backendToken: BackendTokenSecret): Promise<void>;
+  changed(session: AcquiredSession, changes: Changes, ended: boolean): Promise<void>;
   /**
-   * Runs the work of one session one after the other, within this process, when its backend needs that; else at once.
+   * Runs the work of one session one after the other, over all replicas, when its backend needs that; else at once.
    */
-  inTurn<T>(request: SessionRequest, work: () => Promise<T>): Promise<T>;
+  inTurn<T>(request: SessionRequest, work: () => Promise<T>): Promise<T | Extract<Acquired, { ok: false }>>;
   /** Whether the session was opened with this account and with its present credentials. */
   ofAccount(record: SessionRecord, account: Account): boolean;
   /**

@@ -3,6 +3,13 @@
 import type { SessionKey, SessionRecord } from './record.ts';
 
 /**
+ * What is known of values that were left behind (R-82). `dead`: a probe that tells has shown it. `residual`: the probe
+ * still passes, or the logout could not be tried. `unproven`: no probe could tell. `superseded`: too many older values
+ * of one login to try each.
+ */
+export type Proof = 'dead' | 'residual' | 'unproven' | 'superseded';
+
+/**
  * One event. `cause` says why it happened. `proof` says whether a probe has shown the backend session dead or it is a
  * residual risk (R-25). `drained` says whether the calls that used the token had ended before the logout.
  */
@@ -12,13 +19,27 @@ export type SessionEvent =
       record: SessionRecord;
       cause: string;
     }
-  | { type: 'session_ended'; record: SessionRecord; cause: string; proof: 'dead' | 'residual'; drained: boolean }
+  | {
+      type: 'session_ended';
+      record: SessionRecord;
+      cause: string;
+      proof: Proof;
+      drained: boolean;
+      /** How many values that stands for, when they are more than one. */
+      count?: number;
+    }
   /** The backend does not answer; the logout is tried again. */
   | { type: 'logout_pending'; record: SessionRecord; cause: string }
   /**
    * The record does not open: its backend or sealing key is not known here (R-42), or somebody has changed it (R-41).
    */
   | { type: 'session_unopenable'; record: SessionRecord }
+  /** The row makes no sense, so nobody knows which session it was. It is removed. */
+  | { type: 'session_damaged'; key: SessionKey }
+  /** The store has given an older row than one that this replica has seen. `newer` is the one it had seen (R-85). */
+  | { type: 'session_rolled_back'; record: SessionRecord; newer: SessionRecord }
+  /** An answer that may have renewed the session never came: a value that nobody knows may be live. */
+  | { type: 'renewal_lost'; record: SessionRecord }
   /**
    * Nobody knows how a login ended: its replica died, or the backend did not answer. If the backend opened a session
    * for it, nobody knows the token, so nobody can log it out.

@@ -1,8 +1,6 @@
 // Examine, acquire, rotate, renew and revoke backend sessions, on any number of replicas. Every write is guarded by
 // generation and login lock, nothing is opened again once it was revoked, and every backend token that
 // is no longer in use is logged out by some replica.
-import type { BackendTokenSecret } from '../backend/port.ts';
-import { createKeyedMutex } from '../core/mutex.ts';
 import {
   type ObservedSession,
   refusedSession,
@@ -13,13 +11,16 @@ import {
 import { CONTROL_AGE_MS, isRevoked, selects } from './control.ts';
 import { createEnding } from './end/ending.ts';
 import { createRetirement } from './end/retirement.ts';
-import { createInUse } from './in-use.ts';
-import { createKeepAlive } from './keep-alive.ts';
 import { createAccountRef } from './login/account-ref.ts';
 import { createHandOut } from './login/hand-out.ts';
 import { createLogins } from './login/logins.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from './record.ts';
+import { createSeen } from './seen.ts';
 import { type SessionSnapshot, sameVersion } from './store.ts';
+import { createInUse } from './use/in-use.ts';
+import { createKeepAlive } from './use/keep-alive.ts';
+import { createRenewal } from './use/renewal.ts';
+import { createTurns } from './use/turns.ts';
 import { createVault } from './vault.ts';
 
 export type {
@@ -51,10 +52,19 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
   const accountRef = createAccountRef(fingerprint);
   const retirement = createRetirement({ store, backends, inUse, vault, clock, events });
   const ending = createEnding({ ...options, retirement });
-  const turns = createKeyedMutex();
-  const keepAlive = createKeepAlive({ store, backends, inUse, clock, turns, renew });
+  const turns = createTurns(store);
+  const seen = createSeen();
+  const keepAlive = createKeepAlive({
+    store,
+    backends,
+    inUse,
+    clock,
+    turns,
+    apply: (...args) => renewal.apply(...args),
+  });
+  const renewal = createRenewal({ store, backends, vault, ending, seen, clock, events, onRenewed: keepAlive.moved });
   const handOut = createHandOut({ vault, inUse, keepAlive, ending, accountRef });
-  const logins = createLogins({ ...options, vault, retirement, ending, accountRef, handOut });
+  const logins = createLogins({ ...options, vault, retirement, ending, accountRef, handOut, seen });
 
   const keyOf = ({ backend, owner }: SessionRequest): SessionKey => ({ backend: backend.name, owner });
 
@@ -65,21 +75,19 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     return fresh && at > ending.changedAt(key) ? observed : store.get(key);
   }
 
-  async function renew(record: SessionRecord, backendToken: BackendTokenSecret): Promise<void> {
-    // Age and uses go on from the login: a backend that sets a new cookie with each answer would otherwise keep one
-    // login for ever, and the rotation of the policy would never come.
-    const next = vault.seal({ ...record, generation: record.generation + 1 }, backendToken);
-    const stored = await store.replace(record, record, next).catch(() => false);
-    ending.noteChange(record);
-    if (stored) {
-      keepAlive.moved(record, next, backendToken);
-      return void events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
-    }
-    // Two answers in parallel may bring the same new backend token. The one that was stored first is in use, and
-    // must not be logged out by the one that came second.
-    const now = await store.get(record).catch(() => undefined);
-    if (now?.record?.tokenFingerprint !== next.tokenFingerprint)
-      await ending.discardToken(next, 'renewed but not stored');
+  /**
+   * What is left when the store has lost the session, or somebody has changed its row: no session, and everything that
+   * this replica can still open is logged out.
+   */
+  async function lost(key: SessionKey, record: SessionRecord | undefined): Promise<SessionSnapshot> {
+    const newer = record && seen.newerThan(record);
+    if (record && newer) {
+      await events({ type: 'session_rolled_back', record, newer });
+      await ending.end(key, 'the store went back', record);
+      await ending.discardToken(newer, 'the store went back');
+      seen.forget(key);
+    } else await ending.discardDamaged(key);
+    return store.get(key);
   }
 
   return {
@@ -88,6 +96,11 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
         await ending.discard(key, stored.record);
         throw new Error('the stored session is of another owner');
       }
+      if (stored.damaged || (stored.record && seen.newerThan(stored.record))) {
+        const now = await lost(key, stored.record);
+        return { ...now, record: undefined, at, forgotten: true };
+      }
+      if (stored.record) seen.note(stored.record);
       if (!stored.record || !isRevoked(await control.read(CONTROL_AGE_MS), stored.record)) return { ...stored, at };
       for (let i = 0; i < TRIES; i++) {
         await ending.end(key, 'revoked', i === 0 ? stored.record : undefined);
@@ -113,9 +126,14 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       return logins.share(request, observed, cause);
     },
 
-    renew: ({ record }, backendToken) => renew(record, backendToken),
+    changed: (session, changes, ended) => renewal.apply(session, changes, ended),
 
-    inTurn: (request, work) => (request.backend.oneAtATime ? turns.run(sessionKey(keyOf(request)), work) : work()),
+    inTurn: (request, work) =>
+      request.backend.oneAtATime
+        ? turns.run(keyOf(request), work, () =>
+            refusedSession('session.unavailable', 'other calls of this session take too long'),
+          )
+        : work(),
 
     ofAccount: (record, account) => record.account === accountRef(account),
 
@@ -126,7 +144,10 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       return ending.endAll((record) => selects(selector, record), cause);
     },
 
-    sweep: () => ending.sweep(),
+    async sweep() {
+      await renewal.retry().catch(() => undefined);
+      await ending.sweep();
+    },
     keepAlive: () => keepAlive.tick(),
     start() {
       // One that fails is tried again at the next tick.

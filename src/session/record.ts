@@ -21,6 +21,13 @@ export interface SessionRecord extends SessionKey {
    * token of every write (R-24).
    */
   readonly generation: number;
+  /** The generation that the login of the present backend token opened. What the backend renews is of the same login. */
+  readonly login: number;
+  /**
+   * Grows with every change of the row, over all sessions of the client with this backend. A replica that has seen a
+   * higher one knows that the store went back (R-85).
+   */
+  readonly serial: number;
   /**
    * When the login that opened the session began. Rotations keep it, so the absolute limit counts from here (R-21).
    */
@@ -39,6 +46,8 @@ export interface SessionRecord extends SessionKey {
    * forgotten (R-29).
    */
   readonly epoch: string;
+  /** Who gave the client its id: two issuers may give the same one. */
+  readonly issuer: string;
   /** The client, key and places that the session belongs to; see bound.ts. */
   readonly bound: Bound;
   /** Keyed fingerprint of the backend account and its credentials; "" for the account that all clients share. */
@@ -50,11 +59,14 @@ export interface SessionRecord extends SessionKey {
   readonly fingerprint: string;
   readonly tokenFingerprint: string;
   /**
-   * The backend token, sealed with AES-256-GCM to the owner, session and generation, and to the ages and bindings of
-   * this record (R-41).
+   * The backend token, sealed with AES-256-GCM to everything else in this record (R-41).
    */
   readonly sealed: string;
 }
 
 /** Spells the key as one text, for maps and locks inside this process. */
 export const sessionKey = ({ backend, owner }: SessionKey): string => `${backend}:${owner}`;
+
+/** The serial of the next change of a row. It grows over sessions, too, because it is not below the time. */
+export const nextSerial = (before: Pick<SessionRecord, 'serial'> | undefined, now: number): number =>
+  Math.max((before?.serial ?? 0) + 1, Math.floor(now));

@@ -8,10 +8,14 @@ import type { SessionKey, SessionRecord } from './record.ts';
  */
 export type SessionVersion = Pick<SessionRecord, 'id' | 'generation'>;
 
-/** A session as it was read, and how often it had been revoked by then. `record` is undefined when there is none. */
+/**
+ * A session as it was read, and how often it had been revoked by then. `record` is undefined when there is none, and
+ * when there is something that makes no sense (`damaged`): then somebody has written to the store (R-41).
+ */
 export interface SessionSnapshot {
   record: SessionRecord | undefined;
   revocations: number;
+  damaged?: true;
 }
 
 /**
@@ -33,27 +37,17 @@ export interface PendingLogout {
 }
 
 /**
- * Work that somebody has left behind. `login`: a login that began and was never reported as ended. Its record is what
- * it had received by then, if anything; a session that the backend opened after that is one nobody knows the token of.
+ * Work that somebody has left behind. The name says what it is; see `pendingOf`. The record of a login is what it had
+ * received by then, if anything; that of older values is the record that was in use.
  */
 export interface OverdueLogout {
   key: SessionKey;
   /** Names the pending logout, for `removePendingLogout`. */
   name: string;
   record: SessionRecord | undefined;
-  login: boolean;
 }
 
-/**
- * Names a pending logout by its backend token. Two logins for one generation give two tokens, and both must be logged
- * out.
- */
-export const pendingLogoutName = (record: SessionRecord): string => record.tokenFingerprint;
-
-/**
- * Keeps session records, login locks and pending logouts. Every method rejects when the store does not answer in
- * time; `get` and `lockLogin` also reject when the stored record makes no sense.
- */
+/** Keeps session records, login locks and pending logouts. Every method rejects when the store does not answer in time. */
 export interface SessionStore {
   /** Reads the record at present, and how often the session has been revoked so far. */
   get(key: SessionKey): Promise<SessionSnapshot>;
@@ -72,7 +66,7 @@ export interface SessionStore {
    * Stores the record of a login and gives the login lock back. Answers false and stores nothing when the lease has
    * run out or the session is not as it was observed: a writer that was paused overwrites nothing (R-24), and nothing
    * comes back after a revocation (R-26). The record that is replaced becomes a pending logout in the same step, due
-   * at `due`.
+   * at `due`, and so do the superseded values of its login.
    */
   commit(
     key: SessionKey,
@@ -87,12 +81,18 @@ export interface SessionStore {
    */
   unlockLogin(key: SessionKey, lockId: string, pause: { code: string; ms: number } | undefined): Promise<void>;
   /**
-   * Replaces exactly this version, because the backend has changed the token (R-54). Answers false when the session
-   * is at another version or gone.
+   * Replaces exactly this version, because the backend has changed the token (R-54). The value that was in use is kept
+   * as superseded in the same step (R-81). Answers false when the session is at another version or gone.
    */
   replace(key: SessionKey, current: SessionVersion, record: SessionRecord): Promise<boolean>;
   /**
-   * In one step removes the record, counts a revocation, and adds a pending logout that is due at `due` (R-26).
+   * Keeps a value beside the one in use until their login ends (R-81). Of more than `MOST_SUPERSEDED` only the number
+   * of the oldest is kept. Answers false when the session is of another login by now, or gone.
+   */
+  supersede(key: SessionKey, record: SessionRecord): Promise<boolean>;
+  /**
+   * In one step removes the record, counts a revocation, and adds a pending logout that is due at `due` for it and for
+   * each superseded value of its login (R-26).
    * Answers the record that was removed. With `version`, nothing happens unless the record is exactly that version;
    * without it, the revocation counts even when there is no record, so that a login under way cannot store its
    * session.
@@ -105,6 +105,8 @@ export interface SessionStore {
   addPendingLogout(key: SessionKey, logout: PendingLogout): Promise<void>;
   /** Removes a pending logout: the backend token is dead, or it is on record as a residual risk. */
   removePendingLogout(key: SessionKey, name: string): Promise<void>;
+  /** All pending logouts of the session, due or not. */
+  pendingLogouts(key: SessionKey): Promise<OverdueLogout[]>;
   /**
    * Makes `takeOverdue` visit the session at that time (milliseconds since 1970), whatever becomes of it until then.
    */
@@ -115,6 +117,13 @@ export interface SessionStore {
    * has come; when that rejects, the reminder comes again.
    */
   takeOverdue(now: number, until: number, visit: (key: SessionKey) => Promise<void>): Promise<OverdueLogout[]>;
+
+  /**
+   * Takes the turn in which the calls of one session wait for each other, or keeps it for `leaseMs` more. Answers
+   * false while somebody else has it. Whoever took it gives it back, under the same `who`.
+   */
+  takeTurn(key: SessionKey, who: string, leaseMs: number): Promise<boolean>;
+  giveTurn(key: SessionKey, who: string): Promise<void>;
 
   /**
    * Waits until every call of the client that may have observed the session before now has ended. Answers false when

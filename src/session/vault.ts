@@ -1,5 +1,5 @@
-// Seals backend tokens into session records and opens them again. The seal covers owner, id, generation, backend,
-// ages, epoch, bindings and account, so a record in which one of these was changed does not open.
+// Seals backend tokens into session records and opens them again. The seal covers everything else in the record, so a
+// record in which anything was changed does not open.
 
 import type { BackendToken, BackendTokenSecret } from '../backend/port.ts';
 import { stateOf } from '../backend/session/backend-token.ts';
@@ -9,6 +9,7 @@ import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import type { SessionRecord } from './record.ts';
 
 type Unsealed = Omit<SessionRecord, 'sealed' | 'tokenFingerprint'>;
+type Named = Omit<SessionRecord, 'sealed'>;
 
 /** Keeps backend tokens readable only through the record that they were sealed into. */
 export interface Vault {
@@ -16,7 +17,7 @@ export interface Vault {
   seal(record: Unsealed, backendToken: BackendTokenSecret): SessionRecord;
   /**
    * Answers undefined for a record that was moved to another owner, given another generation, bound elsewhere or made
-   * younger (R-41), and when the key is gone (R-42). An older row that is put back as a whole does open.
+   * younger (R-41), and when the key is gone (R-42). An older row that is put back as a whole does open; see seen.ts.
    */
   open(record: SessionRecord): BackendTokenSecret | undefined;
   /** Drops the opened backend token from memory, because it is not needed any more. */
@@ -41,13 +42,13 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
   return {
     seal(record, backendToken) {
       const text = JSON.stringify(backendToken.reveal());
-      return {
-        ...record,
-        sealed: sealer.seal(Buffer.from(text), context(record)),
-        // The fingerprint leaves out when the cookies were made, so that the same token, received twice, has one
-        // fingerprint.
-        tokenFingerprint: fingerprint(stateOf(backendToken.reveal())),
-      };
+      // The fingerprint leaves out when the cookies were made and end, so that the same token, received twice, has one
+      // fingerprint.
+      const named = { ...record, tokenFingerprint: fingerprint(stateOf(backendToken.reveal())) };
+      const sealed = { ...named, sealed: sealer.seal(Buffer.from(text), context(named)) };
+      // Kept as this very object, with which the backend part remembers what was fetched for the session.
+      opened.set(key(sealed), backendToken);
+      return sealed;
     },
     open(record) {
       const known = opened.get(key(record));
@@ -73,11 +74,16 @@ function context({
   epoch,
   bound,
   account,
-}: Unsealed): string {
+  serial,
+  fingerprint,
+  tokenFingerprint,
+  issuer,
+  login,
+}: Named): string {
   const { client_id, subject, key, ipv4, ipv6 } = bound;
   const places = [ipv4?.ip, ipv4?.network, ipv6?.ip, ipv6?.network];
   return JSON.stringify([
     ...[owner, id, generation, backend, createdAt, issuedAt, since, epoch],
-    ...[client_id, subject, key, ...places, account],
+    ...[client_id, subject, key, ...places, account, serial, fingerprint, tokenFingerprint, issuer, login],
   ]);
 }

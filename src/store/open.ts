@@ -6,6 +6,7 @@ import type { RedisConfig } from '../config/schema/store.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
 import { writePrivateFile } from '../core/private-file.ts';
+import { keepRevocations } from './kept-revocations.ts';
 import { createMemoryStore } from './memory/store.ts';
 import { createRedisStore } from './redis/store.ts';
 import type { Store } from './store.ts';
@@ -24,10 +25,53 @@ export interface OpenStoreOptions {
   onEpoch: (epoch: string, lost: boolean) => void;
   /** Called once when Redis may drop keys to make room. */
   onEviction: () => void;
+  /** Names the keyring of this process, which all replicas must share. */
+  keyring: string;
+  /** Called when the other replicas have another keyring (true), and when that is over. */
+  onOtherKeyring: (other: boolean) => void;
+  /** Called when the store knows less than it did although its servers are the same. */
+  onWentBack: () => void;
+  /** Called when the revocations come near the most that are kept. */
+  onManyRevocations: (count: number) => void;
+  /** Called when the clock of this machine differs too much from that of the store (false), and when it agrees again. */
+  onSkew: (agrees: boolean, skewMs: number) => void;
+  /** Called when a file in the state folder cannot be used. */
+  onProblem: (problem: string) => void;
+  /** What time it is for Redis, in milliseconds since 1970: left out except in tests that move the clock. */
+  storeTime?: () => number;
+}
+
+/** The store, with what its revocations are measured by. */
+export interface OpenedStore extends Store {
+  /** How many revocations are in force. */
+  readonly revocations: number;
 }
 
 /** Rejects with an OperatorError when Redis cannot be used. */
-export async function openStore(options: OpenStoreOptions): Promise<Store> {
+export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
+  const { config, onWentBack, onManyRevocations, onProblem } = options;
+  const store = await openBare(options);
+  const path = join(config.state_dir, 'revocations.json');
+  const control = keepRevocations({ control: store.control, path, onWentBack, onManyRevocations, onProblem });
+  // What a restart or a flush has taken from the store is given back before the first call. A store that refuses this
+  // replica gets it later.
+  await control.read(0).catch(() => undefined);
+  return {
+    ...store,
+    control,
+    get skewMs() {
+      return store.skewMs;
+    },
+    get clockAgrees() {
+      return store.clockAgrees;
+    },
+    get revocations() {
+      return control.count;
+    },
+  };
+}
+
+async function openBare(options: OpenStoreOptions): Promise<Store> {
   const { config, clock, env, onEpoch, onEviction } = options;
   const { redis } = config.store;
   const { clients, handle_seconds } = config.limits;
@@ -49,7 +93,13 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     prefix: redis.prefix,
     timeoutMs: redis.timeout_ms,
     clock,
+    time: () => String(options.storeTime?.() ?? ''),
     ttlMs,
+    keyring: options.keyring,
+    maxSkewMs: redis.max_skew_seconds * 1000,
+    onSkew: options.onSkew,
+    onOtherKeyring: options.onOtherKeyring,
+    onWentBack: options.onWentBack,
     remembered: existsSync(epochFile) ? readFileSync(epochFile, 'utf8').trim() : undefined,
     onEpoch(epoch, lost) {
       onEpoch(epoch, lost);

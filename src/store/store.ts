@@ -1,4 +1,5 @@
 // Everything that the connector keeps, behind one port. It has two adapters: the memory of this process, and Redis.
+import type { Clock } from '../core/clock.ts';
 import type { FactsPort } from '../facts/port.ts';
 import type { ProofLedger } from '../identity/dpop.ts';
 import type { ControlPort } from '../session/control.ts';
@@ -7,6 +8,15 @@ import type { SessionStore } from '../session/store.ts';
 
 /** The parts of one store. They share the epoch that `control` reads. */
 export interface Store {
+  /**
+   * The clock of the stamps that replicas share: that of the store, wherever the clock of this machine is (R-83). A
+   * difference of a quarter of a second counts as none.
+   */
+  readonly clock: Clock;
+  /** How far the store's clock is ahead of the clock of this machine, in milliseconds, as it was measured last. */
+  readonly skewMs: number;
+  /** Whether that is within the configured bound; else this replica is not ready. */
+  readonly clockAgrees: boolean;
   readonly facts: FactsPort;
   readonly sessions: SessionStore;
   readonly limits: SessionLimits;

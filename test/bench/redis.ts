@@ -174,9 +174,15 @@ async function remember(url: string, client: string, calls: number): Promise<voi
     prefix: 'sallyport',
     ttlMs: 86_400_000,
     clock: { now: Date.now },
+    time: () => '',
+    keyring: '',
+    maxSkewMs: 30_000,
     remembered: undefined,
     onEpoch: () => {},
     onEviction: () => {},
+    onOtherKeyring: () => {},
+    onWentBack: () => {},
+    onSkew: () => {},
   });
   const began = Date.now();
   for (let at = 0; at < calls; at += 1000) {

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../src/facts/port.ts';
+import { epochMark } from '../../src/session/control.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { ref } from '../support/refs.ts';
@@ -22,7 +23,9 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
   const start = async () => {
     const clock = createTestClock();
     const store = await create(clock);
-    return { clock, store, facts: store.facts };
+    /** The mark of the present epoch, with which a handle is minted. */
+    const mark = async () => epochMark((await store.control.read(0)).epoch);
+    return { clock, store, facts: store.facts, mark };
   };
 
   describe(`facts: ${name}`, () => {
@@ -140,7 +143,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
         clock.advance(5);
         expect(await used()).toEqual({ idle_seconds: 5, token_uses: generation });
       }
-      const login = { ...first, generation: 4, issuedAt: clock.now() };
+      const login = { ...first, generation: 4, login: 4, issuedAt: clock.now() };
       await store.sessions.replace(key, { id: first.id, generation: 3 }, login);
       clock.advance(5);
       expect(await used()).toEqual({ idle_seconds: 5, token_uses: 1 });
@@ -189,6 +192,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
         seen: true,
         first_seen_seconds: 7,
         same_network: true,
+        history: 'complete',
       });
       expect((await facts.observe(at({ network: 'x/24', rpc: { handle: 'h', id: 1 } }))).replay.same_network).toBe(
         false,
@@ -214,7 +218,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       await use(1, '10.0.0.0/24');
       await use(1000, '10.0.0.0/24');
       clock.advance(3);
-      const again = { source: 'rpc_id', seen: true, first_seen_seconds: 3, same_network: false };
+      const again = { source: 'rpc_id', seen: true, first_seen_seconds: 3, same_network: false, history: 'complete' };
       expect((await use(1, '10.9.9.0/24')).replay).toEqual(again);
       // Id 513 takes the slot of id 1. From then on it is unknown when and where id 1 was used.
       await use(513, '10.0.0.0/24');
@@ -223,19 +227,52 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
     });
 
     it('R-17: a handle that cannot tell further string ids apart is retired instead of trusted', async () => {
-      const { facts } = await start();
+      const { facts, mark } = await start();
       await facts.openHandle(ref('c'), 'h');
       for (let i = 0; i < 1024; i++) await facts.observe(at({ rpc: { handle: 'h', id: `id-${i}` } }));
       expect((await facts.observe(at({ rpc: { handle: 'h', id: 'one more' } }))).replay.seen).toBe(true);
-      expect(await facts.handleState(ref('c'), 'h')).toBe('unknown');
+      expect(await facts.handleState(ref('c'), 'h', await mark())).toBe('unknown');
     });
 
     it('R-03: a handle is known for its own client only', async () => {
-      const { facts } = await start();
+      const { facts, mark } = await start();
       await facts.openHandle(ref('c'), 'h');
-      expect(await facts.handleState(ref('c'), 'h')).toBe('known');
-      expect(await facts.handleState(ref('d'), 'h')).toBe('unknown');
+      expect(await facts.handleState(ref('c'), 'h', await mark())).toBe('known');
+      expect(await facts.handleState(ref('d'), 'h', await mark())).toBe('unknown');
       expect((await facts.observe(at({ owner: ref('d'), rpc: { handle: 'h', id: 1 } }))).replay.seen).toBe(true);
+    });
+
+    it('R-29: a handle of an epoch whose history was lost goes on, and its facts say so for as long as it lives', async () => {
+      const { facts, mark } = await start();
+      expect(await facts.handleState(ref('c'), 'h', 'of another epoch')).toBe('known');
+      const use = async (id: number | string) => (await facts.observe(at({ rpc: { handle: 'h', id } }))).replay;
+      expect(await use(50)).toMatchObject({ seen: false, history: 'lost' });
+      expect(await use(51)).toMatchObject({ seen: false, history: 'lost' });
+      expect(await use(51)).toMatchObject({ seen: true, first_seen_seconds: 0, history: 'lost' });
+      // What is below the first id after the loss may have been used before it.
+      expect(await use(49)).toMatchObject({ seen: true, first_seen_seconds: null, history: 'lost' });
+      expect(await use('text')).toMatchObject({ seen: false, history: 'lost' });
+      await facts.openHandle(ref('c'), 'new');
+      expect((await facts.observe(at({ rpc: { handle: 'new', id: 1 } }))).replay.history).toBe('complete');
+      // A handle of the present epoch that is not known never was, or was given up.
+      expect(await facts.handleState(ref('c'), 'never', await mark())).toBe('unknown');
+    });
+
+    it('R-29: no handle goes on without its history once one of its client was forgotten', async () => {
+      const { facts, mark } = await start();
+      await facts.openHandle(ref('c'), 'victim');
+      for (let i = 0; i < 32; i++) await facts.openHandle(ref('c'), `many-${i}`);
+      expect(await facts.handleState(ref('c'), 'victim', await mark())).toBe('unknown');
+      expect(await facts.handleState(ref('c'), 'old', 'of another epoch')).toBe('unknown');
+      expect(await facts.handleState(ref('d'), 'old', 'of another epoch')).toBe('known');
+    });
+
+    it('R-29: no handle goes on without its history once one of its client was used up', async () => {
+      const { facts } = await start();
+      await facts.openHandle(ref('c'), 'full');
+      for (let i = 0; i < 1024; i++) await facts.observe(at({ rpc: { handle: 'full', id: `id-${i}` } }));
+      await facts.handleState(ref('c'), 'full', 'of another epoch');
+      expect(await facts.handleState(ref('c'), 'old', 'of another epoch')).toBe('unknown');
     });
   });
 }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { epochMark } from '../../src/session/control.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
@@ -133,7 +134,8 @@ describe.skipIf(program === null)('Redis behind Sentinel', () => {
     const observation = { call: 'x', owner: ref('c'), network: 'n/24', rpc: null, backend: null };
     await store.facts.openHandle(ref('c'), 'h');
     await store.facts.observe(observation);
-    expect(await store.facts.handleState(ref('c'), 'h')).toBe('known');
+    const mark = epochMark((await store.control.read(0)).epoch);
+    expect(await store.facts.handleState(ref('c'), 'h', mark)).toBe('known');
     await primary.kill();
     await expect(store.facts.observe(observation)).rejects.toThrow();
     const recovered = await until(
@@ -144,7 +146,10 @@ describe.skipIf(program === null)('Redis behind Sentinel', () => {
     // The counts and ids were replicated, but nobody knows whether all of them were.
     expect(recovered.usage.forgotten).toBe(true);
     expect(recovered.usage.calls_1h).toBeGreaterThanOrEqual(2);
-    expect(await store.facts.handleState(ref('c'), 'h')).toBe('unknown');
+    // The conversation goes on, without what was known of it.
+    expect(await store.facts.handleState(ref('c'), 'h', mark)).toBe('known');
+    const rpc = { handle: 'h', id: 1 };
+    expect((await store.facts.observe({ ...observation, rpc })).replay.history).toBe('lost');
     expect(epochs).toEqual([expect.any(Boolean), true]);
   }, 60_000);
 });

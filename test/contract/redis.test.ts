@@ -1,14 +1,14 @@
 // The store of several replicas, on a real Redis.
 
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { SessionRecord } from '../../src/session/record.ts';
+import { epochMark } from '../../src/session/control.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
 import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
-import { clientId, ref } from '../support/refs.ts';
+import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
-import { sessionRecord, sessionStoreContract } from './session-store.ts';
+import { holder, sessionRecord, sessionStoreContract } from './session-store.ts';
 
 const program = inject('redis');
 const open: Store[] = [];
@@ -53,35 +53,41 @@ describe.skipIf(program === null)('Redis', () => {
       await (await create(createTestClock())).control.read(0);
     });
 
-    it('R-97: key names and value forms in Redis stay those of the previous release, whatever the code calls them', async () => {
+    it('R-97: what guards keeps the keys and forms of the release before, and its sessions are never touched', async () => {
       const clock = createTestClock();
       const prefix = `layout-${Math.random()}`;
+      const before = { value: { id: 'i', generation: 1, owner: 'c', backend: 'b' }, expires: 1 };
+      await redis.command('SET', `${prefix}:{c}:session:b`, JSON.stringify(before));
+      await redis.command('HSET', `${prefix}:{c}:debts:b`, 't', `5 ${JSON.stringify(before)}`);
+      await redis.command('ZADD', `${prefix}:{control}:due`, '1', '["c","b",1]');
+      await redis.command('HSET', `${prefix}:{control}`, 'epoch', 'e', 'revision', '7', 'revoked:subject:x', '7');
       const store = await create(clock, { prefix });
-      const at = { backend: 'b', owner: ref('layout') };
-      const bound = { client_id: 'a', subject: 'a', key: null, ipv4: null, ipv6: null };
-      const fields = { id: 'i', generation: 1, createdAt: 1, issuedAt: 1, epoch: 'e', account: '', sealed: 's' };
-      const old = { ...at, ...fields, revision: 3, bound, fingerprint: 'f', tokenFingerprint: 't' };
-      await redis.command('SET', `${prefix}:{layout}:session:b`, JSON.stringify({ value: old }));
-      const observed = await store.sessions.get(at);
-      expect(observed.record).toMatchObject({ id: 'i', sinceRevocation: 3 });
+      expect(await store.control.read(0)).toMatchObject({ epoch: 'e', lastRevocation: 7 });
+      await store.control.revoke({ subject: 'y' });
+      const [revision, revoked] = (await redis.command(
+        'HMGET',
+        `${prefix}:{control}`,
+        'revision',
+        'revoked:subject:y',
+      )) as string[];
+      expect([revision, revoked]).toEqual([String(clock.now()), String(clock.now())]);
+      await store.proofs.use('p', { at: 1, network: 'n' } as never, 60_000);
+      expect(await redis.command('EXISTS', `${prefix}:{p}:proof`)).toBe(1);
 
-      const lock = await store.sessions.lockLogin(at, observed, 10_000);
+      const at = { backend: 'b', owner: ref('c') };
+      expect((await store.facts.observe({ ...observation, backend: 'b' })).storedSession.record).toBeUndefined();
+      const seen = await store.sessions.get(at);
+      const lock = await store.sessions.lockLogin(at, seen, 10_000);
       if (lock.kind !== 'locked') throw new Error(lock.kind);
-      expect(await redis.command('GET', `${prefix}:{layout}:claim:b`)).toBe(`permit ${lock.lockId}`);
-      const logouts = `${prefix}:{layout}:debts:b`;
-      expect(await redis.command('HKEYS', logouts)).toEqual([`login ${lock.lockId}`]);
-      const next = { ...(observed.record as SessionRecord), generation: 2, tokenFingerprint: 'u' };
-      expect(await store.sessions.commit(at, lock.lockId, observed, next, clock.now())).toBe(true);
-      const row = JSON.parse(String(await redis.command('GET', `${prefix}:{layout}:session:b`)));
-      expect(row).toEqual({ value: { ...old, generation: 2, tokenFingerprint: 'u' }, expires: expect.any(Number) });
-      expect(await redis.command('HKEYS', logouts)).toEqual(['t']);
-
-      const failed = await store.sessions.lockLogin(at, await store.sessions.get(at), 10_000);
-      if (failed.kind !== 'locked') throw new Error(failed.kind);
-      await store.sessions.unlockLogin(at, failed.lockId, { code: 'session.login_failed', ms: 10_000 });
-      expect(await redis.command('GET', `${prefix}:{layout}:claim:b`)).toBe('pause session.login_failed');
-      await store.control.revoke({ backend: 'nobody' });
-      expect(await redis.command('HGET', `${prefix}:{control}`, 'revision')).toBe('1');
+      await store.sessions.commit(at, lock.lockId, seen, sessionRecord(1, at), clock.now());
+      await store.sessions.revoke(at, clock.now());
+      await store.sessions.takeOverdue(clock.now() + 1e9, clock.now() + 2e9, async () => {});
+      const found: unknown[] = [];
+      for await (const record of store.sessions.records()) found.push(record);
+      expect(found).toEqual([]);
+      expect(await redis.command('GET', `${prefix}:{c}:session:b`)).toBe(JSON.stringify(before));
+      expect(await redis.command('HLEN', `${prefix}:{c}:debts:b`)).toBe(1);
+      expect(await redis.command('ZCARD', `${prefix}:{control}:due`)).toBe(1);
     });
 
     it('two replicas share their counts, used ids and revocations', async () => {
@@ -91,12 +97,12 @@ describe.skipIf(program === null)('Redis', () => {
       await a.facts.observe(observation);
       expect((await b.facts.observe(observation)).usage.calls_1m).toBe(2);
       await a.facts.openHandle(ref('c'), 'h');
-      expect(await b.facts.handleState(ref('c'), 'h')).toBe('known');
+      expect(await b.facts.handleState(ref('c'), 'h', epochMark((await b.control.read(0)).epoch))).toBe('known');
       const rpc = { handle: 'h', id: 1 };
       expect((await a.facts.observe({ ...observation, rpc })).replay.seen).toBe(false);
       expect((await b.facts.observe({ ...observation, rpc })).replay.seen).toBe(true);
       await a.control.revoke({ subject: 'alice' });
-      expect((await b.control.read(0)).revocations.get('subject:alice')).toBe(1);
+      expect((await b.control.read(0)).revocations.get('subject:alice')).toBe(clock.now());
     });
 
     it('attack 15: when the store is emptied, known clients and handles are not trusted from the next call on', async () => {
@@ -104,13 +110,16 @@ describe.skipIf(program === null)('Redis', () => {
       const store = await create(createTestClock(), { onEpoch: (_epoch, lost) => void epochs.push(lost) });
       await store.facts.openHandle(ref('c'), 'h');
       const rpc = { handle: 'h', id: 1 };
-      expect(await store.facts.handleState(ref('c'), 'h')).toBe('known');
+      const mark = epochMark((await store.control.read(0)).epoch);
+      expect(await store.facts.handleState(ref('c'), 'h', mark)).toBe('known');
       expect((await store.facts.observe({ ...observation, rpc })).usage.forgotten).toBe(false);
       await redis.command('FLUSHALL');
       const after = await store.facts.observe({ ...observation, rpc });
       expect(after.usage.forgotten).toBe(true);
-      expect(after.replay.seen).toBe(true);
-      expect(await store.facts.handleState(ref('c'), 'h')).toBe('unknown');
+      expect(after.replay).toMatchObject({ seen: true, history: 'lost' });
+      // The conversation goes on, without what was known of it.
+      expect(await store.facts.handleState(ref('c'), 'h', mark)).toBe('known');
+      expect((await store.facts.observe({ ...observation, rpc: { ...rpc, id: 2 } })).replay.history).toBe('lost');
       expect((await store.facts.observe({ ...observation, owner: ref('another') })).usage.forgotten).toBe(true);
       // Opening a new handle does not restore trust in a client whose history was lost.
       await store.facts.openHandle(ref('third'), 'h');
@@ -193,8 +202,8 @@ describe.skipIf(program === null)('Redis', () => {
         '{"value":{"id":"x","generation":1,"issuedAt":1}}',
         '{"value":{"id":5,"generation":"x"}}',
       ]) {
-        await redis.command('SET', `${prefix}:{c}:session:b`, row);
-        await expect(store.facts.observe(call)).rejects.toThrow('cannot be read');
+        await redis.command('SET', `${prefix}:2:{c}:session:b`, row);
+        expect((await store.facts.observe(call)).storedSession).toMatchObject({ record: undefined, damaged: true });
         const found: unknown[] = [];
         for await (const record of store.sessions.records()) found.push(record);
         expect(found).toEqual([]);
@@ -203,21 +212,21 @@ describe.skipIf(program === null)('Redis', () => {
       }
       // The same holds for rows that are not valid pending logouts or reminders.
       for (const logout of ['x', '5', '5 {', '5 {"value":{}}'])
-        await redis.command('HSET', `${prefix}:{c}:debts:b`, logout, logout);
+        await redis.command('HSET', `${prefix}:2:{c}:pending:b`, logout, logout);
       for (const entry of ['x', '[]', '["c","b",1]'])
-        await redis.command('ZADD', `${prefix}:{control}:due`, '1', entry);
-      await redis.command('SET', `${prefix}:{d}:debts:b`, 'no hash');
-      await redis.command('ZADD', `${prefix}:{control}:due`, '0', '["d","b",0]');
+        await redis.command('ZADD', `${prefix}:2:{control}:due`, '1', entry);
+      await redis.command('SET', `${prefix}:2:{d}:pending:b`, 'no hash');
+      await redis.command('ZADD', `${prefix}:2:{control}:due`, '0', '["d","b",0]');
       await store.sessions.addPendingLogout(at, { record: sessionRecord(3, at), due: 1 });
       const logouts = await store.sessions.takeOverdue(clock.now(), clock.now() + 1, async () => {});
       expect(logouts.map(({ name }) => name)).toEqual(['token-3']);
       await store.sessions.removePendingLogout(at, 'token-3');
-      expect(await redis.command('HLEN', `${prefix}:{c}:debts:b`)).toBe(0);
+      expect(await redis.command('HLEN', `${prefix}:2:{c}:pending:b`)).toBe(0);
     });
 
     it('R-28: a client id that looks like another key does not prevent a revocation', async () => {
       const store = await create(createTestClock());
-      await store.limits.take(clientId('x}:session:y'), { owner: ref('o'), backend: 'b' }, 'id', 5, 1000);
+      await store.limits.take(holder('x}:session:y'), { owner: ref('o'), backend: 'b' }, 'id', 5, 1000);
       const found: unknown[] = [];
       for await (const record of store.sessions.records()) found.push(record);
       expect(found).toEqual([]);
@@ -228,7 +237,7 @@ describe.skipIf(program === null)('Redis', () => {
       const store = await create(createTestClock(), { prefix });
       for (const call of ['first', 'second']) {
         await store.facts.observe({ ...observation, call });
-        expect(await redis.command('PTTL', `${prefix}:{c}:flight`)).toBeGreaterThan(0);
+        expect(await redis.command('PTTL', `${prefix}:2:{c}:flight`)).toBeGreaterThan(0);
         await store.facts.finished(ref('c'), call, { denied: false });
       }
     });
@@ -277,7 +286,8 @@ describe.skipIf(program === null)('Redis', () => {
       const now = await store.control.read(0);
       expect(now.epoch).not.toBe(epoch);
       expect(now.lost).toBe(true);
-      expect(await store.facts.handleState(ref('c'), 'h')).toBe('unknown');
+      expect(await store.facts.handleState(ref('c'), 'h', epochMark(now.epoch))).toBe('unknown');
+      expect(await store.facts.handleState(ref('c'), 'h', epochMark(epoch))).toBe('known');
     });
   });
 });

@@ -1,6 +1,7 @@
 // The contract of the session store port. Every adapter runs this one suite.
 
 import { describe, expect, it } from 'vitest';
+import { revokedSince } from '../../src/session/control.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 import type { SessionSnapshot } from '../../src/session/store.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -15,6 +16,8 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
     id: 'id',
     ...key,
     generation,
+    serial: generation,
+    login: generation,
     createdAt: 0,
     issuedAt: 0,
     sinceRevocation: 0,
@@ -27,6 +30,7 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
       ipv6: null,
     },
     account: '',
+    issuer: 'https://idp.example',
     fingerprint: 'f',
     tokenFingerprint: `token-${generation}`,
     sealed: `sealed-${generation}`,
@@ -36,6 +40,8 @@ export function sessionRecord(generation: number, changes: Partial<SessionRecord
 
 const NOTHING: SessionSnapshot = { record: undefined, revocations: 0 };
 const LEASE = 60_000;
+/** A client whose sessions are counted. */
+export const holder = (id: string, issuer = 'https://idp.example') => ({ issuer, bound: { client_id: clientId(id) } });
 
 export function sessionStoreContract(name: string, create: (clock: TestClock) => Promise<Store>): void {
   const start = async () => {
@@ -141,8 +147,8 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       );
       expect((await sessions.get(key)).record).toMatchObject({ id: 'second', generation: 2 });
       const won = await Promise.all(
-        Array.from({ length: 30 }, () =>
-          sessions.replace(key, { id: 'second', generation: 2 }, sessionRecord(3, { id: 'second' })),
+        Array.from({ length: 30 }, (_, i) =>
+          sessions.replace(key, { id: 'second', generation: 2 }, sessionRecord(3, { id: 'second', sealed: `s-${i}` })),
         ),
       );
       expect(won.filter(Boolean)).toHaveLength(1);
@@ -172,7 +178,6 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       expect(logouts.find(({ name }) => name === 'token-7')).toEqual({
         key,
         name: 'token-7',
-        login: false,
         record: sessionRecord(7),
       });
       for (const { name } of logouts) await sessions.removePendingLogout(key, name);
@@ -196,7 +201,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       // One login dies before it has a backend token, another one after it has got one.
       await lock(NOTHING);
       const [begun] = await overdue();
-      expect(begun).toMatchObject({ key, record: undefined, login: true });
+      expect(begun).toMatchObject({ key, record: undefined });
       await sessions.removePendingLogout(key, begun?.name ?? '');
       expect(await overdue()).toEqual([]);
       const dead = { ...key, owner: ref('dead') };
@@ -205,7 +210,7 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
         due: later,
       });
       const [left] = await overdue();
-      expect(left).toMatchObject({ key: dead, record: sessionRecord(5, dead), login: true });
+      expect(left).toMatchObject({ key: dead, record: sessionRecord(5, dead) });
       await sessions.removePendingLogout(dead, left?.name ?? '');
       expect(await overdue()).toEqual([]);
     });
@@ -280,63 +285,99 @@ export function sessionStoreContract(name: string, create: (clock: TestClock) =>
       const { store } = await start();
       const taken = await Promise.all(
         Array.from({ length: 20 }, (_, i) =>
-          store.limits.take(clientId('client'), { owner: ref(`o${i}`), backend: 'b' }, 'id', 3, LEASE),
+          store.limits.take(holder('client'), { owner: ref(`o${i}`), backend: 'b' }, 'id', 3, LEASE),
         ),
       );
       expect(taken.filter(Boolean)).toHaveLength(3);
-      expect(await store.limits.take(clientId('other'), { owner: ref('o0'), backend: 'b' }, 'id', 3, LEASE)).toBe(true);
+      expect(await store.limits.take(holder('other'), { owner: ref('o0'), backend: 'b' }, 'id', 3, LEASE)).toBe(true);
     });
 
     it('R-30: a place is free again when it is left, or when its session is gone and its lease has run out', async () => {
       const { clock, store, put } = await start();
       const { limits } = store;
       await put(sessionRecord(1, { owner: ref('lives') }));
-      expect(await limits.take(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
+      expect(await limits.take(holder('c'), { owner: ref('lives'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);
+      expect(await limits.take(holder('c'), { owner: ref('never stored'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
         true,
       );
-      expect(
-        await limits.take(clientId('c'), { owner: ref('never stored'), backend: 'inventory' }, 'id', 2, LEASE),
-      ).toBe(true);
-      expect(await limits.take(clientId('c'), key, 'id', 2, LEASE)).toBe(false);
+      expect(await limits.take(holder('c'), key, 'id', 2, LEASE)).toBe(false);
       // A session that has a place keeps it, even under a lower limit.
-      expect(await limits.take(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'id', 1, LEASE)).toBe(
-        true,
-      );
+      expect(await limits.take(holder('c'), { owner: ref('lives'), backend: 'inventory' }, 'id', 1, LEASE)).toBe(true);
       clock.advance(LEASE / 1000);
-      expect(await limits.take(clientId('c'), key, 'id', 2, LEASE)).toBe(true);
-      expect(await limits.take(clientId('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
+      expect(await limits.take(holder('c'), key, 'id', 2, LEASE)).toBe(true);
+      expect(await limits.take(holder('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
         false,
       );
-      await limits.leave(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'of another session');
-      expect(await limits.take(clientId('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
+      await limits.leave(holder('c'), { owner: ref('lives'), backend: 'inventory' }, 'of another session');
+      expect(await limits.take(holder('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
         false,
       );
-      await limits.leave(clientId('c'), { owner: ref('lives'), backend: 'inventory' }, 'id');
-      expect(await limits.take(clientId('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(
-        true,
-      );
+      await limits.leave(holder('c'), { owner: ref('lives'), backend: 'inventory' }, 'id');
+      expect(await limits.take(holder('c'), { owner: ref('fourth'), backend: 'inventory' }, 'id', 2, LEASE)).toBe(true);
     });
   });
 
   describe(`control: ${name}`, () => {
     it('R-28: every read that begins after a revocation knows it, and revocations are numbered', async () => {
-      const { store } = await start();
+      const { clock, store } = await start();
       const before = await store.control.read(60_000);
       expect(before.revocations.size).toBe(0);
       await store.control.revoke({ client: clientId('a') });
       await store.control.revoke({ all: true });
       const after = await store.control.read(60_000);
       // The wider revocation replaces the narrower one.
-      expect(Object.fromEntries(after.revocations)).toEqual({ all: before.lastRevocation + 2 });
-      expect(after).toMatchObject({ epoch: before.epoch, lost: false, lastRevocation: before.lastRevocation + 2 });
+      const first = clock.now();
+      expect(Object.fromEntries(after.revocations)).toEqual({ all: first + 1 });
+      expect(after).toMatchObject({ epoch: before.epoch, lost: false, lastRevocation: first + 1 });
       await store.control.revoke({ client: clientId('a') });
       await store.control.revoke({ subject: 'a' });
       const newest = await store.control.read(60_000);
       expect(Object.fromEntries(newest.revocations)).toEqual({
-        all: before.lastRevocation + 2,
-        'client:a': before.lastRevocation + 3,
-        'subject:a': before.lastRevocation + 4,
+        all: first + 1,
+        'client:a': first + 2,
+        'subject:a': first + 3,
       });
+      // What the store has lost can be given back; the higher number holds.
+      await store.control.restore(
+        new Map([
+          ['client:a', first],
+          ['client:b', first + 9],
+        ]),
+      );
+      const restored = await store.control.read(0);
+      expect(restored.revocations.get('client:a')).toBe(first + 2);
+      expect(restored.revocations.get('client:b')).toBe(first + 9);
+      expect(restored.lastRevocation).toBe(first + 9);
+    });
+
+    it('R-28: the same client id or subject of two issuers is two clients', async () => {
+      const { store } = await start();
+      const { lastRevocation } = await store.control.read(0);
+      await store.control.revoke({ client: clientId('a'), issuer: 'https://one.example' });
+      const state = await store.control.read(0);
+      const of = (issuer: string) => ({ client: clientId('a'), subject: 's', issuer });
+      expect(revokedSince(state, lastRevocation, of('https://one.example'))).toBe(true);
+      expect(revokedSince(state, lastRevocation, of('https://two.example'))).toBe(false);
+      await store.control.revoke({ client: clientId('a') });
+      expect(revokedSince(await store.control.read(0), lastRevocation, of('https://two.example'))).toBe(true);
+    });
+
+    it('R-28: a revocation is kept for as long as there can be anything that it ends', async () => {
+      const { clock, store } = await start();
+      await store.control.revoke({ client: clientId('old') });
+      clock.advance(9 * 24 * 3600);
+      await store.control.revoke({ client: clientId('new') });
+      expect([...(await store.control.read(0)).revocations.keys()]).toEqual(['client:new']);
+    });
+
+    it('R-29: a history that was lost begins a new epoch once, however many notice it', async () => {
+      const { store } = await start();
+      const { epoch } = await store.control.read(0);
+      await Promise.all([store.control.loseHistory(epoch), store.control.loseHistory(epoch)]);
+      const now = await store.control.read(0);
+      expect(now).toMatchObject({ lost: true });
+      await store.control.loseHistory(epoch);
+      expect((await store.control.read(0)).epoch).toBe(now.epoch);
     });
   });
 

@@ -1,11 +1,12 @@
 // Keep-alive requests for idle sessions: they are sent for a while after the last call, and only for live sessions.
 import { beforeEach, expect, it } from 'vitest';
 import type { BackendPort, BackendTokenSecret } from '../../src/backend/port.ts';
-import { createKeyedMutex } from '../../src/core/mutex.ts';
 import { Secret } from '../../src/core/secret.ts';
-import { createInUse } from '../../src/session/in-use.ts';
-import { createKeepAlive, type KeepAlive } from '../../src/session/keep-alive.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
+import { createInUse } from '../../src/session/use/in-use.ts';
+import { createKeepAlive, type KeepAlive } from '../../src/session/use/keep-alive.ts';
+import { createTurns } from '../../src/session/use/turns.ts';
+import { createMemoryStore } from '../../src/store/memory/store.ts';
 import { sessionRecord } from '../contract/session-store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 
@@ -36,8 +37,8 @@ beforeEach(() => {
     backends: new Map([['inventory', backend]]),
     inUse,
     clock,
-    turns: createKeyedMutex(),
-    renew: async (record, next) => void renewed.push([record, next]),
+    turns: createTurns(createMemoryStore({ clock, clients: 1, sessions: 1, ttlMs: 1 }).sessions),
+    apply: async ({ record }, { renewed: next }) => void (next && renewed.push([record, next])),
   });
 });
 const after = async (seconds: number) => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import type { Bound } from '../../src/decision/schema.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
-import { rowOf } from '../../src/store/redis/row.ts';
+import { rowOf } from '../../src/store/redis/sessions/row.ts';
 import { until } from '../support/harness.ts';
 import { clientId, ref } from '../support/refs.ts';
 import {
@@ -47,7 +47,7 @@ function suite(): void {
       const second = await acquired(sessions.acquire(request(), await observed()));
       expect(second.record).toMatchObject({ generation: 1 });
       live.add('renewed');
-      await sessions.renew(first, new Secret({ cookies: [], values: { id: 'renewed' } }));
+      await sessions.changed(first, { renewed: new Secret({ cookies: [], values: { id: 'renewed' } }) }, false);
       expect((await stored())?.id).toBe(second.record.id);
       first.release();
       second.release();
@@ -140,7 +140,7 @@ onRedis(() => {
     await sessions.revokeAll({ backend: 'b' }, 'test');
     await sessions.settled();
     // The record is written back, as it may come back after a failover; the revocation must still hold.
-    await redis.command('SET', `${prefix}:{owner}:session:b`, rowOf(record as SessionRecord, Date.now() + 60_000));
+    await redis.command('SET', `${prefix}:2:{owner}:session:b`, rowOf(record as SessionRecord));
     await new Promise((resolve) => setTimeout(resolve, 450));
     expect((await observed('owner', other.manager, other.store)).record).toBeUndefined();
   });

@@ -64,6 +64,8 @@ export interface HarnessOptions extends Pick<DemoOptions, 'roles' | 'scopes' | '
   clients?: Record<string, string[]>;
   policyDir?: string;
   clock?: TestClock;
+  /** The clock that the store goes by; that of the connector unless a test lets the two differ. */
+  storeClock?: TestClock;
 }
 
 export async function startHarness({
@@ -73,6 +75,7 @@ export async function startHarness({
   edit = (yaml) => yaml,
   policyDir,
   clock = createTestClock(),
+  storeClock = clock,
   clients = {},
 }: HarnessOptions = {}): Promise<Harness> {
   const stateDir = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
@@ -111,7 +114,13 @@ export async function startHarness({
   const opsLog: OpsLog = { info: log, warn: log, error: log };
   let connector: Connector;
   try {
-    connector = await startConnector({ config: demo.config, env: demo.env, clock, ops: opsLog });
+    connector = await startConnector({
+      config: demo.config,
+      env: demo.env,
+      clock,
+      storeTime: () => storeClock.now(),
+      ops: opsLog,
+    });
   } catch (thrown) {
     await demo.legacy.close();
     rmSync(stateDir, { recursive: true, force: true });

@@ -90,9 +90,16 @@ export function redisStore(
     prefix: `test-${Math.random().toString(36).slice(2)}`,
     ttlMs: 3_600_000,
     clock,
+    // The time of the server goes with the clock of the test.
+    time: () => String(clock.now()),
+    keyring: 'the keyring of the test',
+    maxSkewMs: 30_000,
     remembered: undefined,
     onEpoch: () => {},
     onEviction: () => {},
+    onOtherKeyring: () => {},
+    onWentBack: () => {},
+    onSkew: () => {},
     ...options,
   });
 }

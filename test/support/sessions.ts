@@ -52,6 +52,7 @@ export const SHARED = { key: '', credentials: {} };
 export const request = (owner = 'owner', place = bound, account = SHARED) => ({
   backend,
   owner: ref(owner),
+  issuer: 'https://idp.example',
   bound: place,
   account,
 });
@@ -92,6 +93,7 @@ beforeEach(() => {
     },
     call: () => Promise.reject(new Error('not used')),
     keepAlive: async () => ({ kind: 'ok' }),
+    merge: (_base, mine) => mine,
     health: () => ({ circuit: 'closed', inFlight: 0, queued: 0, pausedSeconds: 0 }),
     close: async () => {},
   };

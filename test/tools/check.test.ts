@@ -69,11 +69,11 @@ it('passes on the tree as it is', async () => {
 describe('architecture', () => {
   it('an import against the allowed direction is reported', async () => {
     const { code, output } = await withChange(
-      'src/session/in-use.ts',
+      'src/session/use/in-use.ts',
       (text) => `import '../http/app.ts';\n${text}`,
       'architecture',
     );
-    expect(output).toContain('src/session/in-use.ts:1 session must not import http');
+    expect(output).toContain('src/session/use/in-use.ts:1 session must not import http');
     expect(code).toBe(1);
   });
   it('code of the running connector that imports the workbench is reported', async () => {

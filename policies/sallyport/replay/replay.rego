@@ -24,6 +24,14 @@ findings contains {
 	"obligations": [{"type": "alert", "severity": "high"}],
 } if {
 	input.replay.seen
+	not untold
+}
+
+# In a conversation whose history the store lost, an id that is not remembered may have been used before the loss or
+# never. That is no sign of an attack: calls that run in parallel arrive in any order.
+untold if {
+	input.replay.history == "lost"
+	input.replay.first_seen_seconds == null
 }
 
 # METADATA
@@ -59,6 +67,32 @@ findings contains {
 	"obligations": [],
 } if {
 	input.usage.forgotten
+}
+
+# METADATA
+# title: The conversation has no history that could tell a copy of this call
+# description: >-
+#   The store lost the ids that were used in this conversation. It goes on, but for its whole life it
+#   cannot tell a copy of a call that was made before the loss: a tool that needs replay protection is
+#   denied, and so is an id from before the first one heard after the loss. A new conversation
+#   (initialize) has a history of its own.
+# custom:
+#   reason: replay.history_lost
+#   controls: [C03]
+findings contains {
+	"grade": "deny",
+	"reason": {"code": "replay.history_lost", "params": {"effect": input.tool.effect}},
+	"obligations": [],
+} if {
+	input.replay.history == "lost"
+	needs_history
+}
+
+needs_history if input.tool.effect in settings.effective.replay.require_source_for
+
+needs_history if {
+	input.replay.seen
+	untold
 }
 
 # METADATA

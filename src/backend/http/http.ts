@@ -108,7 +108,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     }
     const way: Way = { sent: false, setCookies: [] };
     try {
-      const response = await guard.execute(() => exchange(request, headers, signal, way));
+      const response = await guard.execute(() => exchange(pool, request, headers, signal, way));
       heed(response);
       return { ok: true, response };
     } catch (thrown) {
@@ -118,30 +118,6 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
       const sent = way.sent && !UNREACHED.test(codeOf(thrown));
       return { ok: false, ...failure, ...(wait > 0 && { retryAfterSeconds: wait }), ...way, sent };
     }
-  }
-
-  async function exchange(
-    request: BuiltRequest,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-    way: Way,
-  ): Promise<BackendResponse> {
-    // The time was over while the request waited in the queue. That says nothing about the health of the backend.
-    if (signal.aborted) throw new UnsentError();
-    way.sent = true;
-    const answer = await pool.request({
-      method: request.method as Dispatcher.HttpMethod,
-      path: request.path,
-      headers: merged({ 'accept-encoding': 'identity', 'user-agent': 'sallyport' }, request.headers, headers),
-      body: request.body ?? null,
-      signal,
-    });
-    way.setCookies = [answer.headers['set-cookie'] ?? []].flat();
-    const body = await answer.body.arrayBuffer();
-    const encoding = answer.headers['content-encoding'] ?? 'identity';
-    // The request asked for no compression. A compressed body could not be searched for a login page or a secret.
-    if (encoding !== 'identity') throw new EncodedError();
-    return responseOf(answer, body);
   }
 
   return {
@@ -172,6 +148,32 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     },
     close: () => pool.destroy(),
   };
+}
+
+/** One request and its answer. `way` says how far it came. */
+async function exchange(
+  pool: Pool,
+  request: BuiltRequest,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+  way: Way,
+): Promise<BackendResponse> {
+  // The time was over while the request waited in the queue. That says nothing about the health of the backend.
+  if (signal.aborted) throw new UnsentError();
+  way.sent = true;
+  const answer = await pool.request({
+    method: request.method as Dispatcher.HttpMethod,
+    path: request.path,
+    headers: merged({ 'accept-encoding': 'identity', 'user-agent': 'sallyport' }, request.headers, headers),
+    body: request.body ?? null,
+    signal,
+  });
+  way.setCookies = [answer.headers['set-cookie'] ?? []].flat();
+  const body = await answer.body.arrayBuffer();
+  const encoding = answer.headers['content-encoding'] ?? 'identity';
+  // The request asked for no compression. A compressed body could not be searched for a login page or a secret.
+  if (encoding !== 'identity') throw new EncodedError();
+  return responseOf(answer, body);
 }
 
 /** Opens after so many failures in a row, and lets one request through after a while to see. */

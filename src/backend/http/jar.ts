@@ -10,7 +10,7 @@ export interface Jar {
   store(setCookies: readonly string[], url: string): void;
   /** The value of the Cookie header for a request to this URL, or undefined when no cookie applies. */
   header(url: string): string | undefined;
-  /** The value of the first live cookie with this name, whatever its path. */
+  /** The value of the live cookie with this name; of several the one with the longest path. */
   value(name: string): string | undefined;
   names(): string[];
   /**
@@ -18,7 +18,7 @@ export interface Jar {
    * would still log in after the session has ended.
    */
   keep(names: readonly CookieName[]): object[];
-  /** A jar with the same cookies that changes independently. `besides` replaces cookies of the same names. */
+  /** A jar with the same cookies that changes independently. `besides` replaces the same cookies; see `cookieId`. */
   copy(besides?: readonly object[]): Jar;
 }
 
@@ -47,11 +47,16 @@ export function createJar(cookies: readonly object[] = []): Jar {
       for (const text of setCookies) jar.setCookieSync(text, url, { ignoreError: true });
     },
     header: (url) => jar.getCookieStringSync(url) || undefined,
-    value: (name) => all().find((cookie) => cookie.key === name)?.value,
+    value: (name) =>
+      all()
+        .filter((cookie) => cookie.key === name)
+        .sort((a, b) => (b.path ?? '').length - (a.path ?? '').length)[0]?.value,
     names: () => all().map((cookie) => cookie.key),
     keep: (names) => all().filter(({ key }) => names.some((name) => isNamed(key, name))),
-    copy: (besides = []) =>
-      createJar([...all().filter(({ key }) => !besides.some((b) => (b as Cookie).key === key)), ...besides]),
+    copy(besides = []) {
+      const replaced = new Set((besides as StoredCookie[]).map(cookieId));
+      return createJar([...all().filter((cookie) => !replaced.has(cookieId(cookie as StoredCookie))), ...besides]);
+    },
   };
 }
 
@@ -59,9 +64,24 @@ export function createJar(cookies: readonly object[] = []): Jar {
 export const isNamed = (key: string, name: CookieName): boolean =>
   typeof name === 'string' ? key === name : pattern(name.matching).matches(key);
 
-/** Values of serialised cookies by name and path, without the times at which they were created and used. */
+/** A cookie as it is serialised. */
+export interface StoredCookie {
+  key: string;
+  value: string;
+  path?: string;
+  domain?: string;
+}
+
+/** What tells two cookies apart: name, path and domain (RFC 6265 §5.3). */
+export const cookieId = ({ key, path, domain }: StoredCookie): string => `${key} ${path} ${domain}`;
+
+/** When a serialised cookie ends, in milliseconds since 1970; Infinity when its backend session decides that. */
+export const cookieExpiry = (cookie: StoredCookie): number =>
+  Cookie.fromJSON(cookie)?.expiryTime() ?? Number.POSITIVE_INFINITY;
+
+/** Values of serialised cookies by `cookieId`, without the times at which they were created, used and end. */
 export const cookieState = (cookies: readonly object[]): Map<string, string> =>
-  new Map((cookies as { key: string; value: string; path?: string }[]).map((c) => [`${c.key} ${c.path}`, c.value]));
+  new Map((cookies as StoredCookie[]).map((cookie) => [cookieId(cookie), cookie.value]));
 
 /** The name, or the pattern for names, as an error message shows it. */
 export const spelled = (name: CookieName): string => (typeof name === 'string' ? name : `matching ${name.matching}`);

@@ -3,12 +3,14 @@
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import { secretsOf, spellings } from '../answer/scrub.ts';
-import { type Expectation, judge } from '../answer/verdict.ts';
+import { type Expectation, judge, type Verdict } from '../answer/verdict.ts';
 import type { BackendHttp } from '../http/http.ts';
 import type { BackendResponse } from '../http/response.ts';
 import { send, unanswered } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
 import { attachedTo, createCsrfTokens, withCsrfTokens } from './csrf.ts';
+import { openSession } from './open-session.ts';
+import { renewedValues, strayOf } from './renewal.ts';
 import type { Answer, Turn } from './turn.ts';
 
 export interface Question {
@@ -30,14 +32,6 @@ export type Ask = (question: Question, turn: Turn) => Promise<Answer>;
 export function createAsk({ http, config, onAnswer }: AskOptions): Ask {
   const tokensFor = createCsrfTokens(http, config);
 
-  /** Takes the cookies of an answer into the turn. */
-  function keepCookies({ setCookies }: BackendResponse, url: string, turn: Turn): void {
-    if (setCookies.length === 0) return;
-    turn.jar = turn.jar.copy();
-    turn.jar.store(setCookies, url);
-    turn.secrets.push(...spellings(secretsOf({ cookies: turn.jar.keep(config.session.cookies), values: {} })));
-  }
-
   /** How long the backend asked to be left alone, when it answered 429 or 503. */
   function wait({ status }: BackendResponse): { retryAfterSeconds?: number } {
     const seconds = status === 429 || status === 503 ? http.health().pausedSeconds : 0;
@@ -56,13 +50,25 @@ export function createAsk({ http, config, onAnswer }: AskOptions): Ask {
     const used = fetched && session.csrf;
     const filled = withCsrfTokens(values, fetched?.tokens);
     const sent = await send(http, request, filled, turn.jar, attachedTo(writes, config, session, filled), signal);
-    if (!sent.ok) return { ok: false, ended: unanswered(sent) };
+    if (!sent.ok) {
+      turn.unanswered ||= sent.sent;
+      keepStray(config, sent, sent.url, turn);
+      return { ok: false, ended: unanswered(sent) };
+    }
     const { response, url } = sent;
     onAnswer?.(response);
-    const verdict = judge(response, config, expectation, http.url);
-    // Only an answer that is good or satisfies "assert" may change the session's cookies. Any other may set a new
-    // anonymous cookie, which would replace the session by one that is not logged in.
-    if (verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours)) keepCookies(response, url, turn);
+    const bring = () => keepStray(config, { setCookies: response.setCookies, response }, url, turn);
+    let verdict: Verdict;
+    try {
+      verdict = judge(response, config, expectation, http.url);
+      // Only an answer that is good or satisfies "assert" may change the session. Any other may set a new anonymous
+      // cookie, which would replace the session by one that is not logged in.
+      if (verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours)) keep(config, response, url, turn);
+      else bring();
+    } catch (thrown) {
+      bring();
+      throw thrown;
+    }
     const { status } = response;
     const failed = (code: 'backend.rejected' | 'backend.redirected', detail: string): Answer => ({
       ok: false,
@@ -76,6 +82,7 @@ export function createAsk({ http, config, onAnswer }: AskOptions): Ask {
       case 'csrf_refused':
         // Another call may have fetched new CSRF tokens in the meantime; those are kept.
         if (session.csrf === used) session.csrf = undefined;
+        if (turn.session.csrf === used) turn.session.csrf = undefined;
         if (!fetched || !again) return failed('backend.rejected', 'the backend does not accept the CSRF token');
         return ask(question, turn, false);
       case 'redirected':
@@ -86,4 +93,31 @@ export function createAsk({ http, config, onAnswer }: AskOptions): Ask {
   }
 
   return (question, turn) => ask(question, turn);
+}
+
+/** Takes the cookies and values of an answer into the turn. */
+function keep(config: BackendConfig, response: BackendResponse, url: string, turn: Turn): void {
+  const { setCookies } = response;
+  if (setCookies.length > 0) {
+    turn.jar = turn.jar.copy();
+    turn.jar.store(setCookies, url);
+    turn.secrets.push(...spellings(secretsOf({ cookies: turn.jar.keep(config.session.cookies), values: {} })));
+  }
+  const { token, account, csrf } = turn.session;
+  const values = renewedValues(config, token.values, response, turn.jar);
+  if (values) turn.session = { ...openSession(config, { ...token, values }, account), csrf };
+}
+
+/** Notes what an answer that is no good has brought beside the session. */
+function keepStray(
+  config: BackendConfig,
+  answer: { setCookies: readonly string[]; response?: BackendResponse },
+  url: string,
+  turn: Turn,
+) {
+  const { values } = turn.session.token;
+  const stray = strayOf(config, { cookies: turn.jar.keep(config.session.cookies), values }, { ...answer, url });
+  if (!stray) return;
+  turn.strays.push(stray);
+  turn.secrets.push(...spellings(secretsOf(stray.reveal(), config.session.public)));
 }

@@ -7,12 +7,13 @@ import { extract } from '../answer/extract.ts';
 import { type Spelling, spellings } from '../answer/scrub.ts';
 import { judge } from '../answer/verdict.ts';
 import type { BackendHttp } from '../http/http.ts';
-import type { Jar } from '../http/jar.ts';
+import { cookieId, cookieState, type Jar, type StoredCookie } from '../http/jar.ts';
 import { fillHeaders } from '../http/request.ts';
 import type { BackendResponse } from '../http/response.ts';
 import { type Attached, send, unanswered } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
 import type { CsrfTokens, Fetched, OpenSession } from './open-session.ts';
+import { strayOf } from './renewal.ts';
 import type { Turn } from './turn.ts';
 
 /** Whether a request needs CSRF tokens: it names one, or it is a write and every write has a header with one. */
@@ -31,38 +32,41 @@ async function fetchCsrfTokens(
   signal?: AbortSignal,
 ): Promise<Fetched> {
   const csrf = config.csrf as NonNullable<BackendConfig['csrf']>;
-  const failed = (detail: string, status: number | null): Fetched => ({
-    ok: false,
-    result: { kind: 'failed', code: 'backend.rejected', detail: `CSRF token: ${detail}`, status },
-  });
+  const { values: kept } = session.token;
+  const strayIn = (answer: { setCookies: readonly string[]; url: string; response?: BackendResponse }) =>
+    strayOf(config, { cookies: jar.keep(config.session.cookies), values: kept }, answer);
   const sent = await send(http, csrf.request, session.values, jar, session.attached, signal);
-  if (!sent.ok) return { ok: false, result: unanswered(sent) };
+  if (!sent.ok) return { ok: false, result: unanswered(sent), stray: strayIn(sent) };
   const { response, url } = sent;
+  const { status, setCookies } = response;
+  const without = (result: Extract<Fetched, { ok: false }>['result']): Fetched => ({
+    ok: false,
+    result,
+    stray: strayIn({ setCookies, url, response }),
+  });
+  const failed = (detail: string) =>
+    without({ kind: 'failed', code: 'backend.rejected', detail: `CSRF token: ${detail}`, status });
   const verdict = judge(response, { ...config, csrf: undefined }, { ...csrf, assert: csrf.assert ?? [] }, http.url);
-  if (verdict.kind === 'expired')
-    return { ok: false, result: { kind: 'expired', status: response.status, beforeEffect: true } };
-  if (verdict.kind !== 'good') return failed('detail' in verdict ? verdict.detail : verdict.kind, response.status);
+  if (verdict.kind === 'expired') return without({ kind: 'expired', status, beforeEffect: true });
+  if (verdict.kind !== 'good') return failed('detail' in verdict ? verdict.detail : verdict.kind);
   const own = jar.copy();
-  own.store(response.setCookies, url);
+  own.store(setCookies, url);
   const values: Record<string, string> = {};
   for (const [name, extraction] of Object.entries(csrf.extract)) {
     const value = extract(extraction, response, own);
-    if (typeof value !== 'string') return failed(`nothing to extract for "${name}"`, response.status);
+    if (typeof value !== 'string') return failed(`nothing to extract for "${name}"`);
     values[name] = value;
   }
   // Only session cookies that this answer changed are handed on; the call may have newer ones of the others by then.
-  const before = jar.keep(config.session.cookies).map((cookie) => JSON.stringify(nameAndValue(cookie)));
-  const changed = own.keep(config.session.cookies).filter((c) => !before.includes(JSON.stringify(nameAndValue(c))));
-  const cookies = own.keep(csrf.cookies);
-  const all = [...cookies, ...changed].map((cookie) => nameAndValue(cookie)[1]);
+  const before = cookieState(jar.keep(config.session.cookies));
+  const changed = (own.keep(config.session.cookies) as StoredCookie[]).filter(
+    (cookie) => before.get(cookieId(cookie)) !== cookie.value,
+  );
+  const cookies = own.keep(csrf.cookies) as StoredCookie[];
+  const all = [...cookies, ...changed].map(({ value }) => value);
   const secrets = spellings([...Object.values(values), ...all]);
   return { ok: true, tokens: { values, cookies, changed, secrets } };
 }
-
-const nameAndValue = (cookie: object): [string, string] => {
-  const { key, value } = cookie as { key: string; value: string };
-  return [key, value];
-};
 
 /** CSRF tokens in an answer that becomes a result: a page with a form carries the token of that form. */
 export function csrfTokensIn(response: BackendResponse, jar: Jar, { csrf }: BackendConfig): Spelling[] {
@@ -117,7 +121,10 @@ export function createCsrfTokens(http: BackendHttp, config: BackendConfig): Toke
   return async (request, writes, turn) => {
     if (!needsCsrfTokens(request, writes, config)) return undefined;
     const { fetched, fresh } = await fetch(turn);
-    if (!fetched.ok) return fetched;
+    if (!fetched.ok) {
+      if (fresh && fetched.stray) turn.strays.push(fetched.stray);
+      return fetched;
+    }
     const { cookies, changed, secrets } = fetched.tokens;
     turn.secrets.push(...secrets);
     const theirs = [...cookies, ...(fresh ? changed : [])];

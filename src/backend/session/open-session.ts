@@ -1,12 +1,11 @@
 // A backend token made ready for use: its cookie jar, the headers and cookies that go with every request, and the
 // secrets that must not come back in a result.
 import type { BackendConfig } from '../../config/schema/backend.ts';
-import { Secret } from '../../core/secret.ts';
 import { placeholders } from '../../formats/template.ts';
 import type { Account } from '../accounts.ts';
 import { compose, templateOf } from '../answer/extract.ts';
 import { type Spelling, secretsOf, spellings } from '../answer/scrub.ts';
-import { cookieState, createJar, type Jar } from '../http/jar.ts';
+import { createJar, type Jar } from '../http/jar.ts';
 import { fillCookies, fillHeaders } from '../http/request.ts';
 import type { Attached } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
@@ -23,8 +22,13 @@ export interface CsrfTokens {
   secrets: readonly Spelling[];
 }
 
-/** The tokens, or how the call ends without them. In that case the write itself has not been sent. */
-export type Fetched = { ok: true; tokens: CsrfTokens } | { ok: false; result: Exclude<CallResult, { kind: 'ok' }> };
+/**
+ * The tokens, or how the call ends without them. In that case the write itself has not been sent. `stray`: what an
+ * answer that was no good has brought.
+ */
+export type Fetched =
+  | { ok: true; tokens: CsrfTokens }
+  | { ok: false; result: Exclude<CallResult, { kind: 'ok' }>; stray: BackendTokenSecret | undefined };
 
 /** A backend session as calls use it. Kept in memory only, for as long as its backend token is. */
 export interface OpenSession {
@@ -91,23 +95,4 @@ function credentialsOf({ login }: BackendConfig, account: Account | undefined): 
     if (names.some((of) => secret.has(of))) secret.add(name);
   }
   return [...secret].map((name) => known.get(name) ?? '');
-}
-
-/**
- * R-54: the new backend token when the answers of a call changed a session cookie, or undefined. `jar` has taken
- * cookies only from answers that were good or satisfied "assert".
- */
-export function renewedBackendToken(
-  { session }: BackendConfig,
-  open: OpenSession,
-  jar: Jar,
-): BackendTokenSecret | undefined {
-  if (jar === open.jar) return undefined;
-  const before = cookieState(open.jar.keep(session.cookies));
-  const after = jar.keep(session.cookies);
-  const now = cookieState(after);
-  // A session cookie that the backend removed means a logout, not a renewal; the next call is answered as expired.
-  const changed = [...now].some(([name, value]) => before.get(name) !== value);
-  if (!changed || [...before.keys()].some((name) => !now.has(name))) return undefined;
-  return new Secret({ cookies: after, values: open.token.values });
 }

@@ -2,7 +2,7 @@
 import type { Spelling } from '../answer/scrub.ts';
 import type { Jar } from '../http/jar.ts';
 import type { BackendResponse } from '../http/response.ts';
-import type { CallResult } from '../port.ts';
+import type { BackendTokenSecret, CallResult } from '../port.ts';
 import type { OpenSession } from './open-session.ts';
 
 /** A good answer, or how the call ended without one. */
@@ -11,10 +11,17 @@ export type Answer =
   /** `unsent`: there was no CSRF token for the request, so it was never sent. */
   | { ok: false; ended: Exclude<CallResult, { kind: 'ok' }>; unsent?: true };
 
-/** The state of one call. `jar` is that of the session until an answer changes a cookie, and a copy from then on. */
+/**
+ * The state of one call. `session` and `jar` are those of the backend token until an answer changes a value or a
+ * cookie, and copies from then on.
+ */
 export interface Turn {
   session: OpenSession;
   jar: Jar;
+  /** What answers that were no good have brought beside the session. */
+  strays: BackendTokenSecret[];
+  /** Whether a request was sent and not answered, so that a renewal may have been lost. */
+  unanswered: boolean;
   /** Secrets that appeared during this call, such as a new cookie or a CSRF token, in every spelling. */
   secrets: Spelling[];
   signal?: AbortSignal | undefined;
@@ -24,6 +31,8 @@ export interface Turn {
 export const turnOf = (session: OpenSession, signal?: AbortSignal): Turn => ({
   session,
   jar: session.jar,
+  strays: [],
+  unanswered: false,
   secrets: [],
   signal,
 });

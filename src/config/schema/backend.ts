@@ -145,6 +145,10 @@ export const backendSchema = z.strictObject({
       .array(name)
       .default([])
       .describe('Values of the login steps that are kept with the session; templates name them "{session.NAME}"'),
+    renew: z
+      .record(name, extractSchema)
+      .default({})
+      .describe('Where a good answer brings a new one of "values", for a token that is renewed while it is used'),
     public: z
       .array(name)
       .default([])

@@ -26,6 +26,12 @@ const redis = z
       .default('sallyport')
       .describe('Prefix of the names of all keys'),
     timeout_ms: z.int().min(10).max(60_000).default(1000).describe('A store that takes longer counts as unavailable'),
+    max_skew_seconds: z
+      .int()
+      .min(1)
+      .max(3600)
+      .default(30)
+      .describe('A replica whose clock differs more than this from that of the store is not ready'),
   })
   .refine(({ url, sentinel, cluster }) => [url, sentinel, cluster].filter((each) => each !== undefined).length === 1, {
     message: 'give exactly one of url, sentinel and cluster',

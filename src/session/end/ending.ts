@@ -6,8 +6,9 @@ import type { Clock } from '../../core/clock.ts';
 import { CONTROL_AGE_MS, type ControlPort, isRevoked } from '../control.ts';
 import type { SessionEvents } from '../events.ts';
 import type { SessionLimits } from '../limits.ts';
+import { pendingLogoutName } from '../pending.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from '../record.ts';
-import { pendingLogoutName, type SessionStore, type SessionVersion } from '../store.ts';
+import type { SessionStore, SessionVersion } from '../store.ts';
 import type { Retirement } from './retirement.ts';
 
 /** What the ending of sessions works with. */
@@ -37,6 +38,8 @@ export interface Ending {
    * stays pending.
    */
   discard(key: SessionKey, record: SessionRecord): Promise<void>;
+  /** Removes a row that makes no sense. Nobody knows which session it was, which is on record. */
+  discardDamaged(key: SessionKey): Promise<void>;
   /** Logs out a backend token that no call was given, such as that of a login whose record was not stored. */
   discardToken(record: SessionRecord, cause: string): Promise<void>;
   /**
@@ -73,8 +76,8 @@ export function createEnding(options: EndingOptions): Ending {
     noteChange(key);
     if (!record) return false;
     void events({ type: 'session_revoked', record, cause });
-    retirement.retire(record, cause, 'drain');
-    await limits.leave(record.bound.client_id, key, record.id).catch(() => undefined);
+    retirement.retireLogin(record, cause);
+    await limits.leave(record, key, record.id).catch(() => undefined);
     return true;
   }
 
@@ -126,6 +129,12 @@ export function createEnding(options: EndingOptions): Ending {
       await store.revoke(key, clock.now(), record).catch(() => undefined);
       await events({ type: 'session_unopenable', record });
       await store.removePendingLogout(key, pendingLogoutName(record)).catch(() => undefined);
+    },
+
+    async discardDamaged(key) {
+      await events({ type: 'session_damaged', key });
+      await store.revoke(key, retirement.due(backends.get(key.backend)));
+      noteChange(key);
     },
 
     async discardToken(record, cause) {

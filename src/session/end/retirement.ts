@@ -7,9 +7,10 @@ import type { BackendPort, LogoutResult } from '../../backend/port.ts';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SessionEvents } from '../events.ts';
-import type { InUse } from '../in-use.ts';
+import { pendingLogoutName, pendingOf, sameLogin } from '../pending.ts';
 import type { SessionKey, SessionRecord } from '../record.ts';
-import { type OverdueLogout, pendingLogoutName, type SessionStore } from '../store.ts';
+import type { OverdueLogout, SessionStore } from '../store.ts';
+import type { InUse } from '../use/in-use.ts';
 import type { Vault } from '../vault.ts';
 
 /**
@@ -24,6 +25,8 @@ export interface Retirement {
    * of this process that use the token and, with `drain`, for calls on other replicas too, both for a bounded time.
    */
   retire(record: SessionRecord, cause: string, drain?: 'drain'): void;
+  /** The same for the value in use of a login that has ended, and after it for the superseded values of that login. */
+  retireLogin(record: SessionRecord, cause: string): void;
   /** Finishes what another replica has left behind. A login that left no token behind can only be reported. */
   takeOver(logout: OverdueLogout): void;
   /** Resolves when no retirement is running in this process. */
@@ -57,8 +60,8 @@ const REMEMBERED = 100_000;
 
 /** Makes the retirement of this process. Attempts are counted per process, so each replica has its own count. */
 export function createRetirement({ store, backends, inUse, vault, clock, events }: RetirementOptions): Retirement {
-  const running = new Map<string, Promise<void>>();
-  const attempts = new BoundedCache<string, number>(REMEMBERED);
+  const { once, settled } = createRunning();
+  const attempts = createAttempts();
   const turns = new Map<string, IPolicy>(
     [...backends.keys()].map((name) => [name, bulkhead(AT_ONCE, Number.MAX_SAFE_INTEGER)]),
   );
@@ -68,8 +71,8 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     const backendToken = vault.open(record);
     // While a backend or a sealing key is being changed, another replica may know it, so the pending logout stays.
     if (!backend || !backendToken) {
-      if (!told(name)) await events({ type: 'session_unopenable', record });
-      if ((attempts.get(name) ?? 0) >= ATTEMPTS) await giveUp(record, name, cause);
+      if (!attempts.told(name)) await events({ type: 'session_unopenable', record });
+      if (attempts.many(name)) await giveUp(record, name, cause);
       return;
     }
     const began = performance.now();
@@ -81,13 +84,43 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     const proof: LogoutResult = await turn
       .execute(() => backend.logout(backendToken))
       .catch(() => 'unreachable' as const);
-    if (proof === 'unreachable' && (attempts.get(name) ?? 0) < ATTEMPTS) {
-      if (!told(name)) await events({ type: 'logout_pending', record, cause });
+    if (proof === 'unreachable' && !attempts.many(name)) {
+      if (!attempts.told(name)) await events({ type: 'logout_pending', record, cause });
       return;
     }
     vault.forget(record);
-    await events({ type: 'session_ended', record, cause, proof: proof === 'dead' ? 'dead' : 'residual', drained });
+    await events({
+      type: 'session_ended',
+      record,
+      cause,
+      proof: proof === 'unreachable' ? 'residual' : proof,
+      drained,
+    });
     await removed(record, name);
+  }
+
+  /** Does what the pending logout is about, by its name. */
+  async function finish({ key, name, record }: OverdueLogout, cause: string, drain: boolean): Promise<void> {
+    const pending = pendingOf(name);
+    switch (pending.kind) {
+      case 'login':
+        // Told before what is known of the login is removed: this replica can die as well.
+        if (!attempts.told(`abandoned ${name}`))
+          await events({ type: 'login_abandoned', key, cause: 'its replica is gone' });
+        break;
+      case 'older':
+        if (record) {
+          const { count } = pending;
+          await events({ type: 'session_ended', record, cause, proof: 'superseded', drained: true, count });
+        }
+        return removed(key, name);
+      case 'token':
+        break;
+      default:
+        pending satisfies never;
+    }
+    if (record) await end(record, name, cause, drain);
+    else await removed(key, name);
   }
 
   async function giveUp(record: SessionRecord, name: string, cause: string): Promise<void> {
@@ -95,30 +128,11 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     await removed(record, name);
   }
 
-  /** Counts an attempt and answers whether there was one before, so that a problem that lasts is reported once. */
-  function told(name: string): boolean {
-    const before = attempts.get(name) ?? 0;
-    attempts.set(name, before + 1);
-    return before > 0;
-  }
-
   /** The token is dead, or what is left of it is on record. */
   async function removed(key: SessionKey, name: string): Promise<void> {
-    attempts.delete(name);
-    attempts.delete(`abandoned ${name}`);
+    attempts.forget(name);
+    attempts.forget(`abandoned ${name}`);
     await store.removePendingLogout(key, name).catch(() => undefined);
-  }
-
-  /** A retirement that waits for a slow backend is overdue again before it has had its turn; it must not start twice. */
-  function once({ owner, backend }: SessionKey, name: string, work: () => Promise<void>): void {
-    const id = JSON.stringify([owner, backend, name]);
-    if (running.has(id)) return;
-    running.set(
-      id,
-      work()
-        .catch(() => {})
-        .finally(() => running.delete(id)),
-    );
   }
 
   return {
@@ -127,17 +141,55 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
       const name = pendingLogoutName(record);
       once(record, name, () => end(record, name, cause, drain !== undefined));
     },
-    takeOver({ key, name, record, login }) {
-      const cause = 'its replica is gone';
-      once(key, name, async () => {
-        // Told before what is known of the login is removed: this replica can die as well.
-        if (login && !told(`abandoned ${name}`)) await events({ type: 'login_abandoned', key, cause });
-        if (record) await end(record, name, 'left behind', false);
-        else await removed(key, name);
+    retireLogin(record, cause) {
+      const inUse = pendingLogoutName(record);
+      const last = once(record, inUse, () => end(record, inUse, cause, true));
+      once(record, `superseded of ${inUse}`, async () => {
+        const [all] = await Promise.all([store.pendingLogouts(record), last]);
+        for (const each of all) {
+          if (each.name === inUse || !each.record || !sameLogin(each.record, record)) continue;
+          once(record, each.name, () => finish(each, cause, true));
+        }
       });
     },
-    async settled() {
+    takeOver: (logout) => void once(logout.key, logout.name, () => finish(logout, 'left behind', false)),
+    settled,
+  };
+}
+
+/** Runs each retirement once at a time. */
+function createRunning() {
+  const running = new Map<string, Promise<void>>();
+  return {
+    /** A retirement that waits for a slow backend is overdue again before it has had its turn; it is not begun twice. */
+    once({ owner, backend }: SessionKey, name: string, work: () => Promise<void>): Promise<void> {
+      const id = JSON.stringify([owner, backend, name]);
+      const under = running.get(id);
+      if (under) return under;
+      const begun = work()
+        .catch(() => {})
+        .finally(() => running.delete(id));
+      running.set(id, begun);
+      return begun;
+    },
+    async settled(): Promise<void> {
       while (running.size > 0) await Promise.allSettled(running.values());
     },
+  };
+}
+
+/** Counts the attempts of each logout. */
+function createAttempts() {
+  const attempts = new BoundedCache<string, number>(REMEMBERED);
+  return {
+    /** Counts an attempt and answers whether there was one before, so that a problem that lasts is reported once. */
+    told(name: string): boolean {
+      const before = attempts.get(name) ?? 0;
+      attempts.set(name, before + 1);
+      return before > 0;
+    },
+    /** Whether the logout has been tried for long enough. */
+    many: (name: string): boolean => (attempts.get(name) ?? 0) >= ATTEMPTS,
+    forget: (name: string): void => void attempts.delete(name),
   };
 }

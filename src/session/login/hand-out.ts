@@ -2,10 +2,10 @@
 import { samePlace } from '../bound.ts';
 import { type Acquired, refusedSession, type SessionRequest } from '../contract.ts';
 import type { Ending } from '../end/ending.ts';
-import type { InUse } from '../in-use.ts';
-import type { KeepAlive } from '../keep-alive.ts';
 import type { SessionRecord } from '../record.ts';
 import type { SessionSnapshot } from '../store.ts';
+import type { InUse } from '../use/in-use.ts';
+import type { KeepAlive } from '../use/keep-alive.ts';
 import type { Vault } from '../vault.ts';
 import type { AccountRef } from './account-ref.ts';
 

@@ -6,7 +6,8 @@ import { type Acquired, refusedSession, type SessionManagerOptions, type Session
 import { isRevoked } from '../control.ts';
 import type { Ending } from '../end/ending.ts';
 import type { Retirement } from '../end/retirement.ts';
-import type { SessionKey, SessionRecord } from '../record.ts';
+import { nextSerial, type SessionKey, type SessionRecord } from '../record.ts';
+import type { Seen } from '../seen.ts';
 import { type SessionSnapshot, sameVersion } from '../store.ts';
 import type { Vault } from '../vault.ts';
 import type { AccountRef } from './account-ref.ts';
@@ -29,6 +30,7 @@ export interface LoginOptions
   ending: Ending;
   accountRef: AccountRef;
   handOut: HandOut;
+  seen: Seen;
   /** The backend refused the credentials. */
   onRefused: (request: SessionRequest) => void;
 }
@@ -57,24 +59,26 @@ export function createLogin(options: LoginOptions): Login {
 async function prepare(options: LoginOptions, turn: LoginTurn): Promise<Prepared | undefined> {
   const { control, limits, clock, vault, accountRef, fingerprint } = options;
   const { request, observed, leaseMs } = turn;
-  const { backend, owner, bound, limit, account } = request;
+  const { backend, owner, issuer, bound, limit, account } = request;
   const key = { backend: backend.name, owner };
   const current = observed.record;
   // Read before the login begins. A revocation from now on has a higher number than the session, so it means this
   // session whatever it overtakes.
   const { lastRevocation, epoch } = await control.read(0);
   const id = current?.id ?? randomBytes(16).toString('base64url');
-  if (!current && limit !== undefined && !(await limits.take(bound.client_id, key, id, limit, leaseMs)))
-    return undefined;
+  if (!current && limit !== undefined && !(await limits.take(request, key, id, limit, leaseMs))) return undefined;
   const issuedAt = clock.now();
   const shared = {
     ...key,
     id,
     generation: (current?.generation ?? 0) + 1,
+    login: (current?.generation ?? 0) + 1,
+    serial: nextSerial(current, issuedAt),
     createdAt: current?.createdAt ?? issuedAt,
     issuedAt,
     sinceRevocation: current?.sinceRevocation ?? lastRevocation,
     epoch,
+    issuer,
     bound,
     account: accountRef(account),
     fingerprint: current?.fingerprint ?? fingerprint(id),
@@ -89,7 +93,7 @@ async function logIn(
   prepared: Prepared,
 ): Promise<SessionRecord | Acquired> {
   const { request, observed, lockId, leaseMs } = turn;
-  const { backend, account, bound, limit } = request;
+  const { backend, account, limit } = request;
   const { key, id, issuedAt, seal } = prepared;
   // Each cookie is on record before the next step is taken: a process that is killed in the middle leaves a
   // pending logout, and another replica logs the half-finished session out.
@@ -105,7 +109,7 @@ async function logIn(
     );
   if (result.ok) return seal(result.backendToken);
   if (result.code === 'session.login_failed') onRefused(request);
-  if (!observed.record && limit !== undefined) await limits.leave(bound.client_id, key, id).catch(() => undefined);
+  if (!observed.record && limit !== undefined) await limits.leave(request, key, id).catch(() => undefined);
   void events({ type: 'login_failed', backend: backend.name, detail: result.detail });
   // Told before the lock is given back, since that removes what the store knows of this login.
   if (result.unanswered) await events({ type: 'login_abandoned', key, cause: 'the backend did not answer' });
@@ -120,7 +124,7 @@ async function keep(
   { key, issuedAt }: Prepared,
   record: SessionRecord,
 ): Promise<Acquired> {
-  const { store, retirement, ending, events, endsAt, clock, handOut } = options;
+  const { store, retirement, ending, events, endsAt, clock, handOut, seen } = options;
   const { request, observed, lockId, leaseMs, cause } = turn;
   const { backend } = request;
   const stored = await store
@@ -137,7 +141,8 @@ async function keep(
     return handOut.instead(observed, await store.get(key), request);
   }
   void events({ type: observed.record ? 'session_rotated' : 'session_opened', record, cause });
-  if (observed.record) retirement.retire(observed.record, cause, 'drain');
+  seen.note(record);
+  if (observed.record) retirement.retireLogin(observed.record, cause);
   // The session is looked at when its time is over; and once soon, in case this replica dies before the check below.
   const over = Math.min(endsAt(record), issuedAt + leaseMs);
   await store.remind(key, over).catch(() => undefined);

@@ -2,27 +2,36 @@
 // counts any more, and DPoP nonces of the old epoch are void.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
-import { type ControlPort, selectorText } from '../../session/control.ts';
-
-/**
- * Most selectors. When there are more, one revocation of all takes the place of each. It ends more sessions than were
- * meant, but never fewer.
- */
-const SELECTORS = 10_000;
+import { type ControlPort, MOST_REVOCATIONS, REVOCATION_LIFE_MS, selectorText } from '../../session/control.ts';
 
 /** The control state of a single process. Every read is up to date. */
 export function createMemoryControl(clock: Clock): ControlPort {
-  const revocations = new Map<string, number>();
-  const epoch = randomUUID();
-  const since = clock.now();
+  let revocations: ReadonlyMap<string, number> = new Map();
+  let epoch: string = randomUUID();
+  let since = clock.now();
+  let lost = false;
   let lastRevocation = 0;
   return {
-    read: async () => ({ epoch, since, lost: false, lastRevocation, revocations }),
+    read: async () => ({ epoch, since, lost, lastRevocation, revocations, now: clock.now(), skewMs: 0, replicas: [] }),
     async revoke(selector) {
-      lastRevocation += 1;
-      const all = 'all' in selector || revocations.size >= SELECTORS;
-      if (all) revocations.clear();
-      revocations.set(all ? 'all' : selectorText(selector), lastRevocation);
+      lastRevocation = Math.max(lastRevocation + 1, Math.floor(clock.now()));
+      const living = [...revocations].filter(([, number]) => number > clock.now() - REVOCATION_LIFE_MS);
+      const text = selectorText(selector);
+      const all = text === 'all' || (living.length >= MOST_REVOCATIONS && !revocations.has(text));
+      // A new map each time, by which a change is noticed.
+      revocations = new Map(all ? [['all', lastRevocation]] : [...living, [text, lastRevocation]]);
+    },
+    async restore(known) {
+      const merged = new Map(revocations);
+      for (const [text, number] of known) merged.set(text, Math.max(number, merged.get(text) ?? 0));
+      revocations = merged;
+      lastRevocation = Math.max(lastRevocation, ...known.values());
+    },
+    async loseHistory(from) {
+      if (from !== epoch) return;
+      epoch = randomUUID();
+      since = clock.now();
+      lost = true;
     },
   };
 }

@@ -5,6 +5,7 @@ import { createKeyedMutex } from '../../core/mutex.ts';
 import { createLedger, finish, handleState, type Ledger, observe, openHandle, underWay } from '../../facts/ledger.ts';
 import type { FactsPort } from '../../facts/port.ts';
 import type { ClientRef } from '../../identity/client.ts';
+import { type ControlPort, epochMark } from '../../session/control.ts';
 import type { SessionKey } from '../../session/record.ts';
 import type { SessionSnapshot } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
@@ -18,6 +19,8 @@ export interface MemoryFactsOptions {
   ttlMs: number;
   /** Reads the stored session, which is part of the facts. */
   session: (key: SessionKey) => Promise<SessionSnapshot>;
+  /** Tells the epoch. */
+  control: Pick<ControlPort, 'read'>;
 }
 
 /** The facts, and what the session store needs to know of the calls under way. */
@@ -38,7 +41,7 @@ interface Entry {
 const RENEW_MS = 60_000;
 
 /** The facts of a single process. A new client is refused when as many as `clients` are remembered. */
-export function createMemoryFacts({ clock, clients, ttlMs, session }: MemoryFactsOptions): MemoryFacts {
+export function createMemoryFacts({ clock, clients, ttlMs, session, control }: MemoryFactsOptions): MemoryFacts {
   const entries = createMemoryKeyv<Entry>('facts', clients);
   const mutex = createKeyedMutex();
   const change = <T>(owner: ClientRef, use: (entry: Entry, now: number) => T | Promise<T>): Promise<T> =>
@@ -70,7 +73,10 @@ export function createMemoryFacts({ clock, clients, ttlMs, session }: MemoryFact
         for (const wake of waiting) wake();
       }),
     openHandle: (owner, handle) => change(owner, ({ ledger }) => openHandle(ledger, handle)),
-    handleState: (owner, handle) => change(owner, ({ ledger }) => handleState(ledger, handle)),
+    handleState: async (owner, handle, minted) => {
+      const { epoch } = await control.read(0);
+      return change(owner, ({ ledger }) => handleState(ledger, handle, minted === epochMark(epoch)));
+    },
 
     async drained(owner, limitMs) {
       const entry = await entries.get(owner);

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
-import type { SessionLimits } from '../../session/limits.ts';
+import type { Holder, SessionLimits } from '../../session/limits.ts';
 import { type SessionKey, sessionKey } from '../../session/record.ts';
 
 interface Place {
@@ -17,10 +17,10 @@ export function createMemoryLimits(clock: Clock, lives: (key: SessionKey) => Pro
   const places = new Map<string, Map<string, Place>>();
   const mutex = createKeyedMutex();
   return {
-    take: (client, session, id, limit, leaseMs) =>
-      mutex.run(client, async () => {
-        const taken = places.get(client) ?? new Map<string, Place>();
-        places.set(client, taken);
+    take: (holder, session, id, limit, leaseMs) =>
+      mutex.run(nameOf(holder), async () => {
+        const taken = places.get(nameOf(holder)) ?? new Map<string, Place>();
+        places.set(nameOf(holder), taken);
         const name = sessionKey(session);
         if (taken.size >= limit && !taken.has(name)) {
           for (const [other, { key, until }] of taken)
@@ -30,10 +30,12 @@ export function createMemoryLimits(clock: Clock, lives: (key: SessionKey) => Pro
         taken.set(name, { key: session, id, until: clock.now() + leaseMs });
         return true;
       }),
-    async leave(client, session, id) {
-      const taken = places.get(client);
+    async leave(holder, session, id) {
+      const taken = places.get(nameOf(holder));
       if (taken?.get(sessionKey(session))?.id === id) taken.delete(sessionKey(session));
-      if (taken?.size === 0) places.delete(client);
+      if (taken?.size === 0) places.delete(nameOf(holder));
     },
   };
 }
+
+const nameOf = ({ issuer, bound }: Holder): string => JSON.stringify([issuer, bound.client_id]);

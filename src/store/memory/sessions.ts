@@ -5,8 +5,9 @@ import { randomBytes } from 'node:crypto';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
+import { loginName, MOST_SUPERSEDED, olderName, pendingLogoutName, sameLogin } from '../../session/pending.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from '../../session/record.ts';
-import { pendingLogoutName, type SessionStore, sameVersion } from '../../session/store.ts';
+import { type SessionStore, sameVersion } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
 /** What the session store works with. `drained` is that of the facts, which know the calls under way. */
@@ -46,7 +47,9 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
     void pendingLogouts.set(JSON.stringify([sessionKey(key), name]), { key, name, record, due });
   const removePending = (key: SessionKey, name: string) =>
     pendingLogouts.delete(JSON.stringify([sessionKey(key), name]));
-  const login = (lockId: string) => `login ${lockId}`;
+  /** Values of the login in use that are not the one in use, by session; and how many there were before these. */
+  const superseded = new Map<string, { rows: Map<string, SessionRecord>; older: number }>();
+  const turns = new Map<string, { who: string; until: number }>();
 
   async function snapshot(name: string) {
     return { record: await records.get(name), revocations: revocations.get(name) ?? 0 };
@@ -54,6 +57,20 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
   async function put(name: string, record: SessionRecord): Promise<void> {
     await records.set(name, record, TTL_MS);
     keys.add(name);
+  }
+  function supersede(name: string, record: SessionRecord): void {
+    const { rows, older } = superseded.get(name) ?? { rows: new Map<string, SessionRecord>(), older: 0 };
+    rows.set(pendingLogoutName(record), record);
+    const [oldest] = rows.keys();
+    const full = rows.size > MOST_SUPERSEDED && oldest !== undefined && rows.delete(oldest);
+    superseded.set(name, { rows, older: older + (full ? 1 : 0) });
+  }
+  /** The login of this record has ended: its value in use and those that were superseded become pending logouts. */
+  function pend(key: SessionKey, name: string, record: SessionRecord, due: number): void {
+    const { rows, older } = superseded.get(name) ?? { rows: new Map<string, SessionRecord>(), older: 0 };
+    superseded.delete(name);
+    for (const each of [...rows.values(), record]) addPending(key, pendingLogoutName(each), each, due);
+    if (older > 0) addPending(key, olderName(older, record), record, due);
   }
   const holds = (name: string, lockId: string): boolean => {
     const held = locks.get(name);
@@ -80,7 +97,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         if ((locks.get(name)?.until ?? 0) > clock.now()) return { kind: 'held' };
         const lockId = randomBytes(16).toString('base64url');
         locks.set(name, { lockId, until: clock.now() + leaseMs });
-        addPending(key, login(lockId), undefined, clock.now() + leaseMs);
+        addPending(key, loginName(lockId), undefined, clock.now() + leaseMs);
         return { kind: 'locked', lockId };
       }),
 
@@ -91,14 +108,14 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         const now = await snapshot(name);
         if (!sameVersion(now.record, observed.record) || now.revocations !== observed.revocations) return false;
         await put(name, record);
-        removePending(key, login(lockId));
-        if (now.record) addPending(key, pendingLogoutName(now.record), now.record, due);
+        removePending(key, loginName(lockId));
+        if (now.record) pend(key, name, now.record, due);
         return true;
       }),
 
     unlockLogin: (key, lockId, pause) =>
       step(key, async (name) => {
-        removePending(key, login(lockId));
+        removePending(key, loginName(lockId));
         if (!holds(name, lockId)) return;
         locks.delete(name);
         if (pause) pauses.set(name, { code: pause.code, until: clock.now() + pause.ms });
@@ -106,8 +123,21 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
 
     replace: (key, current, record) =>
       step(key, async (name) => {
-        if (!sameVersion(await records.get(name), current)) return false;
+        const before = await records.get(name);
+        if (!before || !sameVersion(before, current)) return false;
         await put(name, record);
+        if (before.tokenFingerprint === record.tokenFingerprint) return true;
+        superseded.get(name)?.rows.delete(record.tokenFingerprint);
+        supersede(name, before);
+        return true;
+      }),
+
+    supersede: (key, record) =>
+      step(key, async (name) => {
+        const present = await records.get(name);
+        if (!present || !sameLogin(present, record)) return false;
+        const known = superseded.get(name)?.rows.has(record.tokenFingerprint) ?? false;
+        if (present.tokenFingerprint !== record.tokenFingerprint && !known) supersede(name, record);
         return true;
       }),
 
@@ -120,16 +150,26 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
         if (!record) return undefined;
         await records.delete(name);
         keys.delete(name);
-        addPending(key, pendingLogoutName(record), record, due);
+        pend(key, name, record, due);
         return record;
       }),
 
     async checkpoint(key, lockId, { record, due }) {
-      if (!pendingLogouts.has(JSON.stringify([sessionKey(key), login(lockId)])))
+      if (!pendingLogouts.has(JSON.stringify([sessionKey(key), loginName(lockId)])))
         throw new Error('the login lock is not known any more');
-      addPending(key, login(lockId), record, due);
+      addPending(key, loginName(lockId), record, due);
     },
     addPendingLogout: async (key, { record, due }) => addPending(key, pendingLogoutName(record), record, due),
+    pendingLogouts: async (key) =>
+      [...pendingLogouts.values()].filter((each) => sessionKey(each.key) === sessionKey(key)),
+    takeTurn: (key, who, leaseMs) =>
+      step(key, async (name) => {
+        const turn = turns.get(name);
+        if (turn && turn.who !== who && turn.until > clock.now()) return false;
+        turns.set(name, { who, until: clock.now() + leaseMs });
+        return true;
+      }),
+    giveTurn: async (key, who) => void (turns.get(sessionKey(key))?.who === who && turns.delete(sessionKey(key))),
     removePendingLogout: async (key, name) => void removePending(key, name),
     remind: async (key, at) => void reminders.set(JSON.stringify([sessionKey(key), at]), { key, at }),
     async takeOverdue(now, until, visit) {
@@ -144,7 +184,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
       }
       for (const [name, { until: end }] of pauses) if (end <= now) pauses.delete(name);
       for (const [name, { until: end }] of locks) if (end <= now) locks.delete(name);
-      return found.map(({ key, name, record }) => ({ key, name, record, login: name.startsWith('login ') }));
+      return found.map(({ key, name, record }) => ({ key, name, record }));
     },
 
     drained,

@@ -26,13 +26,17 @@ export function createMemoryStore({ clock, clients, sessions: most, ttlMs }: Mem
     sessions: most,
     drained: (owner, limitMs) => facts.drained(owner, limitMs),
   });
-  facts = createMemoryFacts({ clock, clients, ttlMs, session: (key: SessionKey) => sessions.get(key) });
+  const control = createMemoryControl(clock);
+  facts = createMemoryFacts({ clock, clients, ttlMs, session: (key: SessionKey) => sessions.get(key), control });
   return {
+    clock,
+    skewMs: 0,
+    clockAgrees: true,
     facts,
     sessions,
     limits: createMemoryLimits(clock, async (key) => (await sessions.get(key)).record !== undefined),
     proofs: createMemoryProofs(clock),
-    control: createMemoryControl(clock),
+    control,
     ready: async () => true,
     close: async () => {},
   };

@@ -28,12 +28,10 @@ export interface Script {
 
 /** What the adapters of the store use. Commands reject with a StoreTimeoutError at their deadline. */
 export interface RedisConnection {
-  /** The same connection, for keyv. */
-  readonly adapter: KeyvRedis<string>;
   /** Runs a script by its hash. All keys must be in one hash slot; the first key says which. */
   run(script: Script, keys: string[], args: (string | number)[]): Promise<unknown>;
-  /** Gives a request that keyv makes the same deadline. */
-  within<T>(work: Promise<T>): Promise<T>;
+  /** Removes one field of a hash. */
+  removeField(key: string, field: string): Promise<void>;
   /** The keys that match the pattern, page by page, from one master node after the other. */
   scan(pattern: string): AsyncIterable<string[]>;
   /**
@@ -51,6 +49,7 @@ export interface RedisConnection {
 interface RedisClient {
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   eval(text: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  hDel(key: string, field: string): Promise<unknown>;
   on(event: string, listener: (...args: unknown[]) => void): unknown;
   connect(): Promise<unknown>;
   destroy(): void;
@@ -96,8 +95,7 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
   const nodes = async () => (await adapter.getMasterNodes()) as unknown as Node[];
 
   return {
-    adapter,
-    within,
+    removeField: async (key, field) => void (await within(client.hDel(key, field))),
     run(program, keys, args) {
       const call = { keys, arguments: args.map(String) };
       return within(

@@ -8,6 +8,11 @@ import type { SessionKey } from '../../session/record.ts';
 export interface Keys {
   /** The store's epoch and the revocations. */
   readonly control: string;
+  /** The store's clock. */
+  readonly state: string;
+  /** When the lease of each replica ends, and what each replica is. */
+  readonly leases: string;
+  readonly replicas: string;
   /**
    * Reminders of the sessions that somebody has to look at, by time: for a pending logout, for a login whose lease
    * ends, or for the end of the session.
@@ -19,6 +24,8 @@ export interface Keys {
   flight(owner: ClientRef): string;
   /** How often each of the client's sessions was revoked, by backend. */
   revoked(owner: ClientRef): string;
+  /** The handles of the client, the one that was not used for the longest time first. */
+  handles(owner: ClientRef): string;
   /** The JSON-RPC ids that were used in one handle. */
   window(owner: ClientRef, handle: string): string;
   /** The session record. */
@@ -27,32 +34,53 @@ export interface Keys {
   loginLock(key: SessionKey): string;
   /** The pending logouts of the session. */
   pendingLogouts(key: SessionKey): string;
-  /** The places for sessions of a client id, not of a ref: the limit is for all its subjects (R-30). */
-  places(client: ClientId): string;
+  /** Rows of the superseded values of the session, and the order in which they came. */
+  superseded(key: SessionKey): string;
+  supersededOrder(key: SessionKey): string;
+  /** The turn in which calls of the session wait for each other. */
+  turn(key: SessionKey): string;
+  /** The places for sessions of a client id of one issuer, not of a ref: the limit is for all its subjects (R-30). */
+  places(issuer: string, client: ClientId): string;
   /** The first use of a DPoP proof. */
   proof(proof: string): string;
   /** A pattern that matches the names of all session records. */
   readonly allSessions: string;
 }
 
-/** Makes the names. What stands in braces decides the hash slot in a cluster. */
+/**
+ * Makes the names. What stands in braces decides the hash slot in a cluster. Sessions and ledgers have the number of
+ * the layout in their names: a release that reads another layout never sees them, and destroys nothing (R-97). What
+ * guards, which are the epoch, the revocations and the proofs, is shared with releases before layout 2.
+ */
 export function createKeys(prefix: string): Keys {
-  const of = (slot: string, rest: string) => `${prefix}:{${slot}}:${rest}`;
+  const of = (slot: string, rest: string) => `${prefix}:2:{${slot}}:${rest}`;
   return {
     control: `${prefix}:{control}`,
-    due: `${prefix}:{control}:due`,
+    state: `${prefix}:2:{control}:state`,
+    leases: `${prefix}:2:{control}:leases`,
+    replicas: `${prefix}:2:{control}:replicas`,
+    due: `${prefix}:2:{control}:due`,
     ledger: (owner) => of(owner, 'ledger'),
     flight: (owner) => of(owner, 'flight'),
     revoked: (owner) => of(owner, 'revoked'),
+    handles: (owner) => of(owner, 'handles'),
     window: (owner, handle) => of(owner, `window:${handle}`),
     session: ({ owner, backend }) => of(owner, `session:${backend}`),
-    // The names "claim" and "debts" are those of the layout, which older code gave them.
-    loginLock: ({ owner, backend }) => of(owner, `claim:${backend}`),
-    pendingLogouts: ({ owner, backend }) => of(owner, `debts:${backend}`),
+    loginLock: ({ owner, backend }) => of(owner, `lock:${backend}`),
+    pendingLogouts: ({ owner, backend }) => of(owner, `pending:${backend}`),
+    superseded: ({ owner, backend }) => of(owner, `superseded:${backend}`),
+    supersededOrder: ({ owner, backend }) => of(owner, `superseded-order:${backend}`),
+    turn: ({ owner, backend }) => of(owner, `turn:${backend}`),
     // A client id may be any text, even one that looks like another key, so its hash is used.
-    places: (client) => of(createHash('sha256').update(client).digest('hex'), 'places'),
-    proof: (proof) => of(proof, 'proof'),
+    places: (issuer, client) =>
+      of(
+        createHash('sha256')
+          .update(JSON.stringify([issuer, client]))
+          .digest('hex'),
+        'places',
+      ),
+    proof: (proof) => `${prefix}:{${proof}}:proof`,
     // This pattern is for SCAN. The prefix has no wildcards: that is checked when the configuration is read.
-    allSessions: `${prefix}:{*}:session:*`,
+    allSessions: `${prefix}:2:{*}:session:*`,
   };
 }

@@ -6,8 +6,8 @@ import type { SessionKey } from '../../session/record.ts';
 import type { SessionStore } from '../../session/store.ts';
 import type { RedisConnection } from './connection.ts';
 import type { Keys } from './keys.ts';
-import { ROW_TTL_MS } from './row.ts';
-import { LEAVE_PLACE, LEAVE_PLACES, TAKE_PLACE } from './sessions.lua.ts';
+import { ROW_TTL_MS } from './sessions/row.ts';
+import { LEAVE_PLACE, LEAVE_PLACES, TAKE_PLACE } from './sessions/sessions.lua.ts';
 
 export interface RedisLimitsOptions {
   connection: RedisConnection;
@@ -24,10 +24,11 @@ export interface RedisLimitsOptions {
 export function createRedisLimits({ connection: { run }, keys, clock, sessions }: RedisLimitsOptions): SessionLimits {
   const place = ({ owner, backend }: SessionKey) => JSON.stringify([owner, backend]);
   return {
-    async take(client, session, id, limit, leaseMs) {
+    async take({ issuer, bound }, session, id, limit, leaseMs) {
+      const places = keys.places(issuer, bound.client_id);
       const attempt = async () => {
         const args = [place(session), limit, clock.now(), leaseMs, ROW_TTL_MS, id];
-        return (await run(TAKE_PLACE, [keys.places(client)], args)) as [number, string[]];
+        return (await run(TAKE_PLACE, [places], args)) as [number, string[]];
       };
       const [taken, stale] = await attempt();
       if (taken === 1) return true;
@@ -38,11 +39,11 @@ export function createRedisLimits({ connection: { run }, keys, clock, sessions }
       const living = await Promise.all(stale.map(lives));
       const gone = stale.filter((_, i) => !living[i]);
       if (gone.length === 0) return false;
-      await run(LEAVE_PLACES, [keys.places(client)], gone);
+      await run(LEAVE_PLACES, [places], gone);
       return (await attempt())[0] === 1;
     },
-    async leave(client, session, id) {
-      await run(LEAVE_PLACE, [keys.places(client)], [place(session), id]);
+    async leave({ issuer, bound }, session, id) {
+      await run(LEAVE_PLACE, [keys.places(issuer, bound.client_id)], [place(session), id]);
     },
   };
 }

@@ -1,21 +1,30 @@
 // The store that any number of replicas share, in Redis or Valkey.
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
+import type { ControlPort } from '../../session/control.ts';
 import type { SessionStore } from '../../session/store.ts';
 import type { Store } from '../store.ts';
 import { createRedisConnection, type RedisOptions } from './connection.ts';
-import { createRedisControl, type RedisControlOptions } from './control.ts';
-import { createRedisFacts } from './facts.ts';
+import { createRedisControl, type RedisControlOptions } from './control/control.ts';
+import { createRedisFacts } from './facts/facts.ts';
 import { createKeys } from './keys.ts';
 import { createRedisLimits } from './limits.ts';
 import { createRedisProofs } from './proofs.ts';
-import { createRedisSessions } from './sessions.ts';
+import { createRedisSessions } from './sessions/sessions.ts';
 
 /** The connection, and how the store uses it. Every key begins with `prefix`. */
 export interface RedisStoreOptions
   extends RedisOptions,
-    Pick<RedisControlOptions, 'remembered' | 'onEpoch' | 'onEviction'> {
+    Pick<
+      RedisControlOptions,
+      'keyring' | 'remembered' | 'onEpoch' | 'onEviction' | 'onOtherKeyring' | 'onWentBack' | 'time'
+    > {
   clock: Clock;
+  /** Most that the clock of this machine may differ from that of the store, in milliseconds. */
+  maxSkewMs: number;
+  /** Called when the clock begins to differ by more than that (false), and when it agrees again. */
+  onSkew: (agrees: boolean, skewMs: number) => void;
   prefix: string;
   /** How long a client is remembered after its last call, in milliseconds. */
   ttlMs: number;
@@ -23,27 +32,78 @@ export interface RedisStoreOptions
 
 /** How old the reading may be that shows that the store answers. */
 const READY_AGE_MS = 1000;
+/** How often the lease of this replica is renewed although no call asks the store. */
+const HEARTBEAT_MS = 2000;
+/** A difference between the clocks up to this, in milliseconds, is that of the way to the store and back. */
+const NO_SKEW_MS = 250;
 
 /** Connects, and reads the epoch once. Rejects with an OperatorError when the store cannot be used at start. */
 export async function createRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { clock, prefix, ttlMs } = options;
   const connection = createRedisConnection(options);
   const keys = createKeys(prefix);
-  const control = createRedisControl({ ...options, connection, key: keys.control });
+  const replica = randomUUID();
+  let skewMs = 0;
+  let agrees = true;
+  let otherKeyring = false;
+  const asked = createRedisControl({
+    ...options,
+    connection,
+    keys,
+    replica,
+    onOtherKeyring(other) {
+      otherKeyring = other;
+      options.onOtherKeyring(other);
+    },
+  });
+  const control: ControlPort = {
+    ...asked,
+    async read(maxAgeMs) {
+      const state = await asked.read(maxAgeMs);
+      skewMs = state.skewMs;
+      if (agrees !== Math.abs(skewMs) <= options.maxSkewMs) {
+        agrees = !agrees;
+        options.onSkew(agrees, skewMs);
+      }
+      return state;
+    },
+  };
+  const shared: Clock = { now: () => clock.now() + (Math.abs(skewMs) > NO_SKEW_MS ? skewMs : 0) };
   try {
     await connection.connect();
-    await control.read(0);
+    // A replica with another keyring starts and is not ready, so that it can be told why; see onOtherKeyring.
+    await control.read(0).catch((thrown: unknown) => {
+      if (!otherKeyring) throw thrown;
+    });
   } catch (thrown) {
     await connection.close();
     throw new OperatorError(`the store does not answer: ${messageOf(thrown)}; check store.redis`);
   }
-  const facts = createRedisFacts({ connection, keys, control, clock, ttlMs });
+  const { time } = options;
+  const facts = createRedisFacts({
+    connection,
+    keys,
+    control,
+    replica,
+    time,
+    ttlMs,
+    onWentBack: options.onWentBack,
+  });
   const drained: SessionStore['drained'] = (owner, limitMs) => facts.drained(owner, limitMs);
-  const sessions = createRedisSessions({ connection, keys, clock, drained });
+  const sessions = createRedisSessions({ connection, keys, clock: shared, drained });
+  const heartbeat = setInterval(() => void control.read(READY_AGE_MS).catch(() => {}), HEARTBEAT_MS);
+  heartbeat.unref();
   return {
+    clock: shared,
+    get skewMs() {
+      return skewMs;
+    },
+    get clockAgrees() {
+      return agrees;
+    },
     facts,
     sessions,
-    limits: createRedisLimits({ connection, keys, clock, sessions }),
+    limits: createRedisLimits({ connection, keys, clock: shared, sessions }),
     proofs: createRedisProofs(connection, keys),
     control,
     ready: () =>
@@ -51,6 +111,10 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
         () => true,
         () => false,
       ),
-    close: () => connection.close(),
+    async close() {
+      clearInterval(heartbeat);
+      await asked.leave().catch(() => undefined);
+      await connection.close();
+    },
   };
 }

@@ -1,33 +1,31 @@
-// Session records in Redis, read through keyv and changed by scripts. They outlive a replica: what a dead replica has
-// left to do is done by another (R-27).
+// Session records in Redis. They outlive a replica: what a dead replica has left to do is done by another (R-27).
 import { randomBytes } from 'node:crypto';
-import { Keyv } from 'keyv';
-import type { Clock } from '../../core/clock.ts';
-import type { ClientRef } from '../../identity/client.ts';
-import type { SessionKey, SessionRecord } from '../../session/record.ts';
-import {
-  type OverdueLogout,
-  pendingLogoutName,
-  type SessionSnapshot,
-  type SessionStore,
-  type SessionVersion,
-} from '../../session/store.ts';
-import type { RedisConnection } from './connection.ts';
-import type { Keys } from './keys.ts';
-import { parseRow, ROW_TTL_MS, readStored, rowOf } from './row.ts';
+import type { Clock } from '../../../core/clock.ts';
+import type { ClientRef } from '../../../identity/client.ts';
+import { pendingLogoutName } from '../../../session/pending.ts';
+import type { SessionKey } from '../../../session/record.ts';
+import type { OverdueLogout, SessionSnapshot, SessionStore, SessionVersion } from '../../../session/store.ts';
+import type { RedisConnection } from '../connection.ts';
+import type { Keys } from '../keys.ts';
+import { parseRow, ROW_TTL_MS, rowOf } from './row.ts';
 import {
   ADD_PENDING_LOGOUT,
   CHECKPOINT,
   COMMIT,
   DUE,
+  GET_ROW,
+  GET_SESSION,
+  GIVE_TURN,
   LOCK_LOGIN,
   OVERDUE,
+  PENDING,
   REMIND,
   REMINDED,
   REMOVE_PENDING_LOGOUT,
   REPLACE,
-  REVOCATIONS,
   REVOKE,
+  SUPERSEDE,
+  TAKE_TURN,
   UNLOCK_LOGIN,
 } from './sessions.lua.ts';
 
@@ -48,31 +46,16 @@ const PAGES = 50;
  * The session store that all replicas share. Each change is one script, so that no other replica comes in between.
  */
 export function createRedisSessions({ connection, keys, clock, drained }: RedisSessionsOptions): SessionStore {
-  const { run, adapter } = connection;
-  const records = new Keyv<unknown>({
-    store: adapter,
-    // Without this keyv turns a failing store into a miss, and a miss into an allowed call.
-    throwOnErrors: true,
-    useKeyPrefix: false,
-    serialize: JSON.stringify,
-    deserialize: JSON.parse,
-  });
-  // keyv would put a namespace before each name. The names used here are complete, so it must not.
-  records.namespace = undefined as unknown as string;
-  adapter.namespace = undefined;
-  const value = (record: SessionRecord) => rowOf(record, Date.now() + ROW_TTL_MS);
+  const { run } = connection;
+  const superseded = (key: SessionKey) => [keys.superseded(key), keys.supersededOrder(key)];
   const name = (version: SessionVersion | undefined) => (version ? `${version.id}:${version.generation}` : '');
   const remind = async (key: SessionKey, at: number) =>
     void (await run(REMIND, [keys.due], [at, JSON.stringify([key.owner, key.backend, at])]));
 
   async function get(key: SessionKey): Promise<SessionSnapshot> {
-    const [stored, revocations] = await Promise.all([
-      connection.within(records.get(keys.session(key))),
-      run(REVOCATIONS, [keys.revoked(key.owner)], [key.backend]),
-    ]);
-    const record = stored === undefined ? undefined : readStored(stored);
-    if (stored !== undefined && !record) throw new Error('the stored session cannot be read');
-    return { record, revocations: Number(revocations) };
+    const at = [keys.session(key), keys.revoked(key.owner)];
+    const [text, revocations] = (await run(GET_SESSION, at, [key.backend])) as [string | null, string];
+    return { ...readRow(text), revocations: Number(revocations) };
   }
 
   return {
@@ -95,24 +78,21 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
       }
       if (kind === 'paused') return { kind, code: text ?? '' };
       if (kind === 'held') return { kind };
-      const record = text === null ? undefined : parseRow(text);
-      if (text !== null && !record) throw new Error('the stored session cannot be read');
-      return { kind: 'changed', now: { record, revocations: Number(revoked) } };
+      return { kind: 'changed', now: { ...readRow(text), revocations: Number(revoked) } };
     },
 
     async checkpoint(key, lockId, { record, due }) {
-      const args = [lockId, `${due} ${value(record)}`, ROW_TTL_MS];
+      const args = [lockId, `${due} ${rowOf(record)}`, ROW_TTL_MS];
       if ((await run(CHECKPOINT, [keys.loginLock(key), keys.pendingLogouts(key)], args)) !== 1)
         throw new Error('the login lock is not known any more');
     },
 
     async commit(key, lockId, observed, record, due) {
       if (observed.record) await remind(key, due);
-      const before = observed.record ? pendingLogoutName(observed.record) : '';
       const stored = await run(
         COMMIT,
-        [keys.session(key), keys.revoked(key.owner), keys.loginLock(key), keys.pendingLogouts(key)],
-        [key.backend, name(observed.record), observed.revocations, lockId, value(record), ROW_TTL_MS, due, before],
+        [keys.session(key), keys.revoked(key.owner), keys.loginLock(key), keys.pendingLogouts(key), ...superseded(key)],
+        [key.backend, name(observed.record), observed.revocations, lockId, rowOf(record), ROW_TTL_MS, due],
       );
       return stored === 1;
     },
@@ -126,15 +106,20 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     },
 
     async replace(key, current, record) {
-      const args = [name(current), value(record), ROW_TTL_MS];
-      return (await run(REPLACE, [keys.session(key), keys.revoked(key.owner)], args)) === 1;
+      const at = [keys.session(key), keys.revoked(key.owner), ...superseded(key)];
+      return (await run(REPLACE, at, [name(current), rowOf(record), ROW_TTL_MS])) === 1;
+    },
+
+    async supersede(key, record) {
+      const at = [keys.session(key), keys.revoked(key.owner), ...superseded(key)];
+      return (await run(SUPERSEDE, at, [rowOf(record), ROW_TTL_MS])) === 1;
     },
 
     async revoke(key, due, version) {
       await remind(key, due);
       const stored = (await run(
         REVOKE,
-        [keys.session(key), keys.revoked(key.owner), keys.pendingLogouts(key)],
+        [keys.session(key), keys.revoked(key.owner), keys.pendingLogouts(key), ...superseded(key)],
         [key.backend, version ? name(version) : '*', due, ROW_TTL_MS],
       )) as string | null;
       return stored === null ? undefined : parseRow(stored);
@@ -145,13 +130,21 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
       await run(
         ADD_PENDING_LOGOUT,
         [keys.pendingLogouts(key)],
-        [pendingLogoutName(record), `${due} ${value(record)}`, ROW_TTL_MS],
+        [pendingLogoutName(record), `${due} ${rowOf(record)}`, ROW_TTL_MS],
       );
     },
 
     async removePendingLogout(key, logout) {
       await run(REMOVE_PENDING_LOGOUT, [keys.pendingLogouts(key)], [logout]);
     },
+
+    async pendingLogouts(key) {
+      const flat = (await run(PENDING, [keys.pendingLogouts(key)], [])) as string[];
+      return pairs(flat).map(([name, text]) => ({ key, name, record: parseRow(text.slice(text.indexOf(' ') + 1)) }));
+    },
+
+    takeTurn: async (key, who, leaseMs) => (await run(TAKE_TURN, [keys.turn(key)], [who, Math.ceil(leaseMs)])) === 1,
+    giveTurn: async (key, who) => void (await run(GIVE_TURN, [keys.turn(key)], [who])),
 
     async takeOverdue(now, until, visit) {
       const found: OverdueLogout[] = [];
@@ -179,10 +172,11 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     async *records() {
       let unread = 0;
       for await (const names of connection.scan(keys.allSessions)) {
-        const found = await Promise.allSettled(names.map((each) => connection.within(records.get(each))));
+        const found = await Promise.allSettled(names.map((each) => run(GET_ROW, [each], [])));
         for (const each of found) {
           if (each.status === 'rejected') unread += 1;
-          const record = each.status === 'fulfilled' ? readStored(each.value) : undefined;
+          const text = each.status === 'fulfilled' ? (each.value as string | null) : null;
+          const record = text === null ? undefined : parseRow(text);
           if (record) yield record;
         }
       }
@@ -194,15 +188,23 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     const [next, ...rows] = (await run(OVERDUE, [keys.pendingLogouts(key)], [now, until])) as [number, ...string[]];
     if (next !== 0) await remind(key, next);
     const found: OverdueLogout[] = [];
-    for (let i = 0; i + 1 < rows.length; i += 2) {
-      const [name, text] = [rows[i] as string, rows[i + 1] as string];
+    for (const [name, text] of pairs(rows)) {
       const record = text === '' ? undefined : parseRow(text);
       // A row that is no record cannot be logged out by anybody, so it is removed.
       if (text !== '' && !record) await run(REMOVE_PENDING_LOGOUT, [keys.pendingLogouts(key)], [name]);
-      else found.push({ key, name, record, login: name.startsWith('login ') });
+      else found.push({ key, name, record });
     }
     return found;
   }
+}
+
+const pairs = (flat: readonly string[]): [string, string][] =>
+  Array.from({ length: flat.length >> 1 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string]);
+
+/** The record in a row as it was read. A row that is there and makes no sense is told apart from none (R-41). */
+function readRow(text: string | null): Omit<SessionSnapshot, 'revocations'> {
+  const record = text === null ? undefined : parseRow(text);
+  return text !== null && !record ? { record, damaged: true } : { record };
 }
 
 /** The session that a reminder is about, or undefined when somebody has written something else. */

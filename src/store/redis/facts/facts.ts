@@ -1,24 +1,30 @@
 // Facts in Redis. One script counts the call, uses its JSON-RPC id and reads the session, in one round trip (R-37).
 
-import { BoundedCache } from '../../core/bounded-cache.ts';
-import { type Clock, wholeSeconds } from '../../core/clock.ts';
-import type { Facts, FactsPort, RpcId } from '../../facts/port.ts';
-import { isWindowed, stringKey } from '../../facts/replay-window.ts';
-import type { ClientRef } from '../../identity/client.ts';
-import { CONTROL_AGE_MS, type Control, type ControlPort } from '../../session/control.ts';
-import type { SessionRecord } from '../../session/record.ts';
-import type { RedisConnection } from './connection.ts';
-import type { Keys } from './keys.ts';
-import { FINISH, FINISH_DENIED, FLIGHT, HANDLE_STATE, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
-import { parseRow } from './row.ts';
+import { BoundedCache } from '../../../core/bounded-cache.ts';
+import { wholeSeconds } from '../../../core/clock.ts';
+import type { Facts, FactsPort, RpcId } from '../../../facts/port.ts';
+import { isWindowed, stringKey } from '../../../facts/replay-window.ts';
+import type { ClientRef } from '../../../identity/client.ts';
+import { CONTROL_AGE_MS, type Control, type ControlPort, epochMark } from '../../../session/control.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import type { RedisConnection } from '../connection.ts';
+import type { Keys } from '../keys.ts';
+import { parseRow } from '../sessions/row.ts';
+import { FINISH_DENIED, FLIGHT, HANDLE_STATE, LOSE_HISTORY, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
+import { createRemembered } from './remembered.ts';
 
 /** What the facts work with. `ttlMs` is how long a client is remembered after its last call. */
 export interface RedisFactsOptions {
   connection: RedisConnection;
   keys: Keys;
   control: ControlPort;
-  clock: Clock;
+  /** Names this process among the replicas. It has a lease in the store, under the same name. */
+  replica: string;
+  /** What time it is for the scripts: '' for that of the store, which is the rule; tests say it, in milliseconds. */
+  time: () => string;
   ttlMs: number;
+  /** Called when the store knows less than this replica, in the same epoch (R-85). */
+  onWentBack: () => void;
 }
 
 /** The facts, and what the session store needs to know of the calls under way. */
@@ -45,16 +51,29 @@ const MEMORY_MS = 3_600_000;
 /**
  * The facts that all replicas share. It reads the epoch with each call, to know what may have been forgotten (R-29).
  */
-export function createRedisFacts({ connection, keys, control, clock, ttlMs }: RedisFactsOptions): RedisFacts {
+export function createRedisFacts({
+  connection,
+  keys,
+  control,
+  replica,
+  time,
+  ttlMs,
+  onWentBack,
+}: RedisFactsOptions): RedisFacts {
   const handles = new BoundedCache<string, string>(KNOWN_HANDLES);
 
   /** Ends of calls that could not be reported to the store. They are reported again with a later call. */
   const untold: { owner: ClientRef; call: string; denied: boolean }[] = [];
 
+  /** What is known here of ids and ledgers, which the store cannot forget for us (R-85). */
+  const remembered = createRemembered(ttlMs);
+  let epoch: string | undefined;
+  const named = (call: string) => `${replica}/${call}`;
+
   const tell = (owner: ClientRef, call: string, denied: boolean) =>
     denied
-      ? connection.run(FINISH_DENIED, [keys.ledger(owner), keys.flight(owner)], [clock.now(), ttlMs, call])
-      : connection.run(FINISH, [keys.flight(owner)], [call]);
+      ? connection.run(FINISH_DENIED, [keys.ledger(owner), keys.flight(owner)], [time(), ttlMs, named(call)])
+      : connection.removeField(keys.flight(owner), named(call));
 
   async function tellAgain(): Promise<void> {
     for (const { owner, call, denied } of untold.splice(0)) {
@@ -70,16 +89,22 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
    * the present epoch. Without a session that holds for the first hour of the epoch, in which there may have been
    * calls nobody knows of.
    */
-  function forgotten({ record, trusted }: ObserveRow, { lost, since, epoch }: Control): boolean {
+  function forgotten({ record, trusted, now }: ObserveRow, { lost, since, epoch }: Control): boolean {
     if (!lost) return false;
-    return record ? record.epoch !== epoch : trusted !== epoch && clock.now() - since < MEMORY_MS;
+    return record ? record.epoch !== epoch : trusted !== epoch && now - since < MEMORY_MS;
   }
+
+  /** What the names of replay windows of this client have before the handle. */
+  const beforeHandle = (owner: ClientRef): string => keys.window(owner, '');
 
   return {
     async observe({ call, owner, network, rpc, backend }) {
       let now = await control.read(CONTROL_AGE_MS);
+      const sameEpoch = epoch === now.epoch;
+      epoch = now.epoch;
       const session = { owner, backend: backend ?? '' };
       const [kind, id] = rpc ? spelling(rpc.id) : ['', ''];
+      const before = remembered.before(owner, rpc && { handle: rpc.handle, id: `${kind}${id}` });
       const row = read(
         (await connection.run(
           OBSERVE,
@@ -89,8 +114,12 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
             keys.revoked(owner),
             keys.window(owner, rpc?.handle ?? ''),
             keys.flight(owner),
+            keys.handles(owner),
           ],
-          [clock.now(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id, call],
+          [
+            ...[time(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id],
+            ...[named(call), leases(now)],
+          ],
         )) as (string | number | null)[],
       );
       // Nothing is known of this client in this epoch: it is new, or the store was emptied a moment ago. A fresh
@@ -98,7 +127,14 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
       if (!row.known) now = await control.read(0);
       if (rpc && row.seen && row.firstAt < 0) handles.delete(`${owner} ${rpc.handle}`);
       if (untold.length > 0) void tellAgain();
-      return facts(row, { network, rpc: rpc !== null, forgotten: forgotten(row, now) });
+      const back = remembered.compare(before, { ...row, network });
+      if (rpc && back.handle) {
+        row.lost = true;
+        await connection.run(LOSE_HISTORY, [keys.window(owner, rpc.handle)], []);
+      }
+      if (back.use) Object.assign(row, { seen: true, firstAt: back.use.at, firstNetwork: back.use.network });
+      if (sameEpoch && now.epoch === epoch && (back.ledger || back.handle || back.use)) onWentBack();
+      return facts(row, { network, rpc: rpc !== null, forgotten: back.ledger || forgotten(row, now) });
     },
 
     async finished(owner, call, { denied }) {
@@ -113,24 +149,29 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
     async openHandle(owner, handle) {
       // The epoch is read fresh, because a handle of an epoch that has just ended would be refused at its first call.
       const { epoch } = await control.read(0);
-      const window = keys.window(owner, handle);
-      const before = window.slice(0, window.length - handle.length);
-      await connection.run(OPEN_HANDLE, [keys.ledger(owner), window], [clock.now(), ttlMs, epoch, handle, before]);
+      const at = [keys.ledger(owner), keys.window(owner, handle), keys.handles(owner)];
+      await connection.run(OPEN_HANDLE, at, [ttlMs, epoch, handle, beforeHandle(owner)]);
     },
 
-    async handleState(owner, handle) {
+    async handleState(owner, handle, minted) {
       const { epoch } = await control.read(CONTROL_AGE_MS);
       const name = `${owner} ${handle}`;
       if (handles.get(name) === epoch) return 'known';
       handles.delete(name);
-      if ((await connection.run(HANDLE_STATE, [keys.window(owner, handle)], [epoch])) !== 1) return 'unknown';
+      const at = [keys.ledger(owner), keys.window(owner, handle), keys.handles(owner)];
+      const present = minted === epochMark(epoch) ? 1 : 0;
+      const args = [ttlMs, epoch, handle, beforeHandle(owner), present];
+      if ((await connection.run(HANDLE_STATE, at, args)) !== 1) return 'unknown';
       handles.set(name, epoch);
       return 'known';
     },
 
     async drained(owner, limitMs) {
       const end = performance.now() + limitMs;
-      const look = async () => (await connection.run(FLIGHT, [keys.flight(owner)], [clock.now()])) as string[];
+      const look = async () => {
+        const living = leases(await control.read(CONTROL_AGE_MS));
+        return (await connection.run(FLIGHT, [keys.flight(owner)], [time(), living])) as string[];
+      };
       const before = new Set(await look());
       for (let now: string[] = [...before]; now.some((call) => before.has(call)); now = await look()) {
         if (performance.now() >= end) return false;
@@ -140,6 +181,9 @@ export function createRedisFacts({ connection, keys, control, clock, ttlMs }: Re
     },
   };
 }
+
+/** The replicas that have a lease, each between spaces; '' when that is not known, and none counts as gone. */
+const leases = ({ replicas }: Control): string => (replicas.length === 0 ? '' : ` ${replicas.join(' ')} `);
 
 /** Integers have a window of their own. Everything else counts as a string, and a long one is kept by its hash. */
 function spelling(id: RpcId): [kind: 'i' | 's', id: string] {
@@ -160,22 +204,30 @@ interface ObserveRow {
   firstAt: number;
   firstNetwork: string;
   record: SessionRecord | undefined;
+  /** There is a row that makes no sense. */
+  damaged: boolean;
   revocations: number;
   uses: number;
   /** When the session was last used before this call. */
   idleFrom: number;
   now: number;
+  /** Whether the history of the handle was lost. */
+  lost: boolean;
+  /** Numbers that only grow: of the calls of the client, and of the uses of the handle. */
+  number: number;
+  handleNumber: number;
+  /** Whether something was taken out of the window of the handle. */
+  missing: boolean;
   networks: { network: string; calls: number; at: number }[];
 }
 
 /** Values that come before the networks, of which each has three. */
-const FIXED = 15;
+const FIXED = 19;
 
 function read(row: (string | number | null)[]): ObserveRow {
   const number = (at: number) => Number(row[at]);
   const stored = row[10];
   const record = typeof stored === 'string' ? parseRow(stored) : undefined;
-  if (typeof stored === 'string' && !record) throw new Error('the stored session cannot be read');
   const networks: ObserveRow['networks'] = [];
   for (let at = FIXED; at + 2 < row.length; at += 3)
     networks.push({ network: String(row[at]), calls: number(at + 1), at: number(at + 2) });
@@ -188,10 +240,15 @@ function read(row: (string | number | null)[]): ObserveRow {
     firstAt: number(8),
     firstNetwork: String(row[9]),
     record,
+    damaged: typeof stored === 'string' && !record,
     revocations: number(11),
     uses: number(12),
     idleFrom: number(13),
     now: number(14),
+    lost: row[15] === 1,
+    number: number(16),
+    handleNumber: number(17),
+    missing: row[18] === 1,
     networks,
   };
 }
@@ -219,8 +276,10 @@ function facts(row: ObserveRow, call: { network: string; rpc: boolean; forgotten
       seen: row.seen,
       first_seen_seconds: first ? wholeSeconds(now - row.firstAt) : null,
       same_network: first ? row.firstNetwork === call.network : null,
+      history: call.rpc ? (row.lost ? 'lost' : 'complete') : null,
     },
-    storedSession: { record: row.record, revocations: row.revocations },
+    now,
+    storedSession: { record: row.record, revocations: row.revocations, ...(row.damaged && { damaged: true }) },
     session: row.record ? { idle_seconds: wholeSeconds(now - row.idleFrom), token_uses: row.uses } : null,
   };
 }

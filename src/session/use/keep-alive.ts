@@ -2,13 +2,14 @@
 // call of the client and does not count as a use of the session. When its answer changes the cookie, the session is
 // renewed as after a call (R-54).
 
-import type { BackendPort, BackendTokenSecret } from '../backend/port.ts';
-import { BoundedCache } from '../core/bounded-cache.ts';
-import type { Clock } from '../core/clock.ts';
-import type { KeyedMutex } from '../core/mutex.ts';
+import type { BackendPort, BackendTokenSecret } from '../../backend/port.ts';
+import { BoundedCache } from '../../core/bounded-cache.ts';
+import type { Clock } from '../../core/clock.ts';
+import { type SessionRecord, sessionKey } from '../record.ts';
+import { type SessionStore, sameVersion } from '../store.ts';
 import type { InUse } from './in-use.ts';
-import { type SessionRecord, sessionKey } from './record.ts';
-import { type SessionStore, sameVersion } from './store.ts';
+import type { Renewal } from './renewal.ts';
+import type { Turns } from './turns.ts';
 
 /**
  * The sessions of this process that are kept alive. Nothing is kept for a backend that wants no keep-alive requests.
@@ -32,8 +33,9 @@ export interface KeepAliveOptions {
   inUse: InUse;
   clock: Clock;
   /** The turns in which the calls of one session wait for each other. Keep-alive requests take the same turns. */
-  turns: KeyedMutex;
-  renew: (record: SessionRecord, backendToken: BackendTokenSecret) => Promise<void>;
+  turns: Turns;
+  /** Takes in what an answer has changed; see `Renewal.apply`. */
+  apply: Renewal['apply'];
 }
 
 interface Kept {
@@ -49,7 +51,7 @@ const SESSIONS = 10_000;
 const AT_ONCE = 8;
 
 /** Makes an empty set of sessions. Requests are sent only by `tick`. */
-export function createKeepAlive({ store, backends, inUse, clock, turns, renew }: KeepAliveOptions): KeepAlive {
+export function createKeepAlive({ store, backends, inUse, clock, turns, apply }: KeepAliveOptions): KeepAlive {
   const kept = new BoundedCache<string, Kept>(SESSIONS);
   let ticking = false;
 
@@ -64,7 +66,7 @@ export function createKeepAlive({ store, backends, inUse, clock, turns, renew }:
       const result = await backend.keepAlive(backendToken);
       // The request came too late. The next call finds the session ended, and logs in anew.
       if (result.kind === 'expired') kept.delete(key);
-      else if (result.renewed) await renew(record, result.renewed);
+      await apply({ record, backendToken }, result, result.kind === 'expired');
     } finally {
       release();
     }
@@ -101,8 +103,7 @@ export function createKeepAlive({ store, backends, inUse, clock, turns, renew }:
             const [key, entry, backend] = next;
             const work = () => keepOneAlive(key, entry, backend);
             // A call that is under way keeps the session alive, too.
-            if (backend.oneAtATime && turns.busy(key)) continue;
-            await (backend.oneAtATime ? turns.run(key, work) : work()).catch(() => {});
+            await (backend.oneAtATime ? turns.runIfFree(entry.record, work) : work()).catch(() => {});
           }
         };
         await Promise.all(Array.from({ length: AT_ONCE }, worker));

@@ -1,5 +1,5 @@
 // Counts the calls of this process that are using a backend token, so that it is not logged out under them (R-25).
-import type { SessionVersion } from './store.ts';
+import type { SessionVersion } from '../store.ts';
 
 /**
  * The calls that are using each version of a session. Calls on other replicas are counted by `SessionStore.drained`.

@@ -1,19 +1,52 @@
-// Everything that happens to a session, each in one atomic step. All keys of one client are in one hash slot. Records
-// have the form in which keyv stores them: {"value": record, "expires": milliseconds since 1970}.
-import { script } from './connection.ts';
+// Everything that happens to a session, each in one atomic step. All keys of one client are in one hash slot. A record
+// is a text whose first line has what the scripts need (see row.ts), so that they read no JSON.
+import { MOST_SUPERSEDED } from '../../../session/pending.ts';
+import { script } from '../connection.ts';
 
 const VERSION = `
--- A row that cannot be read is a version that nobody has observed: it is never served, and may be removed.
+-- The first line of a row: session id, generation, that of the login, its time, epoch, fingerprint of the token. A row
+-- that cannot be read is a version that nobody has observed: it is never served, and may be removed.
+local function head(stored)
+  if not stored then return nil end
+  local id, generation, login, token = string.match(stored, '^2 (%S+) (%d+) (%d+) %d+ %S+ (%S+)\\n')
+  return id and { id = id, generation = generation, login = login, token = token } or nil
+end
+
 local function version(stored)
   if not stored then return '' end
-  local ok, row = pcall(cjson.decode, stored)
-  local v = ok and type(row) == 'table' and row.value
-  if type(v) ~= 'table' then return 'unreadable' end
-  return tostring(v.id) .. ':' .. tostring(v.generation)
+  local h = head(stored)
+  return h and h.id .. ':' .. h.generation or 'unreadable'
 end
 
 local function revocations(backend)
   return redis.call('HGET', KEYS[2], backend) or '0'
+end
+
+-- Superseded values: their rows by fingerprint, the order in which they came, and how many more there were.
+local function supersede(values, order, row, token, at, ttl)
+  redis.call('HSET', values, token, row)
+  redis.call('ZADD', order, at, token)
+  if redis.call('ZCARD', order) > ${MOST_SUPERSEDED} then
+    local oldest = redis.call('ZPOPMIN', order)[1]
+    redis.call('HDEL', values, oldest)
+    redis.call('HINCRBY', values, 'older', 1)
+  end
+  redis.call('PEXPIRE', values, ttl)
+  redis.call('PEXPIRE', order, ttl)
+end
+
+-- The login has ended: its value in use and those that were superseded become pending logouts in the same step.
+local function pend(pending, values, order, stored, due, ttl)
+  local h = head(stored)
+  if not h then return end
+  local all = redis.call('HGETALL', values)
+  for i = 1, #all, 2 do
+    if all[i] == 'older' then redis.call('HSET', pending, 'older ' .. all[i + 1] .. ' ' .. h.token, due .. ' ' .. stored)
+    else redis.call('HSET', pending, all[i], due .. ' ' .. all[i + 1]) end
+  end
+  redis.call('HSET', pending, h.token, due .. ' ' .. stored)
+  redis.call('PEXPIRE', pending, ttl)
+  redis.call('DEL', values, order)
 end
 `;
 
@@ -45,11 +78,10 @@ redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
 `);
 
-// KEYS: record, revocations, login lock, pending logouts.
-// ARGV: backend, version observed, revocations observed, lock id, value, ttl, when the logout of the replaced record
-// is due, name of that pending logout.
-// Stores the record of a login and gives the lock back (R-24, R-26). The client library may repeat the script when an
-// answer was lost, so the same value once more gets the same answer.
+// KEYS: record, revocations, login lock, pending logouts, superseded values, their order.
+// ARGV: backend, version observed, revocations observed, lock id, row, ttl, when the logout of the replaced record is
+// due. Stores the record of a login and gives the lock back (R-24, R-26). The client library may repeat the script
+// when an answer was lost, so the same row once more gets the same answer.
 export const COMMIT = script(`${VERSION}
 local stored = redis.call('GET', KEYS[1])
 if stored == ARGV[5] then return 1 end
@@ -58,10 +90,7 @@ redis.call('DEL', KEYS[3])
 if version(stored) ~= ARGV[2] or revocations(ARGV[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6])
 redis.call('HDEL', KEYS[4], 'login ' .. ARGV[4])
-if stored then
-  redis.call('HSET', KEYS[4], ARGV[8], ARGV[7] .. ' ' .. stored)
-  redis.call('PEXPIRE', KEYS[4], ARGV[6])
-end
+if stored then pend(KEYS[4], KEYS[5], KEYS[6], stored, ARGV[7], ARGV[6]) end
 return 1
 `);
 
@@ -75,15 +104,33 @@ else redis.call('SET', KEYS[1], 'pause ' .. ARGV[2], 'PX', ARGV[3]) end
 return 1
 `);
 
-// KEYS: record, revocations. ARGV: version, value, ttl.
-// Replaces exactly this version of the record (R-24, R-54).
+// KEYS: record, revocations, superseded values, their order. ARGV: version, row, ttl.
+// Replaces exactly this version of the record, and keeps the value that stood there as superseded (R-24, R-54, R-81).
 export const REPLACE = script(`${VERSION}
-if version(redis.call('GET', KEYS[1])) ~= ARGV[1] then return 0 end
+local stored = redis.call('GET', KEYS[1])
+if stored == ARGV[2] then return 1 end
+if not stored or version(stored) ~= ARGV[1] then return 0 end
+local before, after = head(stored), head(ARGV[2])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if before.token ~= after.token then
+  redis.call('HDEL', KEYS[3], after.token)
+  redis.call('ZREM', KEYS[4], after.token)
+  supersede(KEYS[3], KEYS[4], stored, before.token, after.generation, ARGV[3])
+end
 return 1
 `);
 
-// KEYS: record, revocations, pending logouts. ARGV: backend, version (or "*"), due, ttl.
+// KEYS: record, revocations, superseded values, their order. ARGV: row, ttl.
+// Keeps a value beside the one in use, when both are of one login and differ. Answers 0 when that login has ended.
+export const SUPERSEDE = script(`${VERSION}
+local present, value = head(redis.call('GET', KEYS[1])), head(ARGV[1])
+if not present or present.id ~= value.id or present.login ~= value.login then return 0 end
+if present.token == value.token or redis.call('HEXISTS', KEYS[3], value.token) == 1 then return 1 end
+supersede(KEYS[3], KEYS[4], ARGV[1], value.token, present.generation, ARGV[2])
+return 1
+`);
+
+// KEYS: record, revocations, pending logouts, superseded values, their order. ARGV: backend, version (or "*"), due, ttl.
 // The login lock is left alone: a login that is under way fails to commit, because the number of revocations has
 // changed (R-26). A row that cannot be read is removed by any revocation; there is nothing in it that could be logged
 // out.
@@ -95,12 +142,21 @@ redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 if not stored then return false end
 redis.call('DEL', KEYS[1])
-if present == 'unreadable' then return false end
-local name = tostring(cjson.decode(stored).value.tokenFingerprint)
-redis.call('HSET', KEYS[3], name, ARGV[3] .. ' ' .. stored)
-redis.call('PEXPIRE', KEYS[3], ARGV[4])
+if present == 'unreadable' then
+  -- Its superseded values can still be logged out.
+  local all = redis.call('HGETALL', KEYS[4])
+  for i = 1, #all, 2 do
+    if all[i] ~= 'older' then redis.call('HSET', KEYS[3], all[i], ARGV[3] .. ' ' .. all[i + 1]) end
+  end
+  redis.call('DEL', KEYS[4], KEYS[5])
+  return false
+end
+pend(KEYS[3], KEYS[4], KEYS[5], stored, ARGV[3], ARGV[4])
 return stored
 `);
+
+// KEYS: pending logouts. Answers name and record of each.
+export const PENDING = script(`return redis.call('HGETALL', KEYS[1])`);
 
 // KEYS: pending logouts. ARGV: now, until.
 // Answers when the next pending logout is due (0: there is none), then name and record of each that is due now; these
@@ -128,6 +184,20 @@ for i = 1, #all, 2 do
 end
 found[1] = next_due
 return found
+`);
+
+// KEYS: the turn. ARGV: who, lease in milliseconds.
+// Takes the turn, or keeps it for longer.
+export const TAKE_TURN = script(`
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+`);
+
+// KEYS: the turn. ARGV: who.
+export const GIVE_TURN = script(`
+return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0
 `);
 
 // KEYS: places of a client id. ARGV: place, limit, now, lease in milliseconds, ttl, session id.
@@ -160,8 +230,13 @@ return 0
 // KEYS: places. ARGV: the places whose sessions are gone.
 export const LEAVE_PLACES = script(`return redis.call('HDEL', KEYS[1], unpack(ARGV))`);
 
-// KEYS: revocations. ARGV: backend.
-export const REVOCATIONS = script(`return redis.call('HGET', KEYS[1], ARGV[1]) or '0'`);
+// KEYS: record, revocations. ARGV: backend.
+export const GET_SESSION = script(`
+return { redis.call('GET', KEYS[1]), redis.call('HGET', KEYS[2], ARGV[1]) or '0' }
+`);
+
+// KEYS: record.
+export const GET_ROW = script(`return redis.call('GET', KEYS[1])`);
 
 // KEYS: reminders. ARGV: now, most.
 // Answers the reminders whose time has come. Each reminder is an entry of its own, so that removing one cannot remove
