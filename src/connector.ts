@@ -97,7 +97,7 @@ async function openInner(context: Context, closing: Closing) {
       config,
       clock,
       env,
-      keyring: keyring.fingerprint('the keyring itself'),
+      keyring: keyring.name,
       onEpoch: events.storeEpoch,
       onEviction: () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction'),
       onOtherKeyring(other) {

@@ -4,15 +4,15 @@ import type { ToolConfig } from '../config/schema/tool.ts';
 import type { Clock } from '../core/clock.ts';
 import { Secret } from '../core/secret.ts';
 import type { Account, Accounts } from './accounts.ts';
-import type { Expectation } from './answer/verdict.ts';
 import { createBackendHttp, type OnExchange } from './http/http.ts';
 import type { BackendResponse } from './http/response.ts';
 import { UnbuildableError } from './http/values.ts';
-import type { BackendPort, BackendTokenSecret, CallResult, Changes, LogoutResult } from './port.ts';
+import type { BackendPort, BackendTokenSecret, CallResult, Changes } from './port.ts';
 import { createAsk } from './session/ask.ts';
 import { complete, login, type OnStep } from './session/login.ts';
+import { createLogout, own } from './session/logout.ts';
 import { type OpenSession, openSession } from './session/open-session.ts';
-import { merged, renewed } from './session/renewal.ts';
+import { bringsNew, merged, renewed } from './session/renewal.ts';
 import { type Turn, turnOf } from './session/turn.ts';
 import { createToolCalls } from './tool-calls.ts';
 
@@ -32,58 +32,17 @@ export interface AdapterOptions {
   onLogoutFailure?: (detail: string) => void;
 }
 
-/** A backend that is down or asks to be left alone, or no answer at all (null): nothing is known of the session. */
-const DOWN: readonly (number | null)[] = [429, 502, 503, 504, null];
-
 /** Throws when the configuration names a CA file that cannot be read, or a result schema that does not compile. */
 export function createBackendAdapter(options: AdapterOptions): BackendPort {
   const { name, config, accounts, clock, onStep, onAnswer, onLogoutFailure } = options;
-  const { session: sessionConfig, keep_alive, logout, probe } = config;
+  const { session: sessionConfig, keep_alive } = config;
   const http = createBackendHttp(config, clock, options.onExchange);
-  const ask = createAsk({ http, config, onAnswer });
+  const ask = createAsk({ http, config, onAnswer, onGood: (request) => noteGood(request) });
   const callTool = createToolCalls({ name, config, tools: options.tools, url: http.url, ask });
   const opened = createOpener(config);
+  const { logout, noteGood } = createLogout({ config, clock, ask, opened, changes, onLogoutFailure });
 
-  /** Until when the probe counts as one that tells a live session from an ended one (R-82). */
-  let tellsUntil = Number.NEGATIVE_INFINITY;
   let renews = false;
-
-  /** Probes the session. What the answers bring is added to `strays`. */
-  async function look(session: OpenSession, strays: BackendTokenSecret[]) {
-    if (!probe) return 'unknown';
-    const turn = turnOf(session);
-    const answer = await ask(
-      { request: probe.request, values: session.values, expectation: own(probe), writes: false },
-      turn,
-    );
-    strays.push(...turn.strays);
-    if (answer.ok) return 'alive';
-    if (answer.ended.kind === 'expired') return 'ended';
-    return DOWN.includes(answer.ended.status) ? 'unreachable' : 'unknown';
-  }
-
-  async function end(session: OpenSession, strays: BackendTokenSecret[]): Promise<LogoutResult> {
-    // A probe that calls every session ended would prove nothing, so it is first seen to pass.
-    if (clock.now() >= tellsUntil && (await look(session, strays)) === 'alive') tellsUntil = clock.now() + TELLS_MS;
-    if (logout) {
-      // Backends answer a logout with a redirect, a page or an error, so the answer proves nothing; the probe does.
-      const turn = turnOf(session);
-      const answer = await ask(
-        { request: logout.request, values: session.values, expectation: logout, writes: true },
-        turn,
-      );
-      strays.push(...turn.strays);
-      if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status))) {
-        onLogoutFailure?.(answer.ended.detail);
-        return 'unreachable';
-      }
-    }
-    const found = await look(session, strays);
-    if (found === 'alive') return 'residual';
-    if (found === 'ended') return clock.now() < tellsUntil ? 'dead' : 'unproven';
-    return found === 'unreachable' ? 'unreachable' : 'unproven';
-  }
-
   /** What the answers of a call have changed in its session. */
   function changes(session: OpenSession, turn: Turn): Changes {
     const { cookies } = sessionConfig;
@@ -95,7 +54,9 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       // What was fetched for the session, such as a CSRF token, stays with it.
       opened.keep(changed, turn.session);
     }
-    return { renewed: changed, strays: turn.strays, unanswered: renews && turn.unanswered };
+    // The backend has taken one cookie of the session away and set another: that is no renewal, but it may live.
+    const left = !changed && bringsNew(before, after) ? [new Secret(after)] : [];
+    return { renewed: changed, strays: [...turn.strays, ...left], unanswered: renews && turn.unanswered };
   }
 
   return {
@@ -141,33 +102,12 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       return token;
     },
 
-    async logout(backendToken) {
-      const session = opened(await complete(http, config, backendToken));
-      if (!session) return 'unproven';
-      const brought: BackendTokenSecret[] = [];
-      let result = await end(session, brought);
-      // An answer to the logout or the probe may bring a session of its own, which ends as well.
-      for (const stray of brought.slice(0, MOST_STRAYS)) {
-        const open = opened(stray);
-        result = worse(result, open ? await end(open, []) : 'unproven');
-      }
-      return brought.length > MOST_STRAYS ? worse(result, 'unproven') : result;
-    },
+    logout: async (backendToken) => logout(await complete(http, config, backendToken)),
 
     health: () => http.health(),
     close: () => http.close(),
   };
 }
-
-/** How long a probe that has passed on a live session counts as one that tells. */
-const TELLS_MS = 600_000;
-/** Most sessions that the answers to one logout have brought and that are ended with it. */
-const MOST_STRAYS = 4;
-const BY_PROOF: readonly LogoutResult[] = ['dead', 'unproven', 'residual', 'unreachable'];
-const worse = (a: LogoutResult, b: LogoutResult): LogoutResult => (BY_PROOF.indexOf(a) > BY_PROOF.indexOf(b) ? a : b);
-
-/** Probes and keep-alive requests have pages of their own, to which "assert" of the backend does not apply. */
-const own = (part: Expectation): Expectation => ({ ...part, assert: part.assert ?? [] });
 
 /**
  * Makes backend tokens ready for use, and keeps them so for as long as the token object lives. Undefined when the

@@ -40,6 +40,8 @@ export interface Keyring {
   sealing(): readonly SealingKey[];
   /** Seals for one purpose with the keys of the moment; what is sealed for one opens for no other. */
   sealer(purpose: string): Sealer;
+  /** Names the keyring itself, by which replicas on one store tell that they have the same. */
+  readonly name: string;
   /** Names a secret in logs. Its key stays the same while the process runs. */
   readonly fingerprint: Fingerprint;
   /** Whether the file on disk cannot be used at present, so that the last good one is in force. /readyz shows it. */
@@ -92,10 +94,12 @@ export function openKeyring({ path, clock, shared = false, onProblem = () => {} 
       value.secrets = [...value.secrets].sort((a, b) => Number(b.id === active) - Number(a.id === active));
     return value.secrets;
   }
+  const fingerprint = createFingerprint(new Secret(Buffer.from(first.fingerprint, 'base64')));
   return {
     sealing,
+    name: fingerprint('the keyring itself'),
     sealer: (purpose) => createSealer(sealing, purpose),
-    fingerprint: createFingerprint(new Secret(Buffer.from(first.fingerprint, 'base64'))),
+    fingerprint,
     get stale() {
       return file.stale;
     },

@@ -6,9 +6,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createClient } from '@keyv/redis';
 import { KEYS_ISSUER } from '../../src/identity/keys.ts';
+import { openKeyring } from '../../src/keyring/keyring.ts';
+import { rowOf } from '../../src/store/redis/sessions/row.ts';
 import { createRedisStore } from '../../src/store/redis/store.ts';
 import { startRedis } from '../support/redis.ts';
-import { ref } from '../support/refs.ts';
+import { clientId, ref } from '../support/refs.ts';
 import type { Row } from './bench.ts';
 import { type Governed, governedServer } from './processes.ts';
 
@@ -60,7 +62,7 @@ export async function redisRows(options: RedisRowsOptions): Promise<void> {
     const crowded = await governedServer(legacyUrl, large.url);
     await fill(large.url, sessions);
     await fill(small.url, 9);
-    await remember(small.url, refOf('old-hand'), history);
+    await remember(small.url, join(first.dir, 'keyring.json'), refOf('old-hand'), history);
     for (const { url, keys } of [first, second, crowded]) {
       await run('warm-up', url, keys.bench, 32, { amount: warmUp });
       await run('warm-up', url, keys['old-hand'], 1, { amount: 500 });
@@ -142,14 +144,18 @@ async function fill(url: string, count: number): Promise<void> {
       const value = {
         id: randomBytes(16).toString('base64url'),
         backend: 'inventory',
-        owner,
+        owner: ref(owner),
         generation: 3,
+        login: 1,
+        serial: Date.now(),
         createdAt: Date.now(),
         issuedAt: Date.now(),
-        revision: 0,
+        sinceRevocation: 0,
         epoch: 'e',
+        issuer: 'keys',
+        account: '',
         bound: {
-          client_id: `c-${i}`,
+          client_id: clientId(`c-${i}`),
           subject: `s-${i}`,
           key: null,
           ipv4: { ip: '10.0.0.1', network: '10.0.0.0/24' },
@@ -159,7 +165,7 @@ async function fill(url: string, count: number): Promise<void> {
         tokenFingerprint: randomBytes(16).toString('hex'),
         sealed: `k.${randomBytes(200).toString('base64url')}`,
       };
-      batch.set(`sallyport:{${owner}}:session:inventory`, JSON.stringify({ value, expires: Date.now() + 1e9 }));
+      batch.set(`sallyport:2:{${owner}}:session:inventory`, rowOf(value));
     }
     await batch.exec();
   }
@@ -167,7 +173,9 @@ async function fill(url: string, count: number): Promise<void> {
 }
 
 /** Gives one client a history of `calls` calls, counted by the same store script that counts every call. */
-async function remember(url: string, client: string, calls: number): Promise<void> {
+async function remember(url: string, ring: string, client: string, calls: number): Promise<void> {
+  const keyring = openKeyring({ path: ring, clock: { now: Date.now }, shared: true });
+  keyring.close();
   const store = await createRedisStore({
     url,
     timeoutMs: 60_000,
@@ -175,7 +183,7 @@ async function remember(url: string, client: string, calls: number): Promise<voi
     ttlMs: 86_400_000,
     clock: { now: Date.now },
     time: () => '',
-    keyring: '',
+    keyring: keyring.name,
     maxSkewMs: 30_000,
     remembered: undefined,
     onEpoch: () => {},

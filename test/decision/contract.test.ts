@@ -67,7 +67,7 @@ const built = buildInput({
     networks: [{ network: place.network, calls: 1, last_seen_seconds: 0 }],
     forgotten: false,
   },
-  replay: { source: 'rpc_id', seen: true, first_seen_seconds: 1, same_network: true },
+  replay: { source: 'rpc_id', seen: true, first_seen_seconds: 1, same_network: true, history: 'complete' },
 });
 const recorded = loggedInput(built, ['sku']);
 const example = inputSchema.parse(JSON.parse(/## Input\n\n```json\n([\s\S]*?)```/.exec(document)?.[1] ?? ''));

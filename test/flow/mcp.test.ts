@@ -184,7 +184,7 @@ describe('protocol', () => {
     await h.call('stock_list', {}, { id: 5 });
     await h.call('stock_list', {}, { id: 5 });
     expect((await h.audit('decision')).map((d) => d.input.replay)).toEqual(
-      Array(2).fill({ source: null, seen: false, first_seen_seconds: null, same_network: null }),
+      Array(2).fill({ source: null, seen: false, first_seen_seconds: null, same_network: null, history: null }),
     );
   });
 

@@ -66,6 +66,6 @@ it('R-53: a stored session that lacks what the present configuration needs is re
     signal: new AbortController().signal,
   });
   expect(result).toMatchObject({ kind: 'expired', beforeEffect: true });
-  expect(await app?.logout(token)).toBe('residual');
+  expect(await app?.logout(token)).toBe('unproven');
   await backends.close();
 });

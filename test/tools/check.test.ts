@@ -70,7 +70,7 @@ describe('architecture', () => {
   it('an import against the allowed direction is reported', async () => {
     const { code, output } = await withChange(
       'src/session/use/in-use.ts',
-      (text) => `import '../http/app.ts';\n${text}`,
+      (text) => `import '../../http/app.ts';\n${text}`,
       'architecture',
     );
     expect(output).toContain('src/session/use/in-use.ts:1 session must not import http');

@@ -25,11 +25,13 @@ export interface AskOptions {
   http: BackendHttp;
   config: BackendConfig;
   onAnswer?: ((response: BackendResponse) => void) | undefined;
+  /** Called with each request that had a good answer. */
+  onGood?: ((request: RequestTemplate) => void) | undefined;
 }
 
 export type Ask = (question: Question, turn: Turn) => Promise<Answer>;
 
-export function createAsk({ http, config, onAnswer }: AskOptions): Ask {
+export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
   const tokensFor = createCsrfTokens(http, config);
 
   /** How long the backend asked to be left alone, when it answered 429 or 503. */
@@ -76,6 +78,7 @@ export function createAsk({ http, config, onAnswer }: AskOptions): Ask {
     });
     switch (verdict.kind) {
       case 'good':
+        onGood?.(request);
         return { ok: true, response };
       case 'expired':
         return { ok: false, ended: { kind: 'expired', status, beforeEffect: verdict.beforeEffect } };

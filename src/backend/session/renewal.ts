@@ -53,6 +53,12 @@ export function renewed(
     : undefined;
 }
 
+/** Whether the cookies of `after` have a value that those of `before` had not. */
+export function bringsNew(before: BackendToken, after: BackendToken): boolean {
+  const had = byId(before.cookies);
+  return (after.cookies as StoredCookie[]).some((cookie) => had.get(cookieId(cookie))?.value !== cookie.value);
+}
+
 function livesLonger(cookie: StoredCookie, before: readonly StoredCookie[]): boolean {
   const old = before.find((each) => cookieId(each) === cookieId(cookie));
   if (!old) return false;
@@ -97,8 +103,7 @@ export function strayOf(
   const jar = createJar(cookies);
   jar.store(setCookies, url);
   const kept = jar.keep(session.cookies) as StoredCookie[];
-  const had = byId(cookies);
-  const fresh = kept.some((cookie) => had.get(cookieId(cookie))?.value !== cookie.value);
+  const fresh = bringsNew({ cookies, values }, { cookies: kept, values });
   const brought = response && readable(() => renewedValues(config, values, response, jar));
   return fresh || brought ? new Secret({ cookies: kept, values: brought ?? values }) : undefined;
 }

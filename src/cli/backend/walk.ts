@@ -96,6 +96,8 @@ async function exercise(way: Walk, tool: string, first: Held): Promise<Held> {
   else if (both) report('ok', 're-login', 'a second session, beside the first');
   else
     report('warn', 're-login', 'a second session, which ended the first: calls in flight during a rotation will fail');
+  // A probe counts for something only when it has been seen to pass; see `LogoutResult`.
+  if (way.options.config.backends[way.options.name]?.probe) await ask(way, PROBE, second);
   if (await logOut(way, 'rotation', first)) await outlived(way, tool, second);
   return second;
 }

@@ -1,0 +1,121 @@
+// The end of a backend session: its logout, and what a probe shows before and after it (R-25, R-82).
+import type { BackendConfig } from '../../config/schema/backend.ts';
+import type { RequestTemplate } from '../../config/schema/request.ts';
+import type { Clock } from '../../core/clock.ts';
+import { Secret } from '../../core/secret.ts';
+import type { Expectation } from '../answer/verdict.ts';
+import type { BackendTokenSecret, Changes, LogoutResult } from '../port.ts';
+import type { Ask } from './ask.ts';
+import type { OpenSession } from './open-session.ts';
+import { type Turn, turnOf } from './turn.ts';
+
+export interface LogoutOptions {
+  config: BackendConfig;
+  clock: Clock;
+  ask: Ask;
+  opened: (backendToken: BackendTokenSecret) => OpenSession | undefined;
+  changes: (session: OpenSession, turn: Turn) => Changes;
+  /** Called with the reason when a logout could not be carried out. */
+  onLogoutFailure?: ((detail: string) => void) | undefined;
+}
+
+export interface Logout {
+  /** Ends a backend session, and what the answers bring meanwhile, and says what is known of it then. */
+  logout(backendToken: BackendTokenSecret): Promise<LogoutResult>;
+  /** Notes that this request has had a good answer, as every live session gives it. */
+  noteGood(request: RequestTemplate): void;
+}
+
+/** A backend that is down or asks to be left alone, or no answer at all (null): nothing is known of the session. */
+const DOWN: readonly (number | null)[] = [429, 502, 503, 504, null];
+
+/** How long the first look at a session may take, whose logout waits for it. */
+const FIRST_LOOK_MS = 2000;
+/** How long a probe that has passed on a live session counts as one that tells. */
+const TELLS_MS = 600_000;
+/** Most sessions that the answers to one logout have brought and that are ended with it. */
+const MOST_STRAYS = 4;
+const BY_PROOF: readonly LogoutResult[] = ['dead', 'unproven', 'residual', 'unreachable'];
+const worse = (a: LogoutResult, b: LogoutResult): LogoutResult => (BY_PROOF.indexOf(a) > BY_PROOF.indexOf(b) ? a : b);
+
+/** Probes and keep-alive requests have pages of their own, to which "assert" of the backend does not apply. */
+export const own = (part: Expectation): Expectation => ({ ...part, assert: part.assert ?? [] });
+
+export function createLogout({ config, clock, ask, opened, changes, onLogoutFailure }: LogoutOptions): Logout {
+  const { logout, probe } = config;
+  /** Until when the probe counts as one that tells a live session from an ended one (R-82). */
+  let tellsUntil = Number.NEGATIVE_INFINITY;
+  const probes = new WeakMap<RequestTemplate, boolean>();
+  const isProbe = (request: RequestTemplate): boolean => {
+    const known = probes.get(request) ?? JSON.stringify(request) === JSON.stringify(probe?.request);
+    probes.set(request, known);
+    return known;
+  };
+
+  /** Probes the session. `limitMs`: after so long it is given up. */
+  async function look(session: OpenSession, limitMs?: number) {
+    const turn = turnOf(session, limitMs === undefined ? undefined : AbortSignal.timeout(limitMs));
+    if (!probe) return { found: 'unknown', turn } as const;
+    const question = { request: probe.request, values: session.values, expectation: own(probe), writes: false };
+    const answer = await ask(question, turn);
+    if (answer.ok) return { found: 'alive', turn } as const;
+    if (answer.ended.kind === 'expired') return { found: 'ended', turn } as const;
+    return { found: DOWN.includes(answer.ended.status) ? 'unreachable' : 'unknown', turn } as const;
+  }
+
+  /** Ends one value of a session. What the answers bring meanwhile is added to `brought`. */
+  async function end(session: OpenSession, brought: BackendTokenSecret[]): Promise<LogoutResult> {
+    let last = session;
+    const take = (turn: Turn): BackendTokenSecret | undefined => {
+      const { renewed, strays = [] } = changes(last, turn);
+      brought.push(...strays);
+      return renewed;
+    };
+    // A probe that calls every session ended would prove nothing, so it is first seen to pass. Its answer may have
+    // replaced the value, and then the new one is logged out, and the old one is looked at as well.
+    if (clock.now() >= tellsUntil) {
+      const next = take((await look(session, FIRST_LOOK_MS)).turn);
+      if (next) {
+        brought.push(new Secret(session.token));
+        last = opened(next) ?? session;
+      }
+    }
+    if (logout) {
+      // Backends answer a logout with a redirect, a page or an error, so the answer proves nothing; the probe does.
+      const turn = turnOf(last);
+      const question = { request: logout.request, values: last.values, expectation: logout, writes: true };
+      const answer = await ask(question, turn);
+      const fresh = take(turn);
+      if (fresh) brought.push(fresh);
+      if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status))) {
+        onLogoutFailure?.(answer.ended.detail);
+        return 'unreachable';
+      }
+    }
+    const { found, turn } = await look(last);
+    const fresh = take(turn);
+    if (fresh) brought.push(fresh);
+    if (found === 'alive') return 'residual';
+    if (found === 'ended') return clock.now() < tellsUntil ? 'dead' : 'unproven';
+    return found === 'unreachable' ? 'unreachable' : 'unproven';
+  }
+
+  return {
+    async logout(backendToken) {
+      const session = opened(backendToken);
+      if (!session) return 'unproven';
+      const brought: BackendTokenSecret[] = [];
+      let result = await end(session, brought);
+      // An answer to the logout or the probe may bring a session of its own, which ends as well.
+      for (const stray of brought.slice(0, MOST_STRAYS)) {
+        const open = opened(stray);
+        result = worse(result, open ? await end(open, []) : 'unproven');
+      }
+      return brought.length > MOST_STRAYS ? worse(result, 'unproven') : result;
+    },
+
+    noteGood(request) {
+      if (probe && isProbe(request)) tellsUntil = clock.now() + TELLS_MS;
+    },
+  };
+}
