@@ -1,5 +1,6 @@
 // The composition root: opens each part from the configuration, in the order of the picture in
 // docs/architecture.md read from the right, and closes them again the other way round.
+import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
 import { adminCredential, openAdmin } from './admin/open.ts';
 import { openAudit } from './audit/open.ts';
@@ -30,6 +31,7 @@ import { settingsCheck } from './policy/settings-names.ts';
 import { CONTROL_AGE_MS } from './session/control.ts';
 import { createSessionManager } from './session/manager.ts';
 import { openStore } from './store/open.ts';
+import { openEntriesFile } from './store/open-entries-file.ts';
 
 export interface ConnectorOptions {
   config: Config;
@@ -65,6 +67,8 @@ export async function startConnector(options: ConnectorOptions): Promise<Connect
     throw thrown;
   }
 }
+
+const STATE_PROBLEM = 'a file in the state folder cannot be used';
 
 type Optional = 'progress' | 'storeTime';
 type Context = Required<Omit<ConnectorOptions, Optional>> & Pick<ConnectorOptions, Optional>;
@@ -107,7 +111,7 @@ async function openInner(context: Context, closing: Closing) {
       onWentBack: () => events.storeWentBack(),
       onManyRevocations: events.manyRevocations,
       onSkew: events.clockAgrees,
-      onProblem: problemOf('a file in the state folder cannot be used'),
+      onProblem: problemOf(STATE_PROBLEM),
       ...(context.storeTime && { storeTime: context.storeTime }),
     }),
   );
@@ -128,6 +132,7 @@ async function openInner(context: Context, closing: Closing) {
     backends: backends.ports,
     sealer: keyring.sealer('session'),
     fingerprint: keyring.fingerprint,
+    entries: openEntriesFile(join(config.state_dir, 'open-logins.jsonl'), problemOf(STATE_PROBLEM)),
     clock: store.clock,
     events: events.session,
     endsAt: endOfSession(policy.settings),

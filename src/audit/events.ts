@@ -62,6 +62,10 @@ function sessionFields(event: SessionEvent): Fields {
       return { backend: event.key.backend, cause: event.cause, residual: true };
     case 'session_unopenable':
       return { ...recordFields(event.record), cause: 'its key is gone, or somebody has changed it', residual: true };
+    case 'session_lost': {
+      const { backend, session, login: generation } = event.entry;
+      return { backend, session, generation, cause: event.cause, proof: 'residual', residual: true };
+    }
     case 'session_damaged':
       return { backend: event.key.backend, cause: 'its row makes no sense', residual: true };
     case 'session_rolled_back':
@@ -81,6 +85,12 @@ function sessionFields(event: SessionEvent): Fields {
     }
   }
 }
+
+/** Names in the log that differ from those in the code. */
+const EVENT_NAMES: Partial<Record<SessionEvent['type'], string>> = {
+  login_failed: 'backend_login_fail',
+  session_lost: 'session_ended',
+};
 
 /** Fingerprints only. */
 const recordFields = ({ backend, fingerprint, generation, tokenFingerprint }: SessionRecord) => ({
@@ -124,7 +134,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
       if (event.type === 'session_rolled_back') alert('store.rolled_back', 'high', {});
       if (event.type === 'session_damaged' || event.type === 'session_unopenable')
         alert('session.unopenable', 'high', {});
-      return write(event.type === 'login_failed' ? 'backend_login_fail' : event.type, sessionFields(event));
+      return write(EVENT_NAMES[event.type] ?? event.type, sessionFields(event));
     },
 
     authenticationFailed(source, failure, check, alerting) {

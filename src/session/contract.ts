@@ -7,6 +7,7 @@ import type { Bound } from '../decision/schema.ts';
 import type { ClientRef } from '../identity/client.ts';
 import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import type { ControlPort, Selector } from './control.ts';
+import type { OpenEntries } from './end/open-entries.ts';
 import type { SessionEvents } from './events.ts';
 import type { SessionLimits } from './limits.ts';
 import type { SessionKey, SessionRecord } from './record.ts';
@@ -124,6 +125,8 @@ export interface SessionManagerOptions {
   backends: ReadonlyMap<string, BackendPort>;
   sealer: Sealer;
   fingerprint: Fingerprint;
+  /** Where the logins of this replica that have not ended are noted, outside the store. */
+  entries: OpenEntries;
   clock: Clock;
   events: SessionEvents;
   /**

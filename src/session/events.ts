@@ -1,6 +1,6 @@
 // What happens to sessions, for the audit log. An event carries the whole record; the log takes only fingerprints
 // from it (R-43).
-import type { SessionKey, SessionRecord } from './record.ts';
+import type { OpenEntry, SessionKey, SessionRecord } from './record.ts';
 
 /**
  * What is known of values that were left behind (R-82). `dead`: a probe that tells has shown it. `residual`: the probe
@@ -34,6 +34,8 @@ export type SessionEvent =
    * The record does not open: its backend or sealing key is not known here (R-42), or somebody has changed it (R-41).
    */
   | { type: 'session_unopenable'; record: SessionRecord }
+  /** A login that nothing in the store answers for any more: the store has lost it, and with it the token. */
+  | { type: 'session_lost'; entry: OpenEntry; cause: string }
   /** The row makes no sense, so nobody knows which session it was. It is removed. */
   | { type: 'session_damaged'; key: SessionKey }
   /** The store has given an older row than one that this replica has seen. `newer` is the one it had seen (R-85). */

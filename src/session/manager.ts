@@ -8,8 +8,9 @@ import {
   type SessionManagerOptions,
   type SessionRequest,
 } from './contract.ts';
-import { CONTROL_AGE_MS, isRevoked, selects } from './control.ts';
+import { CONTROL_AGE_MS, type Control, isRevoked, selects } from './control.ts';
 import { createEnding } from './end/ending.ts';
+import { reconcile } from './end/open-entries.ts';
 import { createRetirement } from './end/retirement.ts';
 import { createAccountRef } from './login/account-ref.ts';
 import { createHandOut } from './login/hand-out.ts';
@@ -46,11 +47,11 @@ const KEEP_ALIVE_MS = 1000;
 
 /** Makes the session manager of this process. What it promises is in contract.ts. */
 export function createSessionManager(options: SessionManagerOptions): SessionManager {
-  const { store, control, backends, sealer, fingerprint, clock, events } = options;
+  const { store, control, backends, sealer, fingerprint, clock, events, entries } = options;
   const inUse = createInUse();
   const vault = createVault(sealer, fingerprint);
   const accountRef = createAccountRef(fingerprint);
-  const retirement = createRetirement({ store, backends, inUse, vault, clock, events });
+  const retirement = createRetirement({ store, backends, inUse, vault, clock, events, entries });
   const ending = createEnding({ ...options, retirement });
   const turns = createTurns(store);
   const seen = createSeen();
@@ -79,15 +80,23 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
    * What is left when the store has lost the session, or somebody has changed its row: no session, and everything that
    * this replica can still open is logged out.
    */
-  async function lost(key: SessionKey, record: SessionRecord | undefined): Promise<SessionSnapshot> {
-    const newer = record && seen.newerThan(record);
-    if (record && newer) {
-      await events({ type: 'session_rolled_back', record, newer });
-      await ending.end(key, 'the store went back', record);
-      await ending.discardToken(newer, 'the store went back');
-      seen.forget(key);
-    } else await ending.discardDamaged(key);
-    return store.get(key);
+  async function lost(key: SessionKey, stored: SessionSnapshot, known: SessionRecord | undefined): Promise<void> {
+    if (known) await events({ type: 'session_rolled_back', record: stored.record ?? known, newer: known });
+    else await events({ type: 'session_damaged', key });
+    // A row that makes no sense has no version by which it could be named.
+    if (stored.record) await ending.end(key, 'the store went back', stored.record);
+    else if (stored.damaged) await ending.end(key, 'its row makes no sense');
+    if (known) await ending.discardToken(known, 'the store went back');
+    seen.forget(key);
+  }
+
+  let epoch: string | undefined;
+  /** The shared state. After a change of the store's servers, what was seen before says nothing any more. */
+  async function shared(): Promise<Control> {
+    const state = await control.read(CONTROL_AGE_MS);
+    if (epoch !== undefined && epoch !== state.epoch) seen.epochChanged();
+    epoch = state.epoch;
+    return state;
   }
 
   return {
@@ -96,12 +105,14 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
         await ending.discard(key, stored.record);
         throw new Error('the stored session is of another owner');
       }
-      if (stored.damaged || (stored.record && seen.newerThan(stored.record))) {
-        const now = await lost(key, stored.record);
-        return { ...now, record: undefined, at, forgotten: true };
+      const state = await shared();
+      const known = seen.lost(key, stored, at);
+      if (stored.damaged || known) {
+        await lost(key, stored, known);
+        return { ...(await store.get(key)), record: undefined, at, forgotten: true };
       }
-      if (stored.record) seen.note(stored.record);
-      if (!stored.record || !isRevoked(await control.read(CONTROL_AGE_MS), stored.record)) return { ...stored, at };
+      if (stored.record) seen.note(stored.record, stored.revocations);
+      if (!stored.record || !isRevoked(state, stored.record)) return { ...stored, at };
       for (let i = 0; i < TRIES; i++) {
         await ending.end(key, 'revoked', i === 0 ? stored.record : undefined);
         const now = await store.get(key);
@@ -156,6 +167,8 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
         setInterval(() => void keepAlive.tick().catch(() => {}), KEEP_ALIVE_MS),
       ];
       for (const timer of timers) timer.unref();
+      // What an earlier process of this replica has left behind is on record soon after the start.
+      void ending.sweep().catch(() => {});
       return () => timers.forEach(clearInterval);
     },
     settled: () => retirement.settled(),
@@ -164,6 +177,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       await logins.close();
       if (store.volatile) await ending.endAll(() => true, 'shutdown');
       await retirement.settled();
+      await reconcile(options).catch(() => undefined);
     },
   };
 }

@@ -70,3 +70,31 @@ export const sessionKey = ({ backend, owner }: SessionKey): string => `${backend
 /** The serial of the next change of a row. It grows over sessions, too, because it is not below the time. */
 export const nextSerial = (before: Pick<SessionRecord, 'serial'> | undefined, now: number): number =>
   Math.max((before?.serial ?? 0) + 1, Math.floor(now));
+
+/** A login that has not ended, as it is kept outside the store. It has fingerprints and no backend token. */
+export interface OpenEntry extends SessionKey {
+  /** Fingerprint of the session, and the generation that the login opens; both together name the login. */
+  readonly session: string;
+  readonly login: number;
+  /** When it began, in milliseconds since 1970. */
+  readonly at: number;
+  /** The store's epoch in which the entry was last found to be right. */
+  readonly epoch: string;
+}
+
+/** The entry of the login that a record is of. */
+export const openEntryOf = ({
+  backend,
+  owner,
+  fingerprint,
+  login,
+  issuedAt,
+  epoch,
+}: Omit<SessionRecord, 'sealed' | 'tokenFingerprint'>): OpenEntry => ({
+  backend,
+  owner,
+  session: fingerprint,
+  login,
+  at: issuedAt,
+  epoch,
+});

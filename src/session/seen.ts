@@ -1,32 +1,50 @@
 // What this replica has seen of each session, so that it notices when the store goes back (R-85). Whoever can write to
-// the store can put a whole old row back, and everything in it is as it was sealed; only somebody who has seen a newer
-// one can tell.
+// the store can put a whole old row back, and everything in it is as it was sealed, or take a row away; only somebody
+// who has seen it can tell.
 import { BoundedCache } from '../core/bounded-cache.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from './record.ts';
+import type { SessionSnapshot } from './store.ts';
 
 /** Most sessions that are remembered; the one that was not seen for the longest time is forgotten first. */
 const SEEN = 10_000;
 
 export interface Seen {
-  /** Notes the record, if it is newer than the one seen before. */
-  note(record: SessionRecord): void;
-  /** The newer record that was seen before this one, or undefined. */
-  newerThan(record: SessionRecord): SessionRecord | undefined;
+  /**
+   * Notes a record that is stored, if it is newer than the one seen before. `revocations`: how often the session had
+   * been revoked when it was read.
+   */
+  note(record: SessionRecord, revocations?: number): void;
+  /**
+   * The record that was seen before and that the store has lost, or undefined. The store was asked at `at`, by
+   * `performance.now()`: what was noted after that does not count.
+   */
+  lost(key: SessionKey, now: SessionSnapshot, at: number): SessionRecord | undefined;
   /** Forgets what was seen, because the loss is on record. */
   forget(key: SessionKey): void;
+  /** The servers of the store have changed, so that it may have gone back by itself. */
+  epochChanged(): void;
 }
 
 export function createSeen(): Seen {
-  const newest = new BoundedCache<string, SessionRecord>(SEEN);
+  const newest = new BoundedCache<string, { record: SessionRecord; revocations: number; at: number }>(SEEN);
   return {
-    note(record) {
+    note(record, revocations) {
       const known = newest.get(sessionKey(record));
-      if (known === undefined || known.serial < record.serial) newest.set(sessionKey(record), record);
+      if (known && known.record.serial >= record.serial) return;
+      newest.set(sessionKey(record), {
+        record,
+        revocations: revocations ?? known?.revocations ?? Number.NaN,
+        at: performance.now(),
+      });
     },
-    newerThan(record) {
-      const known = newest.get(sessionKey(record));
-      return known !== undefined && known.serial > record.serial ? known : undefined;
+    lost(key, { record, revocations, damaged }, at) {
+      const known = newest.get(sessionKey(key));
+      if (!known || known.at >= at) return undefined;
+      if (record) return known.record.serial > record.serial ? known.record : undefined;
+      // A session ends in the same step that counts a revocation, so a row does not go without one.
+      return damaged || known.revocations === revocations ? known.record : undefined;
     },
     forget: (key) => void newest.delete(sessionKey(key)),
+    epochChanged: () => newest.clear(),
   };
 }

@@ -39,7 +39,13 @@ export function rowOf(id: string): string {
   const ref = createHash('sha256')
     .update(JSON.stringify([KEYS_ISSUER, id, id]))
     .digest('hex');
-  return `sallyport:{${ref}}:session:inventory`;
+  return `sallyport:2:{${ref}}:session:inventory`;
 }
 
 export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
+
+/** A stored row: its first line, and the record after it. */
+export function split(row: string): { head: string; record: { id: string; sealed: string } } {
+  const end = row.indexOf('\n');
+  return { head: row.slice(0, end), record: JSON.parse(row.slice(end + 1)) };
+}

@@ -1,7 +1,7 @@
 // Attacks that race, crash or outlast the rotation of a session.
 import { reasons, startHarness, until } from '../support/harness.ts';
 import type { Replica } from '../support/replicas.ts';
-import { type AttackGroup, known, plural, rowOf } from './attack.ts';
+import { type AttackGroup, known, plural, rowOf, split } from './attack.ts';
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const ok = (answer: { body: { result?: { isError?: boolean } } }) => answer.body?.result && !answer.body.result.isError;
@@ -58,7 +58,7 @@ export const rotationAttacks: AttackGroup = {
         a.pause();
         cluster.legacy.inject({ latencyMs: 0 });
         const winner = await cluster.call(b, SHORT, {}, { key });
-        const session = async () => JSON.parse(String(await cluster.redis.command('GET', rowOf('client-12')))).value;
+        const session = async () => split(String(await cluster.redis.command('GET', rowOf('client-12')))).record;
         const stored = await session();
         a.resume();
         await paused;

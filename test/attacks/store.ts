@@ -1,7 +1,12 @@
 // Attacks on the store: it is emptied, or somebody who can write to it changes its rows.
 import { reasons } from '../support/harness.ts';
 import type { Replica } from '../support/replicas.ts';
-import { type AttackGroup, known, rowOf } from './attack.ts';
+import { type AttackGroup, known, rowOf, split } from './attack.ts';
+
+const withSealed = (row: string, sealed: string): string => {
+  const { head, record } = split(row);
+  return `${head}\n${JSON.stringify({ ...record, sealed })}`;
+};
 
 export const storeAttacks: AttackGroup = {
   name: 'store',
@@ -9,20 +14,24 @@ export const storeAttacks: AttackGroup = {
     {
       id: 15,
       title: 'Redis is emptied (FLUSHALL), then a captured call is replayed with its handle and without',
-      expected: 'with the handle 404, without it rotate replay.history_lost; alerted',
+      expected:
+        'a read in the old conversation rotate replay.history_lost, a write-off in it deny replay.history_lost; alerted',
       async run(cluster) {
         const [a, b] = cluster.replicas as [Replica, Replica];
         const key = await known(cluster, 'client-15');
         const handle = await cluster.initialize(a, { key });
         await cluster.call(a, 'stock_list', {}, { key, handle, id: 7 });
         await cluster.redis.command('FLUSHALL');
-        const replayed = await cluster.call(b, 'stock_list', {}, { key, handle, id: 7 });
-        await cluster.call(b, 'stock_list', {}, { key });
-        const decision = b.audit('decision').findLast(({ client }) => client.id === 'client-15');
-        const codes = decision.result.reasons.map(({ code }: { code: string }) => code);
+        const decided = async (tool: string, args: object, id: number) => {
+          await cluster.call(b, tool, args, { key, handle, id });
+          const { result } = b.audit('decision').findLast(({ client }) => client.id === 'client-15');
+          const codes = result.reasons.map(({ code }: { code: string }) => code);
+          return `${result.outcome} ${codes.filter((code: string) => code.startsWith('replay.')).join()}`;
+        };
+        const read = await decided('stock_list', {}, 7);
+        const writeOff = await decided('stock_write_off', { sku: 'A-1' }, 8);
         const alerted = cluster.audit('alert').some((alert) => alert.reasons.includes('store.history_lost'));
-        const first = replayed.status === 404 ? '404' : `${replayed.status} ${reasons(replayed).join()}`;
-        return `with the handle ${first}, without it ${decision.result.outcome} ${codes.join()}; ${alerted ? 'alerted' : 'silent'}`;
+        return `a read in the old conversation ${read}, a write-off in it ${writeOff}; ${alerted ? 'alerted' : 'silent'}`;
       },
     },
     {
@@ -42,20 +51,14 @@ export const storeAttacks: AttackGroup = {
         const forgeries: (() => Promise<string>)[] = [
           async () => redis('GET', rowOf('alice-21')),
           async () => {
-            const [mine, theirs] = [
-              JSON.parse(await redis('GET', rowOf('bob-21'))),
-              JSON.parse(await redis('GET', rowOf('alice-21'))),
-            ];
-            return JSON.stringify({ ...mine, value: { ...mine.value, sealed: theirs.value.sealed } });
+            const { sealed } = split(await redis('GET', rowOf('alice-21'))).record;
+            return withSealed(await redis('GET', rowOf('bob-21')), sealed);
           },
           async () => {
-            const row = JSON.parse(await redis('GET', rowOf('bob-21')));
-            return JSON.stringify({ ...row, value: { ...row.value, sealed: row.value.sealed.slice(0, -8) } });
+            const row = await redis('GET', rowOf('bob-21'));
+            return withSealed(row, split(row).record.sealed.slice(0, -8));
           },
-          async () => {
-            const [row, before] = [JSON.parse(await redis('GET', rowOf('bob-21'))), JSON.parse(old)];
-            return JSON.stringify({ ...row, value: { ...row.value, sealed: before.value.sealed } });
-          },
+          async () => withSealed(await redis('GET', rowOf('bob-21')), split(old).record.sealed),
         ];
         const got: string[] = [];
         for (const forge of forgeries) {

@@ -43,7 +43,7 @@ describe.skipIf(program === null)('kill -9', () => {
         // A living replica does the pending logouts of dead ones after the drain, the grace period and one sweep.
         const events = (name: string) => cluster.audit('event').filter(({ event }) => event === name);
         const recorded = async () => {
-          const keys = (await cluster.redis.command('KEYS', '*debts*')) as string[];
+          const keys = (await cluster.redis.command('KEYS', '*:pending:*')) as string[];
           const left = await Promise.all(keys.map((key) => cluster.redis.command('HLEN', key)));
           return left.every((count) => count === 0);
         };
@@ -60,7 +60,7 @@ describe.skipIf(program === null)('kill -9', () => {
         // One session is live. For any other one the login answer never reached a dead replica, which is on record.
         expect(live).toBeGreaterThanOrEqual(1);
         expect(live - 1).toBeLessThanOrEqual(unknown);
-        const rows = (await cluster.redis.command('KEYS', '*session*')) as string[];
+        const rows = (await cluster.redis.command('KEYS', '*:session:*')) as string[];
         expect(rows).toHaveLength(1);
       } finally {
         await cluster.close();

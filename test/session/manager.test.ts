@@ -186,7 +186,7 @@ onRedis(() => {
       await checkpoint(token);
       onLogin(undefined);
       // The lease of its login lock ends while the replica is paused.
-      await redis.command('DEL', `${prefix}:{owner}:claim:b`);
+      await redis.command('DEL', `${prefix}:2:{owner}:lock:b`);
       (await acquired(other.manager.acquire(request(), nothing))).release();
     });
     (await acquired(sessions.acquire(request(), nothing))).release();

@@ -15,6 +15,7 @@ import {
   HOME,
   KEY,
   keys,
+  noted,
   observed,
   onMemory,
   onRedis,
@@ -69,6 +70,7 @@ function suite(): void {
       clock,
       events: async (event) => void events.push(event),
       endsAt: () => Number.POSITIVE_INFINITY,
+      entries: noted(),
     });
     (await acquired(rotating.acquire(request(), await observed()))).release();
     const added = { id: 'new', secret: new Secret(randomBytes(32)) };

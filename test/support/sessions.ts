@@ -6,8 +6,10 @@ import type { BackendPort, BackendToken, Checkpoint } from '../../src/backend/po
 import { Secret } from '../../src/core/secret.ts';
 import type { Bound } from '../../src/decision/schema.ts';
 import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
+import type { OpenEntries } from '../../src/session/end/open-entries.ts';
 import type { SessionEvent } from '../../src/session/events.ts';
 import { createSessionManager, type ObservedSession, type SessionManager } from '../../src/session/manager.ts';
+import type { OpenEntry } from '../../src/session/record.ts';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTestClock, type TestClock } from './clock.ts';
@@ -33,6 +35,17 @@ export let clock: TestClock;
 
 export const name = (token: Secret<BackendToken>) => token.reveal().values.id as string;
 
+/** The open logins of one replica, in memory. */
+export function noted(): OpenEntries {
+  const all = new Map<string, OpenEntry>();
+  const of = ({ session, login }: Pick<OpenEntry, 'session' | 'login'>) => `${session} ${login}`;
+  return {
+    put: (entry) => void all.set(of(entry), entry),
+    remove: (entry) => void all.delete(of(entry)),
+    all: () => [...all.values()],
+  };
+}
+
 export function manager(of: Store, ring = keys): SessionManager {
   return createSessionManager({
     store: of.sessions,
@@ -44,6 +57,7 @@ export function manager(of: Store, ring = keys): SessionManager {
     clock,
     events: async (event) => void events.push(event),
     endsAt: ({ createdAt }) => createdAt + 3_600_000,
+    entries: noted(),
   });
 }
 

@@ -49,7 +49,14 @@ export async function startLegacyInventory({
   const sessions = createLegacySessions(now, { idleSeconds, absoluteSeconds });
   const calls = new Map<string, number>();
   const counted = { logins: 0, failedLogins: 0, logouts: 0, writes: 0 };
-  const switches: Switches = { latencyMs: 0, failure: null, refuseLogins: false, renewIds: false };
+  const switches: Switches = {
+    latencyMs: 0,
+    failure: null,
+    refuseLogins: false,
+    renewIds: false,
+    keepOldIds: false,
+    copyOnRefusal: false,
+  };
   const route = createRoutes({ users, sessions, calls, counted, switches });
 
   const server = createServer(async (request, response) => {

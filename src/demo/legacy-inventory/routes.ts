@@ -20,6 +20,10 @@ export interface Switches {
   refuseLogins: boolean;
   /** Each answer below /api gives the session a new id, as some systems do. */
   renewIds: boolean;
+  /** With `renewIds`, the older ids stay valid, as those of signed cookies do. */
+  keepOldIds: boolean;
+  /** A refused change is answered with a redirect and a logged-in copy of the session under another id. */
+  copyOnRefusal: boolean;
 }
 
 /** One request, read in full. */
@@ -79,10 +83,16 @@ export function createRoutes(shared: Shared): (call: Call) => void {
     if (path === '/orders') return html(response, ordersPage(ORDERS));
     if (!path.startsWith('/api/')) return html(response, 'not found', 404);
     if (fail(switches, response)) return;
+    if (switches.copyOnRefusal && request.method === 'POST') {
+      const copy = sessions.open(session.user);
+      copy.csrf = session.csrf;
+      setCookie(response, copy.id);
+      return redirect(response, '/menu');
+    }
     if (switches.renewIds) {
       const next = sessions.open(session.user);
       next.csrf = session.csrf;
-      sessions.end(session.id);
+      if (!switches.keepOldIds) sessions.end(session.id);
       setCookie(response, next.id);
     }
     api(call, session);

@@ -9,6 +9,7 @@ import type { SessionLimits } from '../limits.ts';
 import { pendingLogoutName } from '../pending.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from '../record.ts';
 import type { SessionStore, SessionVersion } from '../store.ts';
+import { type OpenEntries, reconcile } from './open-entries.ts';
 import type { Retirement } from './retirement.ts';
 
 /** What the ending of sessions works with. */
@@ -22,6 +23,7 @@ export interface EndingOptions {
   /** When a session that nobody uses is past its time, in milliseconds since 1970. */
   endsAt: (record: SessionRecord) => number;
   retirement: Retirement;
+  entries: OpenEntries;
 }
 
 /** Takes sessions out of the store and has their backend tokens retired. */
@@ -38,8 +40,6 @@ export interface Ending {
    * stays pending.
    */
   discard(key: SessionKey, record: SessionRecord): Promise<void>;
-  /** Removes a row that makes no sense. Nobody knows which session it was, which is on record. */
-  discardDamaged(key: SessionKey): Promise<void>;
   /** Logs out a backend token that no call was given, such as that of a login whose record was not stored. */
   discardToken(record: SessionRecord, cause: string): Promise<void>;
   /**
@@ -60,9 +60,13 @@ const CHANGED = 10_000;
 /** How often it is tried to end a session. It may be rotated meanwhile, and then the rotated session must end. */
 const TRIES = 3;
 
+/** How often the open logins are compared with the store while its epoch stays the same. */
+const RECONCILE_MS = 60_000;
+
 /** Makes the ending of sessions for this process. */
 export function createEnding(options: EndingOptions): Ending {
   const { store, limits, control, backends, clock, events, endsAt, retirement } = options;
+  let reconciled = { at: Number.NEGATIVE_INFINITY, epoch: '' };
   const changed = new BoundedCache<string, number>(CHANGED);
   /** Number of the newest revocation for which all stored sessions have been looked through. */
   let scanned = 0;
@@ -131,12 +135,6 @@ export function createEnding(options: EndingOptions): Ending {
       await store.removePendingLogout(key, pendingLogoutName(record)).catch(() => undefined);
     },
 
-    async discardDamaged(key) {
-      await events({ type: 'session_damaged', key });
-      await store.revoke(key, retirement.due(backends.get(key.backend)));
-      noteChange(key);
-    },
-
     async discardToken(record, cause) {
       await store
         .addPendingLogout(record, { record, due: retirement.due(backends.get(record.backend)) })
@@ -150,6 +148,10 @@ export function createEnding(options: EndingOptions): Ending {
       for (const logout of await overdue.catch(() => [])) retirement.takeOver(logout);
       // What a revocation could not end at once, because a store or a replica failed, is ended now.
       const state = await control.read(0);
+      if (reconciled.epoch !== state.epoch || performance.now() - reconciled.at >= RECONCILE_MS) {
+        await reconcile(options);
+        reconciled = { at: performance.now(), epoch: state.epoch };
+      }
       if (state.lastRevocation === scanned) return;
       const { failed } = await scan((record) => isRevoked(state, record), 'revoked');
       if (failed === 0) scanned = state.lastRevocation;

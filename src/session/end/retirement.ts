@@ -8,10 +8,11 @@ import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SessionEvents } from '../events.ts';
 import { pendingLogoutName, pendingOf, sameLogin } from '../pending.ts';
-import type { SessionKey, SessionRecord } from '../record.ts';
+import { openEntryOf, type SessionKey, type SessionRecord } from '../record.ts';
 import type { OverdueLogout, SessionStore } from '../store.ts';
 import type { InUse } from '../use/in-use.ts';
 import type { Vault } from '../vault.ts';
+import type { OpenEntries } from './open-entries.ts';
 
 /**
  * Logs out backend tokens that are out of use, in the background. No method rejects: an attempt that fails leaves its
@@ -41,6 +42,7 @@ export interface RetirementOptions {
   vault: Vault;
   clock: Clock;
   events: SessionEvents;
+  entries: OpenEntries;
 }
 
 /** How long a logout and its probe may take, after the drain, before another replica takes over. */
@@ -59,7 +61,15 @@ const ATTEMPTS = 240;
 const REMEMBERED = 100_000;
 
 /** Makes the retirement of this process. Attempts are counted per process, so each replica has its own count. */
-export function createRetirement({ store, backends, inUse, vault, clock, events }: RetirementOptions): Retirement {
+export function createRetirement({
+  store,
+  backends,
+  inUse,
+  vault,
+  clock,
+  events,
+  entries,
+}: RetirementOptions): Retirement {
   const { once, settled } = createRunning();
   const attempts = createAttempts();
   const turns = new Map<string, IPolicy>(
@@ -72,14 +82,11 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     // While a backend or a sealing key is being changed, another replica may know it, so the pending logout stays.
     if (!backend || !backendToken) {
       if (!attempts.told(name)) await events({ type: 'session_unopenable', record });
-      if (attempts.many(name)) await giveUp(record, name, cause);
-      return;
+      if (!attempts.many(name)) return;
+      await events({ type: 'session_ended', record, cause, proof: 'residual', drained: true });
+      return removed(record, name);
     }
-    const began = performance.now();
-    let drained = await inUse.drained(record, backend.drainMs);
-    // Calls on other replicas may be using the backend token as well.
-    const left = backend.drainMs - (performance.now() - began);
-    if (drain && drained) drained = await store.drained(record.owner, Math.max(0, left)).catch(() => false);
+    const drained = await drainOf(record, backend.drainMs, inUse, drain ? store : undefined);
     const turn = turns.get(backend.name) as IPolicy;
     const proof: LogoutResult = await turn
       .execute(() => backend.logout(backendToken))
@@ -123,11 +130,6 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
     else await removed(key, name);
   }
 
-  async function giveUp(record: SessionRecord, name: string, cause: string): Promise<void> {
-    await events({ type: 'session_ended', record, cause, proof: 'residual', drained: true });
-    await removed(record, name);
-  }
-
   /** The token is dead, or what is left of it is on record. */
   async function removed(key: SessionKey, name: string): Promise<void> {
     attempts.forget(name);
@@ -146,15 +148,29 @@ export function createRetirement({ store, backends, inUse, vault, clock, events 
       const last = once(record, inUse, () => end(record, inUse, cause, true));
       once(record, `superseded of ${inUse}`, async () => {
         const [all] = await Promise.all([store.pendingLogouts(record), last]);
-        for (const each of all) {
-          if (each.name === inUse || !each.record || !sameLogin(each.record, record)) continue;
-          once(record, each.name, () => finish(each, cause, true));
-        }
+        const left = (each: OverdueLogout) => each.record !== undefined && sameLogin(each.record, record);
+        const others = all.filter((each) => each.name !== inUse && left(each));
+        await Promise.all(others.map((each) => once(record, each.name, () => finish(each, cause, true))));
+        if (!(await store.pendingLogouts(record)).some(left)) entries.remove(openEntryOf(record));
       });
     },
     takeOver: (logout) => void once(logout.key, logout.name, () => finish(logout, 'left behind', false)),
     settled,
   };
+}
+
+/** Waits for the calls that use the token, for a bounded time: those of this process, and with `store` of all replicas. */
+async function drainOf(
+  record: SessionRecord,
+  limitMs: number,
+  inUse: InUse,
+  store: SessionStore | undefined,
+): Promise<boolean> {
+  const began = performance.now();
+  const drained = await inUse.drained(record, limitMs);
+  if (!drained || !store) return drained;
+  const left = limitMs - (performance.now() - began);
+  return store.drained(record.owner, Math.max(0, left)).catch(() => false);
 }
 
 /** Runs each retirement once at a time. */

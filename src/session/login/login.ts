@@ -6,7 +6,7 @@ import { type Acquired, refusedSession, type SessionManagerOptions, type Session
 import { isRevoked } from '../control.ts';
 import type { Ending } from '../end/ending.ts';
 import type { Retirement } from '../end/retirement.ts';
-import { nextSerial, type SessionKey, type SessionRecord } from '../record.ts';
+import { nextSerial, type OpenEntry, openEntryOf, type SessionKey, type SessionRecord } from '../record.ts';
 import type { Seen } from '../seen.ts';
 import { type SessionSnapshot, sameVersion } from '../store.ts';
 import type { Vault } from '../vault.ts';
@@ -24,7 +24,10 @@ export interface LoginTurn {
 }
 
 export interface LoginOptions
-  extends Pick<SessionManagerOptions, 'store' | 'limits' | 'control' | 'clock' | 'events' | 'fingerprint' | 'endsAt'> {
+  extends Pick<
+    SessionManagerOptions,
+    'store' | 'limits' | 'control' | 'clock' | 'events' | 'fingerprint' | 'endsAt' | 'entries'
+  > {
   vault: Vault;
   retirement: Retirement;
   ending: Ending;
@@ -40,6 +43,8 @@ interface Prepared {
   key: SessionKey;
   id: string;
   issuedAt: number;
+  /** Stands outside the store until the login has ended. */
+  entry: OpenEntry;
   seal(backendToken: BackendTokenSecret): SessionRecord;
 }
 
@@ -57,7 +62,7 @@ export function createLogin(options: LoginOptions): Login {
 
 /** Phase 1. Undefined: the client has as many sessions as it may have. */
 async function prepare(options: LoginOptions, turn: LoginTurn): Promise<Prepared | undefined> {
-  const { control, limits, clock, vault, accountRef, fingerprint } = options;
+  const { control, limits, clock, vault, accountRef, fingerprint, entries } = options;
   const { request, observed, leaseMs } = turn;
   const { backend, owner, issuer, bound, limit, account } = request;
   const key = { backend: backend.name, owner };
@@ -83,18 +88,20 @@ async function prepare(options: LoginOptions, turn: LoginTurn): Promise<Prepared
     account: accountRef(account),
     fingerprint: current?.fingerprint ?? fingerprint(id),
   };
-  return { key, id, issuedAt, seal: (backendToken) => vault.seal(shared, backendToken) };
+  const entry = openEntryOf(shared);
+  entries.put(entry);
+  return { key, id, issuedAt, entry, seal: (backendToken) => vault.seal(shared, backendToken) };
 }
 
 /** Phase 2: the record of the new backend session, not stored yet, or the refusal. */
 async function logIn(
-  { store, limits, events, ending, onRefused }: LoginOptions,
+  { store, limits, events, ending, onRefused, entries }: LoginOptions,
   turn: LoginTurn,
   prepared: Prepared,
 ): Promise<SessionRecord | Acquired> {
   const { request, observed, lockId, leaseMs } = turn;
   const { backend, account, limit } = request;
-  const { key, id, issuedAt, seal } = prepared;
+  const { key, id, issuedAt, entry, seal } = prepared;
   // Each cookie is on record before the next step is taken: a process that is killed in the middle leaves a
   // pending logout, and another replica logs the half-finished session out.
   let partial: BackendTokenSecret | undefined;
@@ -114,6 +121,7 @@ async function logIn(
   // Told before the lock is given back, since that removes what the store knows of this login.
   if (result.unanswered) await events({ type: 'login_abandoned', key, cause: 'the backend did not answer' });
   if (result.partial) await ending.discardToken(seal(result.partial), 'the login failed');
+  else entries.remove(entry);
   return { ...refusedSession(result.code, result.detail), retryAfterSeconds: result.retryAfterSeconds };
 }
 
@@ -141,7 +149,7 @@ async function keep(
     return handOut.instead(observed, await store.get(key), request);
   }
   void events({ type: observed.record ? 'session_rotated' : 'session_opened', record, cause });
-  seen.note(record);
+  seen.note(record, observed.revocations);
   if (observed.record) retirement.retireLogin(observed.record, cause);
   // The session is looked at when its time is over; and once soon, in case this replica dies before the check below.
   const over = Math.min(endsAt(record), issuedAt + leaseMs);
