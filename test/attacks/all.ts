@@ -1,7 +1,9 @@
 import type { AttackGroup } from './attack.ts';
 import { handleAttacks } from './handles.ts';
+import { insiderAttacks } from './insider.ts';
 import { networkAttacks } from './network.ts';
 import { processAttacks } from './process.ts';
+import { renewalAttacks } from './renewal.ts';
 import { rotationAttacks } from './rotation.ts';
 import { storeAttacks } from './store.ts';
 import { tokenAttacks } from './tokens.ts';
@@ -10,7 +12,9 @@ export const GROUPS: readonly AttackGroup[] = [
   tokenAttacks,
   handleAttacks,
   rotationAttacks,
+  renewalAttacks,
   storeAttacks,
+  insiderAttacks,
   networkAttacks,
   processAttacks,
 ];

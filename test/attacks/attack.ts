@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { KEYS_ISSUER } from '../../src/identity/keys.ts';
 import { until } from '../support/harness.ts';
-import type { Cluster, ClusterOptions } from '../support/replicas.ts';
+import type { Cluster, ClusterOptions, Replica } from '../support/replicas.ts';
 
 export interface Attack {
   /** Number in the list of attacks the project replays. */
@@ -24,8 +24,8 @@ export interface AttackGroup {
  * Adds a client and waits until every replica accepts its API key. The waiting calls come from a separate network,
  * so that refused credentials do not count against the networks that the attacks use.
  */
-export async function known(cluster: Cluster, id: string): Promise<string> {
-  const key = cluster.addClient(id);
+export async function known(cluster: Cluster, id: string, roles?: string[]): Promise<string> {
+  const key = cluster.addClient(id, roles);
   for (const replica of cluster.replicas) {
     if (replica.child.killed) continue;
     const accepted = async () => (await cluster.rpc(replica, 'ping', {}, { key, ip: '198.51.100.1' })).status === 200;
@@ -34,12 +34,25 @@ export async function known(cluster: Cluster, id: string): Promise<string> {
   return key;
 }
 
-/** The Redis key of the stored session of a client that uses an API key. */
-export function rowOf(id: string): string {
-  const ref = createHash('sha256')
+/** The ref of a client that uses an API key. */
+export const refOf = (id: string): string =>
+  createHash('sha256')
     .update(JSON.stringify([KEYS_ISSUER, id, id]))
     .digest('hex');
-  return `sallyport:2:{${ref}}:session:inventory`;
+
+/** The Redis key of its stored session. */
+export const rowOf = (id: string): string => `sallyport:2:{${refOf(id)}}:session:inventory`;
+
+/** Reason codes of a recorded decision. */
+export const codesOf = ({ reasons }: { reasons: { code: string }[] }): string[] => reasons.map(({ code }) => code);
+
+/** Ends sessions through the admin listener of a replica. */
+export async function revoke(cluster: Cluster, at: Replica, selector: object): Promise<void> {
+  await fetch(new URL('/revocations', at.adminUrl), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${cluster.adminToken}` },
+    body: JSON.stringify(selector),
+  });
 }
 
 export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

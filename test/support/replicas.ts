@@ -45,7 +45,8 @@ export interface Cluster {
   dir: string;
   /** Adds a client and returns its API key. */
   addClient(id: string, roles?: string[]): string;
-  start(): Promise<Replica>;
+  /** Starts one more replica. `change`: to its connector.yaml; `args`: for Node, before the program. */
+  start(options?: { change?: (yaml: string) => string; args?: string[] }): Promise<Replica>;
   /** One JSON-RPC request to a replica, or to any URL. */
   rpc(to: Replica | string, method: string, params?: object, options?: RpcOptions): Promise<Answer>;
   call(to: Replica | string, tool: string, args?: object, options?: RpcOptions): Promise<Answer>;
@@ -89,7 +90,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const replicas: Replica[] = [];
   let nextId = 1;
 
-  async function start(): Promise<Replica> {
+  const start: Cluster['start'] = async ({ change = (yaml: string) => yaml, args = [] } = {}) => {
     const state = join(dir, `replica-${replicas.length}`);
     mkdirSync(state, { mode: 0o700 });
     writePrivateFile(join(state, 'demo-backend.password'), password);
@@ -108,11 +109,11 @@ store: { redis: { url: "${redis.url}" } }
 admin: { port: 0, token: { file: ${join(dir, 'admin.token')} } }
 state_dir:`,
       );
-    writeFileSync(config, edit(text));
+    writeFileSync(config, change(edit(text)));
     const child = endWithParent(
       spawn(
         process.execPath,
-        [join(PACKAGE_ROOT, 'dist', 'main.js'), 'serve', '--config', config, '--port', '0', '--json'],
+        [...args, join(PACKAGE_ROOT, 'dist', 'main.js'), 'serve', '--config', config, '--port', '0', '--json'],
         {
           cwd: state,
           env: {
@@ -162,7 +163,7 @@ state_dir:`,
     };
     replicas.push(replica);
     return replica;
-  }
+  };
 
   const rpc: Cluster['rpc'] = async (to, method, params = {}, more = {}) => {
     const { id = nextId++, handle, key: other, ip = HOME, headers = {} } = more;
