@@ -67,7 +67,7 @@ export function keysRetire(id: string, { file, json }: KeysOptions): void {
     throw new OperatorError(`key "${id}" is the one that seals; add another and wait until it seals`);
   writeKeyring(file, { ...keyring, sealing: keyring.sealing.filter((key) => key.id !== id) });
   if (json) return printJson({ retired: id });
-  print(`key ${id} is retired; sessions and handles it had sealed end at their next use`);
+  print(`key ${id} is retired; running connectors log out the sessions that it had sealed, and its handles are void`);
 }
 
 /** Lists the keys: `seals` is the active one, `opens` only opens, `waits` will seal later. */

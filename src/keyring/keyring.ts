@@ -36,7 +36,7 @@ type StoredKey = z.infer<typeof keySchema>;
 
 /** The keys that are in force. */
 export interface Keyring {
-  /** The key that seals at present comes first. The others only open. */
+  /** The key that seals at present comes first. The others only open, and those that were retired only to end. */
   sealing(): readonly SealingKey[];
   /** Seals for one purpose with the keys of the moment; what is sealed for one opens for no other. */
   sealer(purpose: string): Sealer;
@@ -76,6 +76,9 @@ export function openKeyring({ path, clock, shared = false, onProblem = () => {} 
     writeKeyring(path, createKeyringFile(new Date(clock.now())));
   }
   const first = readKeyring(path);
+  /** Keys that were taken out while this process runs: what they have sealed can still be ended. */
+  const retired = new Map<string, SealingKey>();
+  let before: readonly SealingKey[] = [];
   const file = watchFile(
     path,
     () => {
@@ -83,7 +86,11 @@ export function openKeyring({ path, clock, shared = false, onProblem = () => {} 
       // Fingerprints of the same thing must stay equal while the process runs.
       if (keyring.fingerprint !== first.fingerprint)
         onProblem(`${path}: a changed fingerprint key takes effect at the next start`);
-      return { keyring, secrets: secretsOf(keyring) };
+      const present = new Set(keyring.sealing.map(({ id }) => id));
+      for (const { id, secret } of before) if (!present.has(id)) retired.set(id, { id, secret, retired: true });
+      for (const id of present) retired.delete(id);
+      before = secretsOf(keyring);
+      return { keyring, secrets: [...before, ...retired.values()] };
     },
     onProblem,
   );

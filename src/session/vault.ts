@@ -20,6 +20,8 @@ export interface Vault {
    * younger (R-41), and when the key is gone (R-42). An older row that is put back as a whole does open; see seen.ts.
    */
   open(record: SessionRecord): BackendTokenSecret | undefined;
+  /** The same, and with keys that were retired while this process runs: only to log the session out. */
+  openToEnd(record: SessionRecord): BackendTokenSecret | undefined;
   /** Drops the opened backend token from memory, because it is not needed any more. */
   forget(record: SessionRecord): void;
 }
@@ -58,6 +60,10 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
       const backendToken = new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
       opened.set(key(record), backendToken);
       return backendToken;
+    },
+    openToEnd(record) {
+      const plain = sealer.open(record.sealed, context(record), 'to end');
+      return plain && (opened.get(key(record)) ?? new Secret(JSON.parse(plain.toString('utf8')) as BackendToken));
     },
     forget: (record) => void opened.delete(key(record)),
   };

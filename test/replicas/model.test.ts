@@ -131,7 +131,9 @@ class Replay extends Step {
     const current = user.handle;
     user.handle = handle;
     const answer = await call(world, connector(world, this.where), user, 'stock_list', id);
-    if (answer.status === 200) expect(reasons(answer)).toContain('replay.seen');
+    // A read in a conversation whose history was lost may be a copy of one from before the loss.
+    const { input } = (await connector(world, this.where).audit('decision')).at(-1) as Loose;
+    if (answer.status === 200 && input.replay.history !== 'lost') expect(reasons(answer)).toContain('replay.seen');
     user.handle = handle === current ? user.handle : current;
   }
 }

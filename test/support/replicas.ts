@@ -21,6 +21,8 @@ import { startRedis, type TestRedis } from './redis.ts';
 import { createIssuer, type Issuer } from './tokens.ts';
 
 export interface Replica {
+  /** Its state folder. */
+  state: string;
   url: string;
   adminUrl: string;
   child: ChildProcess;
@@ -45,8 +47,8 @@ export interface Cluster {
   dir: string;
   /** Adds a client and returns its API key. */
   addClient(id: string, roles?: string[]): string;
-  /** Starts one more replica. `change`: to its connector.yaml; `args`: for Node, before the program. */
-  start(options?: { change?: (yaml: string) => string; args?: string[] }): Promise<Replica>;
+  /** Starts one more replica. */
+  start(options?: StartOptions): Promise<Replica>;
   /** One JSON-RPC request to a replica, or to any URL. */
   rpc(to: Replica | string, method: string, params?: object, options?: RpcOptions): Promise<Answer>;
   call(to: Replica | string, tool: string, args?: object, options?: RpcOptions): Promise<Answer>;
@@ -55,6 +57,13 @@ export interface Cluster {
   roundRobin(): Promise<{ url: string; close(): void }>;
   audit(type?: string): Loose[];
   close(): Promise<void>;
+}
+
+/** `change`: to its connector.yaml. `args`: for Node, before the program. `again`: in the state folder of that one. */
+export interface StartOptions {
+  change?: (yaml: string) => string;
+  args?: string[];
+  again?: Replica;
 }
 
 export interface ClusterOptions {
@@ -90,9 +99,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const replicas: Replica[] = [];
   let nextId = 1;
 
-  const start: Cluster['start'] = async ({ change = (yaml: string) => yaml, args = [] } = {}) => {
-    const state = join(dir, `replica-${replicas.length}`);
-    mkdirSync(state, { mode: 0o700 });
+  const start: Cluster['start'] = async ({ change = (yaml: string) => yaml, args = [], again } = {}) => {
+    const state = again?.state ?? join(dir, `replica-${replicas.length}`);
+    mkdirSync(state, { mode: 0o700, recursive: true });
     writePrivateFile(join(state, 'demo-backend.password'), password);
     const config = join(state, 'connector.yaml');
     const text = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8')
@@ -139,6 +148,7 @@ state_dir:`,
     if (!ready) throw new Error(`a replica did not start: ${stderr}`);
     const log = join(state, 'decisions.jsonl');
     const replica: Replica = {
+      state,
       url: ready.url,
       adminUrl: ready.admin_url,
       child,

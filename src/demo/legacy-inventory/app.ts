@@ -21,6 +21,8 @@ export interface LegacyStats {
   failedLogins: number;
   logouts: number;
   liveSessions: number;
+  /** Their ids, and the login that each goes back to. */
+  live: readonly { id: string; login: string }[];
   /** Calls that changed the stock. */
   writes: number;
   /** Number of requests by session id, including sessions that have ended. */
@@ -83,7 +85,7 @@ export async function startLegacyInventory({
 
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stats: () => ({ ...counted, liveSessions: sessions.live().length, callsBySession: calls }),
+    stats: () => ({ ...counted, liveSessions: sessions.live().length, live: sessions.live(), callsBySession: calls }),
     inject(changes) {
       Object.assign(switches, changes);
     },

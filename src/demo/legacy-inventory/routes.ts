@@ -84,13 +84,13 @@ export function createRoutes(shared: Shared): (call: Call) => void {
     if (!path.startsWith('/api/')) return html(response, 'not found', 404);
     if (fail(switches, response)) return;
     if (switches.copyOnRefusal && request.method === 'POST') {
-      const copy = sessions.open(session.user);
+      const copy = sessions.open(session.user, session.login);
       copy.csrf = session.csrf;
       setCookie(response, copy.id);
       return redirect(response, '/menu');
     }
     if (switches.renewIds) {
-      const next = sessions.open(session.user);
+      const next = sessions.open(session.user, session.login);
       next.csrf = session.csrf;
       if (!switches.keepOldIds) sessions.end(session.id);
       setCookie(response, next.id);

@@ -7,6 +7,8 @@ import { BoundedCache } from '../../core/bounded-cache.ts';
 /** One session on the legacy side. Times are in milliseconds since 1970. */
 export interface LegacySession {
   readonly id: string;
+  /** The id that the login gave. A session that is renewed or copied goes on under other ids, but is of one login. */
+  readonly login: string;
   /** Null for the anonymous session that the login page opens, as servlet containers do. */
   user: string | null;
   csrf: string;
@@ -30,9 +32,12 @@ const MOST = 200_000;
 export function createLegacySessions(now: () => number, timeouts: Timeouts) {
   const sessions = new BoundedCache<string, LegacySession>(MOST);
   return {
-    open(user: string | null): LegacySession {
+    /** Opens a session; `of` is the login that it goes on with, if any. */
+    open(user: string | null, of?: string): LegacySession {
+      const id = token();
       const session = {
-        id: token(),
+        id,
+        login: of ?? id,
         user,
         csrf: token(),
         formTokens: new Set<string>(),

@@ -3,6 +3,7 @@
 import type { BackendPort } from '../../backend/port.ts';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { Sealer } from '../../keyring/sealing.ts';
 import { CONTROL_AGE_MS, type ControlPort, isRevoked } from '../control.ts';
 import type { SessionEvents } from '../events.ts';
 import type { SessionLimits } from '../limits.ts';
@@ -24,6 +25,7 @@ export interface EndingOptions {
   endsAt: (record: SessionRecord) => number;
   retirement: Retirement;
   entries: OpenEntries;
+  sealer: Sealer;
 }
 
 /** Takes sessions out of the store and has their backend tokens retired. */
@@ -65,7 +67,8 @@ const RECONCILE_MS = 60_000;
 
 /** Makes the ending of sessions for this process. */
 export function createEnding(options: EndingOptions): Ending {
-  const { store, limits, control, backends, clock, events, endsAt, retirement } = options;
+  const { store, limits, control, backends, clock, events, endsAt, retirement, sealer } = options;
+  let retired = 0;
   let reconciled = { at: Number.NEGATIVE_INFINITY, epoch: '' };
   const changed = new BoundedCache<string, number>(CHANGED);
   /** Number of the newest revocation for which all stored sessions have been looked through. */
@@ -151,6 +154,10 @@ export function createEnding(options: EndingOptions): Ending {
       if (reconciled.epoch !== state.epoch || performance.now() - reconciled.at >= RECONCILE_MS) {
         await reconcile(options);
         reconciled = { at: performance.now(), epoch: state.epoch };
+      }
+      if (sealer.retired !== retired) {
+        retired = sealer.retired;
+        await scan((record) => sealer.isRetired(record.sealed), 'its sealing key was retired');
       }
       if (state.lastRevocation === scanned) return;
       const { failed } = await scan((record) => isRevoked(state, record), 'revoked');

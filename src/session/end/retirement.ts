@@ -78,7 +78,7 @@ export function createRetirement({
 
   async function end(record: SessionRecord, name: string, cause: string, drain: boolean): Promise<void> {
     const backend = backends.get(record.backend);
-    const backendToken = vault.open(record);
+    const backendToken = vault.openToEnd(record);
     // While a backend or a sealing key is being changed, another replica may know it, so the pending logout stays.
     if (!backend || !backendToken) {
       if (!attempts.told(name)) await events({ type: 'session_unopenable', record });

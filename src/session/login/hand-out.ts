@@ -43,8 +43,9 @@ export function createHandOut({ vault, inUse, keepAlive, ending, accountRef }: H
       return { ok: true, session: { record, backendToken, release: inUse.take(record) } };
     }
     // Its sealing key was retired, or somebody has changed the row. It is removed, so that the next
-    // call logs in.
-    await ending.discard({ backend: backend.name, owner }, record);
+    // call logs in; and logged out, where that can still be done.
+    if (belongs && vault.openToEnd(record)) await ending.end(record, 'its sealing key was retired', record);
+    else await ending.discard({ backend: backend.name, owner }, record);
     return refusedSession('session.unavailable', 'the stored session does not open for this owner');
   }
 
