@@ -64,6 +64,8 @@ export interface StartOptions {
   change?: (yaml: string) => string;
   args?: string[];
   again?: Replica;
+  /** The checkout of another release, built, which is started in place of this one. */
+  release?: string;
 }
 
 export interface ClusterOptions {
@@ -99,7 +101,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const replicas: Replica[] = [];
   let nextId = 1;
 
-  const start: Cluster['start'] = async ({ change = (yaml: string) => yaml, args = [], again } = {}) => {
+  const start: Cluster['start'] = async ({ change = (yaml: string) => yaml, args = [], again, release } = {}) => {
     const state = again?.state ?? join(dir, `replica-${replicas.length}`);
     mkdirSync(state, { mode: 0o700, recursive: true });
     writePrivateFile(join(state, 'demo-backend.password'), password);
@@ -112,7 +114,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         'state_dir:',
         `proxy_hops: 1
 public_url: ${AUDIENCE_URL}
-policy: { dir: ${policies.dir}, budget_ms: 5000 }
+policy: { dir: ${release === undefined ? policies.dir : join(release, 'policies')}, budget_ms: 5000 }
 keyring_file: ${join(dir, 'keyring.json')}
 store: { redis: { url: "${redis.url}" } }
 admin: { port: 0, token: { file: ${join(dir, 'admin.token')} } }
@@ -122,7 +124,16 @@ state_dir:`,
     const child = endWithParent(
       spawn(
         process.execPath,
-        [...args, join(PACKAGE_ROOT, 'dist', 'main.js'), 'serve', '--config', config, '--port', '0', '--json'],
+        [
+          ...args,
+          join(release ?? PACKAGE_ROOT, 'dist', 'main.js'),
+          'serve',
+          '--config',
+          config,
+          '--port',
+          '0',
+          '--json',
+        ],
         {
           cwd: state,
           env: {
