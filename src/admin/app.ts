@@ -27,8 +27,8 @@ const name = z.string().min(1).max(200);
 const revocationSchema = z.union([
   z.strictObject({ all: z.literal(true) }),
   z.strictObject({ session: name }),
-  z.strictObject({ client: name }),
-  z.strictObject({ subject: name }),
+  z.strictObject({ client: name, issuer: name.optional() }),
+  z.strictObject({ subject: name, issuer: name.optional() }),
   z.strictObject({ backend: name }),
 ]);
 
@@ -75,7 +75,8 @@ export function createAdminApp({ token, metrics, revoke, onRefused }: AdminOptio
     if (ctx.method !== 'POST') return wrongMethod(ctx, 'POST');
     const selector = revocationSchema.safeParse(await readJson(ctx.req));
     if (!selector.success) {
-      const hint = 'send exactly one of {"session"}, {"client"}, {"subject"}, {"backend"} and {"all": true}';
+      const hint =
+        'send exactly one of {"session"}, {"client"}, {"subject"}, {"backend"} and {"all": true}; "issuer" only with "client" or "subject"';
       return answer(ctx, 400, { error: 'bad_request', hint });
     }
     try {

@@ -102,7 +102,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       return token;
     },
 
-    logout: async (backendToken) => logout(await complete(http, config, backendToken)),
+    logout: async (backendToken, left) => logout(await complete(http, config, backendToken), left),
 
     health: () => http.health(),
     close: () => http.close(),

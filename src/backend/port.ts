@@ -112,8 +112,11 @@ export interface BackendPort {
   account(client: ClientIdentity): Account | undefined;
   /** Opens a new backend session. It never reuses one, and shares no cookie with another login (R-52). */
   login(account: Account, checkpoint: Checkpoint): Promise<LoginResult>;
-  /** Ends a backend session and probes whether it still works (R-25). */
-  logout(backendToken: BackendTokenSecret): Promise<LogoutResult>;
+  /**
+   * Ends a backend session and probes whether it still works (R-25). `left` is called, and awaited, with each value
+   * that answers have brought meanwhile and that was not ended, because the backend did not answer any more.
+   */
+  logout(backendToken: BackendTokenSecret, left?: Checkpoint): Promise<LogoutResult>;
   /** Runs one tool. */
   call(request: CallRequest): Promise<CallResult>;
   /** Sends the keep-alive request. A result of kind `expired` means that the session had already ended. */

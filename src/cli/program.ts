@@ -54,6 +54,7 @@ function addRevoke(program: Command): void {
     .option('--session <fingerprint>', 'one session, by the fingerprint the decision log shows')
     .option('--client <id>', 'all sessions of a client id')
     .option('--subject <subject>', 'all sessions of a user')
+    .option('--issuer <issuer>', 'only the client or user of this issuer; another issuer may give the same id')
     .option('--backend <name>', 'all sessions with a backend')
     .option('--all', 'all sessions')
     .option('--json', 'print the result as JSON')

@@ -11,6 +11,8 @@ export interface RevokeOptions {
   session?: string;
   client?: string;
   subject?: string;
+  /** With `client` or `subject`: only that of this issuer. */
+  issuer?: string;
   backend?: string;
   all?: boolean;
   json?: boolean;
@@ -22,10 +24,15 @@ const TIMEOUT_MS = 30_000;
  * Sends the revocation and prints how many sessions were ended. Rejects with an OperatorError when the admin
  * listener does not answer or does not accept it.
  */
-export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptions, command: Command): Promise<void> {
+export async function revoke(
+  { url, tokenFile, json, issuer, ...selectors }: RevokeOptions,
+  command: Command,
+): Promise<void> {
   const given = Object.entries(selectors).filter(([, value]) => value !== undefined);
   if (given.length !== 1)
     command.error('error: give exactly one of --session, --client, --subject, --backend and --all');
+  if (issuer !== undefined && selectors.client === undefined && selectors.subject === undefined)
+    command.error('error: --issuer goes with --client or --subject');
   const token = resolveSecret(
     tokenFile === undefined ? { env: 'SALLYPORT_ADMIN_TOKEN' } : { file: tokenFile },
     'admin token (--token-file or SALLYPORT_ADMIN_TOKEN)',
@@ -35,7 +42,7 @@ export async function revoke({ url, tokenFile, json, ...selectors }: RevokeOptio
     response = await fetch(new URL('/revocations', url), {
       method: 'POST',
       headers: { authorization: `Bearer ${token.reveal()}`, 'content-type': 'application/json' },
-      body: JSON.stringify(Object.fromEntries(given)),
+      body: JSON.stringify({ ...Object.fromEntries(given), issuer }),
       redirect: 'error',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

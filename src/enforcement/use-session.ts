@@ -93,7 +93,7 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
     case 'expired': {
       if (!again) return refuse('session.expired', 'ended again right after a new login', result.status);
       const ended = { record: session.record, revocations: options.observed.revocations };
-      const next = await sessions.rotate(request, ended, 'the backend ended the session');
+      const next = await sessions.rotate(request, ended, 'the backend ended the session', true);
       if (tool.repeatable || result.beforeEffect) return call(next, options, false);
       // The backend may have done the write before its answer was replaced by a login page, so it is not
       // repeated. The next call finds the new session.

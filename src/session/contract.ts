@@ -76,10 +76,11 @@ export interface SessionManager {
    */
   acquire(request: SessionRequest, observed: ObservedSession): Promise<Acquired>;
   /**
-   * Hands out a session that is newer than the one observed. The first call to ask logs in, and all others get its
-   * result (R-23).
+   * Hands out a session of a newer login than the one observed. The first call to ask logs in, and all others get its
+   * result (R-23). With `anyNewer` a newer value of the same login will do, as when the backend did not accept the
+   * value observed and may have renewed it.
    */
-  rotate(request: SessionRequest, observed: ObservedSession, cause: string): Promise<Acquired>;
+  rotate(request: SessionRequest, observed: ObservedSession, cause: string, anyNewer?: boolean): Promise<Acquired>;
   /**
    * Takes in what the answers of a call have changed (R-54, R-81). A new backend token is the next generation of the
    * same session. When another call has rotated or revoked the session meanwhile, that holds, and the new token is

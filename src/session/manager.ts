@@ -15,6 +15,7 @@ import { createRetirement } from './end/retirement.ts';
 import { createAccountRef } from './login/account-ref.ts';
 import { createHandOut } from './login/hand-out.ts';
 import { createLogins } from './login/logins.ts';
+import { sameLogin } from './pending.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from './record.ts';
 import { createSeen } from './seen.ts';
 import { type SessionSnapshot, sameVersion } from './store.ts';
@@ -83,9 +84,9 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
   async function lost(key: SessionKey, stored: SessionSnapshot, known: SessionRecord | undefined): Promise<void> {
     if (known) await events({ type: 'session_rolled_back', record: stored.record ?? known, newer: known });
     else await events({ type: 'session_damaged', key });
-    // A row that makes no sense has no version by which it could be named.
     if (stored.record) await ending.end(key, 'the store went back', stored.record);
-    else if (stored.damaged) await ending.end(key, 'its row makes no sense');
+    // A row that makes no sense has no version; it is named by its text, so that no newer one is removed.
+    else if (stored.damaged !== undefined) await ending.end(key, 'its row makes no sense', { row: stored.damaged });
     if (known) await ending.discardToken(known, 'the store went back');
     seen.forget(key);
   }
@@ -99,6 +100,18 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     return state;
   }
 
+  let sweeping: Promise<void> | undefined;
+  /** One at a time: a sweep over a slow store takes longer than the time between two. */
+  function sweep(): Promise<void> {
+    sweeping ??= (async () => {
+      await renewal.retry().catch(() => undefined);
+      await ending.sweep();
+    })().finally(() => {
+      sweeping = undefined;
+    });
+    return sweeping;
+  }
+
   return {
     async examine(key, stored, at = performance.now()) {
       if (stored.record && sessionKey(stored.record) !== sessionKey(key)) {
@@ -107,11 +120,11 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       }
       const state = await shared();
       const known = seen.lost(key, stored, at);
-      if (stored.damaged || known) {
+      if (stored.damaged !== undefined || known) {
         await lost(key, stored, known);
         return { ...(await store.get(key)), record: undefined, at, forgotten: true };
       }
-      if (stored.record) seen.note(stored.record, stored.revocations);
+      if (stored.record) seen.note(stored.record, stored.revocations, at);
       if (!stored.record || !isRevoked(state, stored.record)) return { ...stored, at };
       for (let i = 0; i < TRIES; i++) {
         await ending.end(key, 'revoked', i === 0 ? stored.record : undefined);
@@ -129,12 +142,19 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       return logins.share(request, observed, 'first call');
     },
 
-    async rotate(request, observed, cause) {
-      const first = await logins.share(request, observed, cause);
-      // A shared login that had begun before this generation existed can hand out the very one that is to be replaced.
-      if (!first.ok || !sameVersion(first.session.record, observed.record)) return first;
-      first.session.release();
-      return logins.share(request, observed, cause);
+    async rotate(request, observed, cause, anyNewer = false) {
+      let from: ObservedSession = observed;
+      for (let i = 0; i < TRIES; i++) {
+        const result = await logins.share(request, from, cause);
+        if (!result.ok || !from.record) return result;
+        // A shared login that had begun before this generation existed can hand out the very one that is to be
+        // replaced, and an answer may have renewed the session meanwhile, which is no rotation.
+        const { record } = result.session;
+        if (anyNewer ? !sameVersion(record, from.record) : !sameLogin(record, from.record)) return result;
+        result.session.release();
+        from = { record, revocations: observed.revocations };
+      }
+      return refusedSession('session.changed', 'the backend renewed the session while it was to be rotated');
     },
 
     changed: (session, changes, ended) => renewal.apply(session, changes, ended),
@@ -155,26 +175,24 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       return ending.endAll((record) => selects(selector, record), cause);
     },
 
-    async sweep() {
-      await renewal.retry().catch(() => undefined);
-      await ending.sweep();
-    },
+    sweep,
     keepAlive: () => keepAlive.tick(),
     start() {
       // One that fails is tried again at the next tick.
       const timers = [
-        setInterval(() => void ending.sweep().catch(() => {}), SWEEP_MS),
+        setInterval(() => void sweep().catch(() => {}), SWEEP_MS),
         setInterval(() => void keepAlive.tick().catch(() => {}), KEEP_ALIVE_MS),
       ];
       for (const timer of timers) timer.unref();
       // What an earlier process of this replica has left behind is on record soon after the start.
-      void ending.sweep().catch(() => {});
+      void sweep().catch(() => {});
       return () => timers.forEach(clearInterval);
     },
     settled: () => retirement.settled(),
 
     async close() {
       await logins.close();
+      await renewal.retry().catch(() => undefined);
       if (store.volatile) await ending.endAll(() => true, 'shutdown');
       await retirement.settled();
       await reconcile(options).catch(() => undefined);

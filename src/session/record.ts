@@ -98,3 +98,10 @@ export const openEntryOf = ({
   at: issuedAt,
   epoch,
 });
+
+/**
+ * Until when a session lasts whose row nothing changes, in milliseconds since 1970. Stores keep a row for a day longer:
+ * a session is ended while its token is known, and does not go out of the store by itself. The serial is not below the
+ * time of the last change.
+ */
+export const lastsUntil = ({ serial }: Pick<SessionRecord, 'serial'>): number => serial + 6 * 24 * 3_600_000;

@@ -11,9 +11,9 @@ const SEEN = 10_000;
 export interface Seen {
   /**
    * Notes a record that is stored, if it is newer than the one seen before. `revocations`: how often the session had
-   * been revoked when it was read.
+   * been revoked when it was read. `askedAt`: when the store was asked, by `performance.now()`.
    */
-  note(record: SessionRecord, revocations?: number): void;
+  note(record: SessionRecord, revocations?: number, askedAt?: number): void;
   /**
    * The record that was seen before and that the store has lost, or undefined. The store was asked at `at`, by
    * `performance.now()`: what was noted after that does not count.
@@ -27,24 +27,41 @@ export interface Seen {
 
 export function createSeen(): Seen {
   const newest = new BoundedCache<string, { record: SessionRecord; revocations: number; at: number }>(SEEN);
+  let clearedAt = Number.NEGATIVE_INFINITY;
   return {
-    note(record, revocations) {
+    note(record, revocations, askedAt = performance.now()) {
       const known = newest.get(sessionKey(record));
-      if (known && known.record.serial >= record.serial) return;
+      if (
+        askedAt <= clearedAt ||
+        (known && known.record.serial >= record.serial && !succeeds(record, revocations, known))
+      )
+        return;
       newest.set(sessionKey(record), {
         record,
         revocations: revocations ?? known?.revocations ?? Number.NaN,
         at: performance.now(),
       });
     },
-    lost(key, { record, revocations, damaged }, at) {
+    lost(key, now, at) {
       const known = newest.get(sessionKey(key));
       if (!known || known.at >= at) return undefined;
-      if (record) return known.record.serial > record.serial ? known.record : undefined;
+      const { record, revocations, damaged } = now;
+      if (record)
+        return known.record.serial > record.serial && !succeeds(record, revocations, known) ? known.record : undefined;
       // A session ends in the same step that counts a revocation, so a row does not go without one.
-      return damaged || known.revocations === revocations ? known.record : undefined;
+      return damaged !== undefined || known.revocations === revocations ? known.record : undefined;
     },
     forget: (key) => void newest.delete(sessionKey(key)),
-    epochChanged: () => newest.clear(),
+    epochChanged() {
+      newest.clear();
+      clearedAt = performance.now();
+    },
   };
 }
+
+/** Whether the record is of a session that was opened after the known one had ended, by a clock that is a bit behind. */
+const succeeds = (
+  { id }: SessionRecord,
+  revocations: number | undefined,
+  known: { record: SessionRecord; revocations: number },
+): boolean => id !== known.record.id && revocations !== undefined && revocations > known.revocations;

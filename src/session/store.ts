@@ -10,12 +10,12 @@ export type SessionVersion = Pick<SessionRecord, 'id' | 'generation'>;
 
 /**
  * A session as it was read, and how often it had been revoked by then. `record` is undefined when there is none, and
- * when there is something that makes no sense (`damaged`): then somebody has written to the store (R-41).
+ * when there is something that makes no sense (`damaged` is its text): then somebody has written to the store (R-41).
  */
 export interface SessionSnapshot {
   record: SessionRecord | undefined;
   revocations: number;
-  damaged?: true;
+  damaged?: string;
 }
 
 /**
@@ -93,11 +93,12 @@ export interface SessionStore {
   /**
    * In one step removes the record, counts a revocation, and adds a pending logout that is due at `due` for it and for
    * each superseded value of its login (R-26).
-   * Answers the record that was removed. With `version`, nothing happens unless the record is exactly that version;
+   * Answers the record that was removed. With `version`, nothing happens unless the record is exactly that version,
+   * or the damaged row exactly that text;
    * without it, the revocation counts even when there is no record, so that a login under way cannot store its
    * session.
    */
-  revoke(key: SessionKey, due: number, version?: SessionVersion): Promise<SessionRecord | undefined>;
+  revoke(key: SessionKey, due: number, version?: SessionVersion | { row: string }): Promise<SessionRecord | undefined>;
 
   /**
    * Adds a pending logout before the logout is tried, so that a crash in between leaves it to another replica (R-25).

@@ -29,6 +29,8 @@ export function openEntriesFile(path: string, onProblem: (problem: string) => vo
         lines += 1;
       }
     } catch {
+      // Half a line may be there now; the next write makes the file anew.
+      lines = Number.POSITIVE_INFINITY;
       onProblem(`${path}: open logins cannot be noted there; if the store is lost, nobody knows of them`);
     }
   }
@@ -41,6 +43,7 @@ export function openEntriesFile(path: string, onProblem: (problem: string) => vo
     remove(entry) {
       if (entries.delete(nameOf(entry))) write({ closed: nameOf(entry) });
     },
+    has: (entry) => entries.has(nameOf(entry)),
     all: () => [...entries.values()],
   };
 }

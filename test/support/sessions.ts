@@ -42,6 +42,7 @@ export function noted(): OpenEntries {
   return {
     put: (entry) => void all.set(of(entry), entry),
     remove: (entry) => void all.delete(of(entry)),
+    has: (entry) => all.has(of(entry)),
     all: () => [...all.values()],
   };
 }

@@ -2,6 +2,7 @@
 // or for each write, and they are sent in the headers, fields or cookies that the configuration names.
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { RequestTemplate } from '../../config/schema/request.ts';
+import { PageTooDeepError } from '../../formats/html-fields.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
 import { extract } from '../answer/extract.ts';
 import { type Spelling, spellings } from '../answer/scrub.ts';
@@ -12,8 +13,8 @@ import { fillHeaders } from '../http/request.ts';
 import type { BackendResponse } from '../http/response.ts';
 import { type Attached, send, unanswered } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
-import type { CsrfTokens, Fetched, OpenSession } from './open-session.ts';
-import { strayOf } from './renewal.ts';
+import { type CsrfTokens, type Fetched, type OpenSession, openSession } from './open-session.ts';
+import { renewedValues, strayOf } from './renewal.ts';
 import type { Turn } from './turn.ts';
 
 /** Whether a request needs CSRF tokens: it names one, or it is a write and every write has a header with one. */
@@ -36,36 +37,47 @@ async function fetchCsrfTokens(
   const strayIn = (answer: { setCookies: readonly string[]; url: string; response?: BackendResponse }) =>
     strayOf(config, { cookies: jar.keep(config.session.cookies), values: kept }, answer);
   const sent = await send(http, csrf.request, session.values, jar, session.attached, signal);
-  if (!sent.ok) return { ok: false, result: unanswered(sent), stray: strayIn(sent) };
+  if (!sent.ok) return { ok: false, result: unanswered(sent), stray: strayIn(sent), unanswered: sent.sent };
   const { response, url } = sent;
   const { status, setCookies } = response;
   const without = (result: Extract<Fetched, { ok: false }>['result']): Fetched => ({
     ok: false,
     result,
     stray: strayIn({ setCookies, url, response }),
+    unanswered: false,
   });
   const failed = (detail: string) =>
     without({ kind: 'failed', code: 'backend.rejected', detail: `CSRF token: ${detail}`, status });
-  const verdict = judge(response, { ...config, csrf: undefined }, { ...csrf, assert: csrf.assert ?? [] }, http.url);
-  if (verdict.kind === 'expired') return without({ kind: 'expired', status, beforeEffect: true });
-  if (verdict.kind !== 'good') return failed('detail' in verdict ? verdict.detail : verdict.kind);
-  const own = jar.copy();
-  own.store(setCookies, url);
-  const values: Record<string, string> = {};
-  for (const [name, extraction] of Object.entries(csrf.extract)) {
-    const value = extract(extraction, response, own);
-    if (typeof value !== 'string') return failed(`nothing to extract for "${name}"`);
-    values[name] = value;
+  try {
+    return read();
+  } catch (thrown) {
+    if (!(thrown instanceof PageTooDeepError)) throw thrown;
+    return failed('a page that nests too deeply');
   }
-  // Only session cookies that this answer changed are handed on; the call may have newer ones of the others by then.
-  const before = cookieState(jar.keep(config.session.cookies));
-  const changed = (own.keep(config.session.cookies) as StoredCookie[]).filter(
-    (cookie) => before.get(cookieId(cookie)) !== cookie.value,
-  );
-  const cookies = own.keep(csrf.cookies) as StoredCookie[];
-  const all = [...cookies, ...changed].map(({ value }) => value);
-  const secrets = spellings([...Object.values(values), ...all]);
-  return { ok: true, tokens: { values, cookies, changed, secrets } };
+
+  function read(): Fetched {
+    const verdict = judge(response, { ...config, csrf: undefined }, { ...csrf, assert: csrf.assert ?? [] }, http.url);
+    if (verdict.kind === 'expired') return without({ kind: 'expired', status, beforeEffect: true });
+    if (verdict.kind !== 'good') return failed('detail' in verdict ? verdict.detail : verdict.kind);
+    const own = jar.copy();
+    own.store(setCookies, url);
+    const values: Record<string, string> = {};
+    for (const [name, extraction] of Object.entries(csrf.extract)) {
+      const value = extract(extraction, response, own);
+      if (typeof value !== 'string') return failed(`nothing to extract for "${name}"`);
+      values[name] = value;
+    }
+    // Only session cookies that this answer changed are handed on; the call may have newer ones of the others by then.
+    const before = cookieState(jar.keep(config.session.cookies));
+    const changed = (own.keep(config.session.cookies) as StoredCookie[]).filter(
+      (cookie) => before.get(cookieId(cookie)) !== cookie.value,
+    );
+    const cookies = own.keep(csrf.cookies) as StoredCookie[];
+    const all = [...cookies, ...changed].map(({ value }) => value);
+    const secrets = spellings([...Object.values(values), ...all]);
+    const changedValues = renewedValues(config, kept, response, own);
+    return { ok: true, tokens: { values, cookies, changed, changedValues, secrets } };
+  }
 }
 
 /** CSRF tokens in an answer that becomes a result: a page with a form carries the token of that form. */
@@ -123,9 +135,14 @@ export function createCsrfTokens(http: BackendHttp, config: BackendConfig): Toke
     const { fetched, fresh } = await fetch(turn);
     if (!fetched.ok) {
       if (fresh && fetched.stray) turn.strays.push(fetched.stray);
+      turn.unanswered ||= fresh && fetched.unanswered;
       return fetched;
     }
-    const { cookies, changed, secrets } = fetched.tokens;
+    const { cookies, changed, changedValues, secrets } = fetched.tokens;
+    if (fresh && changedValues) {
+      const { token, account, csrf } = turn.session;
+      turn.session = { ...openSession(config, { ...token, values: changedValues }, account), csrf };
+    }
     turn.secrets.push(...secrets);
     const theirs = [...cookies, ...(fresh ? changed : [])];
     if (theirs.length > 0) turn.jar = turn.jar.copy(theirs);

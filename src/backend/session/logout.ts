@@ -4,7 +4,7 @@ import type { RequestTemplate } from '../../config/schema/request.ts';
 import type { Clock } from '../../core/clock.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Expectation } from '../answer/verdict.ts';
-import type { BackendTokenSecret, Changes, LogoutResult } from '../port.ts';
+import type { BackendTokenSecret, Changes, Checkpoint, LogoutResult } from '../port.ts';
 import type { Ask } from './ask.ts';
 import type { OpenSession } from './open-session.ts';
 import { type Turn, turnOf } from './turn.ts';
@@ -21,7 +21,7 @@ export interface LogoutOptions {
 
 export interface Logout {
   /** Ends a backend session, and what the answers bring meanwhile, and says what is known of it then. */
-  logout(backendToken: BackendTokenSecret): Promise<LogoutResult>;
+  logout(backendToken: BackendTokenSecret, left?: Checkpoint): Promise<LogoutResult>;
   /** Notes that this request has had a good answer, as every live session gives it. */
   noteGood(request: RequestTemplate): void;
 }
@@ -101,17 +101,25 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
   }
 
   return {
-    async logout(backendToken) {
+    async logout(backendToken, left = async () => {}) {
       const session = opened(backendToken);
       if (!session) return 'unproven';
       const brought: BackendTokenSecret[] = [];
-      let result = await end(session, brought);
-      // An answer to the logout or the probe may bring a session of its own, which ends as well.
-      for (const stray of brought.slice(0, MOST_STRAYS)) {
-        const open = opened(stray);
-        result = worse(result, open ? await end(open, []) : 'unproven');
+      let ended = 0;
+      let result: LogoutResult = 'unreachable';
+      try {
+        result = await end(session, brought);
+        // An answer to the logout or the probe may bring a session of its own, which ends as well.
+        while (ended < Math.min(brought.length, MOST_STRAYS) && result !== 'unreachable') {
+          const open = opened(brought[ended] as BackendTokenSecret);
+          result = worse(result, open ? await end(open, brought) : 'unproven');
+          ended += 1;
+        }
+        return result === 'unreachable' || ended === brought.length ? result : worse(result, 'unproven');
+      } finally {
+        // The last one may be the one whose end the backend did not answer.
+        if (result === 'unreachable') for (const each of brought.slice(Math.max(0, ended - 1))) await left(each);
       }
-      return brought.length > MOST_STRAYS ? worse(result, 'unproven') : result;
     },
 
     noteGood(request) {

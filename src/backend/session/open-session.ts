@@ -16,8 +16,9 @@ export interface CsrfTokens {
   values: Record<string, string>;
   /** Cookies that belong to the tokens and must be sent with them (`csrf.cookies`). */
   cookies: object[];
-  /** Session cookies that the answer changed. The call that fetched the tokens goes on with them. */
+  /** Session cookies and values that the answer changed. The call that fetched the tokens goes on with them. */
   changed: object[];
+  changedValues: BackendToken['values'] | undefined;
   /** Every spelling of the tokens and of these cookies, to be blanked in results. */
   secrets: readonly Spelling[];
 }
@@ -28,7 +29,13 @@ export interface CsrfTokens {
  */
 export type Fetched =
   | { ok: true; tokens: CsrfTokens }
-  | { ok: false; result: Exclude<CallResult, { kind: 'ok' }>; stray: BackendTokenSecret | undefined };
+  | {
+      ok: false;
+      result: Exclude<CallResult, { kind: 'ok' }>;
+      stray: BackendTokenSecret | undefined;
+      /** The request may have reached the backend, and no answer came. */
+      unanswered: boolean;
+    };
 
 /** A backend session as calls use it. Kept in memory only, for as long as its backend token is. */
 export interface OpenSession {

@@ -8,7 +8,7 @@ import { CONTROL_AGE_MS, type ControlPort, isRevoked } from '../control.ts';
 import type { SessionEvents } from '../events.ts';
 import type { SessionLimits } from '../limits.ts';
 import { pendingLogoutName } from '../pending.ts';
-import { type SessionKey, type SessionRecord, sessionKey } from '../record.ts';
+import { lastsUntil, type SessionKey, type SessionRecord, sessionKey } from '../record.ts';
 import type { SessionStore, SessionVersion } from '../store.ts';
 import { type OpenEntries, reconcile } from './open-entries.ts';
 import type { Retirement } from './retirement.ts';
@@ -31,7 +31,7 @@ export interface EndingOptions {
 /** Takes sessions out of the store and has their backend tokens retired. */
 export interface Ending {
   /** Ends the session, or only this version of it when one is given. Answers whether there was one. */
-  end(key: SessionKey, cause: string, version?: SessionVersion): Promise<boolean>;
+  end(key: SessionKey, cause: string, version?: SessionVersion | { row: string }): Promise<boolean>;
   /**
    * Ends every session that `meant` picks, and answers how many were ended. A session that fails to end does not keep
    * the others alive.
@@ -42,8 +42,11 @@ export interface Ending {
    * stays pending.
    */
   discard(key: SessionKey, record: SessionRecord): Promise<void>;
-  /** Logs out a backend token that no call was given, such as that of a login whose record was not stored. */
-  discardToken(record: SessionRecord, cause: string): Promise<void>;
+  /**
+   * Logs out a backend token that no call was given, such as that of a login whose record was not stored. Answers
+   * whether the store knows of it: if not, whatever else the store knows of its login must stay.
+   */
+  discardToken(record: SessionRecord, cause: string): Promise<boolean>;
   /**
    * Takes over overdue logouts, visits sessions whose reminder has come, and ends what a revocation could not end at
    * once.
@@ -78,7 +81,7 @@ export function createEnding(options: EndingOptions): Ending {
     changed.set(sessionKey(key), performance.now());
   }
 
-  async function end(key: SessionKey, cause: string, version?: SessionVersion): Promise<boolean> {
+  async function end(key: SessionKey, cause: string, version?: SessionVersion | { row: string }): Promise<boolean> {
     const record = await store.revoke(key, retirement.due(backends.get(key.backend)), version);
     noteChange(key);
     if (!record) return false;
@@ -121,9 +124,9 @@ export function createEnding(options: EndingOptions): Ending {
     // A replica that died after its login may have stored this session when the revocation had already been carried
     // out.
     if (isRevoked(await control.read(CONTROL_AGE_MS), record)) return void (await end(key, 'revoked', record));
-    const at = endsAt(record);
+    const at = Math.min(endsAt(record), lastsUntil(record));
     if (at <= now) await end(key, 'past its time', record);
-    else if (Number.isFinite(at)) await store.remind(key, at);
+    else await store.remind(key, at);
   }
 
   return {
@@ -139,10 +142,14 @@ export function createEnding(options: EndingOptions): Ending {
     },
 
     async discardToken(record, cause) {
-      await store
-        .addPendingLogout(record, { record, due: retirement.due(backends.get(record.backend)) })
-        .catch(() => undefined);
+      const due = retirement.due(backends.get(record.backend));
+      const noted = await store.addPendingLogout(record, { record, due }).then(
+        () => true,
+        () => false,
+      );
+      if (!noted) await events({ type: 'logout_pending', record, cause: `${cause}, and the store did not answer` });
       retirement.retire(record, cause);
+      return noted;
     },
 
     async sweep() {
@@ -151,17 +158,21 @@ export function createEnding(options: EndingOptions): Ending {
       for (const logout of await overdue.catch(() => [])) retirement.takeOver(logout);
       // What a revocation could not end at once, because a store or a replica failed, is ended now.
       const state = await control.read(0);
-      if (reconciled.epoch !== state.epoch || performance.now() - reconciled.at >= RECONCILE_MS) {
-        await reconcile(options);
-        reconciled = { at: performance.now(), epoch: state.epoch };
+      if (state.lastRevocation !== scanned) {
+        const { failed } = await scan((record) => isRevoked(state, record), 'revoked');
+        if (failed === 0) scanned = state.lastRevocation;
       }
       if (sealer.retired !== retired) {
-        retired = sealer.retired;
-        await scan((record) => sealer.isRetired(record.sealed), 'its sealing key was retired');
+        const before = sealer.retired;
+        const { failed } = await scan((record) => sealer.isRetired(record.sealed), 'its sealing key was retired');
+        if (failed === 0) retired = before;
       }
-      if (state.lastRevocation === scanned) return;
-      const { failed } = await scan((record) => isRevoked(state, record), 'revoked');
-      if (failed === 0) scanned = state.lastRevocation;
+      if (reconciled.epoch !== state.epoch || performance.now() - reconciled.at >= RECONCILE_MS) {
+        reconciled = { at: performance.now(), epoch: state.epoch };
+        await reconcile(options).catch(() => {
+          reconciled.epoch = '';
+        });
+      }
     },
   };
 }

@@ -11,6 +11,7 @@ export interface OpenEntries {
   put(entry: OpenEntry): void;
   remove(entry: Pick<OpenEntry, 'session' | 'login'>): void;
   all(): readonly OpenEntry[];
+  has(entry: Pick<OpenEntry, 'session' | 'login'>): boolean;
 }
 
 export interface Reconciliation {
@@ -27,12 +28,17 @@ export interface Reconciliation {
  */
 export async function reconcile({ store, control, entries, events }: Reconciliation): Promise<void> {
   const { epoch } = await control.read(0);
-  for (const entry of entries.all()) {
+  async function known(entry: OpenEntry): Promise<boolean> {
     const same = (record: SessionRecord | undefined): boolean =>
       record?.fingerprint === entry.session && record.login === entry.login;
-    const { record } = await store.get(entry);
-    const known = same(record) || (await store.pendingLogouts(entry)).some((each) => same(each.record) || !each.record);
-    if (known) {
+    if (same((await store.get(entry)).record)) return true;
+    return (await store.pendingLogouts(entry)).some((each) => same(each.record) || !each.record);
+  }
+  for (const entry of [...entries.all()]) {
+    // Looked at twice: a login that is stored between the two questions is in neither answer.
+    const found = (await known(entry)) || (await known(entry));
+    if (!entries.has(entry)) continue;
+    if (found) {
       if (entry.epoch !== epoch) entries.put({ ...entry, epoch });
       continue;
     }

@@ -3,7 +3,7 @@
 // finishes the work when a replica dies or the backend does not answer.
 
 import { bulkhead, type IPolicy } from 'cockatiel';
-import type { BackendPort, LogoutResult } from '../../backend/port.ts';
+import type { BackendPort, Checkpoint, LogoutResult } from '../../backend/port.ts';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SessionEvents } from '../events.ts';
@@ -61,15 +61,8 @@ const ATTEMPTS = 240;
 const REMEMBERED = 100_000;
 
 /** Makes the retirement of this process. Attempts are counted per process, so each replica has its own count. */
-export function createRetirement({
-  store,
-  backends,
-  inUse,
-  vault,
-  clock,
-  events,
-  entries,
-}: RetirementOptions): Retirement {
+export function createRetirement(options: RetirementOptions): Retirement {
+  const { store, backends, inUse, vault, clock, events, entries } = options;
   const { once, settled } = createRunning();
   const attempts = createAttempts();
   const turns = new Map<string, IPolicy>(
@@ -89,7 +82,7 @@ export function createRetirement({
     const drained = await drainOf(record, backend.drainMs, inUse, drain ? store : undefined);
     const turn = turns.get(backend.name) as IPolicy;
     const proof: LogoutResult = await turn
-      .execute(() => backend.logout(backendToken))
+      .execute(() => backend.logout(backendToken, leftBy(options, record)))
       .catch(() => 'unreachable' as const);
     if (proof === 'unreachable' && !attempts.many(name)) {
       if (!attempts.told(name)) await events({ type: 'logout_pending', record, cause });
@@ -122,6 +115,8 @@ export function createRetirement({
         }
         return removed(key, name);
       case 'token':
+        // Somebody has written to the store: it cannot be logged out by anybody.
+        if (!record) await events({ type: 'session_damaged', key });
         break;
       default:
         pending satisfies never;
@@ -172,6 +167,14 @@ async function drainOf(
   const left = limitMs - (performance.now() - began);
   return store.drained(record.owner, Math.max(0, left)).catch(() => false);
 }
+
+/** Notes what a logout has brought and could not end, as a pending logout of its own. */
+const leftBy =
+  ({ store, vault, clock }: RetirementOptions, record: SessionRecord): Checkpoint =>
+  async (token) => {
+    const value = vault.seal(record, token);
+    await store.addPendingLogout(value, { record: value, due: clock.now() + GRACE_MS });
+  };
 
 /** Runs each retirement once at a time. */
 function createRunning() {

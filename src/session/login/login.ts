@@ -6,7 +6,7 @@ import { type Acquired, refusedSession, type SessionManagerOptions, type Session
 import { isRevoked } from '../control.ts';
 import type { Ending } from '../end/ending.ts';
 import type { Retirement } from '../end/retirement.ts';
-import { nextSerial, type OpenEntry, openEntryOf, type SessionKey, type SessionRecord } from '../record.ts';
+import { lastsUntil, nextSerial, type OpenEntry, openEntryOf, type SessionKey, type SessionRecord } from '../record.ts';
 import type { Seen } from '../seen.ts';
 import { type SessionSnapshot, sameVersion } from '../store.ts';
 import type { Vault } from '../vault.ts';
@@ -48,8 +48,14 @@ interface Prepared {
   seal(backendToken: BackendTokenSecret): SessionRecord;
 }
 
-/** Rejects when the store fails half-way. Whoever took the lock gives it back when the login came to nothing. */
-export type Login = (turn: LoginTurn) => Promise<Acquired>;
+/**
+ * A login that came to nothing gives its lock back, which removes what the store knows of it. `unnoted`: a backend token
+ * could not be noted anywhere else, so the lock must run out, and then the login counts as one that was left behind.
+ */
+export type LoggedIn = Acquired & { unnoted?: boolean };
+
+/** Rejects when the store fails half-way. */
+export type Login = (turn: LoginTurn) => Promise<LoggedIn>;
 
 export function createLogin(options: LoginOptions): Login {
   return async (turn) => {
@@ -98,7 +104,7 @@ async function logIn(
   { store, limits, events, ending, onRefused, entries }: LoginOptions,
   turn: LoginTurn,
   prepared: Prepared,
-): Promise<SessionRecord | Acquired> {
+): Promise<SessionRecord | LoggedIn> {
   const { request, observed, lockId, leaseMs } = turn;
   const { backend, account, limit } = request;
   const { key, id, issuedAt, entry, seal } = prepared;
@@ -120,9 +126,11 @@ async function logIn(
   void events({ type: 'login_failed', backend: backend.name, detail: result.detail });
   // Told before the lock is given back, since that removes what the store knows of this login.
   if (result.unanswered) await events({ type: 'login_abandoned', key, cause: 'the backend did not answer' });
-  if (result.partial) await ending.discardToken(seal(result.partial), 'the login failed');
+  let unnoted = false;
+  if (result.partial) unnoted = !(await ending.discardToken(seal(result.partial), 'the login failed'));
   else entries.remove(entry);
-  return { ...refusedSession(result.code, result.detail), retryAfterSeconds: result.retryAfterSeconds };
+  const { code, detail, retryAfterSeconds } = result;
+  return { ...refusedSession(code, detail), retryAfterSeconds, unnoted };
 }
 
 /** Phase 3. The store takes the record only with the lock, on the generation and revocation count observed (R-24). */
@@ -131,7 +139,7 @@ async function keep(
   turn: LoginTurn,
   { key, issuedAt }: Prepared,
   record: SessionRecord,
-): Promise<Acquired> {
+): Promise<LoggedIn> {
   const { store, retirement, ending, events, endsAt, clock, handOut, seen } = options;
   const { request, observed, lockId, leaseMs, cause } = turn;
   const { backend } = request;
@@ -140,19 +148,20 @@ async function keep(
     .catch(() => 'failed' as const);
   ending.noteChange(key);
   if (stored !== true) {
-    await ending.discardToken(record, 'not stored');
+    const unnoted = !(await ending.discardToken(record, 'not stored'));
     if (stored === 'failed') {
       // Perhaps only the answer was lost, and the record was written: it must not be found by anybody.
       await store.revoke(key, clock.now(), record).catch(() => undefined);
-      return refusedSession('session.unavailable', 'the session could not be stored');
+      return { ...refusedSession('session.unavailable', 'the session could not be stored'), unnoted };
     }
+    if (!unnoted) await store.unlockLogin(key, lockId, undefined).catch(() => undefined);
     return handOut.instead(observed, await store.get(key), request);
   }
   void events({ type: observed.record ? 'session_rotated' : 'session_opened', record, cause });
   seen.note(record, observed.revocations);
   if (observed.record) retirement.retireLogin(observed.record, cause);
   // The session is looked at when its time is over; and once soon, in case this replica dies before the check below.
-  const over = Math.min(endsAt(record), issuedAt + leaseMs);
+  const over = Math.min(endsAt(record), lastsUntil(record), issuedAt + leaseMs);
   await store.remind(key, over).catch(() => undefined);
   return confirm(options, turn, key, record);
 }

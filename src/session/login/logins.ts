@@ -6,7 +6,7 @@ import { type Acquired, refusedSession, type SessionRequest } from '../contract.
 import { type SessionKey, sessionKey } from '../record.ts';
 import type { SessionSnapshot } from '../store.ts';
 import type { HandOut } from './hand-out.ts';
-import { createLogin, type LoginOptions } from './login.ts';
+import { createLogin, type LoggedIn, type LoginOptions } from './login.ts';
 
 /**
  * How long this replica tries no further login with an account that the backend has refused. More failures could lock
@@ -95,10 +95,10 @@ export function createLogins(options: LoginsOptions): Logins {
 
   /** A login that came to nothing gives its lock back, and tells the other replicas to pause when it was refused. */
   async function logInWith(lockId: string, turn: Omit<Parameters<typeof login>[0], 'lockId'>, key: SessionKey) {
-    const result = await login({ ...turn, lockId }).catch(() =>
+    const result: LoggedIn = await login({ ...turn, lockId }).catch(() =>
       refusedSession('session.unavailable', 'the store failed during the login'),
     );
-    if (!result.ok) {
+    if (!result.ok && !result.unnoted) {
       const refused = result.code === 'session.login_failed';
       await store
         .unlockLogin(key, lockId, refused ? { code: result.code, ms: LOGIN_PAUSE_MS } : undefined)

@@ -82,7 +82,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
       }
       const now = (await store.get(record)).record;
       ending.noteChange(record);
-      if (!now || !sameLogin(now, record)) return ending.discardToken(next, 'its login had ended');
+      if (!now || !sameLogin(now, record)) return void (await ending.discardToken(next, 'its login had ended'));
       const open = vault.open(now);
       if (!open) break;
       // Another answer was stored first. This one came later, so what it has changed is newer.

@@ -68,7 +68,8 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
       return state;
     },
   };
-  const shared: Clock = { now: () => clock.now() + (Math.abs(skewMs) > NO_SKEW_MS ? skewMs : 0) };
+  // Whole milliseconds, as everything that is stored has them.
+  const shared: Clock = { now: () => Math.floor(clock.now() + (Math.abs(skewMs) > NO_SKEW_MS ? skewMs : 0)) };
   try {
     await connection.connect();
     // A replica with another keyring starts and is not ready, so that it can be told why; see onOtherKeyring.

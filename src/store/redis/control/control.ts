@@ -72,6 +72,7 @@ export function createRedisControl(options: RedisControlOptions): ControlPort & 
   let known = remembered;
   const past = new Set<string>();
   let other = false;
+  let leaving = false;
   const servers = createServers(connection, onEviction);
   const invalidate = () => {
     voidBefore = performance.now();
@@ -103,7 +104,11 @@ export function createRedisControl(options: RedisControlOptions): ControlPort & 
     // This replica renewed its lease a moment ago, and the store knows nothing of it: it was emptied or put back, with
     // its control row as it was. Or it has returned to an epoch that was over.
     const leaseLost =
-      state !== undefined && state.epoch === next.epoch && hadLease === 0 && next.now - state.now < LEASE_MS;
+      !leaving &&
+      state !== undefined &&
+      state.epoch === next.epoch &&
+      hadLease === 0 &&
+      next.now - state.now < LEASE_MS;
     if (again && (leaseLost || past.has(next.epoch))) {
       await lose(next.epoch);
       return fetch(fresh, false);
@@ -150,6 +155,7 @@ export function createRedisControl(options: RedisControlOptions): ControlPort & 
       invalidate();
     },
     async leave() {
+      leaving = true;
       await connection.run(LEAVE, at, [time(), replica]);
     },
     async loseHistory(epoch) {

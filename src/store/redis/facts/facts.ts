@@ -104,7 +104,7 @@ export function createRedisFacts({
       epoch = now.epoch;
       const session = { owner, backend: backend ?? '' };
       const [kind, id] = rpc ? spelling(rpc.id) : ['', ''];
-      const before = remembered.before(owner, rpc && { handle: rpc.handle, id: `${kind}${id}` });
+      const before = remembered.before(now.epoch, owner, rpc && { handle: rpc.handle, id: `${kind}${id}` });
       const row = read(
         (await connection.run(
           OBSERVE,
@@ -205,7 +205,7 @@ interface ObserveRow {
   firstNetwork: string;
   record: SessionRecord | undefined;
   /** There is a row that makes no sense. */
-  damaged: boolean;
+  damaged: string | undefined;
   revocations: number;
   uses: number;
   /** When the session was last used before this call. */
@@ -240,7 +240,7 @@ function read(row: (string | number | null)[]): ObserveRow {
     firstAt: number(8),
     firstNetwork: String(row[9]),
     record,
-    damaged: typeof stored === 'string' && !record,
+    damaged: typeof stored === 'string' && !record ? stored : undefined,
     revocations: number(11),
     uses: number(12),
     idleFrom: number(13),
@@ -279,7 +279,11 @@ function facts(row: ObserveRow, call: { network: string; rpc: boolean; forgotten
       history: call.rpc ? (row.lost ? 'lost' : 'complete') : null,
     },
     now,
-    storedSession: { record: row.record, revocations: row.revocations, ...(row.damaged && { damaged: true }) },
+    storedSession: {
+      record: row.record,
+      revocations: row.revocations,
+      ...(row.damaged !== undefined && { damaged: row.damaged }),
+    },
     session: row.record ? { idle_seconds: wholeSeconds(now - row.idleFrom), token_uses: row.uses } : null,
   };
 }

@@ -39,7 +39,8 @@ export interface WentBack {
 }
 
 export interface Remembered {
-  before(owner: ClientRef, rpc: { handle: string; id: string } | null): Before;
+  /** Numbers are compared within one epoch of the store: in another one they begin anew for a good reason. */
+  before(epoch: string, owner: ClientRef, rpc: { handle: string; id: string } | null): Before;
   /** Compares the answer with what was known before it, and remembers it. */
   compare(before: Before, answer: Omit<Answered, 'at'> & { now: number }): WentBack;
 }
@@ -54,12 +55,13 @@ export function createRemembered(ttlMs: number): Remembered {
     void cache.set(name, Math.max(cache.get(name) ?? 0, value));
 
   return {
-    before(owner, rpc) {
-      const handle = rpc ? `${owner} ${rpc.handle}` : undefined;
-      const id = rpc ? `${handle} ${rpc.id}` : undefined;
+    before(epoch, owner, rpc) {
+      const ledger = `${epoch} ${owner}`;
+      const handle = rpc ? `${epoch} ${owner} ${rpc.handle}` : undefined;
+      const id = rpc ? `${owner} ${rpc.handle} ${rpc.id}` : undefined;
       return {
-        ledger: owner,
-        number: ledgers.get(owner) ?? 0,
+        ledger,
+        number: ledgers.get(ledger) ?? 0,
         handle,
         handleNumber: (handle !== undefined && handles.get(handle)) || 0,
         id,

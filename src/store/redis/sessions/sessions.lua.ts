@@ -89,6 +89,8 @@ if redis.call('GET', KEYS[3]) ~= 'permit ' .. ARGV[4] then return 0 end
 redis.call('DEL', KEYS[3])
 if version(stored) ~= ARGV[2] or revocations(ARGV[1]) ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6])
+-- The number of revocations outlives the row, by which a row that vanished is told from one that was revoked.
+redis.call('PEXPIRE', KEYS[2], 2 * ARGV[6])
 redis.call('HDEL', KEYS[4], 'login ' .. ARGV[4])
 if stored then pend(KEYS[4], KEYS[5], KEYS[6], stored, ARGV[7], ARGV[6]) end
 return 1
@@ -112,6 +114,7 @@ if stored == ARGV[2] then return 1 end
 if not stored or version(stored) ~= ARGV[1] then return 0 end
 local before, after = head(stored), head(ARGV[2])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('PEXPIRE', KEYS[2], 2 * ARGV[3])
 if before.token ~= after.token then
   redis.call('HDEL', KEYS[3], after.token)
   redis.call('ZREM', KEYS[4], after.token)
@@ -130,16 +133,19 @@ supersede(KEYS[3], KEYS[4], ARGV[1], value.token, present.generation, ARGV[2])
 return 1
 `);
 
-// KEYS: record, revocations, pending logouts, superseded values, their order. ARGV: backend, version (or "*"), due, ttl.
+// KEYS: record, revocations, pending logouts, superseded values, their order. ARGV: backend, version ("*": any; "row": the
+// row that ARGV[5] is), due, ttl.
 // The login lock is left alone: a login that is under way fails to commit, because the number of revocations has
 // changed (R-26). A row that cannot be read is removed by any revocation; there is nothing in it that could be logged
 // out.
 export const REVOKE = script(`${VERSION}
 local stored = redis.call('GET', KEYS[1])
 local present = version(stored)
-if ARGV[2] ~= '*' and present ~= ARGV[2] and present ~= 'unreadable' then return false end
+if ARGV[2] == 'row' then
+  if stored ~= ARGV[5] then return false end
+elseif ARGV[2] ~= '*' and present ~= ARGV[2] and present ~= 'unreadable' then return false end
 redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
+redis.call('PEXPIRE', KEYS[2], 2 * ARGV[4])
 if not stored then return false end
 redis.call('DEL', KEYS[1])
 if present == 'unreadable' then

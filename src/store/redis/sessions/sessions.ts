@@ -120,7 +120,9 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
       const stored = (await run(
         REVOKE,
         [keys.session(key), keys.revoked(key.owner), keys.pendingLogouts(key), ...superseded(key)],
-        [key.backend, version ? name(version) : '*', due, ROW_TTL_MS],
+        version && 'row' in version
+          ? [key.backend, 'row', due, ROW_TTL_MS, version.row]
+          : [key.backend, version ? name(version) : '*', due, ROW_TTL_MS],
       )) as string | null;
       return stored === null ? undefined : parseRow(stored);
     },
@@ -189,10 +191,7 @@ export function createRedisSessions({ connection, keys, clock, drained }: RedisS
     if (next !== 0) await remind(key, next);
     const found: OverdueLogout[] = [];
     for (const [name, text] of pairs(rows)) {
-      const record = text === '' ? undefined : parseRow(text);
-      // A row that is no record cannot be logged out by anybody, so it is removed.
-      if (text !== '' && !record) await run(REMOVE_PENDING_LOGOUT, [keys.pendingLogouts(key)], [name]);
-      else found.push({ key, name, record });
+      found.push({ key, name, record: text === '' ? undefined : parseRow(text) });
     }
     return found;
   }
@@ -204,7 +203,7 @@ const pairs = (flat: readonly string[]): [string, string][] =>
 /** The record in a row as it was read. A row that is there and makes no sense is told apart from none. */
 function readRow(text: string | null): Omit<SessionSnapshot, 'revocations'> {
   const record = text === null ? undefined : parseRow(text);
-  return text !== null && !record ? { record, damaged: true } : { record };
+  return text !== null && !record ? { record, damaged: text } : { record };
 }
 
 /** The session that a reminder is about, or undefined when somebody has written something else. */
