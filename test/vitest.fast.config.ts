@@ -9,7 +9,7 @@ export default mergeConfig(whole, {
   test: {
     exclude: [
       '**/node_modules/**',
-      'test/{attacks,replicas,cli,tools,openapi}/**',
+      'test/{attacks,replicas,sessions,cli,tools,openapi}/**',
       'test/contract/redis-topologies.test.ts',
       'test/flow/{failures,mcp}.test.ts',
     ],

@@ -2,7 +2,7 @@
 
 import { BoundedCache } from '../../../core/bounded-cache.ts';
 import { wholeSeconds } from '../../../core/clock.ts';
-import type { Facts, FactsPort, RpcId } from '../../../facts/port.ts';
+import type { Facts, FactsPort, HandleState, RpcId } from '../../../facts/port.ts';
 import { isWindowed, stringKey } from '../../../facts/replay-window.ts';
 import type { ClientRef } from '../../../identity/client.ts';
 import { CONTROL_AGE_MS, type Control, type ControlPort, epochMark } from '../../../session/control.ts';
@@ -94,6 +94,19 @@ export function createRedisFacts({
     return record ? record.epoch !== epoch : trusted !== epoch && now - since < MEMORY_MS;
   }
 
+  /** Whether the handle is known under this epoch. */
+  async function known(owner: ClientRef, handle: string, minted: string, { epoch }: Control): Promise<HandleState> {
+    const name = `${owner} ${handle}`;
+    if (handles.get(name) === epoch) return 'known';
+    handles.delete(name);
+    const at = [keys.ledger(owner), keys.window(owner, handle), keys.handles(owner)];
+    const present = minted === epochMark(epoch) ? 1 : 0;
+    const args = [ttlMs, epoch, handle, beforeHandle(owner), present];
+    if ((await connection.run(HANDLE_STATE, at, args)) !== 1) return 'unknown';
+    handles.set(name, epoch);
+    return 'known';
+  }
+
   /** What the names of replay windows of this client have before the handle. */
   const beforeHandle = (owner: ClientRef): string => keys.window(owner, '');
 
@@ -154,16 +167,10 @@ export function createRedisFacts({
     },
 
     async handleState(owner, handle, minted) {
-      const { epoch } = await control.read(CONTROL_AGE_MS);
-      const name = `${owner} ${handle}`;
-      if (handles.get(name) === epoch) return 'known';
-      handles.delete(name);
-      const at = [keys.ledger(owner), keys.window(owner, handle), keys.handles(owner)];
-      const present = minted === epochMark(epoch) ? 1 : 0;
-      const args = [ttlMs, epoch, handle, beforeHandle(owner), present];
-      if ((await connection.run(HANDLE_STATE, at, args)) !== 1) return 'unknown';
-      handles.set(name, epoch);
-      return 'known';
+      const state = await known(owner, handle, minted, await control.read(CONTROL_AGE_MS));
+      if (state === 'known') return state;
+      // The store may have been emptied a moment ago, and the epoch that was read before that is over.
+      return known(owner, handle, minted, await control.read(0));
     },
 
     async drained(owner, limitMs) {
