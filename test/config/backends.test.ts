@@ -110,6 +110,12 @@ describe('a mistake is found', () => {
       'a condition needs at least one of status',
     ],
     ['an unknown condition', 'expired: [{ status: 401 }]', 'expired: [{ staus: 401 }]', 'unknown key "staus"'],
+    [
+      'a renewed value that is not kept',
+      'public: [auth]',
+      'renew: { token: { header: X-T } }',
+      '"token" is not among "values"',
+    ],
     ['a public value that is not kept', 'public: [auth]', 'public: [token]', '"token" is not among "values"'],
     [
       'a session without cookies, values or headers',

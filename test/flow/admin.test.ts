@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { startConnector } from '../../src/connector.ts';
+import { KEYS_ISSUER } from '../../src/identity/keys.ts';
 import { type Harness, reasons, startHarness } from '../support/harness.ts';
 
 const TOKEN = 'an-admin-token-of-forty-characters-or-so';
@@ -58,6 +59,17 @@ describe('R-28: revocation', () => {
     expect((await events('session_revocation')).at(-1)).toMatchObject({ selector: '{"all":true}', ended: 0 });
   });
 
+  it('of a client or subject of one issuer spares the same id of another issuer', async () => {
+    const handle = await h.initialize();
+    await h.call('stock_list', {}, { handle });
+    for (const kind of ['client', 'subject']) {
+      expect(await revoke({ [kind]: 'demo-agent', issuer: 'https://another.example' })).toEqual({ revoked: 0 });
+      expect((await h.call('stock_list', {}, { handle })).status).toBe(200);
+    }
+    expect(await revoke({ client: 'demo-agent', issuer: KEYS_ISSUER })).toEqual({ revoked: 1 });
+    expect((await h.call('stock_list', {}, { handle })).status).toBe(404);
+  });
+
   it('a call that is in flight when its session is revoked does not bring the session back', async () => {
     await h.call('stock_list');
     h.legacy.inject({ latencyMs: 100 });
@@ -91,6 +103,7 @@ describe('the admin listener', () => {
       '{"client":""}',
       '{"client":1}',
       '{"client":"a","all":true}',
+      '{"backend":"a","issuer":"i"}',
       '{"who":"a"}',
       `{"client":"${'x'.repeat(9000)}"}`,
     ];

@@ -1,10 +1,11 @@
 // Random sequences of all that opens, replaces or ends a backend session, on one and on two replicas. Replicas are real
 // processes, and a kill is a kill.
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { keysAdd, keysRetire } from '../../src/cli/keys.ts';
-import { readKeyring } from '../../src/keyring/keyring.ts';
+import { createKeyringFile, readKeyring, writeKeyring } from '../../src/keyring/keyring.ts';
 import { until } from '../support/harness.ts';
 import { type Cluster, type Replica, startCluster } from '../support/replicas.ts';
 import { onRecord, openLogins, readStore, unknownLogins } from './invariant.ts';
@@ -37,6 +38,8 @@ const KINDS = [
   'add a key',
   'retire a key',
   'flush',
+  'clock',
+  'another keyring',
 ] as const;
 
 export interface RunOptions {
@@ -56,6 +59,29 @@ export interface Ran {
 /** How long one sequence and its shrinking may take, in milliseconds. */
 const SHRINK_MS = 240_000;
 
+/** What the clock of each of the first two replicas is ahead, in milliseconds. */
+const clockOf = ({ dir }: Pick<Cluster, 'dir'>, where: number): string => join(dir, `clock-${where % 2}`);
+
+/** Writes a module that moves the clock of the process that imports it by what stands in a file. */
+function movableClock(dir: string, index: number): string {
+  const module = join(dir, `clock-${index % 2}.mjs`);
+  const file = JSON.stringify(clockOf({ dir }, index));
+  writeFileSync(
+    module,
+    `import { readFileSync } from 'node:fs';
+let ahead = 0;
+const now = Date.now;
+Date.now = () => now() + ahead;
+setInterval(() => {
+  try {
+    ahead = Number(readFileSync(${file}, 'utf8'));
+  } catch {}
+}, 100).unref();
+`,
+  );
+  return module;
+}
+
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const NO_FAULT = { renewIds: false, keepOldIds: false, copyOnRefusal: false, latencyMs: 0, failure: null } as const;
 
@@ -68,6 +94,7 @@ export async function runSequences({ redisProgram, seconds, seed, say = () => {}
         .replace('token_age: { limit_seconds: 300', 'token_age: { limit_seconds: 1')
         .replace(/(calls_per_minute|calls_per_hour|in_flight|denials_per_hour): \d+/g, '$1: 1000000'),
     edit: (yaml) => yaml.replace('timeout_ms: 5000', 'timeout_ms: 600\n    drain_ms: 100'),
+    argsOf: (dir, index) => ['--import', movableClock(dir, index)],
   });
   const ran: Ran = { sequences: 0, operations: 0, failure: undefined };
   const world = createWorld(cluster);
@@ -211,6 +238,23 @@ function createWorld(cluster: Cluster) {
       const [first, ...more] = readKeyring(ring).sealing;
       if (first && more.length > 0) await quietly(() => keysRetire(first.id, { file: ring }));
       await sleep(1200);
+    },
+    async clock(who, where) {
+      // An hour ahead, an hour back, or right again; in the middle of a rotation when the token is a second old.
+      writeFileSync(clockOf(cluster, where), String([3_600_000, -3_600_000, 0, 90_000][(who + where + run) % 4]));
+      await sleep(600);
+      const calls = [call(who, where), call(who, where + 1)];
+      writeFileSync(clockOf(cluster, where), '0');
+      await Promise.all(calls);
+    },
+    async 'another keyring'(who) {
+      const file = join(cluster.dir, 'another-keyring.json');
+      writeKeyring(file, createKeyringFile(new Date()));
+      const other = await cluster.start({
+        change: (yaml) => yaml.replace(/keyring_file: .*/, `keyring_file: ${file}`),
+      });
+      await cluster.call(other, 'stock_list', {}, auth(who)).catch(() => undefined);
+      await other.stop();
     },
     async flush() {
       await cluster.redis.command('FLUSHALL');

@@ -76,12 +76,15 @@ export interface ClusterOptions {
   /** Changes to connector.yaml. */
   edit?: (yaml: string) => string;
   clients?: number;
+  /** Arguments of Node for the replica of this number, before the program; `dir` is the folder of the cluster. */
+  argsOf?: (dir: string, index: number) => string[];
 }
 
 export const AUDIENCE_URL = 'https://sallyport.example/mcp';
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { redisProgram, replicas: count = 2, settings = (yaml) => yaml, edit = (yaml) => yaml } = options;
+  const { argsOf = () => [] } = options;
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-cluster-'));
   const redis = await startRedis(redisProgram);
   const password = 'legacy-password';
@@ -125,6 +128,7 @@ state_dir:`,
       spawn(
         process.execPath,
         [
+          ...argsOf(dir, Number(/\d+$/.exec(state)?.[0])),
           ...args,
           join(release ?? PACKAGE_ROOT, 'dist', 'main.js'),
           'serve',

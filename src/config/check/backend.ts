@@ -90,6 +90,12 @@ function checkSession({ session }: BackendConfig, at: Path, kept: ReadonlySet<st
     if (!session.values.includes(value))
       problems.push({ path: [...at, 'public', i], message: `"${value}" is not among "values"` });
   });
+  for (const [value, extraction] of Object.entries(session.renew)) {
+    if (!session.values.includes(value))
+      problems.push({ path: [...at, 'renew', value], message: `"${value}" is not among "values"` });
+    if ('hidden_fields' in extraction)
+      problems.push({ path: [...at, 'renew', value], message: 'a value is a text; take one field with "form_field"' });
+  }
   // Values without cookies or headers are enough: some backends expect the session in the body of each request.
   const places = [session.cookies, session.values, Object.keys(session.headers), Object.keys(session.send_cookies)];
   if (places.every((place) => place.length === 0))
