@@ -116,6 +116,9 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     async examine(key, stored, at = performance.now()) {
       if (stored.record && sessionKey(stored.record) !== sessionKey(key)) {
         await ending.discard(key, stored.record);
+        // The session that stood there before is not lost with its row, if this replica has seen it.
+        const before = seen.lost(key, { ...stored, record: undefined, damaged: '' }, at);
+        if (before) await ending.discardToken(before, 'its row was replaced');
         throw new Error('the stored session is of another owner');
       }
       const state = await shared();

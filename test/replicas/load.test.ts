@@ -114,8 +114,8 @@ describe.skipIf(program === null)('load on two replicas', () => {
     expect((await keys('retire', old)).code).toBe(0);
     // Only a few calls are made, because a rotation would seal the session with the new key.
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    expect(await call(b)).toEqual(['session.unavailable']);
-    // The session has ended, but the process goes on.
+    // What the key had sealed is ended by a sweep, or by the first call that finds it; the process goes on.
+    expect(['', 'session.unavailable']).toContain((await call(b)).join());
     expect([await call(b), await call(a)]).toEqual([[], []]);
   }, 60_000);
 });
