@@ -226,6 +226,26 @@ describe('R-82: a logout', () => {
     expect(live.size).toBe(0);
   });
 
+  it('is proven at a backend that opens a session for every visitor, where each answer brings an anonymous one', async () => {
+    let visitors = 0;
+    const live = new Set(['s']);
+    const token = await start(
+      ['S=s'],
+      (path, response, request) => {
+        const id = /S=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? '';
+        if (path === '/logout') {
+          live.delete(id);
+          return response.writeHead(302, { location: '/', ...cookies(`S=visitor${++visitors}`) }).end();
+        }
+        if (live.has(id)) return response.writeHead(200).end();
+        return response.writeHead(401, id.startsWith('visitor') ? {} : cookies(`S=visitor${++visitors}`)).end();
+      },
+      PROBE,
+    );
+    expect(await backend.logout(token)).toBe('dead');
+    expect(visitors).toBeLessThan(4);
+  });
+
   it('R-95: that the backend does not answer hands on what its probe has brought', async () => {
     const token = await start(
       ['S=s0'],

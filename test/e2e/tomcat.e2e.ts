@@ -73,8 +73,9 @@ describe.skipIf(!inject('tomcat'))('Apache Tomcat (needs tomcat10 and tomcat10-e
     expect(await connector.events()).toEqual(['session_opened', 'session_rotated', 'session_ended']);
     expect((await connector.audit('event')).find((e) => e.event === 'session_ended')).toMatchObject({ proof: 'dead' });
     expect(await ofCookie(old)).toBe(false);
-    const present = tomcat.cookies.filter((cookie) => cookie !== old).at(-1) as string;
-    expect(await ofCookie(present)).toBe(true);
+    // Answers to the logout and its probe bring the sessions of anonymous visitors, which are looked at as well.
+    const others = [...new Set(tomcat.cookies)].filter((cookie) => cookie !== old);
+    expect((await Promise.all(others.map(ofCookie))).filter(Boolean)).toHaveLength(1);
   });
 
   it('R-53: a session that ends in the middle is opened again for a read, and for a write that was not sent', async () => {

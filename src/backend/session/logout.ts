@@ -100,6 +100,23 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
     return found === 'unreachable' ? 'unreachable' : 'unproven';
   }
 
+  /**
+   * Ends a value that an answer has brought. Most are sessions of an anonymous visitor: when a probe that tells says so,
+   * nothing is to be ended, and no logout is sent, which could bring the next one.
+   */
+  async function endBrought(session: OpenSession, brought: BackendTokenSecret[]): Promise<LogoutResult> {
+    if (clock.now() >= tellsUntil) return end(session, brought);
+    const { found, turn } = await look(session);
+    // What such an answer brings in turn is the session of the next visitor, and is not looked at: there is no end of them.
+    if (found === 'ended') return 'dead';
+    const { renewed, strays = [] } = changes(session, turn);
+    brought.push(...strays);
+    if (found === 'unreachable') return 'unreachable';
+    if (!renewed) return end(session, brought);
+    brought.push(new Secret(session.token));
+    return end(opened(renewed) ?? session, brought);
+  }
+
   return {
     async logout(backendToken, left = async () => {}) {
       const session = opened(backendToken);
@@ -112,7 +129,7 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
         // An answer to the logout or the probe may bring a session of its own, which ends as well.
         while (ended < Math.min(brought.length, MOST_STRAYS) && result !== 'unreachable') {
           const open = opened(brought[ended] as BackendTokenSecret);
-          result = worse(result, open ? await end(open, brought) : 'unproven');
+          result = worse(result, open ? await endBrought(open, brought) : 'unproven');
           ended += 1;
         }
         return result === 'unreachable' || ended === brought.length ? result : worse(result, 'unproven');
