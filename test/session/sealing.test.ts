@@ -43,6 +43,7 @@ function suite(): void {
     ];
     for (const forge of forgeries) {
       await open('bob');
+      const before = events.length;
       const bob = (await stored('bob')) as NonNullable<typeof alice>;
       const forged = forge(bob) as typeof bob;
       expect(await store.sessions.replace(KEY('bob'), bob, forged)).toBe(true);
@@ -52,7 +53,7 @@ function suite(): void {
           : await observed('bob').catch(() => ({ ok: false, code: 'session.unavailable' }));
       expect(refused).toMatchObject({ ok: false, code: 'session.unavailable' });
       expect(await stored('bob')).toBeUndefined();
-      expect(events.at(-1)).toMatchObject({ type: 'session_unopenable' });
+      expect(events.slice(before)).toContainEqual(expect.objectContaining({ type: 'session_unopenable' }));
     }
     expect((await sessions.acquire(request('alice'), await observed('alice'))).ok).toBe(true);
   });
