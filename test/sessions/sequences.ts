@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { keysAdd, keysRetire } from '../../src/cli/keys.ts';
+import { messageOf } from '../../src/core/errors.ts';
 import { createKeyringFile, readKeyring, writeKeyring } from '../../src/keyring/keyring.ts';
 import { until } from '../support/harness.ts';
 import { type Cluster, type Replica, startCluster } from '../support/replicas.ts';
@@ -106,12 +107,17 @@ export async function runSequences({ redisProgram, seconds, seed, say = () => {}
       const property = fc.asyncProperty(sequence, async ([replicas, operations]) => {
         const began = Date.now();
         await world.begin(replicas);
-        for (const each of operations) {
-          await world.run(each);
-          ran.operations += 1;
-          await world.check(each.kind);
+        try {
+          for (const each of operations) {
+            await world.run(each);
+            ran.operations += 1;
+            await world.check(each.kind);
+          }
+          await world.finish();
+        } catch (thrown) {
+          say(`      broken, looking for a shorter sequence: ${messageOf(thrown)}`);
+          throw thrown;
         }
-        await world.finish();
         ran.sequences += 1;
         const size = `${replicas} replica${replicas > 1 ? 's' : ''}, ${operations.length} operations`;
         say(`${String(ran.sequences).padStart(4)}  ${size}, ${Date.now() - began} ms`);
