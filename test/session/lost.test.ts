@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
-import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
+import { createSealer } from '../../src/keyring/sealing.ts';
 import { revokedSince } from '../../src/session/control.ts';
-import { createSessionManager } from '../../src/session/manager.ts';
 import { keepRevocations } from '../../src/store/kept-revocations.ts';
 import { createMemoryControl } from '../../src/store/memory/control.ts';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
@@ -19,9 +18,9 @@ import {
   backend,
   clock,
   events,
-  fingerprintKey,
   keys,
   live,
+  manager,
   noted,
   observed,
   onMemory,
@@ -51,18 +50,7 @@ onMemory(() => {
       const own = createMemoryStore({ clock, clients: 10, sessions: 10, ttlMs: 3_600_000 });
       return {
         own,
-        manager: createSessionManager({
-          store: own.sessions,
-          limits: own.limits,
-          control: own.control,
-          backends: new Map([['b', backend]]),
-          sealer: createSealer(() => keys, 'session'),
-          fingerprint: createFingerprint(fingerprintKey),
-          clock,
-          events: async (event) => void events.push(event),
-          endsAt: () => Number.POSITIVE_INFINITY,
-          entries: openEntriesFile(path, unexpected),
-        }),
+        manager: manager(own, { entries: openEntriesFile(path, unexpected) }),
       };
     };
     const first = start();
@@ -85,18 +73,7 @@ onMemory(() => {
 
   it('R-95: a session whose end is on record leaves no open login', async () => {
     const entries = noted();
-    const own = createSessionManager({
-      store: store.sessions,
-      limits: store.limits,
-      control: store.control,
-      backends: new Map([['b', backend]]),
-      sealer: createSealer(() => keys, 'session'),
-      fingerprint: createFingerprint(fingerprintKey),
-      clock,
-      events: async (event) => void events.push(event),
-      endsAt: () => Number.POSITIVE_INFINITY,
-      entries,
-    });
+    const own = manager(store, { entries });
     (await acquired(own.acquire(request(), await observed()))).release();
     expect(entries.all()).toHaveLength(1);
     (await acquired(own.rotate(request(), await observed(), 'age'))).release();
@@ -111,18 +88,7 @@ onRedis(() => {
   it('R-28, R-42: what a retired key has sealed is logged out, and nothing else', async () => {
     const ring = [...keys];
     const source = { ring: ring as { id: string; secret: Secret<Buffer>; retired?: true }[] };
-    const own = createSessionManager({
-      store: store.sessions,
-      limits: store.limits,
-      control: store.control,
-      backends: new Map([['b', backend]]),
-      sealer: createSealer(() => source.ring, 'session'),
-      fingerprint: createFingerprint(fingerprintKey),
-      clock,
-      events: async (event) => void events.push(event),
-      endsAt: () => Number.POSITIVE_INFINITY,
-      entries: noted(),
-    });
+    const own = manager(store, { sealer: createSealer(() => source.ring, 'session') });
     (await acquired(own.acquire(request('old'), await observed('old', own)))).release();
     const added = { id: 'new', secret: new Secret(Buffer.alloc(32, 1)) };
     source.ring = [added, ...ring];

@@ -2,20 +2,16 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
-import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
-import { createSessionManager } from '../../src/session/manager.ts';
+import { createSealer } from '../../src/keyring/sealing.ts';
 import { ref } from '../support/refs.ts';
 import {
   acquired,
-  backend,
   bound,
-  clock,
   events,
-  fingerprintKey,
   HOME,
   KEY,
   keys,
-  noted,
+  manager,
   observed,
   onMemory,
   onRedis,
@@ -61,18 +57,7 @@ function suite(): void {
   it('R-42: removing a key ends the sessions it sealed, also those that were opened before', async () => {
     const ring = [...keys];
     const source = { ring };
-    const rotating = createSessionManager({
-      store: store.sessions,
-      limits: store.limits,
-      control: store.control,
-      backends: new Map([['b', backend]]),
-      sealer: createSealer(() => source.ring, 'session'),
-      fingerprint: createFingerprint(fingerprintKey),
-      clock,
-      events: async (event) => void events.push(event),
-      endsAt: () => Number.POSITIVE_INFINITY,
-      entries: noted(),
-    });
+    const rotating = manager(store, { sealer: createSealer(() => source.ring, 'session') });
     (await acquired(rotating.acquire(request(), await observed()))).release();
     const added = { id: 'new', secret: new Secret(randomBytes(32)) };
     source.ring = [added, ...ring];

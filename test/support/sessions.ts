@@ -8,7 +8,12 @@ import type { Bound } from '../../src/decision/schema.ts';
 import { createFingerprint, createSealer } from '../../src/keyring/sealing.ts';
 import type { OpenEntries } from '../../src/session/end/open-entries.ts';
 import type { SessionEvent } from '../../src/session/events.ts';
-import { createSessionManager, type ObservedSession, type SessionManager } from '../../src/session/manager.ts';
+import {
+  createSessionManager,
+  type ObservedSession,
+  type SessionManager,
+  type SessionManagerOptions,
+} from '../../src/session/manager.ts';
 import type { OpenEntry } from '../../src/session/record.ts';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -47,18 +52,20 @@ export function noted(): OpenEntries {
   };
 }
 
-export function manager(of: Store, ring = keys): SessionManager {
+/** A session manager on the store, with parts of its own where a test gives them. */
+export function manager(of: Store, own: Partial<SessionManagerOptions> = {}): SessionManager {
   return createSessionManager({
     store: of.sessions,
     limits: of.limits,
     control: of.control,
     backends: new Map([['b', backend]]),
-    sealer: createSealer(() => ring, 'session'),
+    sealer: createSealer(() => keys, 'session'),
     fingerprint: createFingerprint(fingerprintKey),
     clock,
     events: async (event) => void events.push(event),
     endsAt: ({ createdAt }) => createdAt + 3_600_000,
     entries: noted(),
+    ...own,
   });
 }
 
