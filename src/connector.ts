@@ -1,7 +1,7 @@
 // The composition root: opens each part from the configuration, in the order of the picture in
 // docs/architecture.md read from the right, and closes them again the other way round.
 import { join } from 'node:path';
-import { createMetrics } from './admin/metrics.ts';
+import { createMetrics, type Metrics } from './admin/metrics.ts';
 import { adminCredential, openAdmin } from './admin/open.ts';
 import { openAudit } from './audit/open.ts';
 import { createOpsLog, type OpsLog } from './audit/ops.ts';
@@ -17,7 +17,8 @@ import { endOfSession } from './decision/lifetimes.ts';
 import { openPolicy, type Policy } from './decision/open.ts';
 import { countCalls } from './enforcement/calls.ts';
 import { createPipeline } from './enforcement/pipeline.ts';
-import { listen } from './http/listener.ts';
+import { connectionsWithin, descriptorLimit } from './http/listener/connections.ts';
+import { type ListenOptions, listen } from './http/listener/listener.ts';
 import { MCP_PATH } from './http/middleware/mcp-route.ts';
 import { openHttp } from './http/open.ts';
 import { readinessOf } from './http/readiness.ts';
@@ -152,6 +153,26 @@ async function openInner(context: Context, closing: Closing) {
   return { ...context, credential, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
 }
 
+function listenOptions({
+  config,
+  ops,
+  metrics,
+}: Pick<Context, 'config' | 'ops'> & { metrics: Metrics }): ListenOptions {
+  const { connections: asked, connections_per_source: perSource, request_seconds, shutdown_seconds } = config.limits;
+  const total = connectionsWithin(asked, descriptorLimit());
+  if (total < asked)
+    ops.warn('fewer connections than limits.connections: this process may open too few files (ulimit -n)', {
+      connections: total,
+    });
+  return {
+    ...config.listen,
+    requestSeconds: request_seconds,
+    graceSeconds: shutdown_seconds,
+    connections: { total, perSource: config.proxy_hops === 0 ? perSource : undefined },
+    onTurned: metrics.turned,
+  };
+}
+
 /** The way in: pipeline, MCP, HTTP, and the admin listener. */
 async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const { config, clock, policy, keyring, metrics, audit, events, store, backends, sessions, identity } = inner;
@@ -170,12 +191,11 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
     store: () => store.ready(),
     clock: () => store.clockAgrees,
   });
-  metrics.watch({ health: backends.health, notReady: readiness, store });
   const guessing = createGuessing(config.limits.failures_per_minute, () => clock.now());
   const sealer = keyring.sealer('handle');
   const endpoint = openMcp({ ...inner, sealer, facts, control, evaluator, pipeline, guessing, clock: store.clock });
-  const { request_seconds: requestSeconds, shutdown_seconds: graceSeconds } = config.limits;
-  const listener = closing.add(await listen({ ...config.listen, requestSeconds, graceSeconds }));
+  const listener = closing.add(await listen(listenOptions(inner)));
+  metrics.watch({ health: backends.health, notReady: readiness, store, listener });
   const { url } = listener;
   listener.serve(openHttp({ ...inner, url, endpoint, guessing, readiness }).callback());
   const admin = await openAdmin({ ...inner, config: config.admin });

@@ -1,10 +1,12 @@
 // The admin listener. It has a port of its own, on loopback unless configured otherwise, and a credential of its
 // own. Revocations and rejected credentials are recorded in the audit log.
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa from 'koa';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
+import { askForBody } from '../http/listener/front.ts';
 import type { Selector } from '../session/control.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -73,7 +75,7 @@ export function createAdminApp({ token, metrics, revoke, onRefused }: AdminOptio
     }
     if (ctx.path !== '/revocations') return answer(ctx, 404, { error: 'not_found' });
     if (ctx.method !== 'POST') return wrongMethod(ctx, 'POST');
-    const selector = revocationSchema.safeParse(await readJson(ctx.req));
+    const selector = revocationSchema.safeParse(await readJson(ctx.req, ctx.res));
     if (!selector.success) {
       const hint =
         'send exactly one of {"session"}, {"client"}, {"subject"}, {"backend"} and {"all": true}; "issuer" only with "client" or "subject"';
@@ -98,7 +100,8 @@ function answer(ctx: Koa.Context, status: number, body: object): void {
   ctx.body = body;
 }
 
-async function readJson(request: AsyncIterable<Buffer>): Promise<unknown> {
+async function readJson(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+  askForBody(request, response);
   const chunks: Buffer[] = [];
   let size = 0;
   try {

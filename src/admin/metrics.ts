@@ -4,11 +4,14 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditLog } from '../audit/log.ts';
 import type { BackendHealth } from '../backend/http/http.ts';
+import type { Turned } from '../http/listener/connections.ts';
 
 /** Counts what happens, and writes it out for Prometheus. */
 export interface Metrics {
   /** Counts one exchange with a backend. `outcome` is a status class or a reason code. */
   exchange(backend: string, outcome: string, seconds: number): void;
+  /** Counts a connection that there was no room for. */
+  turned(what: Turned): void;
   /** Wraps a decision log: what is written to it is also counted. */
   counting(log: AuditLog): AuditLog;
   /** Sets what is asked at every scrape. */
@@ -18,11 +21,12 @@ export interface Metrics {
   readonly contentType: string;
 }
 
-/** The health of each backend, the parts that are not ready, and what is measured of the store. */
+/** The health of each backend, the parts that are not ready, and what is measured of the store and the listener. */
 export interface Watched {
   health: () => Iterable<readonly [string, BackendHealth]>;
   notReady: () => Promise<readonly string[]>;
   store: { readonly skewMs: number; readonly revocations: number };
+  listener: { readonly connections: number };
 }
 
 const CIRCUIT = { closed: 0, half_open: 1, open: 2 } as const;
@@ -35,7 +39,12 @@ export function createMetrics(version: string): Metrics {
     new Counter<T>({ name: `sallyport_${name}`, help, labelNames, registers });
   const gauge = <T extends string>(name: string, help: string, labelNames: T[], collect?: () => void | Promise<void>) =>
     new Gauge<T>({ name: `sallyport_${name}`, help, labelNames, registers, ...(collect && { collect }) });
-  let watched: Watched = { health: () => [], notReady: async () => [], store: { skewMs: 0, revocations: 0 } };
+  let watched: Watched = {
+    health: () => [],
+    notReady: async () => [],
+    store: { skewMs: 0, revocations: 0 },
+    listener: { connections: 0 },
+  };
 
   const measure = (name: string, help: string, read: (of: Watched) => number): Gauge =>
     gauge(name, help, [], function (this: Gauge) {
@@ -99,6 +108,10 @@ export function createMetrics(version: string): Metrics {
     'Revocations in force. At the most that are kept, they become one of all.',
     ({ store }) => store.revocations,
   );
+  measure('connections', 'Open connections of clients and proxies.', ({ listener }) => listener.connections);
+  const turned = counter('connections_turned_total', 'Connections that were refused, or idle and closed for others.', [
+    'what',
+  ]);
   gauge('info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
 
   return {
@@ -106,6 +119,8 @@ export function createMetrics(version: string): Metrics {
       exchanges.inc({ backend, outcome });
       duration.observe({ backend }, seconds);
     },
+
+    turned: (what) => turned.inc({ what }),
 
     counting: (log) => ({
       ...log,

@@ -3,7 +3,7 @@ import type { AuditEvents } from '../audit/events.ts';
 import type { Config } from '../config/load.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import type { Secret } from '../core/secret.ts';
-import { type Listener, listen } from '../http/listener.ts';
+import { type Listener, listen } from '../http/listener/listener.ts';
 import type { SessionManager } from '../session/contract.ts';
 import { createAdminApp, refuseShortToken } from './app.ts';
 import type { Metrics } from './metrics.ts';
@@ -11,6 +11,8 @@ import type { Metrics } from './metrics.ts';
 /** How long the answer to an operator may take once the connector stops: not at all. */
 const GRACE_SECONDS = 0;
 const REQUEST_SECONDS = 60;
+/** Scrapers and operators are few. */
+const CONNECTIONS = 32;
 
 export interface AdminListenerOptions {
   config: Config['admin'];
@@ -51,7 +53,13 @@ export async function openAdmin(options: AdminListenerOptions): Promise<Listener
     },
     onRefused: events.adminRefused,
   });
-  const listener = await listen({ ...config, requestSeconds: REQUEST_SECONDS, graceSeconds: GRACE_SECONDS });
+  const listener = await listen({
+    ...config,
+    requestSeconds: REQUEST_SECONDS,
+    graceSeconds: GRACE_SECONDS,
+    connections: { total: CONNECTIONS, perSource: undefined },
+    onTurned: metrics.turned,
+  });
   listener.serve(app.callback());
   return listener;
 }

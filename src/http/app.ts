@@ -2,7 +2,8 @@
 // stands, the less is known about who sent the request.
 import Koa from 'koa';
 import type { OpsLog } from '../audit/ops.ts';
-import type { Prefixes } from '../identity/address.ts';
+import { createThrottle } from '../audit/throttle.ts';
+import type { Forwarding, Prefixes } from '../identity/address.ts';
 import type { McpEndpoint } from '../mcp/endpoint.ts';
 import { type AuthenticateOptions, authenticate } from './middleware/authenticate.ts';
 import { type BodyLimits, readBody } from './middleware/body.ts';
@@ -22,7 +23,7 @@ export interface AppOptions {
   readiness: Readiness;
   hosts: HostOriginOptions;
   metadata: MetadataOptions;
-  proxyHops: number;
+  forwarding: Forwarding;
   prefixes: Prefixes;
   authenticate: AuthenticateOptions;
   body: BodyLimits;
@@ -40,7 +41,7 @@ export function createApp(options: AppOptions): Koa<State> {
     hostAndOrigin(options.hosts),
     metadata(options.metadata),
     onlyMcp(),
-    clientAddress(options.proxyHops, options.prefixes),
+    clientAddress(options.forwarding, options.prefixes),
     authenticate(options.authenticate),
     readBody(options.body),
     mcpRoute(options.endpoint, options.authenticate.metadataUrl),
@@ -49,8 +50,13 @@ export function createApp(options: AppOptions): Koa<State> {
   for (const middleware of order) app.use(middleware as Koa.Middleware<State>);
   // By default Koa prints whole errors, which may quote parts of a request.
   app.silent = true;
-  app.on('error', (error: unknown) =>
-    options.ops.warn('connection failed', { error: error instanceof Error ? error.name : typeof error }),
-  );
+  // Anybody can break connections, as many as he likes: they get a line a second, and a count.
+  const throttle = createThrottle(1);
+  app.on('error', (error: unknown) => {
+    const suppressed = throttle.admit(performance.now());
+    if (suppressed === undefined) return;
+    const name = error instanceof Error ? error.name : typeof error;
+    options.ops.warn('connection failed', { error: name, ...(suppressed > 0 && { suppressed }) });
+  });
   return app;
 }

@@ -4,6 +4,7 @@ import type { AuditEvents, Source } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import type { Config } from '../config/load.ts';
 import type { Policy } from '../decision/open.ts';
+import { parseNetworks } from '../identity/address.ts';
 import { trustedHeader } from '../identity/certificate.ts';
 import { clientFields } from '../identity/client.ts';
 import type { Guessing } from '../identity/guessing.ts';
@@ -47,7 +48,7 @@ export function openHttp(options: HttpOptions): Koa<State> {
       dpop: dpop && { algorithms: dpop.algorithms, required: identity.strict },
       mtls: listen.tls !== undefined || header !== undefined,
     },
-    proxyHops: config.proxy_hops,
+    forwarding: { hops: config.proxy_hops, proxies: config.trusted_proxies && parseNetworks(config.trusted_proxies) },
     prefixes: config.network_prefix,
     authenticate: {
       verifier: identity.verifier,

@@ -1,5 +1,7 @@
 // Client addresses: brings each address to one spelling and finds the network it belongs to. Home of ipaddr.js.
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { OperatorError } from '../core/errors.ts';
 
 /** A client address as policies, session bindings and logs see it. */
 export interface Address {
@@ -20,33 +22,49 @@ export interface Prefixes {
 /**
  * Normalises one address (R-11): IPv4-mapped IPv6 becomes IPv4, a zone is dropped and letter case is folded.
  * Answers undefined for text that is not an address. Octal, hexadecimal and shortened IPv4 forms are not
- * accepted, because two parsers would read them as two different hosts.
+ * accepted, because two parsers would read them as two different hosts, and neither is a zone that no interface
+ * can have or that stands on an IPv4 address.
  */
 export function parseAddress(text: string, prefixes: Prefixes): Address | undefined {
-  const bare = text.trim().replace(/%[\w.-]+$/, '');
-  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return describe(ipaddr.IPv4.parse(bare), prefixes);
-  if (!bare.includes(':') || !ipaddr.IPv6.isValid(bare)) return undefined;
-  const dotted = bare.includes('.') ? bare.slice(bare.lastIndexOf(':') + 1) : undefined;
-  if (dotted !== undefined && !ipaddr.IPv4.isValidFourPartDecimal(dotted)) return undefined;
+  const trimmed = text.replace(/^[ \t]+|[ \t]+$/g, '');
+  const bare = trimmed.replace(/%[A-Za-z0-9_.-]{1,32}$/, '');
+  if (isIPv4(trimmed)) return describe(ipaddr.IPv4.parse(trimmed), prefixes);
+  // isIPv6 takes a zone of any form, so that it would keep the first one of "::1%a%b".
+  if (bare.includes('%') || !isIPv6(bare)) return undefined;
   const v6 = ipaddr.IPv6.parse(bare);
   return describe(v6.isIPv4MappedAddress() ? v6.toIPv4Address() : v6, prefixes);
 }
 
+/** Which proxies stand before the connector and append the address of their peer to X-Forwarded-For. */
+export interface Forwarding {
+  /** How many there are; 0: the header is never read. */
+  hops: number;
+  /** Their networks. Undefined: whoever connects is one, which holds only where nobody else can. */
+  proxies: NetworkList | undefined;
+}
+
 /**
- * Finds the address of the client (R-10): the socket peer, or, when N proxies are trusted, the N-th entry from
- * the right of X-Forwarded-For. Entries further left can be written by the client itself and are never read.
- * Answers undefined when the list is shorter than N or the entry is not an address; the request must then be
- * refused.
+ * Finds the address of the client (R-10): the socket peer, or, behind N proxies, the N-th entry from the right of
+ * X-Forwarded-For. Entries further left can be written by the client itself and are never read. Whoever is no proxy
+ * is the client: a peer outside the networks of the proxies, or an entry before the N-th, is the address, and what
+ * it says about others is not read. Answers undefined when the list is shorter than N or the entry is not an
+ * address; the request must then be refused.
  */
 export function clientAddress(
   peer: string | undefined,
   forwardedFor: string | undefined,
-  hops: number,
+  { hops, proxies }: Forwarding,
   prefixes: Prefixes,
 ): Address | undefined {
-  if (hops === 0) return peer === undefined ? undefined : parseAddress(peer, prefixes);
-  const entry = forwardedFor?.split(',').at(-hops);
-  return entry === undefined ? undefined : parseAddress(entry, prefixes);
+  if (hops === 0 || proxies?.includes(peer) === false)
+    return peer === undefined ? undefined : parseAddress(peer, prefixes);
+  const entries = forwardedFor?.split(',') ?? [];
+  for (let hop = 1; hop <= hops; hop++) {
+    const entry = entries.at(-hop);
+    const address = entry === undefined ? undefined : parseAddress(entry, prefixes);
+    if (!address || hop === hops || proxies?.includes(address.ip) === false) return address;
+  }
+  return undefined;
 }
 
 function describe(address: ipaddr.IPv4 | ipaddr.IPv6, prefixes: Prefixes): Address {
@@ -66,13 +84,20 @@ export interface NetworkList {
   includes(ip: string | undefined): boolean;
 }
 
-/** Parses networks in CIDR form. Answers undefined when one of them is not valid CIDR. */
-export function parseNetworks(list: readonly string[]): NetworkList | undefined {
-  if (!list.every((text) => ipaddr.isValidCIDR(text))) return undefined;
-  const networks = list.map((text) => ipaddr.parseCIDR(text));
+/**
+ * Parses networks in CIDR form. Throws an OperatorError that names the one that is not valid: a list that is not
+ * understood must not be taken for no list.
+ */
+export function parseNetworks(list: readonly string[]): NetworkList {
+  const networks = list.map((text) => {
+    const [base = ''] = text.split('/');
+    if (isIP(base) === 0 || base.includes('%') || !ipaddr.isValidCIDR(text))
+      throw new OperatorError(`${text}: not a network, such as 10.0.0.0/8`);
+    return ipaddr.parseCIDR(text);
+  });
   return {
     includes(ip) {
-      if (ip === undefined || !ipaddr.isValid(ip)) return false;
+      if (ip === undefined || isIP(ip) === 0) return false;
       const address = ipaddr.process(ip);
       return networks.some(([network, prefix]) => network.kind() === address.kind() && address.match(network, prefix));
     },

@@ -18,17 +18,17 @@ export interface CertificateHeader {
   proxies: NetworkList;
 }
 
-/**
- * Reads the configuration of the certificate header. Answers undefined when one of the networks is not valid
- * CIDR.
- */
-export function trustedHeader(options: {
+/** Reads the configuration of the certificate header. Throws an OperatorError for what is not a network. */
+export function trustedHeader({
+  header,
+  format,
+  proxies,
+}: {
   header: string;
   format: CertificateHeader['format'];
   proxies: readonly string[];
-}): CertificateHeader | undefined {
-  const proxies = parseNetworks(options.proxies);
-  return proxies && { header: options.header.toLowerCase(), format: options.format, proxies };
+}): CertificateHeader {
+  return { header: header.toLowerCase(), format, proxies: parseNetworks(proxies) };
 }
 
 /**

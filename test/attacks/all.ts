@@ -1,4 +1,5 @@
 import type { AttackGroup } from './attack.ts';
+import { doorAttacks } from './door.ts';
 import { handleAttacks } from './handles.ts';
 import { insiderAttacks } from './insider.ts';
 import { networkAttacks } from './network.ts';
@@ -17,4 +18,5 @@ export const GROUPS: readonly AttackGroup[] = [
   insiderAttacks,
   networkAttacks,
   processAttacks,
+  doorAttacks,
 ];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { clientAddress, parseAddress } from '../../src/identity/address.ts';
+import { clientAddress, parseAddress, parseNetworks } from '../../src/identity/address.ts';
 
 const prefixes = { ipv4: 24, ipv6: 64 };
 
@@ -30,6 +30,12 @@ describe('R-11: one spelling for each address', () => {
     '1.2.3.4/24',
     '::ffff:0177.0.0.1',
     '::ffff:0x7f.0.0.1',
+    '2001:db8::1%a%b',
+    '2001:db8::1%',
+    '2001:db8::1%a b',
+    '10.1.2.3%eth0',
+    '\u00a010.1.2.3',
+    '2001:db8::00001',
   ])('refuses "%s"', (text) => {
     expect(parseAddress(text, prefixes)).toBeUndefined();
   });
@@ -48,10 +54,11 @@ describe('R-11: one spelling for each address', () => {
 });
 
 describe('R-10: trusted hops', () => {
+  const hops = (count: number) => ({ hops: count, proxies: undefined });
   it('without a configured hop X-Forwarded-For changes nothing', () => {
     fc.assert(
       fc.property(fc.string(), (forged) => {
-        expect(clientAddress('10.0.0.1', forged, 0, prefixes)?.ip).toBe('10.0.0.1');
+        expect(clientAddress('10.0.0.1', forged, hops(0), prefixes)?.ip).toBe('10.0.0.1');
       }),
     );
   });
@@ -59,12 +66,32 @@ describe('R-10: trusted hops', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), fc.ipV4(), fc.array(fc.ipV4(), { maxLength: 3 }), (forged, ip, proxies) => {
         const list = [...forged, ip, ...proxies].join(', ');
-        expect(clientAddress('10.0.0.1', list, proxies.length + 1, prefixes)?.ip).toBe(ip);
+        expect(clientAddress('10.0.0.1', list, hops(proxies.length + 1), prefixes)?.ip).toBe(ip);
       }),
     );
   });
   it('a list that is too short, or absent, is refused', () => {
-    expect(clientAddress('10.0.0.1', '1.1.1.1', 2, prefixes)).toBeUndefined();
-    expect(clientAddress('10.0.0.1', undefined, 1, prefixes)).toBeUndefined();
+    expect(clientAddress('10.0.0.1', '1.1.1.1', hops(2), prefixes)).toBeUndefined();
+    expect(clientAddress('10.0.0.1', undefined, hops(1), prefixes)).toBeUndefined();
+  });
+});
+
+describe('R-10: networks', () => {
+  it.each([
+    '0177.0.0.0/8',
+    '10.0.0.0',
+    '10.0.0.0/33',
+    'fe80::1%eth0/64',
+    'proxies',
+    '',
+  ])('"%s" is no network', (text) => {
+    expect(() => parseNetworks([text])).toThrow('not a network');
+  });
+  it('an IPv4 peer in its IPv6 form is in an IPv4 network', () => {
+    const list = parseNetworks(['10.0.0.0/8', '2001:db8::/32']);
+    expect(list.includes('::ffff:10.1.2.3')).toBe(true);
+    expect(list.includes('11.0.0.1')).toBe(false);
+    expect(list.includes('2001:db8::7')).toBe(true);
+    expect(list.includes(undefined)).toBe(false);
   });
 });

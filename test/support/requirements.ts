@@ -1,10 +1,11 @@
 // What some tests need besides Node, found once for all of them. Under CI=true a missing part fails
 // the run; elsewhere its tests are left out, and the reporter says so at the end.
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { findOpa, type Opa } from '../../src/policy/opa.ts';
+import { onPath } from './on-path.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -12,6 +13,8 @@ declare module 'vitest' {
     inspector: string | null;
     redis: string | null;
     openssl: string | null;
+    haproxy: string | null;
+    nginx: string | null;
     github: string | null;
   }
 }
@@ -20,6 +23,8 @@ const HOW = {
   OPA: 'install Go, or put opa on PATH, or set $OPA',
   Linux: 'the full-disk test writes to /dev/full, the test of signals below npm needs a POSIX shell',
   Redis: 'install the package redis-server (or valkey), or put redis-server on PATH; stores and replicas need it',
+  HAProxy: 'install the package haproxy; the address of a client is found behind it',
+  NGINX: 'install the package nginx-light; the same',
   openssl: 'install the package openssl; client certificates are made with it',
   "GitHub's OpenAPI document": 'run: npm ci --prefix tools/openapi',
   'MCP Inspector': 'run: npm ci --prefix tools/inspector',
@@ -44,6 +49,10 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   if (redis === null) missing.push('Redis');
   provide('openssl', onPath('openssl'));
   if (onPath('openssl') === null) missing.push('openssl');
+  provide('haproxy', onPath('haproxy'));
+  if (onPath('haproxy') === null) missing.push('HAProxy');
+  provide('nginx', onPath('nginx'));
+  if (onPath('nginx') === null) missing.push('NGINX');
   if (inspector === null && !fast) missing.push('MCP Inspector');
   if (github === null && !fast) missing.push("GitHub's OpenAPI document");
   if (process.platform !== 'linux') missing.push('Linux');
@@ -52,9 +61,4 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   }
   if (fast) process.stderr.write('The fast tests; what needs OPA, replicas or seconds is left to npm test.\n');
   process.env.SALLYPORT_TESTS_MISSING = missing.map((name) => `${name}: ${HOW[name]}`).join('\n');
-}
-
-function onPath(program: string): string | null {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return folders.map((folder) => join(folder, program)).find((file) => existsSync(file)) ?? null;
 }

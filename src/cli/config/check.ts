@@ -9,7 +9,7 @@ import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import { readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem } from '../../formats/yaml.ts';
-import { readTls } from '../../http/listener.ts';
+import { readTls } from '../../http/listener/tls.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
 import { refuseUnknownNames } from '../../policy/settings-names.ts';

@@ -1,6 +1,6 @@
 // Checks that the schema of the file cannot express: names that must exist elsewhere in it, placeholders that nothing
 // fills, argument schemas that do not compile. Such mistakes must stop the start, not the first call.
-
+import { isIP } from 'node:net';
 import type { ConnectorFile } from '../schema/connector.ts';
 import { checkBackend } from './backend.ts';
 import type { PathProblem } from './request.ts';
@@ -10,6 +10,7 @@ import { checkTool } from './tool.ts';
 export function crossCheck(config: ConnectorFile): PathProblem[] {
   return [
     ...checkListen(config),
+    ...checkProxies(config),
     ...checkIdentity(config),
     ...checkStore(config),
     ...Object.entries(config.backends).flatMap(([name, backend]) =>
@@ -19,10 +20,28 @@ export function crossCheck(config: ConnectorFile): PathProblem[] {
   ];
 }
 
+/**
+ * Whoever can reach the listener could choose its own address where any peer is believed. What is no proxy must be
+ * known as such, unless only this machine can connect.
+ */
+function checkProxies({ listen, proxy_hops, trusted_proxies }: ConnectorFile): PathProblem[] {
+  if (proxy_hops === 0 && trusted_proxies)
+    return [{ path: ['trusted_proxies'], message: 'has no effect without "proxy_hops"' }];
+  if (proxy_hops > 0 && !trusted_proxies && !isLoopback(listen.host))
+    return [
+      {
+        path: ['proxy_hops'],
+        message: `needs "trusted_proxies", the networks of the proxies: others reach ${listen.host} too, and would choose the address that policies see`,
+      },
+    ];
+  return checkNetworks(trusted_proxies ?? [], ['trusted_proxies']);
+}
+
+const isLoopback = (host: string): boolean => ['127.0.0.1', '::1', 'localhost'].includes(host);
+
 /** Only loopback names and configured names pass the check of the Host header; without one others cannot call. */
 function checkListen({ listen, public_url, allowed_hosts }: ConnectorFile): PathProblem[] {
-  const loopback = ['127.0.0.1', '::1', 'localhost'].includes(listen.host);
-  if (loopback || public_url !== undefined || allowed_hosts.length > 0) return [];
+  if (isLoopback(listen.host) || public_url !== undefined || allowed_hosts.length > 0) return [];
   return [
     {
       path: ['listen', 'host'],
@@ -53,13 +72,22 @@ function checkIdentity({ identity }: ConnectorFile): PathProblem[] {
       message: 'API keys are bound to nobody: "required" needs identity.jwt',
     });
   }
-  identity.mtls?.proxies.forEach((network, i) => {
-    if (!isNetwork(network))
-      problems.push({ path: ['identity', 'mtls', 'proxies', i], message: 'not a network, such as 10.0.0.0/8' });
-  });
-  return problems;
+  return [...problems, ...checkNetworks(identity.mtls?.proxies ?? [], ['identity', 'mtls', 'proxies'])];
 }
 
-/** A rough check that catches typing mistakes; identity/address.ts reads networks exactly. */
-const isNetwork = (text: string): boolean =>
-  /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\/\d{1,3}$/.test(text);
+const checkNetworks = (networks: readonly string[], path: PathProblem['path']): PathProblem[] =>
+  networks.flatMap((network, i) =>
+    isNetwork(network) ? [] : [{ path: [...path, i], message: 'not a network, such as 10.0.0.0/8' }],
+  );
+
+/** As identity/address.ts reads networks: an address without a zone, and a prefix without a leading zero. */
+function isNetwork(text: string): boolean {
+  const [base = '', prefix = '', ...rest] = text.split('/');
+  const family = base.includes('%') ? 0 : isIP(base);
+  return (
+    family !== 0 &&
+    rest.length === 0 &&
+    /^(0|[1-9]\d{0,2})$/.test(prefix) &&
+    Number(prefix) <= (family === 4 ? 32 : 128)
+  );
+}

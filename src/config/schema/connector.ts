@@ -113,12 +113,23 @@ export const connectorSchema = z.strictObject({
     .max(10)
     .default(0)
     .describe('How many trusted proxies stand before the connector and append to X-Forwarded-For'),
+  trusted_proxies: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('Networks (CIDR) of those proxies: X-Forwarded-For counts only from them. Needed beyond loopback'),
   network_prefix: z.strictObject({ ipv4: bits(32).default(24), ipv6: bits(128).default(64) }).prefault({}),
   limits: z
     .strictObject({
       body_bytes: z.int().min(1024).max(16_777_216).default(262_144),
       nesting: z.int().min(4).max(200).default(32),
       request_seconds: seconds.default(60),
+      connections: z.int().min(8).default(4096).describe('Most open connections; idle ones give way to new ones'),
+      connections_per_source: z
+        .int()
+        .min(1)
+        .default(1024)
+        .describe('Most open connections from one address; only where no proxy stands before the connector'),
       shutdown_seconds: seconds.default(10),
       handle_seconds: seconds.default(86_400).describe('How long a handle lives'),
       failures_per_minute: z

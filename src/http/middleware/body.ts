@@ -2,6 +2,7 @@
 // checked before any other code sees it.
 import type { IncomingMessage } from 'node:http';
 import { nestsDeeperThan } from '../../formats/json.ts';
+import { askForBody } from '../listener/front.ts';
 import { refuse } from '../refuse.ts';
 import type { Context, Middleware } from '../state.ts';
 
@@ -34,7 +35,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Answers the body as text, or undefined when the request has been refused. */
 async function read(ctx: Context, limit: number): Promise<string | undefined> {
-  const bytes = Number(ctx.req.headers['content-length'] ?? 0) > limit ? 'too_large' : await collect(ctx.req, limit);
+  const announced = Number(ctx.req.headers['content-length'] ?? 0);
+  if (announced <= limit) askForBody(ctx.req, ctx.res);
+  const bytes = announced > limit ? 'too_large' : await collect(ctx.req, limit);
   if (bytes === 'too_large') {
     // The rest of the body is left unread, so the connection cannot be used for another request.
     ctx.set('Connection', 'close');

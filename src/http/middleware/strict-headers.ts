@@ -14,6 +14,9 @@ const ONCE = new Set([
   'accept-encoding',
   'mcp-session-id',
   'mcp-protocol-version',
+  'transfer-encoding',
+  'expect',
+  'user-agent',
 ]);
 
 /**

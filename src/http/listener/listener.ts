@@ -1,17 +1,19 @@
 // Opens a listener that can be stopped gracefully: it takes no new connections, and calls in flight may finish
 // within a limited time.
-import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { createSecureContext, type TlsOptions } from 'node:tls';
-import { messageOf, OperatorError } from '../core/errors.ts';
-import { refuseReadableByOthers } from '../core/private-file.ts';
+import { OperatorError } from '../../core/errors.ts';
+import { type ConnectionLimits, limitConnections, type Turned } from './connections.ts';
+import { behindFront } from './front.ts';
+import { readTls, type TlsFiles } from './tls.ts';
 
 /** An open HTTP or HTTPS listener. */
 export interface Listener {
   /** The address it listens on, as a URL without path. */
   readonly url: string;
+  /** How many connections are open. */
+  readonly connections: number;
   /** Hands requests to the application from now on; before that each is answered 503. */
   serve(handler: RequestListener): void;
   /** Stops listening and resolves when all connections are closed. Those still open after `graceSeconds` are cut. */
@@ -27,25 +29,46 @@ export interface ListenOptions {
   port: number;
   requestSeconds: number;
   graceSeconds: number;
-  tls?: { cert_file: string; key_file: string; client_ca_file?: string | undefined } | undefined;
+  tls?: TlsFiles | undefined;
+  connections: ConnectionLimits;
+  /** Told of each connection that there was no room for. */
+  onTurned?: ((what: Turned) => void) | undefined;
 }
+
+/** How long the header lines of a request, or a TLS handshake, may take. */
+const HEADERS_MS = 15_000;
+/** How often deadlines are looked at: so much later than said may a slow connection be closed. */
+const CHECK_MS = 1000;
 
 /**
  * Starts to listen before there is an application, which must know the port it is reached at. Rejects with an
  * OperatorError when the port cannot be used or the TLS files do not fit.
  */
-export async function listen({ host, port, requestSeconds, graceSeconds, tls }: ListenOptions): Promise<Listener> {
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { host, port, requestSeconds, graceSeconds, tls, onTurned = () => {} } = options;
   let application: RequestListener = (_request, response) => void response.writeHead(503).end();
-  const handler: RequestListener = (request, response) => application(request, response);
   const limits = {
     maxHeaderSize: 32_768,
     requestTimeout: requestSeconds * 1000,
-    headersTimeout: 15_000,
+    headersTimeout: Math.min(HEADERS_MS, requestSeconds * 1000),
+    connectionsCheckingInterval: CHECK_MS,
     keepAliveTimeout: 65_000,
     insecureHTTPParser: false,
   };
-  const server = tls ? createSecureServer({ ...limits, ...readTls(tls) }, handler) : createServer(limits, handler);
-  server.maxHeadersCount = 100;
+  const server = tls
+    ? createSecureServer({ ...limits, ...readTls(tls), handshakeTimeout: HEADERS_MS })
+    : createServer(limits);
+  // No limit of Node's own, because it would drop the lines beyond it; see HEADER_LINES in front.ts.
+  server.maxHeadersCount = 0;
+  const connections = limitConnections(server, options.connections, onTurned);
+  const front = behindFront((request, response) => application(request, response));
+  const handler: RequestListener = (request, response) => {
+    connections.busy(request, response);
+    front(request, response);
+  };
+  server.on('request', handler);
+  // Without this listener Node would ask for the body before anybody has looked at the credential.
+  server.on('checkContinue', handler);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(new OperatorError(explain(error, host, port))));
     server.listen(port, host, () => resolve());
@@ -54,6 +77,9 @@ export async function listen({ host, port, requestSeconds, graceSeconds, tls }: 
   let stopped: Promise<void> | undefined;
   return {
     url: `http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    get connections() {
+      return connections.open;
+    },
     serve(handler) {
       application = handler;
     },
@@ -62,33 +88,6 @@ export async function listen({ host, port, requestSeconds, graceSeconds, tls }: 
       return stopped;
     },
   };
-}
-
-/**
- * Reads certificate, key and client CA; throws an OperatorError when they cannot be used. A client certificate is
- * requested but not demanded: the access token says whether there must be one, and which (RFC 8705 §3). Whether
- * its CA is accepted is decided together with the credential.
- */
-export function readTls({ cert_file, key_file, client_ca_file }: NonNullable<ListenOptions['tls']>): TlsOptions {
-  const read = (file: string): Buffer => {
-    try {
-      return readFileSync(file);
-    } catch (thrown) {
-      throw new OperatorError(`listen.tls: ${messageOf(thrown)}`);
-    }
-  };
-  refuseReadableByOthers(key_file);
-  const material = {
-    cert: read(cert_file),
-    key: read(key_file),
-    ...(client_ca_file !== undefined && { ca: read(client_ca_file) }),
-  };
-  try {
-    createSecureContext(material);
-  } catch {
-    throw new OperatorError(`listen.tls: ${cert_file} and ${key_file} are not a certificate and its key (PEM)`);
-  }
-  return { ...material, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: false };
 }
 
 function stop(server: Server, graceMs: number): Promise<void> {

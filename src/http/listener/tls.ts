@@ -1,0 +1,39 @@
+// The certificate and key of a TLS listener.
+import { readFileSync } from 'node:fs';
+import { createSecureContext, type TlsOptions } from 'node:tls';
+import { messageOf, OperatorError } from '../../core/errors.ts';
+import { refuseReadableByOthers } from '../../core/private-file.ts';
+
+/** PEM files of a listener. */
+export interface TlsFiles {
+  cert_file: string;
+  key_file: string;
+  client_ca_file?: string | undefined;
+}
+
+/**
+ * Reads certificate, key and client CA; throws an OperatorError when they cannot be used. A client certificate is
+ * requested but not demanded: the access token says whether there must be one, and which (RFC 8705 §3). Whether
+ * its CA is accepted is decided together with the credential.
+ */
+export function readTls({ cert_file, key_file, client_ca_file }: TlsFiles): TlsOptions {
+  const read = (file: string): Buffer => {
+    try {
+      return readFileSync(file);
+    } catch (thrown) {
+      throw new OperatorError(`listen.tls: ${messageOf(thrown)}`);
+    }
+  };
+  refuseReadableByOthers(key_file);
+  const material = {
+    cert: read(cert_file),
+    key: read(key_file),
+    ...(client_ca_file !== undefined && { ca: read(client_ca_file) }),
+  };
+  try {
+    createSecureContext(material);
+  } catch {
+    throw new OperatorError(`listen.tls: ${cert_file} and ${key_file} are not a certificate and its key (PEM)`);
+  }
+  return { ...material, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: false };
+}
