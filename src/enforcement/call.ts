@@ -3,6 +3,7 @@
 import type { Blob } from '../backend/port.ts';
 import type { Effect, Reason } from '../decision/schema.ts';
 import type { RpcId } from '../facts/port.ts';
+import type { Normalised } from '../formats/arguments.ts';
 import type { Json, JsonObject } from '../formats/json.ts';
 import type { Client } from '../identity/client.ts';
 
@@ -42,8 +43,8 @@ export interface Tool {
   readonly repeatable: boolean;
   /** Names of the arguments that may stand in the decision log. */
   readonly audit: readonly string[];
-  /** Answers what is wrong with the arguments, or undefined when they match. */
-  readonly validate: (args: unknown) => string | undefined;
+  /** Brings the arguments into the one form that decision, record and request see, or says what is wrong. */
+  readonly normalise: (given: JsonObject) => Normalised;
   /** The same for the result, against the result schema that clients are shown. Undefined when there is none. */
   readonly validateResult: ((value: unknown) => string | undefined) | undefined;
 }

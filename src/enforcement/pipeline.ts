@@ -113,16 +113,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       await refuseUndecided(trail, 'call.unknown_tool', 'no such tool');
       return { kind: 'unknown_tool', decisionId: trail.decisionId };
     }
-    const problem = tool.validate(call.arguments);
-    if (problem !== undefined) {
+    const normal = tool.normalise(call.arguments);
+    if (!normal.ok) {
       await countUndecided(call, trail.decisionId, facts);
-      const refused = await refuseUndecided(trail, 'call.invalid_arguments', problem);
+      const refused = await refuseUndecided(trail, 'call.invalid_arguments', normal.problem);
       return refused.reasons.includes('audit.unavailable')
         ? refused
-        : { kind: 'invalid_arguments', problem, decisionId: trail.decisionId };
+        : { kind: 'invalid_arguments', problem: normal.problem, decisionId: trail.decisionId };
     }
     try {
-      return await enforce(call, tool, backend, trail);
+      return await enforce({ ...call, arguments: normal.arguments }, tool, backend, trail);
     } catch {
       return refusal(trail)('internal.error', 'fault');
     }

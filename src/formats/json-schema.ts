@@ -2,7 +2,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { messageOf } from '../core/errors.ts';
-import type { JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
 
 const create = () => {
   const ajv = new Ajv2020({
@@ -13,6 +13,13 @@ const create = () => {
     validateFormats: true,
   });
   formats.default(ajv);
+  ajv.addKeyword({
+    keyword: LARGE_TEXT,
+    type: 'string',
+    schemaType: 'object',
+    compile: (bounds: JsonObject) => (text: string) => fits(text, bounds),
+    error: { message: 'must be the text of a whole number beyond 2^53, within the bounds' },
+  });
   return ajv;
 };
 
@@ -33,6 +40,65 @@ export function closedSchema(schema: JsonObject): JsonObject {
   return 'additionalProperties' in schema || 'unevaluatedProperties' in schema
     ? schema
     : { ...schema, additionalProperties: false };
+}
+
+/** Keyword of ours, in compiled schemas only: text of a whole number beyond 2^53 that keeps these bounds. */
+const LARGE_TEXT = 'sallyportLargeText';
+const INT64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
+const BOUNDS = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'];
+
+/** Whether a schema takes whole numbers of 64 bits, which JSON numbers cannot carry. */
+export function isInt64({ type, format, enum: values, const: value }: JsonObject): boolean {
+  const integer = type === 'integer' || (Array.isArray(type) && type.includes('integer'));
+  return integer && format === 'int64' && values === undefined && value === undefined;
+}
+
+/**
+ * Opens each place for whole numbers of 64 bits to their text, at the top, in `properties`, `items` and definitions.
+ * `check`: for the validator, which looks at their bounds; `list`: as clients are shown it.
+ */
+export function withInt64Text(schema: JsonObject, use: 'check' | 'list'): JsonObject {
+  const each = (map: Json): Json =>
+    isObject(map) ? Object.fromEntries(Object.entries(map).map(([name, item]) => [name, one(item as Json)])) : map;
+  const one = (item: Json): Json => (isObject(item) ? withInt64Text(item as JsonObject, use) : item);
+  const opened: JsonObject = { ...schema };
+  for (const key of ['properties', '$defs', 'definitions'])
+    if (schema[key] !== undefined) opened[key] = each(schema[key]);
+  if (schema.items !== undefined) opened.items = one(schema.items);
+  if (!isInt64(schema)) return opened;
+  const { type } = schema;
+  opened.type = [...new Set([...(Array.isArray(type) ? type : ['integer']), 'string'])];
+  opened.pattern = '^-?(0|[1-9][0-9]*)$';
+  if (use === 'check') {
+    delete opened.format;
+    opened[LARGE_TEXT] = Object.fromEntries(
+      BOUNDS.flatMap((key) => (schema[key] === undefined ? [] : [[key, schema[key]]])),
+    );
+  }
+  return opened;
+}
+
+function fits(text: string, bounds: JsonObject): boolean {
+  // A longer text is no number of 64 bits, and BigInt would take its time for one of a megabyte.
+  if (text.length > 20 || !/^-?\d+$/.test(text) || Number.isSafeInteger(Number(text))) return false;
+  const value = BigInt(text);
+  if (value < INT64.least || value > INT64.most) return false;
+  const bound = (key: string, holds: (limit: bigint) => boolean) => {
+    const limit = bounds[key];
+    if (typeof limit !== 'number') return true;
+    // A bound beyond 64 bits, as 2^63 - 1 reads in JSON, bounds nothing more. One with a fraction is a whole number
+    // on its own side for any value this large.
+    return Math.abs(limit) >= 2 ** 63
+      ? limit > 0 === (key === 'maximum' || key === 'exclusiveMaximum')
+      : holds(BigInt(Math.trunc(limit)));
+  };
+  return (
+    bound('minimum', (limit) => value >= limit) &&
+    bound('maximum', (limit) => value <= limit) &&
+    bound('exclusiveMinimum', (limit) => value > limit) &&
+    bound('exclusiveMaximum', (limit) => value < limit) &&
+    bound('multipleOf', (limit) => limit !== 0n && value % limit === 0n)
+  );
 }
 
 /** Answers what is wrong with a JSON Schema (2020-12), or undefined when it can be used. */

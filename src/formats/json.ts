@@ -55,21 +55,24 @@ export function canonicalJson(value: unknown): string {
 }
 
 /**
- * Parses JSON; answers undefined when it is not valid. A whole number that a double cannot hold becomes a string:
- * rounded, the id of one record would become the id of another.
+ * Parses JSON; answers undefined when it is not valid. A whole number that a double cannot hold becomes a string, and
+ * so does one too large for a double at all: rounded, the id of one record would become the id of another.
  */
 export function parseJson(text: string): unknown {
   try {
     const plain: unknown = JSON.parse(text);
     // The search for numbers runs only over valid JSON, where every string ends. In any other text it could take
     // for ever.
-    return /\d{16}/.test(text) ? JSON.parse(withExactNumbers(text)) : plain;
+    return /\d{16}|\d[eE]\+?\d{3}/.test(text) ? JSON.parse(withExactNumbers(text)) : plain;
   } catch {
     return undefined;
   }
 }
 
 const withExactNumbers = (json: string): string =>
-  json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/gs, (token) =>
-    token.startsWith('"') || Number.isSafeInteger(Number(token)) ? token : `"${token}"`,
-  );
+  json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs, (token) => {
+    if (token.startsWith('"')) return token;
+    const value = Number(token);
+    const held = /^-?\d+$/.test(token) ? Number.isSafeInteger(value) : Number.isFinite(value);
+    return held ? token : `"${token}"`;
+  });

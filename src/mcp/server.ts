@@ -13,7 +13,7 @@ import {
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
 import type { RequestScope } from '../enforcement/call.ts';
 import type { Pipeline } from '../enforcement/pipeline.ts';
-import type { JsonObject } from '../formats/json.ts';
+import { isObject, type JsonObject } from '../formats/json.ts';
 import { toolResult } from './replies.ts';
 
 /** The supported revisions of the MCP protocol, newest first. */
@@ -77,7 +77,7 @@ export function createServerFactory({ version, list, pipeline }: ServerOptions):
     // and the result, which we have built ourselves, once.
     server.fallbackRequestHandler = async (request, extra) => {
       if (request.method !== 'tools/call') throw new McpError(ErrorCode.MethodNotFound, 'Method not found');
-      const parsed = CallToolRequestSchema.safeParse(request);
+      const parsed = CallToolRequestSchema.safeParse(withoutNull(request));
       if (!parsed.success) throw new McpError(ErrorCode.InvalidParams, 'Invalid params');
       const { params } = parsed.data;
       report.reached = true;
@@ -103,4 +103,10 @@ export function createServerFactory({ version, list, pipeline }: ServerOptions):
     };
     return server;
   };
+}
+
+/** Some clients write null for the arguments of a tool that has none. */
+function withoutNull(request: object): object {
+  const { params } = request as { params?: unknown };
+  return isObject(params) && params.arguments === null ? { ...request, params: { ...params, arguments: {} } } : request;
 }

@@ -5,8 +5,9 @@ import type { Clock } from '../core/clock.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildListing } from '../decision/input.ts';
 import type { Tool as EnforcedTool, RequestScope } from '../enforcement/call.ts';
+import { createNormaliser } from '../formats/arguments.ts';
 import type { JsonObject } from '../formats/json.ts';
-import { closedSchema, compileSchema } from '../formats/json-schema.ts';
+import { closedSchema, compileSchema, withInt64Text } from '../formats/json-schema.ts';
 
 /**
  * The tools as tools/list shows them, sorted by name, so that the list is the same at every replica and after
@@ -19,7 +20,7 @@ export function listedTools(tools: Record<string, ToolConfig>): ListedTool[] {
       name,
       ...(tool.title !== undefined && { title: tool.title }),
       description: tool.description,
-      inputSchema: closedSchema(tool.arguments as JsonObject) as ListedTool['inputSchema'],
+      inputSchema: withInt64Text(closedSchema(tool.arguments as JsonObject), 'list') as ListedTool['inputSchema'],
       ...(tool.result.schema && { outputSchema: tool.result.schema as NonNullable<ListedTool['outputSchema']> }),
       annotations: {
         readOnlyHint: tool.effect === 'read',
@@ -57,17 +58,20 @@ export function createListing({ tools, evaluator, clock, onRefused }: ListingOpt
 /** The tools as the pipeline needs them, with compiled schemas, by name. */
 export function enforcedTools(tools: Record<string, ToolConfig>): Map<string, EnforcedTool> {
   return new Map(
-    Object.entries(tools).map(([name, { backend, effect, idempotent, audit, result, arguments: schema }]) => [
-      name,
-      {
+    Object.entries(tools).map(
+      ([name, { backend, effect, idempotent, audit, result, arguments: schema, fill_defaults }]) => [
         name,
-        backend,
-        effect,
-        repeatable: effect === 'read' || idempotent === true,
-        audit,
-        validate: compileSchema(closedSchema(schema as JsonObject)),
-        validateResult: result.schema && compileSchema(result.schema as JsonObject),
-      },
-    ]),
+        {
+          name,
+          backend,
+          effect,
+          repeatable: effect === 'read' || idempotent === true,
+          audit,
+          // A default could overwrite a field of the record, so that a write fills none in unless it is told to.
+          normalise: createNormaliser(schema as JsonObject, { fillDefaults: fill_defaults ?? effect === 'read' }),
+          validateResult: result.schema && compileSchema(result.schema as JsonObject),
+        },
+      ],
+    ),
   );
 }

@@ -1,4 +1,5 @@
 import type { AttackGroup } from './attack.ts';
+import { contentAttacks } from './content.ts';
 import { doorAttacks } from './door.ts';
 import { handleAttacks } from './handles.ts';
 import { insiderAttacks } from './insider.ts';
@@ -19,4 +20,5 @@ export const GROUPS: readonly AttackGroup[] = [
   networkAttacks,
   processAttacks,
   doorAttacks,
+  contentAttacks,
 ];

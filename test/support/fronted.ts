@@ -16,6 +16,8 @@ export interface Fronted {
   /** Makes a tool call and returns its answer. `as` is the id of an API-key client, or an access token. */
   call(tool: string, args?: object, as?: string): Promise<Answer>;
   rpc(method: string, params?: object, as?: string): Promise<Answer>;
+  /** Sends a body as it is. */
+  post(body: string, as?: string): Promise<Answer>;
   /** Returns the records of the decision log after every call in flight has been written. */
   audit(type?: string): Promise<Loose[]>;
   /** Names of the session events so far. */
@@ -71,7 +73,7 @@ export async function front({
   });
   let nextId = 1;
 
-  const rpc: Fronted['rpc'] = async (method, params = {}, as = clients[0] as string) => {
+  const post: Fronted['post'] = async (body, as = clients[0] as string) => {
     const response = await fetch(connector.url, {
       method: 'POST',
       headers: {
@@ -80,11 +82,13 @@ export async function front({
         authorization: `Bearer ${keys.get(as) ?? as}`,
         'x-forwarded-for': HOME,
       },
-      body: JSON.stringify({ jsonrpc: '2.0', id: nextId++, method, params }),
+      body,
     });
     const text = await response.text();
     return { status: response.status, headers: response.headers, body: JSON.parse(text || 'null'), text };
   };
+  const rpc: Fronted['rpc'] = (method, params = {}, as) =>
+    post(JSON.stringify({ jsonrpc: '2.0', id: nextId++, method, params }), as);
   const audit: Fronted['audit'] = async (type) => {
     await connector.settled();
     const lines = readFileSync(join(stateDir, 'decisions.jsonl'), 'utf8').split('\n').filter(Boolean);
@@ -94,6 +98,7 @@ export async function front({
     connector,
     stateDir,
     rpc,
+    post,
     call: (name, args = {}, as) => rpc('tools/call', { name, arguments: args }, as),
     audit,
     events: async () =>

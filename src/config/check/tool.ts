@@ -1,4 +1,5 @@
 // Checks of a tool that its schema cannot express: that its parts fit each other, its backend and its arguments.
+import { createNormaliser } from '../../formats/arguments.ts';
 import type { JsonObject } from '../../formats/json.ts';
 import { schemaProblem } from '../../formats/json-schema.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
@@ -17,6 +18,8 @@ export function checkTool(name: string, tool: ToolConfig, backends: Record<strin
       ? schemaProblem(tool.arguments)
       : 'the schema of the arguments must have "type": "object"';
   if (problem !== undefined) return [{ path: [...at, 'arguments'], message: problem }];
+  const defaults = tool.fill_defaults === false ? undefined : defaultsProblem(tool.arguments as JsonObject);
+  if (defaults !== undefined) return [{ path: [...at, 'arguments'], message: `a default: ${defaults}` }];
   return [...checkArguments(tool, backend, at), ...checkPages(tool, at), ...checkResult(tool, [...at, 'result'])];
 }
 
@@ -63,6 +66,13 @@ function checkPages(tool: ToolConfig, at: Path): PathProblem[] {
   if (!templateParts(request).some(({ template }) => placeholders(template).includes('page')))
     problems.push({ path, message: 'the request must use "{page}" somewhere' });
   return problems;
+}
+
+/** What is wrong with the defaults of an argument schema: each call that leaves them out would be refused. */
+function defaultsProblem(schema: JsonObject): string | undefined {
+  if (!JSON.stringify(schema).includes('"default"')) return undefined;
+  const filled = createNormaliser({ ...schema, required: [] }, { fillDefaults: true })({});
+  return filled.ok ? undefined : filled.problem;
 }
 
 /** Settings of a result that have a meaning only with certain values of "as". */

@@ -89,6 +89,12 @@ export const toolSchema = z.strictObject({
     .describe(
       'JSON Schema (2020-12) of the arguments; properties it does not name are refused unless it says otherwise',
     ),
+  fill_defaults: z
+    .boolean()
+    .optional()
+    .describe(
+      'Fill in the defaults of the argument schema; default: for reads only, since one could overwrite a field',
+    ),
   request: requestSchema,
   expect: oneOrMore(conditionsSchema.element)
     .optional()

@@ -1,6 +1,7 @@
 // Reads a JSON body within limits (R-66). The size is checked while the body arrives; encoding and nesting are
 // checked before any other code sees it.
 import type { IncomingMessage } from 'node:http';
+import { exactJson } from '../../formats/exact-json.ts';
 import { nestsDeeperThan } from '../../formats/json.ts';
 import { askForBody } from '../listener/front.ts';
 import { refuse } from '../refuse.ts';
@@ -12,7 +13,7 @@ export interface BodyLimits {
   nesting: number;
 }
 
-/** Sets `state.body` to the parsed JSON, or answers 400, 413 or 415. */
+/** Sets `state.body` to the parsed JSON, in which every number is exact or an InexactNumber, or answers 400, 413 or 415. */
 export function readBody({ bytes, nesting }: BodyLimits): Middleware {
   return async (ctx, next) => {
     if (!/^application\/json\s*(;|$)/i.test(ctx.req.headers['content-type'] ?? ''))
@@ -21,12 +22,16 @@ export function readBody({ bytes, nesting }: BodyLimits): Middleware {
       return refuse(ctx, 'unsupported_media_type', 'send the body without content-encoding');
     const text = await read(ctx, bytes);
     if (text === undefined) return;
+    let parsed: unknown;
     try {
-      ctx.state.body = JSON.parse(text);
+      parsed = JSON.parse(text);
     } catch {
       return refuse(ctx, 'bad_request', 'the body is not JSON');
     }
-    if (nestsDeeperThan(ctx.state.body, nesting)) return refuse(ctx, 'nested_too_deeply', `at most ${nesting} levels`);
+    if (nestsDeeperThan(parsed, nesting)) return refuse(ctx, 'nested_too_deeply', `at most ${nesting} levels`);
+    const exact = exactJson(text, parsed);
+    if (!exact.ok) return refuse(ctx, 'bad_request', 'an object of the body has the same key twice');
+    ctx.state.body = exact.value;
     return next();
   };
 }
