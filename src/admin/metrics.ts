@@ -51,7 +51,10 @@ export function createMetrics(version: string): Metrics {
       this.set(read(watched));
     });
 
-  const decisions = counter('decisions_total', 'Decisions, by outcome and by who decided.', ['outcome', 'decided_by']);
+  const decisions = counter('decisions_total', 'Decisions on record, by outcome and by who decided.', [
+    'outcome',
+    'decided_by',
+  ]);
   const calls = counter('calls_total', 'Tool calls that have ended, by outcome.', ['outcome']);
   const refusals = counter('refusals_total', 'Calls that were allowed and refused all the same, by reason.', [
     'reason',
@@ -61,7 +64,7 @@ export function createMetrics(version: string): Metrics {
     'backend',
     'proof',
   ]);
-  const alerts = counter('alerts_total', 'Alerts, by severity.', ['severity']);
+  const alerts = counter('alerts_total', 'Alerts on record, by severity.', ['severity']);
   const events = counter('events_total', 'Events of the decision log, by name.', ['event']);
   const exchanges = counter('backend_exchanges_total', 'Requests to a backend: status class or refusal code.', [
     'backend',
@@ -127,9 +130,10 @@ export function createMetrics(version: string): Metrics {
       get failure() {
         return log.failure;
       },
-      decided(record) {
+      // What is not on record was not decided: such a call is refused, and counted as that.
+      async decided(record) {
+        await log.decided(record);
         decisions.inc({ outcome: record.result.outcome, decided_by: record.decided_by });
-        return log.decided(record);
       },
       finished(record) {
         calls.inc({ outcome: record.outcome });
@@ -139,9 +143,9 @@ export function createMetrics(version: string): Metrics {
         for (const reason of reasons ? record.reasons : []) reasons?.inc({ reason });
         return log.finished(record);
       },
-      alert(record) {
+      async alert(record) {
+        await log.alert(record);
         alerts.inc({ severity: record.severity });
-        return log.alert(record);
       },
       event(record) {
         events.inc({ event: record.event });

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { MESSAGE } from 'triple-beam';
 import Transport from 'winston-transport';
+import { OperatorError } from '../core/errors.ts';
 
 /**
  * Key of a callback that a writer can set on a log entry. It is called exactly once: without an argument when the
@@ -52,12 +53,13 @@ export class FileTransport extends Transport {
   #lazy: NodeJS.Timeout | undefined;
   #torn: boolean;
 
-  /** Throws when the file cannot be opened. */
+  /** Throws when the file cannot be opened, or is one that others can write. */
   constructor({ file, durability }: FileTransportOptions) {
     super();
     this.#durability = durability;
     fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     this.#fd = fs.openSync(file, 'a+', 0o600);
+    closeToOthers(file, this.#fd);
     this.#torn = endsWithoutNewline(this.#fd);
   }
 
@@ -119,6 +121,25 @@ export class FileTransport extends Transport {
       return thrown instanceof Error ? thrown : new Error(String(thrown));
     }
   }
+}
+
+/**
+ * Whoever can write to the log can forge it, so such a file is refused: what stands in it may be forged already. It
+ * says who did what (A03), so everybody else loses the right to read it; a group keeps its own, since those who ship
+ * logs elsewhere often run as another user. A terminal, a pipe or a device has no content to protect.
+ */
+function closeToOthers(file: string, fd: number): void {
+  const stat = fs.fstatSync(fd);
+  if (process.platform === 'win32' || !stat.isFile()) return;
+  const mode = stat.mode & 0o777;
+  if ((mode & 0o022) === 0) {
+    if ((mode & 0o007) !== 0) fs.fchmodSync(fd, mode & ~0o007);
+    return;
+  }
+  fs.closeSync(fd);
+  throw new OperatorError(
+    `others can write to the decision log ${file} (mode ${mode.toString(8)}); look at what stands in it and run: chmod 600 ${file}`,
+  );
 }
 
 function endsWithoutNewline(fd: number): boolean {

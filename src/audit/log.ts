@@ -2,6 +2,7 @@
 // A decision is durable before any effect; a call whose decision cannot be written is refused.
 import { LEVEL, MESSAGE } from 'triple-beam';
 import winston from 'winston';
+import { jsonLine } from '../core/printable.ts';
 import { FileTransport, type FileTransportOptions, URGENT, WRITTEN } from './file-transport.ts';
 import type { AlertRecord, AuditRecord, CallEndRecord, DecisionRecord, EventRecord } from './records.ts';
 
@@ -37,9 +38,9 @@ export interface AuditOptions extends FileTransportOptions {
   labels: Record<string, string>;
 }
 
-/** JSON.stringify escapes CR, LF and control characters, so one record is one line. */
+/** One record is one line, whatever stands in it. */
 const line = winston.format((entry) => {
-  entry[MESSAGE] = JSON.stringify(entry);
+  entry[MESSAGE] = jsonLine(entry);
   return entry;
 });
 

@@ -1,6 +1,8 @@
 // The operational log, for the people who run the process: JSON lines on standard error, or short coloured lines
 // on a terminal. Calls are recorded in the decision log, not here.
+import { MESSAGE } from 'triple-beam';
 import winston from 'winston';
+import { escapeUnseen, printable } from '../core/printable.ts';
 
 /** The operational log. Each method writes one message with fields; neither may hold a secret. */
 export interface OpsLog {
@@ -9,6 +11,11 @@ export interface OpsLog {
   error(message: string, fields?: Record<string, string | number>): void;
 }
 
+const oneLine = winston.format((entry) => {
+  entry[MESSAGE] = escapeUnseen(String(entry[MESSAGE]));
+  return entry;
+});
+
 /** Creates the log; `level` is the lowest level that is written, as winston names it. */
 export function createOpsLog(level = 'info'): OpsLog {
   const { format } = winston;
@@ -16,16 +23,16 @@ export function createOpsLog(level = 'info'): OpsLog {
   const fields = (entry: Record<string, unknown>) =>
     Object.entries(entry)
       .filter(([key]) => !['level', 'message', 'timestamp'].includes(key))
-      .map(([key, value]) => ` ${key}=${String(value)}`)
+      .map(([key, value]) => ` ${key}=${printable(String(value))}`)
       .join('');
   const logger = winston.createLogger({
     level,
     format: terminal
       ? format.combine(
           format.colorize(),
-          format.printf((entry) => `${entry.level}: ${String(entry.message)}${fields(entry)}`),
+          format.printf((entry) => `${entry.level}: ${printable(String(entry.message))}${fields(entry)}`),
         )
-      : format.combine(format.timestamp(), format.json()),
+      : format.combine(format.timestamp(), format.json(), oneLine()),
     transports: [new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] })],
   });
   return {

@@ -24,8 +24,9 @@ const STATE_DIR = '.sallyport';
  * when something must be fixed first.
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  closeDebuggingDoors(() => progress('SIGUSR1 is ignored: no inspector opens'));
+  // Looked at first: closing the doors turns off what shows that they were open.
   if (!options.allowDebugging) refuseDebugging();
+  closeDebuggingDoors((signal) => progress(`${signal} is ignored: nothing of this process is opened or written`));
   const port = portOf(options.port ?? process.env.PORT);
   // Whoever has a configuration in this folder does not want the demo, which would write its files beside it.
   if (options.config === undefined && existsSync('connector.yaml'))

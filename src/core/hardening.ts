@@ -1,47 +1,150 @@
 // R-46: turns off what would let somebody read secrets out of this process, and refuses to start when the command
-// line or the environment turns it on.
+// line or the environment turns it on. What Node was started with is known: it is a short list of harmless options,
+// or the start is refused. A list of the harmful ones would miss those that a new version of Node brings.
 import inspector from 'node:inspector';
 import { OperatorError } from './errors.ts';
 
-const FLAGS =
-  /--(inspect|debug|tls-keylog|heapsnapshot-(signal|near-heap-limit)|heap-prof|cpu-prof|perf-|prof\b|report-|trace-tls|abort-on-uncaught|expose-internals)/;
+/**
+ * Options of Node that neither load code, nor write memory or keys anywhere, nor listen. Those about TLS weaken
+ * nothing that is verified; `--require`, `--import` and the like are not here, because they run any code.
+ */
+const HARMLESS = new Set([
+  '--allow-fs-read',
+  '--allow-fs-write',
+  '--disable-proto',
+  '--disable-warning',
+  '--disallow-code-generation-from-strings',
+  '--dns-result-order',
+  '--enable-fips',
+  '--enable-source-maps',
+  '--env-file',
+  '--env-file-if-exists',
+  '--experimental-permission',
+  '--force-fips',
+  '--max-http-header-size',
+  '--max-old-space-size',
+  '--max-old-space-size-percentage',
+  '--max-semi-space-size',
+  '--network-family-autoselection',
+  '--network-family-autoselection-attempt-timeout',
+  '--no-addons',
+  '--no-deprecation',
+  '--no-network-family-autoselection',
+  '--no-warnings',
+  '--pending-deprecation',
+  '--permission',
+  '--secure-heap',
+  '--secure-heap-min',
+  '--stack-size',
+  '--stack-trace-limit',
+  '--throw-deprecation',
+  '--title',
+  '--tls-max-v1.3',
+  '--tls-min-v1.2',
+  '--tls-min-v1.3',
+  '--trace-deprecation',
+  '--trace-uncaught',
+  '--trace-warnings',
+  '--unhandled-rejections',
+  '--use-bundled-ca',
+  '--use-openssl-ca',
+  '--use-system-ca',
+  '--zero-fill-buffers',
+]);
 
-/** Node accepts "_" in place of "-" in an option, so both are compared as "-". */
-const spelt = (options: string): string => options.replaceAll('_', '-');
+/** Variables that make Node, or a library below it, write what it sends, what it holds, or keys. */
+const VARIABLES = ['SSLKEYLOGFILE', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_V8_COVERAGE', 'NODE_REDIRECT_WARNINGS'];
 
-/** Answers what in this process or its environment opens a way to its memory; an empty list when nothing does. */
-export function debuggingAids(
-  env: NodeJS.ProcessEnv = process.env,
-  execArgv: readonly string[] = process.execArgv,
-): string[] {
+/** Signals that Node or its options give a meaning: an inspector, a heap snapshot or a report; else they kill. */
+const DIAGNOSTIC_SIGNALS = ['SIGUSR1', 'SIGUSR2'] as const;
+
+/** How the process was started, and what is on in it. The defaults are this process. */
+export interface Surroundings {
+  env: NodeJS.ProcessEnv;
+  execArgv: readonly string[];
+  report: { reportOnFatalError: boolean; reportOnSignal: boolean; reportOnUncaughtException: boolean } | undefined;
+}
+
+const present = (): Surroundings => ({ env: process.env, execArgv: process.execArgv, report: process.report });
+
+/**
+ * Answers what in this process or its environment opens a way to its memory; an empty list when nothing does. Names of
+ * options are told, never their values.
+ */
+export function debuggingAids(changed: Partial<Surroundings> = {}): string[] {
+  const { env, execArgv, report } = { ...present(), ...changed };
   const found: string[] = [];
-  for (const argument of execArgv) {
-    const flag = FLAGS.exec(spelt(argument))?.[0];
-    if (flag !== undefined) found.push(`the Node option ${argument.split('=')[0]}`);
-  }
-  const option = FLAGS.exec(spelt(env.NODE_OPTIONS ?? ''))?.[0];
-  if (option !== undefined) found.push(`NODE_OPTIONS with ${option}`);
-  for (const name of ['SSLKEYLOGFILE', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_V8_COVERAGE'])
-    if (env[name]) found.push(`the environment variable ${name}`);
+  const options = nodeOptions(env.NODE_OPTIONS ?? '');
+  if (!options) found.push('NODE_OPTIONS with a quote that does not end');
+  for (const name of harmful(options ?? [])) found.push(`NODE_OPTIONS with ${name}`);
+  for (const name of harmful(execArgv)) found.push(`the Node option ${name}`);
+  for (const name of VARIABLES) if (env[name]) found.push(`the environment variable ${name}`);
+  // Whatever else may have turned them on: these are read from the process as it is.
+  if (report?.reportOnFatalError || report?.reportOnSignal || report?.reportOnUncaughtException)
+    found.push('diagnostic reports');
   if (inspector.url() !== undefined) found.push('an open inspector');
+  // --heapsnapshot-signal and code that was loaded before us listen here; we do so only after this check.
+  for (const signal of DIAGNOSTIC_SIGNALS)
+    if (process.listenerCount(signal) > 0) found.push(`something that listens to ${signal}`);
   return found;
 }
 
 /** Throws an OperatorError that names every debugging aid that is turned on. */
-export function refuseDebugging(env: NodeJS.ProcessEnv = process.env): void {
-  const found = debuggingAids(env);
+export function refuseDebugging(changed: Partial<Surroundings> = {}): void {
+  const found = debuggingAids(changed);
   if (found.length === 0) return;
   throw new OperatorError(
     `secrets could be read out of this process: ${found.join(', ')}. Remove it, or start with --allow-debugging`,
   );
 }
 
+/** The names of those options that are not harmless. */
+function harmful(options: readonly string[]): string[] {
+  const found: string[] = [];
+  for (const [i, option] of options.entries()) {
+    // Node takes "_" for "-" in a name, and a value after "=" or as the next argument.
+    const name = (option.split('=')[0] ?? '').replaceAll('_', '-');
+    const before = options[i - 1]?.replaceAll('_', '-');
+    const isValue = !name.startsWith('-') && before !== undefined && HARMLESS.has(before);
+    if (!isValue && !HARMLESS.has(name)) found.push(name.slice(0, 60) || 'an empty option');
+  }
+  return found;
+}
+
 /**
- * Closes what Node opens at run time. SIGUSR1 would open an inspector unless there is a listener for it, and a
- * diagnostic report would contain memory and environment.
+ * Splits NODE_OPTIONS into arguments as Node does (ParseNodeOptionsEnvVar in src/node_options.cc): a space ends an
+ * argument, double quotes group, and a backslash within quotes takes the next character as it is. Undefined when a
+ * quote or an escape does not end; Node would not start then.
  */
-export function closeDebuggingDoors(onSignal: () => void): void {
-  if (process.platform !== 'win32') process.on('SIGUSR1', onSignal);
+function nodeOptions(text: string): string[] | undefined {
+  const options: string[] = [];
+  let quoted = false;
+  let begun = false;
+  for (let i = 0; i < text.length; i++) {
+    let character = text[i] as string;
+    if (character === '\\' && quoted) {
+      if (i + 1 === text.length) return undefined;
+      character = text[++i] as string;
+    } else if (character === ' ' && !quoted) {
+      begun = false;
+      continue;
+    } else if (character === '"') {
+      quoted = !quoted;
+      continue;
+    }
+    if (begun) options[options.length - 1] += character;
+    else options.push(character);
+    begun = true;
+  }
+  return quoted ? undefined : options;
+}
+
+/**
+ * Closes what Node opens at run time. SIGUSR1 would open an inspector unless there is a listener for it, SIGUSR2 would
+ * end the process without a shutdown, and a diagnostic report would contain memory and environment.
+ */
+export function closeDebuggingDoors(onSignal: (signal: string) => void): void {
+  if (process.platform !== 'win32') for (const signal of DIAGNOSTIC_SIGNALS) process.on(signal, () => onSignal(signal));
   if (process.report) {
     process.report.reportOnFatalError = false;
     process.report.reportOnSignal = false;

@@ -1,7 +1,7 @@
 // Brings the arguments of a tool call into one form, before anything else sees them: the decision, the record and
 // the request to the backend are made of the same values (R-87).
 import { InexactNumber } from './exact-json.ts';
-import { atPointer, isObject, type Json, type JsonObject } from './json.ts';
+import { atPointer, isObject, isWellFormed, type Json, type JsonObject } from './json.ts';
 import { closedSchema, compileSchema, isInt64, withInt64Text } from './json-schema.ts';
 
 /** The arguments in their one form, or what is wrong with them. The text names places, never values. */
@@ -39,7 +39,7 @@ export function createNormaliser(schema: JsonObject, { fillDefaults }: { fillDef
   const validate = compileSchema(withInt64Text(closedSchema(schema), 'check'));
   const plan = createPlan(schema, schema, fillDefaults, new Map());
   return (given: JsonObject): Normalised => {
-    const problem = inexact(given, plan, '');
+    const problem = unreadable(given, plan, '');
     if (problem !== undefined) return { ok: false, problem };
     const normal = apply(plan, given) as JsonObject;
     const mismatch = tooLarge(normal, plan, '') ?? validate(normal);
@@ -118,8 +118,10 @@ function apply(plan: Plan | undefined, value: Json): Json {
   return Object.fromEntries(entries);
 }
 
-/** Where a number is that the sender meant otherwise than any JSON parser would read it. */
-function inexact(value: unknown, plan: Plan | undefined, at: string): string | undefined {
+/** Where something is that does not arrive as it was meant: an inexact number, or half of a surrogate pair. */
+function unreadable(value: unknown, plan: Plan | undefined, at: string): string | undefined {
+  if (typeof value === 'string')
+    return isWellFormed(value) ? undefined : `${at || 'arguments'}: text that is not well-formed Unicode`;
   if (value instanceof InexactNumber) {
     const place = at || 'arguments';
     if (!WHOLE.test(value.text)) return `${place}: a number that does not arrive exactly; send one with fewer digits`;
@@ -127,7 +129,7 @@ function inexact(value: unknown, plan: Plan | undefined, at: string): string | u
       ? `${place}: a whole number beyond ${Number.MAX_SAFE_INTEGER} does not arrive exactly; send it as text, in quotes`
       : `${place}: a number that does not arrive exactly; ${LARGEST}`;
   }
-  return within(value, plan, at, inexact);
+  return within(value, plan, at, unreadable);
 }
 
 /** Where text of a large whole number stands for an argument whose schema does not say that it takes any. */
@@ -146,6 +148,7 @@ function within(
 ): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, item] of Object.entries(value)) {
+    if (!isWellFormed(name)) return `${at || 'arguments'}: a name that is not well-formed Unicode`;
     const property = plan?.properties.get(name);
     const own = Array.isArray(value) ? plan?.items : property?.plan;
     const problem = ask(item, own, property || (Array.isArray(value) && plan) ? `${at}/${name}` : at);

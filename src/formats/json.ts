@@ -10,6 +10,9 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Whether a text has no half of a surrogate pair, which JSON can write and UTF-8 cannot. */
+export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);
+
 /**
  * Whether arrays and objects nest deeper than `limit`. It stops at the limit, so the recursion cannot overflow
  * the stack.

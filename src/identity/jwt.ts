@@ -14,7 +14,7 @@ import {
 import { BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { atPointer, isObject } from '../formats/json.ts';
+import { atPointer, isObject, isWellFormed } from '../formats/json.ts';
 import { type Client, createClient } from './client.ts';
 import { type JwtCheck, type RefusedCredential, refusedCredential } from './failures.ts';
 import type { CredentialVerification, CredentialVerifier } from './verifier.ts';
@@ -183,7 +183,8 @@ function kept(name: string, value: unknown): [string, string][] {
   return typeof text === 'string' && fits(text) ? [[name, text]] : [];
 }
 
-const fits = (text: string): boolean => text.length > 0 && text.length <= 200;
+/** Text that is not well-formed Unicode is no name: no policy can be asked about it. */
+const fits = (text: string): boolean => text.length > 0 && text.length <= 200 && isWellFormed(text);
 
 /**
  * Reads a list of names, or the space-separated string that OAuth uses for scopes. A missing claim is an empty

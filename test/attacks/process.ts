@@ -1,8 +1,11 @@
 // Attacks on the process itself (debugger, key log, debug output) and on the configuration file beside it.
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { endWithParent } from '../support/children.ts';
 import { run } from '../support/cli.ts';
 import { until } from '../support/harness.ts';
 import type { Replica } from '../support/replicas.ts';
@@ -17,6 +20,21 @@ function opens(port: number): Promise<boolean> {
       resolve(true);
     });
     socket.on('error', () => resolve(false));
+  });
+}
+
+/** The exit code of a start; one that goes on is ended after a moment and answers "running". */
+function startOnce(args: string[], env: Record<string, string>): Promise<string> {
+  return new Promise((resolve) => {
+    const main = join(PACKAGE_ROOT, 'dist', 'main.js');
+    const child = endWithParent(
+      spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env }, stdio: 'ignore' }),
+    );
+    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      resolve(code === null ? 'running' : String(code));
+    });
   });
 }
 
@@ -49,6 +67,39 @@ export const processAttacks: AttackGroup = {
           ].map((extra) => run(['serve', '--config', config, '--port', '0'], { env: { ...env, ...extra } })),
         );
         return `${open ? 'an inspector opened' : 'no inspector'}; start refused ${starts.map(({ code }) => code).join(' ')}`;
+      },
+    },
+    {
+      id: 51,
+      title: 'R-46: options of Node are quoted and escaped, or load code; SIGUSR2 is sent',
+      expected: 'start refused 1 1 1 1; the replica lives on, and its folder has no snapshot',
+      async run(cluster) {
+        const [a] = cluster.replicas as [Replica];
+        const config = join(a.state, 'connector.yaml');
+        const env = {
+          SALLYPORT_STATE_DIR: a.state,
+          LEGACY_INVENTORY_URL: cluster.legacy.url,
+          LEGACY_INVENTORY_USER: 'manager',
+        };
+        const code = join(cluster.dir, 'code.cjs');
+        writeFileSync(code, '');
+        const starts = await Promise.all(
+          [
+            '"--heapsnapsho\\t-signal=SIGUSR2"',
+            `"--tls-k\\eylog=${join(cluster.dir, 'keylog')}"`,
+            `--require ${code}`,
+            `--import=${code}`,
+          ].map((NODE_OPTIONS) => startOnce(['serve', '--config', config, '--port', '0'], { ...env, NODE_OPTIONS })),
+        );
+        a.child.kill('SIGUSR2');
+        const lives = await until(
+          () => a.stderr().includes('SIGUSR2') || a.child.exitCode !== null || a.child.signalCode,
+          'the signal to arrive',
+        );
+        const snapshots = readdirSync(a.state).filter((name) => name.endsWith('.heapsnapshot'));
+        return `start refused ${starts.join(' ')}; the replica ${lives === true ? 'lives on' : 'is dead'}, and its folder has ${
+          snapshots.length === 0 ? 'no snapshot' : snapshots.join()
+        }`;
       },
     },
     {

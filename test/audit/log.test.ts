@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -72,4 +72,43 @@ it('the throttle lets a limited number through each second and counts the rest',
   ]);
   expect(throttle.admit(1000)).toBe(2);
   expect(throttle.admit(1001)).toBe(0);
+});
+
+it.each([
+  '\u2028',
+  '\u2029',
+  '\u0085',
+  '\u007f',
+  '\u009b',
+  '\u202e',
+  '\ufeff',
+  '\u{e0001}',
+  '\r\n',
+])('R-62: a line has no character that ends a line, moves a cursor or turns text: %j', async (character) => {
+  const file = join(dir, 'log.jsonl');
+  const log = createAuditLog({ file, durability: 'os', labels: {} });
+  await log.event({ ...event(1), text: `a${character}b` });
+  await log.close();
+  const text = readFileSync(file, 'utf8');
+  expect(text.trimEnd()).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u);
+  expect(JSON.parse(text).text).toBe(`a${character}b`);
+});
+
+it.each([0o666, 0o662, 0o620, 0o602])('A03: a log file of mode %o, which others can write, is refused', (mode) => {
+  const file = join(dir, 'log.jsonl');
+  writeFileSync(file, '');
+  chmodSync(file, mode);
+  expect(() => createAuditLog({ file, durability: 'os', labels: {} })).toThrow(/others can write.*chmod 600/);
+});
+
+it.each([
+  [0o644, 0o640],
+  [0o604, 0o600],
+  [0o640, 0o640],
+])('A03: of a log file of mode %o its group may read on, and everybody else not: %o', async (before, after) => {
+  const file = join(dir, 'log.jsonl');
+  writeFileSync(file, '');
+  chmodSync(file, before);
+  await createAuditLog({ file, durability: 'os', labels: {} }).close();
+  expect(statSync(file).mode & 0o777).toBe(after);
 });

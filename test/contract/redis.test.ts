@@ -1,8 +1,10 @@
 // The store of several replicas, on a real Redis.
 
+import { createServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { epochMark } from '../../src/session/control.ts';
 import type { Store } from '../../src/store/store.ts';
+import { createCertificates } from '../support/certificates.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
 import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
@@ -39,6 +41,29 @@ describe.skipIf(program === null)('Redis', () => {
       await expect(redisStore({ url: 'redis://127.0.0.1:1' }, createTestClock(), { timeoutMs: 300 })).rejects.toThrow(
         /the store does not answer: .*check store\.redis/,
       );
+    });
+
+    it.skipIf(inject('openssl') === null)('over TLS it says that the certificate is not trusted', async () => {
+      const certificates = createCertificates();
+      const { cert, key, certFile } = certificates.make('store');
+      const sockets = new Set<{ destroy(): void }>();
+      const server = createServer({ cert, key }, (socket) => void sockets.add(socket.on('error', () => {})));
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as { port: number };
+      const start = (url: string, options = {}) =>
+        redisStore({ url }, createTestClock(), { timeoutMs: 400, ...options });
+      try {
+        await expect(start(`rediss://127.0.0.1:${port}`)).rejects.toThrow(
+          /certificate of the store is not trusted; set store\.redis\.ca_file/,
+        );
+        await expect(start(`rediss://127.0.0.2:${port}`, { caFile: certFile })).rejects.toThrow(
+          /ECONNREFUSED|another name/,
+        );
+      } finally {
+        for (const socket of sockets) socket.destroy();
+        server.close();
+        certificates.remove();
+      }
     });
 
     it('does not start on a server that may drop keys to make room', async () => {

@@ -108,7 +108,9 @@ it('a lone surrogate in an argument refuses the call, whatever the evaluator mak
 it.skipIf(process.platform !== 'linux')(
   'R-60, attack 25: with a full audit disk the call is refused and nothing is sent',
   async () => {
-    await start({ edit: (yaml) => `${yaml}\naudit: { file: /dev/full }\n` });
+    process.env.TEST_ADMIN_TOKEN = 'an-admin-token-of-forty-characters-or-so';
+    const admin = 'admin: { port: 0, token: { env: TEST_ADMIN_TOKEN } }';
+    await start({ edit: (yaml) => `${yaml}\naudit: { file: /dev/full }\n${admin}\n` });
     const answer = await h.call('stock_list');
     expect(reasons(answer)).toEqual(['audit.unavailable']);
     expect(reasons(await h.call('no_such_tool'))).toEqual([]);
@@ -116,6 +118,11 @@ it.skipIf(process.platform !== 'linux')(
     const ready = await fetch(new URL('/readyz', h.url));
     expect(ready.status).toBe(503);
     expect(await ready.json()).toEqual({ status: 'unavailable', failing: ['audit'] });
+    // What is not on record was not decided, and is not counted as if it had been.
+    const headers = { authorization: `Bearer ${process.env.TEST_ADMIN_TOKEN}` };
+    const metrics = await (await fetch(new URL('/metrics', h.connector.adminUrl), { headers })).text();
+    expect(metrics).not.toMatch(/^sallyport_decisions_total\{/m);
+    expect(metrics).toContain('sallyport_refusals_total{reason="audit.unavailable"} 2');
   },
 );
 

@@ -116,6 +116,20 @@ describe('from a file', () => {
     expect(await userOf('agent-a')).toBe('anna');
   });
 
+  it('names of built-in properties are accounts like any other', async () => {
+    const path = file('{ "__proto__": { "user": "anna", "password": "one-password" } }');
+    await connect(`{ by: subject, file: ${path} }`, ['__proto__', 'constructor']);
+    expect(await userOf('__proto__')).toBe('anna');
+    expect(reasons(await connector.call('me', {}, 'constructor'))).toEqual(['backend.no_account']);
+  });
+
+  it('a subject that is not well-formed Unicode is refused like any wrong credential', async () => {
+    await connect(`{ by: subject, file: ${file({})} }`);
+    for (const claims of [{ sub: '\ud800' }, { client_id: 'a\udc00' }, { roles: ['\udfff'] }, { scope: '\ud9ab' }])
+      expect((await connector.call('me', {}, await issuer?.token(claims, clock.now()))).status).toBe(401);
+    expect((await connector.call('me', {}, await issuer?.token({ sub: '__proto__' }, clock.now()))).status).toBe(200);
+  });
+
   it.each([
     ['others can read', { a: { user: 'x' } }, 0o644, 'can be read by others'],
     ['is no JSON', '{ "a": ', 0o600, 'is not JSON'],

@@ -80,16 +80,20 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
   });
   adapter.namespace = undefined;
   const client = adapter.client as unknown as RedisClient;
+  /** Why the last attempt to connect failed: the client goes on trying, so nothing else would say it. */
+  let failed: unknown;
   // Without a listener an error event would end the process. A command that fails reports the error itself.
   adapter.on('error', () => {});
-  client.on('error', () => {});
+  client.on('error', (error) => {
+    failed = error;
+  });
+  client.on('ready', () => {
+    failed = undefined;
+  });
 
   const within = <T>(work: Promise<T>): Promise<T> =>
     new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new StoreTimeoutError('the store did not answer in time')),
-        options.timeoutMs,
-      );
+      const timer = setTimeout(() => reject(new StoreTimeoutError(lateBecause(failed))), options.timeoutMs);
       work.then(resolve, reject).finally(() => clearTimeout(timer));
     });
   const nodes = async () => (await adapter.getMasterNodes()) as unknown as Node[];
@@ -144,6 +148,22 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
       if (client.isOpen) client.destroy();
     },
   };
+}
+
+/** Errors of TLS by their codes (of OpenSSL, and of Node), with what to look at. */
+const TLS_ERRORS: readonly [code: RegExp, text: string][] = [
+  [/ALTNAME/, 'the certificate of the store is for another name than the one connected to'],
+  [/CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/, 'the certificate of the store has expired, or is not valid yet'],
+  [/SELF_SIGNED|UNABLE_TO|CERT/, 'the certificate of the store is not trusted; set store.redis.ca_file to its CA'],
+  [/SSL|TLS|EPROTO/, 'the store does not speak TLS at this address, or not a version that is accepted'],
+];
+
+/** Why there is no answer by the deadline. Of an error only its code is told: a message may quote what was sent. */
+function lateBecause(failed: unknown): string {
+  const code = typeof failed === 'object' && failed !== null && 'code' in failed ? String(failed.code) : undefined;
+  if (code === undefined) return 'the store did not answer in time';
+  const text = TLS_ERRORS.find(([codes]) => codes.test(code))?.[1] ?? 'no connection to the store';
+  return `${text} (${code})`;
 }
 
 function readCa(file: string): Buffer {
