@@ -56,7 +56,7 @@ export function createMetrics(version: string): Metrics {
     'decided_by',
   ]);
   const calls = counter('calls_total', 'Tool calls that have ended, by outcome.', ['outcome']);
-  const refusals = counter('refusals_total', 'Calls that were allowed and refused all the same, by reason.', [
+  const refusals = counter('refusals_total', 'Calls that were allowed and got no result all the same, by reason.', [
     'reason',
   ]);
   const denials = counter('denials_total', 'Calls that the policy denied, by reason.', ['reason']);
@@ -137,9 +137,13 @@ export function createMetrics(version: string): Metrics {
       },
       finished(record) {
         calls.inc({ outcome: record.outcome });
-        const reasons = { refused: refusals, denied: denials, success: undefined, cancelled: undefined }[
-          record.outcome
-        ];
+        const reasons = {
+          refused: refusals,
+          done_answer_withheld: refusals,
+          denied: denials,
+          success: undefined,
+          cancelled: undefined,
+        }[record.outcome];
         for (const reason of reasons ? record.reasons : []) reasons?.inc({ reason });
         return log.finished(record);
       },

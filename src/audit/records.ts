@@ -34,9 +34,10 @@ export interface DecisionRecord extends Common {
 
 /**
  * How a call ended, which is not the outcome of its decision: `denied` by the policy, `refused` by the connector
- * because something on the way failed, `cancelled` by the client, or `success`.
+ * because something on the way failed, `cancelled` by the client, or `success`. `done_answer_withheld`: a write was
+ * done, and its answer is not given, because what it holds must not leave.
  */
-export type CallEnd = 'success' | 'denied' | 'refused' | 'cancelled';
+export type CallEnd = 'success' | 'denied' | 'refused' | 'cancelled' | 'done_answer_withheld';
 
 /** Written when the call has ended, whatever its end. The log calls it an `outcome` record. */
 export interface CallEndRecord extends Common {

@@ -83,6 +83,8 @@ type CallEnd =
       detail: string;
       status: number | null;
       retryAfterSeconds?: number | undefined;
+      /** The backend did what was asked. Its answer is not given, because a secret of the session is in it. */
+      withheld?: boolean | undefined;
     };
 
 /** One tool call on one backend session. `signal` cancels it, as when the client has closed its connection. */

@@ -102,7 +102,7 @@ function reading(status: number, read: () => Read): CallResult {
     const result = read();
     return result.ok
       ? { kind: 'ok', status, value: result.value, blob: result.blob }
-      : failed(result.code, result.detail, status);
+      : { ...failed(result.code, result.detail, status), withheld: result.withheld };
   } catch {
     return failed('backend.response_unusable', 'the answer could not be read', status);
   }

@@ -67,6 +67,8 @@ export type Reply =
       status: number | null;
       retryAfterSeconds?: number | undefined;
     }
+  /** A write was done, and its answer must not leave. */
+  | { kind: 'withheld'; reasons: readonly string[]; decisionId: string }
   | { kind: 'invalid_arguments'; problem: string; decisionId: string }
   | { kind: 'unknown_tool'; decisionId: string }
   | { kind: 'cancelled'; decisionId: string };

@@ -12,7 +12,7 @@ import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts'
 import { mask } from './mask.ts';
 import { carryOut } from './obligations.ts';
 import { observe } from './observe.ts';
-import { countUndecided, refusal, refuseUndecided } from './refusals.ts';
+import { countUndecided, refusal, refuseUndecided, withhold } from './refusals.ts';
 import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
 import { useSession } from './use-session.ts';
 
@@ -81,20 +81,25 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const result = await sessions.inTurn(request, () =>
         useSession({ call, tool, request, decision, observed: known.observed, sessions, trail }),
       );
+      if (!result.ok && 'withheld' in result && result.withheld)
+        return withhold(trail, tool, result.code, result.detail, result.status);
       if (!result.ok)
         return refuse(result.code, result.detail, 'status' in result ? result.status : null, result.retryAfterSeconds);
       call.progress(STEPS, STEPS, 'answered');
 
       if (carried.masks.length > 0 && (typeof result.value !== 'object' || result.value === null)) {
-        return refuse('obligation.failed', 'mask on a result that has no fields');
+        return withhold(trail, tool, 'obligation.failed', 'mask on a result that has no fields', null);
       }
       const value = mask(result.value, carried.masks);
       // A client would drop a result that does not match the schema it was shown, so the call is refused instead:
       // then the reason code says what went wrong.
       if (carried.masks.length > 0 && tool.validateResult?.(value) !== undefined)
-        return refuse(
+        return withhold(
+          trail,
+          tool,
           'obligation.failed',
           'the masked result does not match result.schema; let it say "[masked]" there',
+          null,
         );
       trail.finished('success', codes);
       return { kind: 'result', value, blob: result.blob, decisionId: trail.decisionId };

@@ -1,7 +1,7 @@
 // The ways in which the connector refuses a call. The client gets a code; `detail` stays in the audit log.
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { FactsPort } from '../facts/port.ts';
-import type { Reply, ToolCall } from './call.ts';
+import type { Reply, Tool, ToolCall } from './call.ts';
 import type { Trail } from './trail.ts';
 
 /** The reply to a call that the connector refused. */
@@ -21,6 +21,16 @@ export const refusal =
       ? { kind: 'cancelled', decisionId }
       : { kind: 'refused', reasons: [code], decisionId, status, retryAfterSeconds };
   };
+
+/**
+ * Ends a call whose answer came and must not leave. A read is refused. A write was done, and whoever is told otherwise
+ * does it twice.
+ */
+export function withhold(trail: Trail, tool: Tool, code: RefusalCode, detail: string, status: number | null): Reply {
+  if (tool.effect === 'read') return refusal(trail)(code, detail, status);
+  trail.finished('done_answer_withheld', [code], detail);
+  return { kind: 'withheld', reasons: [code], decisionId: trail.decisionId };
+}
 
 /**
  * Refuses a call about which no policy was asked. It gets a decision record like any other call; when that cannot

@@ -16,6 +16,8 @@ export interface Unused {
   status: number | null;
   /** After how many seconds calling again makes sense, if known. */
   retryAfterSeconds?: number | undefined;
+  /** The backend did what was asked; its answer is withheld. */
+  withheld?: boolean | undefined;
 }
 
 /** The result of the backend, or why there is none. */
@@ -89,7 +91,11 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
     case 'ok':
       return { ok: true, value: result.value, blob: result.blob };
     case 'failed':
-      return { ...refuse(result.code, result.detail, result.status), retryAfterSeconds: result.retryAfterSeconds };
+      return {
+        ...refuse(result.code, result.detail, result.status),
+        retryAfterSeconds: result.retryAfterSeconds,
+        withheld: result.withheld,
+      };
     case 'expired': {
       if (!again) return refuse('session.expired', 'ended again right after a new login', result.status);
       const ended = { record: session.record, revocations: options.observed.revocations };

@@ -24,6 +24,14 @@ export function toolResult(reply: Answered): CallToolResult {
         reply.decisionId,
         reply.retryAfterSeconds === undefined ? {} : { 'sallyport/retry-after-seconds': reply.retryAfterSeconds },
       );
+    case 'withheld':
+      // An error, because there is no result; the text is what keeps a model from calling again.
+      return failure(
+        'The call was done, and its answer is withheld: it holds something that must not leave. Do not repeat the call.',
+        reply.reasons,
+        reply.decisionId,
+        { 'sallyport/outcome': 'done_answer_withheld' },
+      );
     case 'invalid_arguments':
       // This is a tool error and not a protocol error, so that a model can correct its arguments (SEP-1303).
       return failure(

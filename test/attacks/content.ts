@@ -1,16 +1,18 @@
 // What stands in the content: arguments that name another record than they seem to, and answers that carry the session.
+import { ENCODINGS } from '../support/encodings.ts';
 import { front, legacyServer } from '../support/fronted.ts';
 import type { AttackGroup } from './attack.ts';
 
 const BIG = '9007199254740993';
+const SESSION = 'Zk3v9QpX7mB2tRw8LcY5hN4d';
 
 /** A backend with one tool that reads an item by its number, and what reached it. */
-async function items(body = '{}') {
+async function items(body = '{}', type = 'application/json') {
   const heard: string[] = [];
   const server = await legacyServer((request, response) => {
-    if (request.url === '/login') return response.writeHead(200, { 'set-cookie': 'S=session-1; Path=/' }).end();
+    if (request.url === '/login') return response.writeHead(200, { 'set-cookie': `S=${SESSION}; Path=/` }).end();
     heard.push(request.url ?? '');
-    return response.writeHead(200, { 'content-type': 'application/json' }).end(body);
+    return response.writeHead(200, { 'content-type': type }).end(body);
   });
   const connector = await front({
     yaml: `
@@ -28,6 +30,7 @@ tools:
     arguments: { type: object, properties: { id: { type: integer } }, required: [id] }
     request: { path: "/item/{id}" }
     audit: [id]
+  page: { backend: app, description: Page, effect: read, request: { path: /page }, result: { as: text } }
 `,
   });
   const post = (args: string, id = 1) =>
@@ -81,6 +84,25 @@ export const contentAttacks: AttackGroup = {
         } finally {
           await app.close();
         }
+      },
+    },
+    {
+      id: 52,
+      title: 'R-40: a page gives the session in every encoding that software writes',
+      expected: `none of ${Object.keys(ENCODINGS).length} came through`,
+      async run() {
+        const through: string[] = [];
+        for (const [name, encode] of Object.entries(ENCODINGS)) {
+          const written = encode(SESSION);
+          const app = await items(`before ${written} after`, 'text/plain');
+          try {
+            const answer = await app.connector.call('page');
+            if (answer.body.result.content[0].text.includes(written)) through.push(name);
+          } finally {
+            await app.close();
+          }
+        }
+        return `${through.length === 0 ? 'none' : through.join(', ')} of ${Object.keys(ENCODINGS).length} came through`;
       },
     },
   ],

@@ -10,10 +10,16 @@ import { xmlToJson } from '../../formats/xml.ts';
 import type { BackendResponse } from '../http/response.ts';
 import type { Blob } from '../port.ts';
 import { redirectTarget } from './conditions.ts';
-import { holdsSecret, type Spelling, scrub, scrubText } from './scrub.ts';
+import { type Spelling, scrub, scrubText } from './scrub.ts';
+import { holdsEncoded, holdsEncodedJson, holdsSecret } from './views.ts';
 
-/** A result, or why the answer gives none. `value` is null beside a `blob`. `detail` has no value of the answer. */
-export type Read = { ok: true; value: Json; blob?: Blob } | { ok: false; code: RefusalCode; detail: string };
+/**
+ * A result, or why the answer gives none. `value` is null beside a `blob`. `detail` has no value of the answer.
+ * `withheld`: the answer is good, and holds a secret of the session in a form that cannot be blanked (R-40).
+ */
+export type Read =
+  | { ok: true; value: Json; blob?: Blob }
+  | { ok: false; code: RefusalCode; detail: string; withheld?: boolean };
 
 /** Reads the answers to one tool. Its schema and selectors are compiled once, when it is created. */
 export interface Reader {
@@ -76,7 +82,7 @@ export function createReader({ result, request }: ToolConfig, base: URL): Reader
     if (wrong !== undefined) return unusable(wrong);
     const { bytes } = response;
     if (bytes.length > result.max_bytes) return tooLarge(bytes.length);
-    if (holdsSecret(bytes, secrets)) return unusable('the document has the session in it');
+    if (holdsSecret(bytes, secrets)) return withheld;
     const mediaType = mediaTypeOf(response);
     return { ok: true, value: null, blob: { mediaType, base64: bytes.toString('base64') } };
   }
@@ -113,6 +119,8 @@ const unusable = (detail: string): Extract<Read, { ok: false }> => ({
   detail,
 });
 
+const withheld: Read = { ...unusable('the session stands in it, encoded'), withheld: true };
+
 /** What is done with every value that becomes a result, wherever it was taken from. */
 function createFinisher(result: ResultConfig) {
   const validate: Validate | undefined = result.schema && compileSchema(result.schema);
@@ -128,9 +136,12 @@ function createFinisher(result: ResultConfig) {
   function finish(value: Json, secrets: readonly Spelling[]): Read {
     const picked = result.jmespath === undefined ? value : query(value, result.jmespath);
     if (picked === undefined) return unusable(`"${result.jmespath}" does not fit the answer`);
-    const clean = scrub(picked, secrets);
-    const bytes = Buffer.byteLength(JSON.stringify(clean));
-    return bytes > result.max_bytes ? tooLarge(bytes) : shape(clean);
+    const json = JSON.stringify(picked);
+    const clean = scrub(picked, secrets, json);
+    const text = clean === picked ? json : JSON.stringify(clean);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > result.max_bytes) return tooLarge(bytes);
+    return holdsEncodedJson(text, secrets) ? withheld : shape(clean);
   }
 
   /** Secrets are blanked before the text is cut, because a secret that was cut in half would not be recognised. */
@@ -138,6 +149,7 @@ function createFinisher(result: ResultConfig) {
     const clean = scrubText(text, secrets);
     const bytes = Buffer.byteLength(clean);
     if (bytes > result.max_bytes && !result.truncate) return tooLarge(bytes);
+    if (holdsEncoded(clean, secrets)) return withheld;
     return shape(bytes > result.max_bytes ? cut(clean, result.max_bytes) : clean);
   }
 

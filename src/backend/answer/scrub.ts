@@ -1,15 +1,12 @@
 // R-40: a legacy page may repeat the session it was called with, as ";jsessionid=…" in links or as a CSRF token in a
-// script. Every such secret is replaced by "[redacted]" before the answer becomes a result.
-
+// script. Every such secret is replaced by "[redacted]" before the answer becomes a result. What cannot be replaced,
+// because it is encoded together with something else, is found in views.ts, and the answer is withheld.
 import { REDACTED } from '../../core/secret.ts';
 import type { Json } from '../../formats/json.ts';
 import type { BackendToken } from '../port.ts';
+import type { Spelling } from './spelling.ts';
 
-/** Secrets with fewer characters are not blanked: they would occur in ordinary text as well. */
-const SHORTEST = 6;
-
-/** One way in which a secret may be written: an exact text, or a global pattern. */
-export type Spelling = string | RegExp;
+export { type Spelling, spellings } from './spelling.ts';
 
 /** The secret values of a backend token. `open`: names of values that are not secret (`session.public`). */
 export function secretsOf({ cookies, values }: BackendToken, open: readonly string[] = []): string[] {
@@ -18,119 +15,69 @@ export function secretsOf({ cookies, values }: BackendToken, open: readonly stri
 }
 
 /**
- * Every way in which each secret could be written in an answer. Longer secrets come first: blanking a secret that
- * is part of a longer one would leave the rest of the longer one in the text. Those below `shortest` are left out.
+ * The value with every spelling blanked in texts and in names of members; a number that contains one is replaced.
+ * `json`: the value as JSON text, in which it is looked whether there is anything to blank at all.
  */
-export function spellings(secrets: readonly string[], shortest = SHORTEST): Spelling[] {
-  const plain = secrets.flatMap((secret) => [secret, unquoted(secret), percentDecoded(secret)]);
-  const all = [...new Set(plain)].filter((secret) => secret.length >= shortest).sort((a, b) => b.length - a.length);
-  return [...all.map(anySpelling), ...new Set(all.flatMap(encoded))];
+export function scrub(value: Json, secrets: readonly Spelling[], json = JSON.stringify(value)): Json {
+  // Backslashes are doubled in JSON, so that script escapes are recognised only in the texts themselves.
+  return json.includes('\\\\') || scrubText(json, secrets) !== json ? blank(value, secrets) : value;
 }
 
-/** The value with every spelling blanked in texts and in names of members; a number that contains one is replaced. */
-export function scrub(value: Json, secrets: readonly Spelling[]): Json {
+function blank(value: Json, secrets: readonly Spelling[]): Json {
   if (typeof value === 'string') return scrubText(value, secrets);
   if (typeof value === 'number') return scrubText(String(value), secrets) === String(value) ? value : REDACTED;
-  if (Array.isArray(value)) return value.map((item) => scrub(item, secrets));
+  if (Array.isArray(value)) return value.map((item) => blank(item, secrets));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [scrubText(key, secrets), scrub(item, secrets)]),
+    Object.entries(value).map(([key, item]) => [scrubText(key, secrets), blank(item, secrets)]),
   );
 }
 
-/** The text with every spelling replaced by "[redacted]". */
+/** A letter or digit as a percent code, a character reference or a script escape. */
+export const SPELT_OUT =
+  /%(?:3\d|[46][1-9a-f]|[57][\da])|&#(?:x0*(?:3\d|[46][1-9a-f]|[57][\da])|0*(?:4[89]|5[0-7]|6[5-9]|[78]\d|9[07-9]|1[01]\d|12[0-2]))|\\u|\\x/i;
+
+/** The text with every spelling replaced by "[redacted]", and every large piece of a session's secret. */
 export function scrubText(text: string, secrets: readonly Spelling[]): string {
   let clean = text;
-  for (const secret of secrets)
-    if (typeof secret !== 'string' || clean.includes(secret)) clean = clean.replaceAll(secret, REDACTED);
+  // Most answers have none of the characters with which others are spelt; then only the plain form can occur.
+  const spelt = text.includes('%') || text.includes('&') || text.includes('\\');
+  const anySpelt = spelt && SPELT_OUT.test(text);
+  for (const { value, loose, loosest, encoded, chunks, least } of secrets) {
+    if (clean.includes(value)) clean = clean.replaceAll(value, REDACTED);
+    const pattern = anySpelt ? loosest() : loose;
+    if (spelt && pattern) clean = clean.replace(pattern, REDACTED);
+    for (const other of encoded) if (clean.includes(other)) clean = clean.replaceAll(other, REDACTED);
+    for (const chunk of chunks) if (clean.includes(chunk)) clean = blankPieces(clean, chunk, value, least);
+  }
   return clean;
 }
 
-/**
- * Whether the bytes contain a spelling; characters beyond ASCII are not found as plain UTF-8. Blanking would break a
- * binary format, so such a result is refused whole.
- */
-export function holdsSecret(bytes: Buffer, secrets: readonly Spelling[]): boolean {
-  const text = bytes.toString('latin1');
-  return secrets.some((secret) => (typeof secret === 'string' ? text.includes(secret) : text.search(secret) >= 0));
-}
-
-const NAMED: Record<string, string> = {
-  '&': 'amp',
-  '<': 'lt',
-  '>': 'gt',
-  '"': 'quot',
-  "'": 'apos',
-  '=': 'equals',
-  '+': 'plus',
-  '/': 'sol',
-};
-
-/**
- * A pattern for the secret in which each character that is not a letter or a digit may be written plainly, as a
- * percent code, as an HTML character reference or as a script escape, independently of the others.
- */
-function anySpelling(secret: string): RegExp {
-  // In a secret with backslashes, an optional backslash before each character would make matching ambiguous and
-  // exponentially slow, so that form is left out.
-  const escapes = !secret.includes('\\');
-  const source = [...secret].map((c) => (/^[A-Za-z0-9]$/.test(c) ? c : `(?:${forms(c, escapes).join('|')})`)).join('');
-  return new RegExp(source, 'g');
-}
-
-function forms(c: string, escapes: boolean): string[] {
-  const point = c.codePointAt(0) ?? 0;
-  const hex = point.toString(16);
-  const named = NAMED[c];
-  const utf16 = [...Array(c.length).keys()].map(
-    (i) => `\\\\u${anyCase(c.charCodeAt(i).toString(16).padStart(4, '0'))}`,
-  );
-  // Longer forms come first, so that the backslash of "\\u005c" is not taken for the whole character.
-  return [
-    utf16.join(''),
-    ...(point < 256 ? [`\\\\x${anyCase(hex.padStart(2, '0'))}`] : []),
-    [...Buffer.from(c)].map((byte) => `%${anyCase(byte.toString(16).padStart(2, '0'))}`).join(''),
-    `&#0*${point};`,
-    `&#[xX]0*${anyCase(hex)};`,
-    ...(named ? [`&${named};`] : []),
-    ...(escapes ? [`\\\\${escaped(c)}`] : []),
-    escaped(c),
-  ];
-}
-
-const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
-const anyCase = (text: string): string => text.replace(/[a-f]/gi, (c) => `[${c.toLowerCase()}${c.toUpperCase()}]`);
-
-/** Encodings of the secret as a whole, which a pattern by characters cannot cover: JSON, hex and base64. */
-function encoded(secret: string): string[] {
-  const bytes = Buffer.from(secret);
-  const hex = bytes.toString('hex');
-  return [
-    JSON.stringify(secret).slice(1, -1),
-    hex,
-    hex.toUpperCase(),
-    ...[0, 1, 2].flatMap((offset) => base64At(bytes, offset)),
-  ];
-}
-
-/**
- * Base64 of the secret inside a longer text. `offset` (0 to 2) is its position within a group of three bytes. The
- * first and last characters depend on its neighbours as well, so only those between them are returned.
- */
-function base64At(bytes: Buffer, offset: number): string[] {
-  const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
-  const first = Math.ceil((offset * 8) / 6);
-  const last = Math.floor(((offset + bytes.length) * 8) / 6);
-  const part = text.slice(first, last);
-  return part.length >= SHORTEST + 2 ? [part, part.replaceAll('+', '-').replaceAll('/', '_')] : [];
-}
-
-const unquoted = (text: string): string => text.replace(/^"(.*)"$/s, '$1');
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
+/** Blanks each piece of a secret around a chunk of it that has at least so many characters. */
+function blankPieces(text: string, chunk: string, secret: string, least: number): string {
+  const at = secret.indexOf(chunk);
+  let clean = '';
+  let done = 0;
+  for (let i = text.indexOf(chunk); i >= 0; i = text.indexOf(chunk, Math.max(i + 1, done))) {
+    const [from, to] = pieceAround(text, i, secret, at, chunk.length);
+    if (to - from < least) continue;
+    clean += `${text.slice(done, Math.max(done, from))}${REDACTED}`;
+    done = to;
   }
+  return clean + text.slice(done);
+}
+
+/** How far text and secret agree around a place where they do. */
+export function pieceAround(
+  text: string,
+  i: number,
+  secret: string,
+  at: number,
+  length: number,
+): [from: number, to: number] {
+  let before = 0;
+  while (before < at && before < i && text[i - before - 1] === secret[at - before - 1]) before++;
+  let after = length;
+  while (at + after < secret.length && i + after < text.length && text[i + after] === secret[at + after]) after++;
+  return [i - before, i + after];
 }

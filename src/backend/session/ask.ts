@@ -104,7 +104,9 @@ function keep(config: BackendConfig, response: BackendResponse, url: string, tur
   if (setCookies.length > 0) {
     turn.jar = turn.jar.copy();
     turn.jar.store(setCookies, url);
-    turn.secrets.push(...spellings(secretsOf({ cookies: turn.jar.keep(config.session.cookies), values: {} })));
+    turn.secrets.push(
+      ...spellings(secretsOf({ cookies: turn.jar.keep(config.session.cookies), values: {} }), { pieces: true }),
+    );
   }
   const { token, account, csrf } = turn.session;
   const values = renewedValues(config, token.values, response, turn.jar);
@@ -122,5 +124,5 @@ function keepStray(
   const stray = strayOf(config, { cookies: turn.jar.keep(config.session.cookies), values }, { ...answer, url });
   if (!stray) return;
   turn.strays.push(stray);
-  turn.secrets.push(...spellings(secretsOf(stray.reveal(), config.session.public)));
+  turn.secrets.push(...spellings(secretsOf(stray.reveal(), config.session.public), { pieces: true }));
 }

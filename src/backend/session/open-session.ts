@@ -1,7 +1,7 @@
 // A backend token made ready for use: its cookie jar, the headers and cookies that go with every request, and the
 // secrets that must not come back in a result.
 import type { BackendConfig } from '../../config/schema/backend.ts';
-import { placeholders } from '../../formats/template.ts';
+import { placeholders, replacePlaceholders } from '../../formats/template.ts';
 import type { Account } from '../accounts.ts';
 import { compose, templateOf } from '../answer/extract.ts';
 import { type Spelling, secretsOf, spellings } from '../answer/scrub.ts';
@@ -74,7 +74,10 @@ export function openSession(
     jar: createJar(backendToken.cookies),
     attached: { headers: fillHeaders(session.headers, values), cookies: fillCookies(session.send_cookies, values) },
     values,
-    secrets: spellings([...secretsOf(backendToken, session.public), ...credentialsOf(config, account)]),
+    secrets: [
+      ...spellings([...secretsOf(backendToken, session.public), ...partsOf(config, backendToken)], { pieces: true }),
+      ...spellings(credentialsOf(config, account)),
+    ],
     token: backendToken,
     account,
     csrf: undefined,
@@ -102,4 +105,51 @@ function credentialsOf({ login }: BackendConfig, account: Account | undefined): 
     if (names.some((of) => secret.has(of))) secret.add(name);
   }
   return [...secret].map((name) => known.get(name) ?? '');
+}
+
+/** Encodings of a composition that can be taken back. */
+const DECODE: Partial<Record<string, (text: string) => string>> = {
+  base64: (text) => Buffer.from(text, 'base64').toString(),
+  base64url: (text) => Buffer.from(text, 'base64url').toString(),
+  hex: (text) => Buffer.from(text, 'hex').toString(),
+  url: (text) => decodeURIComponent(text),
+};
+
+/**
+ * What the values of a session were composed from: of a header made of login, id and key, the key alone is a secret
+ * too. The login steps have long forgotten the parts, so they are read back out of the whole by its template.
+ */
+function partsOf({ login, session }: BackendConfig, { values }: BackendToken): string[] {
+  const compositions = new Map(login.flatMap((step) => Object.entries(step.compose ?? {})));
+  const found: string[] = [];
+  const take = (name: string, value: string, depth: number): void => {
+    const composition = compositions.get(name);
+    if (composition === undefined || depth > compositions.size) return;
+    const encoding = typeof composition === 'string' ? undefined : Object.keys(composition)[0];
+    const text = encoding === undefined ? value : attempt(() => DECODE[encoding]?.(value));
+    const template = templateOf(composition);
+    const names = placeholders(template);
+    const parts = text === undefined ? undefined : patternOf(template).exec(text)?.slice(1);
+    for (const [i, part] of (parts ?? []).entries()) {
+      const of = names[i] ?? '';
+      if (!NAMES.test(of.replace(/^credentials\./, ''))) found.push(part);
+      take(of, part, depth + 1);
+    }
+  };
+  for (const name of session.values) if (!session.public?.includes(name)) take(name, values[name] ?? '', 0);
+  return found;
+}
+
+/** A pattern that takes a text apart as its template has put it together. */
+function patternOf(template: string): RegExp {
+  const literals = replacePlaceholders(template, () => '\0').split('\0');
+  return new RegExp(`^${literals.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('(.+?)')}$`, 's');
+}
+
+function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
 }
