@@ -55,3 +55,17 @@ test_no_mask_for_a_role_that_may_see if {
 	call := fixtures.changed({"client": {"roles": ["manager"]}})
 	count(access.masks) == 0 with input as call with data.settings as fixtures.settings
 }
+
+vpn := fixtures.with_settings({"access": {"networks": {"clerk": ["10.8.0.0/16", "2001:db8:8::/48"]}}})
+
+test_role_outside_its_networks_is_denied if {
+	findings := access.findings with input as fixtures.call with data.settings as vpn
+	fixtures.codes(findings) == {"access.wrong_network"}
+	fixtures.grades(findings) == {"deny"}
+}
+
+test_role_inside_its_networks_passes if {
+	some ip in ["10.8.1.2", "2001:db8:8::7"]
+	findings := access.findings with input as fixtures.changed({"client": {"ip": ip}}) with data.settings as vpn
+	findings == set()
+}

@@ -111,3 +111,93 @@ test_other_network_of_a_bound_family_is_a_change if {
 	findings := binding.findings with input as call with data.settings as fixtures.settings
 	fixtures.codes(findings) == {"binding.network_changed"}
 }
+
+on_two(here, other) := {"usage": {"networks": [
+	object.union({"network": "10.9.9.0/24", "calls": 2, "last_seen_seconds": 1}, here),
+	object.union({"network": "10.1.2.0/24", "calls": 41, "last_seen_seconds": 5}, other),
+]}}
+
+found(changes, settings) := {[finding.grade, finding.reason.code, object.get(finding.reason.params, "crossing", "")] |
+	some finding in binding.findings with input as fixtures.changed(changes) with data.settings as settings
+}
+
+rotating := fixtures.with_settings({"binding": {"first_crossing": "rotate"}})
+
+test_first_crossing_has_a_grade_of_its_own if {
+	calls := object.union(elsewhere, on_two({}, {}))
+	found(calls, fixtures.settings) == {["deny", "binding.concurrent_networks", "first"]}
+	found(calls, rotating) == {["rotate", "binding.concurrent_networks", "first"]}
+}
+
+test_a_session_that_moved_stays_where_it_is if {
+	moved := {"session": {"bound": {"ipv4": {"ip": "10.9.9.9", "network": "10.9.9.0/24"}}}}
+	calls := object.union_n([elsewhere, on_two({}, {}), moved])
+	found(calls, fixtures.settings) == set()
+}
+
+back := {"returned_seconds": 3, "away_seconds": 10}
+
+test_coming_back_is_denied_whatever_the_first_crossing_is if {
+	calls := object.union(elsewhere, on_two(back, {}))
+	found(calls, rotating) == {["deny", "binding.concurrent_networks", "return"]}
+	other := object.union(elsewhere, on_two({}, back))
+	found(other, rotating) == {["deny", "binding.concurrent_networks", "return"]}
+}
+
+test_coming_back_after_a_long_time_is_a_first_crossing if {
+	late := object.union(elsewhere, on_two({"returned_seconds": 3, "away_seconds": 120}, {}))
+	found(late, fixtures.settings) == {["deny", "binding.concurrent_networks", "first"]}
+	long_ago := object.union(elsewhere, on_two({"returned_seconds": 120, "away_seconds": 3}, {}))
+	found(long_ago, fixtures.settings) == {["deny", "binding.concurrent_networks", "first"]}
+}
+
+with_key := {"client": {"auth": {"method": "dpop", "key": "thumb-1"}}}
+
+its_key := {"session": {"bound": {"key": "thumb-1"}}}
+
+test_who_proves_the_key_is_rotated_once_for_a_new_network if {
+	calls := object.union_n([elsewhere, on_two(back, {}), with_key, its_key])
+	found(calls, fixtures.settings) == {["rotate", "binding.network_changed", ""]}
+	both := object.union(calls, {"session": {"bound": {"networks": ["10.9.9.0/24"]}}})
+	found(both, fixtures.settings) == set()
+}
+
+test_who_proves_a_key_may_begin_anywhere if {
+	call := json.remove(fixtures.changed(object.union_n([elsewhere, on_two(back, {}), with_key])), ["/session"])
+	findings := binding.findings with input as object.union(call, {"session": null})
+		with data.settings as fixtures.settings
+	findings == set()
+}
+
+test_another_key_proves_nothing if {
+	other := {"session": {"bound": {"key": "thumb-2"}}}
+	calls := object.union_n([elsewhere, on_two({}, {}), with_key, other])
+	found(calls, fixtures.settings) == {
+		["deny", "binding.key_changed", ""],
+		["deny", "binding.concurrent_networks", "first"],
+	}
+}
+
+test_networks_that_are_one_place if {
+	one := fixtures.with_settings({"binding": {"places": {"office": ["10.1.0.0/16", "10.9.9.7/32"]}}})
+	found(object.union(elsewhere, on_two(back, back)), one) == {["allow", "binding.ip_changed", ""]}
+	two := fixtures.with_settings({"binding": {"places": {"office": ["10.1.0.0/16"], "lab": ["10.9.9.0/24"]}}})
+	found(object.union(elsewhere, on_two({}, {})), two) == {["deny", "binding.concurrent_networks", "first"]}
+}
+
+test_a_place_that_was_refused_for_itself_is_no_second_place if {
+	refused := object.union(back, {"refused": true})
+	inside := {"usage": {"networks": [
+		object.union({"network": "10.1.2.0/24", "calls": 41, "last_seen_seconds": 5}, back),
+		object.union({"network": "10.9.9.0/24", "calls": 1, "last_seen_seconds": 9}, refused),
+	]}}
+	found(inside, fixtures.settings) == set()
+}
+
+test_the_other_family_is_no_second_place if {
+	other := {"usage": {"networks": [
+		{"network": "10.1.2.0/24", "calls": 41, "last_seen_seconds": 5},
+		object.union({"network": "2001:db8::/64", "calls": 41, "last_seen_seconds": 1}, back),
+	]}}
+	found(other, fixtures.settings) == set()
+}

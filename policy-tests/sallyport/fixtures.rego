@@ -33,11 +33,12 @@ settings := {
 		"roles": {"clerk": {"tools": ["stock_list", "stock_adjust"]}, "manager": {"tools": ["*"]}},
 		"scopes": {"stock_adjust": ["stock:write"]},
 		"hide_without_scope": false,
+		"networks": {},
 		"masks": {"stock_list": {"pointers": ["/price"], "except_roles": ["manager"]}},
 	},
 	"binding": {
 		"client": "deny", "key": "deny", "key_added": "rotate", "ip": "allow", "network": "rotate", "network_added": "rotate",
-		"concurrent_networks": "deny", "overlap_seconds": 120,
+		"first_crossing": "deny", "concurrent_networks": "deny", "overlap_seconds": 120, "places": {},
 	},
 	"lifetime": {
 		"token_age": {"limit_seconds": 300, "grade": "rotate"},

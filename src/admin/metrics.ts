@@ -77,19 +77,7 @@ export function createMetrics(version: string): Metrics {
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers,
   });
-  const circuit = gauge('backend_circuit', 'Circuit breaker: 0 closed, 1 half open, 2 open.', ['backend'], () => {
-    for (const [backend, state] of watched.health()) {
-      circuit.set({ backend }, CIRCUIT[state.circuit]);
-      inFlight.set({ backend }, state.inFlight);
-      queued.set({ backend }, state.queued);
-      paused.set({ backend }, state.pausedSeconds);
-    }
-  });
-  const inFlight = gauge('backend_in_flight', 'Requests that are under way.', ['backend']);
-  const queued = gauge('backend_queued', 'Requests that wait for their turn.', ['backend']);
-  const paused = gauge('backend_paused_seconds', 'How long the backend asked not to be called (Retry-After).', [
-    'backend',
-  ]);
+  watchBackends(gauge, () => watched.health());
   const ready = gauge(
     'ready',
     'What /readyz says: 1 when all is well; each part that is not has a 0.',
@@ -112,9 +100,7 @@ export function createMetrics(version: string): Metrics {
     ({ store }) => store.revocations,
   );
   measure('connections', 'Open connections of clients and proxies.', ({ listener }) => listener.connections);
-  const turned = counter('connections_turned_total', 'Connections that were refused, or idle and closed for others.', [
-    'what',
-  ]);
+  const turned = counter('connections_turned_total', 'Connections refused, or idle and closed for others.', ['what']);
   gauge('info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
 
   return {
@@ -166,4 +152,23 @@ export function createMetrics(version: string): Metrics {
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
+}
+
+type MakeGauge = <T extends string>(name: string, help: string, labelNames: T[], collect?: () => void) => Gauge<T>;
+
+/** What is asked of each backend at every scrape. */
+function watchBackends(gauge: MakeGauge, health: Watched['health']): void {
+  const circuit = gauge('backend_circuit', 'Circuit breaker: 0 closed, 1 half open, 2 open.', ['backend'], () => {
+    for (const [backend, state] of health()) {
+      circuit.set({ backend }, CIRCUIT[state.circuit]);
+      inFlight.set({ backend }, state.inFlight);
+      queued.set({ backend }, state.queued);
+      paused.set({ backend }, state.pausedSeconds);
+    }
+  });
+  const inFlight = gauge('backend_in_flight', 'Requests that are under way.', ['backend']);
+  const queued = gauge('backend_queued', 'Requests that wait for their turn.', ['backend']);
+  const paused = gauge('backend_paused_seconds', 'How long the backend asked not to be called (Retry-After).', [
+    'backend',
+  ]);
 }

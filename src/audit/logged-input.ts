@@ -44,7 +44,7 @@ const INPUT: Treatments<DecisionInput> = {
     age_seconds: 'logged',
     idle_seconds: 'logged',
     token_uses: 'logged',
-    bound: { client_id: 'logged', subject: 'logged', key: 'logged', ipv4: PLACE, ipv6: PLACE },
+    bound: { client_id: 'logged', subject: 'logged', key: 'logged', ipv4: PLACE, ipv6: PLACE, networks: 'logged' },
   },
   usage: {
     calls_1m: 'logged',

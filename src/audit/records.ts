@@ -13,6 +13,8 @@ interface Common {
 /** The decision on a call, durable before any effect. */
 export interface DecisionRecord extends Common {
   type: 'decision';
+  /** The decision of the same call that this one replaces, because the session was another one by then. */
+  supersedes?: string;
   /** Entrypoint of the policy, such as "sallyport/decision". */
   path: string;
   /** Who decided: the policy, or the connector when the policy gave no usable decision. */

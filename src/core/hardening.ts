@@ -58,26 +58,29 @@ const VARIABLES = ['SSLKEYLOGFILE', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_V8_
 /** Signals that Node or its options give a meaning: an inspector, a heap snapshot or a report; else they kill. */
 const DIAGNOSTIC_SIGNALS = ['SIGUSR1', 'SIGUSR2'] as const;
 
-/** How the process was started, and what is on in it. The defaults are this process. */
-export interface Surroundings {
-  env: NodeJS.ProcessEnv;
-  execArgv: readonly string[];
-  report: { reportOnFatalError: boolean; reportOnSignal: boolean; reportOnUncaughtException: boolean } | undefined;
-}
+/**
+ * Options that load code before the program. On the command line they are accepted, as for an agent that watches the
+ * process: whoever writes that line chooses the program as well. In the environment they are not.
+ */
+const LOADING = new Set(['--experimental-loader', '--import', '--loader', '--require', '-r']);
+const ON_COMMAND_LINE = new Set([...HARMLESS, ...LOADING]);
 
-const present = (): Surroundings => ({ env: process.env, execArgv: process.execArgv, report: process.report });
+type Reports = Pick<NodeJS.ProcessReport, 'reportOnFatalError' | 'reportOnSignal' | 'reportOnUncaughtException'>;
 
 /**
  * Answers what in this process or its environment opens a way to its memory; an empty list when nothing does. Names of
  * options are told, never their values.
  */
-export function debuggingAids(changed: Partial<Surroundings> = {}): string[] {
-  const { env, execArgv, report } = { ...present(), ...changed };
+export function debuggingAids(
+  env: NodeJS.ProcessEnv = process.env,
+  execArgv: readonly string[] = process.execArgv,
+  report: Reports | undefined = process.report,
+): string[] {
   const found: string[] = [];
   const options = nodeOptions(env.NODE_OPTIONS ?? '');
   if (!options) found.push('NODE_OPTIONS with a quote that does not end');
-  for (const name of harmful(options ?? [])) found.push(`NODE_OPTIONS with ${name}`);
-  for (const name of harmful(execArgv)) found.push(`the Node option ${name}`);
+  for (const name of harmful(options ?? [], HARMLESS)) found.push(`NODE_OPTIONS with ${name}`);
+  for (const name of harmful(execArgv, ON_COMMAND_LINE)) found.push(`the Node option ${name}`);
   for (const name of VARIABLES) if (env[name]) found.push(`the environment variable ${name}`);
   // Whatever else may have turned them on: these are read from the process as it is.
   if (report?.reportOnFatalError || report?.reportOnSignal || report?.reportOnUncaughtException)
@@ -90,8 +93,8 @@ export function debuggingAids(changed: Partial<Surroundings> = {}): string[] {
 }
 
 /** Throws an OperatorError that names every debugging aid that is turned on. */
-export function refuseDebugging(changed: Partial<Surroundings> = {}): void {
-  const found = debuggingAids(changed);
+export function refuseDebugging(env?: NodeJS.ProcessEnv): void {
+  const found = debuggingAids(env);
   if (found.length === 0) return;
   throw new OperatorError(
     `secrets could be read out of this process: ${found.join(', ')}. Remove it, or start with --allow-debugging`,
@@ -99,14 +102,14 @@ export function refuseDebugging(changed: Partial<Surroundings> = {}): void {
 }
 
 /** The names of those options that are not harmless. */
-function harmful(options: readonly string[]): string[] {
+function harmful(options: readonly string[], harmless: ReadonlySet<string>): string[] {
   const found: string[] = [];
   for (const [i, option] of options.entries()) {
     // Node takes "_" for "-" in a name, and a value after "=" or as the next argument.
     const name = (option.split('=')[0] ?? '').replaceAll('_', '-');
     const before = options[i - 1]?.replaceAll('_', '-');
-    const isValue = !name.startsWith('-') && before !== undefined && HARMLESS.has(before);
-    if (!isValue && !HARMLESS.has(name)) found.push(name.slice(0, 60) || 'an empty option');
+    const isValue = !name.startsWith('-') && before !== undefined && harmless.has(before);
+    if (!isValue && !harmless.has(name)) found.push(name.slice(0, 60) || 'an empty option');
   }
   return found;
 }

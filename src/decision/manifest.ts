@@ -23,7 +23,12 @@ export const manifestSchema = z.strictObject({
   /** Reason codes of the policies, from their METADATA, with what an auditor needs beside a code. */
   reasons: z.record(
     z.string(),
-    z.strictObject({ title: z.string(), controls: z.array(z.enum(['C01', 'C02', 'C03'])) }),
+    z.strictObject({
+      title: z.string(),
+      controls: z.array(z.enum(['C01', 'C02', 'C03'])),
+      /** Each rule with this code refuses a place for itself: where it denies, the client is not in use there. */
+      own_place: z.literal(true).optional(),
+    }),
   ),
 });
 

@@ -15,6 +15,8 @@ export interface PolicyOptions {
 
 export interface Policy extends Bundle {
   readonly evaluator: Evaluator;
+  /** Codes of the rules that refuse a place for itself. */
+  readonly ownPlaces: ReadonlySet<string>;
 }
 
 /** Rejects with an OperatorError when something in the folder must be fixed first. */
@@ -26,5 +28,6 @@ export async function openPolicy({ dir, budget_ms, recompile, checkSettings }: P
     data: { settings: bundle.settings },
     budgetMs: budget_ms,
   });
-  return { ...bundle, evaluator };
+  const { reasons } = bundle.manifest;
+  return { ...bundle, evaluator, ownPlaces: new Set(Object.keys(reasons).filter((code) => reasons[code]?.own_place)) };
 }

@@ -22,6 +22,23 @@ export const boundSchema = z.strictObject({
   key: z.string().min(1).nullable(),
   ipv4: placeSchema,
   ipv6: placeSchema,
+  /** Further networks that the session was rotated for, by a client that proves its key. At most three. */
+  networks: z.array(z.string()).max(3).optional(),
+});
+
+/** A network that the client has called from within the last hour. */
+const networkSchema = z.strictObject({
+  network: z.string(),
+  calls: count,
+  last_seen_seconds: seconds,
+  /**
+   * How long ago the client last came back to this network from another one of the same address family, and how long
+   * it had been away. Left out where it never came back.
+   */
+  returned_seconds: seconds.optional(),
+  away_seconds: seconds.optional(),
+  /** Every call from there was refused because of the place itself, so that the client is not in use there. */
+  refused: z.literal(true).optional(),
 });
 
 /**
@@ -75,7 +92,7 @@ export const inputSchema = z.strictObject({
     denials_1h: count,
     in_flight: count,
     seconds_since_last_call: seconds.nullable(),
-    networks: z.array(z.strictObject({ network: z.string(), calls: count, last_seen_seconds: seconds })),
+    networks: z.array(networkSchema),
     /** True when the store has lost, or may have lost, what it knew of this client since its last call. */
     forgotten: z.boolean(),
   }),

@@ -8,7 +8,10 @@ const positive = z.int().positive();
 const ageLimit = z.strictObject({ limit_seconds: positive, grade });
 const useLimit = z.strictObject({ limit: positive, grade });
 
-const binding = z.strictObject({
+const network = z.union([z.cidrv4(), z.cidrv6()]);
+const places = z.record(z.string(), z.array(network).min(1));
+
+const bindingFields = {
   client: grade,
   key: grade,
   key_added: grade,
@@ -17,7 +20,12 @@ const binding = z.strictObject({
   network_added: grade,
   concurrent_networks: grade,
   overlap_seconds: z.int().nonnegative(),
-});
+};
+
+/** An older data.yaml has neither: the strict side holds for the first, and no two networks are one place. */
+const binding = z.strictObject({ ...bindingFields, first_crossing: grade.default('deny'), places: places.default({}) });
+// A default here would override what holds for all.
+const bindingOverride = z.strictObject({ ...bindingFields, first_crossing: grade, places }).partial();
 
 const lifetime = z.strictObject({
   token_age: ageLimit,
@@ -43,7 +51,7 @@ const usage = z.strictObject({
 });
 
 const overrides = z.strictObject({
-  binding: binding.partial().optional(),
+  binding: bindingOverride.optional(),
   lifetime: z
     .strictObject({
       token_age: ageLimit.partial().optional(),
@@ -63,6 +71,7 @@ export const settingsSchema = z.strictObject({
     roles: z.record(z.string(), z.strictObject({ tools: z.array(z.string()) })),
     scopes: z.record(z.string(), z.array(z.string())),
     hide_without_scope: z.boolean().default(false),
+    networks: z.record(z.string(), z.array(network).min(1)).default({}),
     masks: z.record(
       z.string(),
       z.strictObject({ pointers: z.array(z.string().startsWith('/')).min(1), except_roles: z.array(z.string()) }),

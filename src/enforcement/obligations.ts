@@ -12,11 +12,16 @@ export interface Effects {
 
 /**
  * What remains to be done later: fields to mask in the result, scopes to name when the call is denied, and the
- * most sessions the client id may have. `detail` says which obligations failed.
+ * most sessions the client id may have.
  */
-export type Carried =
-  | { ok: true; masks: string[]; requiredScopes: string[]; sessionLimit: number | undefined }
-  | { ok: false; detail: string };
+export interface CarriedOut {
+  masks: string[];
+  requiredScopes: string[];
+  sessionLimit: number | undefined;
+}
+
+/** What remains, or which obligations failed. */
+export type Carried = ({ ok: true } & CarriedOut) | { ok: false; detail: string };
 
 /**
  * Carries out all obligations that fit the outcome, also after one has failed: an alert that cannot be written

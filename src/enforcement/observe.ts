@@ -3,13 +3,15 @@
 import type { Clock } from '../core/clock.ts';
 import { wholeSeconds } from '../core/clock.ts';
 import type { DecisionInput } from '../decision/schema.ts';
-import type { FactsPort } from '../facts/port.ts';
+import type { Facts, FactsPort } from '../facts/port.ts';
 import type { ObservedSession, SessionManager } from '../session/manager.ts';
 import type { Tool, ToolCall } from './call.ts';
 
 /** What is known about a call when it is decided. `now` is in milliseconds since 1970. */
 export interface Known {
   now: number;
+  /** The same instant by the clock that the replicas share. */
+  shared: number;
   observed: ObservedSession;
   facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
 }
@@ -38,21 +40,8 @@ export async function observe(
   });
   const key = { backend: tool.backend, owner: scope.client.ref };
   const observed = await sessions.examine(key, counted.storedSession, asked);
-  const { record } = observed;
   const now = clock.now();
-  // Ages of what replicas share are counted by the clock that they share (R-83).
-  const shared = counted.now;
-  const session =
-    record && counted.session
-      ? {
-          id: record.fingerprint,
-          generation: record.generation,
-          token_age_seconds: wholeSeconds(shared - record.issuedAt),
-          age_seconds: wholeSeconds(shared - record.createdAt),
-          ...counted.session,
-          bound: record.bound,
-        }
-      : null;
+  const session = sessionFacts(observed, counted.now, counted.session);
   // The use of a DPoP proof was recorded before the call came here, and a copy of the proof was not accepted
   // (R-08). So the call is not a replay, unless its JSON-RPC id was used before.
   const replay =
@@ -60,7 +49,31 @@ export async function observe(
       ? ({ source: 'dpop_jti', seen: false, first_seen_seconds: null, same_network: null, history: null } as const)
       : counted.replay;
   const forgotten = counted.usage.forgotten || observed.forgotten === true;
-  return { now, observed, facts: { session, usage: { ...counted.usage, forgotten }, replay } };
+  return { now, shared: counted.now, observed, facts: { session, usage: { ...counted.usage, forgotten }, replay } };
+}
+
+/**
+ * What a call that is decided once more is decided on: the session as it is now, and everything else as it was counted
+ * (R-35). Of the new session nothing is counted yet but its login, which is its first use.
+ */
+export function knownAgain(before: Known, observed: ObservedSession): Known {
+  const { shared } = before;
+  const { record } = observed;
+  const used = record && { idle_seconds: wholeSeconds(shared - record.issuedAt), token_uses: 1 };
+  return { ...before, observed, facts: { ...before.facts, session: sessionFacts(observed, shared, used ?? null) } };
+}
+
+/** The session as a decision sees it. Ages of what replicas share are counted by the clock that they share (R-83). */
+function sessionFacts({ record }: ObservedSession, shared: number, used: Facts['session']): DecisionInput['session'] {
+  if (!record || !used) return null;
+  return {
+    id: record.fingerprint,
+    generation: record.generation,
+    token_age_seconds: wholeSeconds(shared - record.issuedAt),
+    age_seconds: wholeSeconds(shared - record.createdAt),
+    ...used,
+    bound: record.bound,
+  };
 }
 
 /** Whether the id counts as used only because the history of the conversation was lost. */

@@ -4,17 +4,17 @@ import type { AuditLog } from '../audit/log.ts';
 import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
-import { buildInput } from '../decision/input.ts';
-import type { FactsPort } from '../facts/port.ts';
+import type { Policy } from '../decision/open.ts';
+import type { CallEnding, FactsPort } from '../facts/port.ts';
 import { boundTo, type Place } from '../session/bound.ts';
 import type { SessionManager } from '../session/manager.ts';
-import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
-import { mask } from './mask.ts';
-import { carryOut } from './obligations.ts';
-import { observe } from './observe.ts';
-import { countUndecided, refusal, refuseUndecided, withhold } from './refusals.ts';
+import { answer } from './answer.ts';
+import { type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
+import { createDecide, type Decided } from './decide.ts';
+import { type Known, knownAgain, observe } from './observe.ts';
+import { countUndecided, refusal, refuseUndecided } from './refusals.ts';
 import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
-import { useSession } from './use-session.ts';
+import { type Used, useSession } from './use-session.ts';
 
 /** The ports that the pipeline brings together. */
 export interface PipelineOptions {
@@ -22,7 +22,7 @@ export interface PipelineOptions {
   backends: ReadonlyMap<string, BackendPort>;
   facts: FactsPort;
   evaluator: Evaluator;
-  policy: PolicyIdentity;
+  policy: PolicyIdentity & Pick<Policy, 'ownPlaces'>;
   audit: AuditLog;
   sessions: SessionManager;
   clock: Clock;
@@ -33,80 +33,73 @@ export type Pipeline = (call: ToolCall) => Promise<Reply>;
 
 /** Creates the pipeline. */
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { tools, backends, facts, evaluator, policy, audit, sessions, clock } = options;
+  const { tools, backends, facts, policy, audit, sessions, clock } = options;
+  const decide = createDecide({ ...options, ownPlaces: policy.ownPlaces });
 
   /** Decides one call and carries it out. `trail` puts the decision on record before anything happens. */
   async function enforce(call: ToolCall, tool: Tool, backend: BackendPort, trail: Trail): Promise<Reply> {
-    const { scope } = call;
-    const refuse = refusal(trail);
-
-    let denied = true;
+    const { client } = call.scope;
+    const name = trail.decisionId;
+    let ending: CallEnding = { denied: true };
     try {
-      const known = await observe(call, trail.decisionId, tool, facts, sessions, clock).catch(() => undefined);
-      if (!known) return await refuseUndecided(trail, 'facts.unavailable', 'the store did not answer');
-      const input = buildInput({ now: known.now, ...scope, tool, arguments: call.arguments, ...known.facts });
-      const evaluation = evaluator.evaluate(input);
-      let decision: Awaited<ReturnType<Trail['decided']>>;
-      try {
-        decision = await trail.decided(tool, input, evaluation);
-      } catch {
-        return refuse('audit.unavailable', 'the decision log cannot be written');
+      const observed = await observe(call, name, tool, facts, sessions, clock).catch(() => undefined);
+      if (!observed) return await refuseUndecided(trail, 'facts.unavailable', 'the store did not answer');
+      let known = observed;
+      for (let again = true; ; again = false) {
+        const decided = await decide(call, tool, backend, trail, known);
+        ending = { denied: !decided.ok, refusedPlace: decided.ok ? undefined : decided.refusedPlace };
+        if (!decided.ok) return decided.reply;
+        call.progress(1, STEPS, 'decided');
+        const result = await use(call, tool, backend, trail, known, decided);
+        const other =
+          again && !result.ok && result.code === 'session.changed' ? await changed(call, tool, known) : undefined;
+        if (!other) return answer(call, tool, trail, decided, result);
+        known = other;
+        trail.supersede();
       }
-      if (!decision) return refuse(evaluation.ok ? 'decision.error' : evaluation.code);
-
-      const codes = codesOf(decision.reasons);
-      const carried = await carryOut(decision, {
-        alert: (severity) => trail.alert(severity, codes),
-        revokeSession: () => sessions.revoke(backend, scope.client.ref, codes.join(' ')),
-      });
-      if (!carried.ok) return refuse('obligation.failed', carried.detail);
-      if (decision.outcome === 'deny') {
-        trail.finished('denied', codes);
-        return { kind: 'denied', reasons: codes, decisionId: trail.decisionId, requiredScopes: carried.requiredScopes };
-      }
-      denied = false;
-      call.progress(1, STEPS, 'decided');
-
-      const account = backend.account(scope.client);
-      if (!account)
-        return refuse('backend.no_account', 'no credentials for this client; see "accounts" of the backend');
-      const request = {
-        backend,
-        owner: scope.client.ref,
-        issuer: scope.client.issuer,
-        bound: boundTo(placeOf(call), known.observed.record?.bound),
-        account,
-        limit: carried.sessionLimit,
-      };
-      const result = await sessions.inTurn(request, () =>
-        useSession({ call, tool, request, decision, observed: known.observed, sessions, trail }),
-      );
-      if (!result.ok && 'withheld' in result && result.withheld)
-        return withhold(trail, tool, result.code, result.detail, result.status);
-      if (!result.ok)
-        return refuse(result.code, result.detail, 'status' in result ? result.status : null, result.retryAfterSeconds);
-      call.progress(STEPS, STEPS, 'answered');
-
-      if (carried.masks.length > 0 && (typeof result.value !== 'object' || result.value === null)) {
-        return withhold(trail, tool, 'obligation.failed', 'mask on a result that has no fields', null);
-      }
-      const value = mask(result.value, carried.masks);
-      // A client would drop a result that does not match the schema it was shown, so the call is refused instead:
-      // then the reason code says what went wrong.
-      if (carried.masks.length > 0 && tool.validateResult?.(value) !== undefined)
-        return withhold(
-          trail,
-          tool,
-          'obligation.failed',
-          'the masked result does not match result.schema; let it say "[masked]" there',
-          null,
-        );
-      trail.finished('success', codes);
-      return { kind: 'result', value, blob: result.blob, decisionId: trail.decisionId };
     } finally {
       // The call does not wait for this: only the end of the call is left to be counted.
-      void facts.finished(scope.client.ref, trail.decisionId, { denied }).catch(() => {});
+      void facts.finished(client.ref, name, ending).catch(() => {});
     }
+  }
+
+  /** The second door: the session of the decision, and the backend. */
+  async function use(
+    call: ToolCall,
+    tool: Tool,
+    backend: BackendPort,
+    trail: Trail,
+    { observed }: Known,
+    { decision, carried }: Extract<Decided, { ok: true }>,
+  ): Promise<Used> {
+    const { client } = call.scope;
+    const account = backend.account(client);
+    const detail = 'no credentials for this client; see "accounts" of the backend';
+    if (!account) return { ok: false, code: 'backend.no_account', detail, status: null };
+    const request = {
+      backend,
+      owner: client.ref,
+      issuer: client.issuer,
+      bound: boundTo(placeOf(call), observed.record?.bound),
+      account,
+      limit: carried.sessionLimit,
+    };
+    const result = await sessions.inTurn(request, () =>
+      useSession({ call, tool, request, decision, observed, sessions, trail }),
+    );
+    return 'status' in result || result.ok ? result : { ...result, status: null };
+  }
+
+  /**
+   * What the call is decided on once more, when another call has opened or rotated the session for another place since
+   * it was observed. Undefined where it may not go on: after a revocation nothing is brought back (R-26).
+   */
+  async function changed(call: ToolCall, tool: Tool, known: Known): Promise<Known | undefined> {
+    const key = { backend: tool.backend, owner: call.scope.client.ref };
+    const observed = await sessions.look(key).catch(() => undefined);
+    return observed?.record && observed.revocations === known.observed.revocations
+      ? knownAgain(known, observed)
+      : undefined;
   }
 
   return async (call) => {

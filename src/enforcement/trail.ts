@@ -21,6 +21,8 @@ export interface PolicyIdentity {
 /** Collects what happens to one call and writes its records. */
 export interface Trail {
   readonly decisionId: string;
+  /** The next decision record replaces the one before: it says which, and the call goes on under its id. */
+  supersede(): void;
   /**
    * Writes the decision record, and answers the decision, or undefined when the policy gave no usable one.
    * Rejects when the record is not durable; the call must then have no effect (R-60).
@@ -39,7 +41,8 @@ export interface Trail {
 
 /** Starts the trail of a call: mints its decision id and starts to measure its duration. */
 export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdentity, clock: Clock): Trail {
-  const decisionId = randomUUID();
+  let decisionId = randomUUID();
+  let superseded: string | undefined;
   const started = performance.now();
   const { scope } = call;
   const client = { id: scope.client.id, subject: scope.client.subject, issuer: scope.client.issuer };
@@ -55,6 +58,7 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
   const decision = () => ({
     type: 'decision' as const,
     ...common(),
+    ...(superseded !== undefined && { supersedes: superseded }),
     path: ENTRYPOINT,
     bundles: { sallyport: { revision: policy.revision } },
     wasm_sha256: policy.wasmSha256,
@@ -68,7 +72,13 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
   });
 
   return {
-    decisionId,
+    get decisionId() {
+      return decisionId;
+    },
+    supersede() {
+      superseded = decisionId;
+      decisionId = randomUUID();
+    },
 
     async decided(tool, input, evaluation) {
       backendName = tool.backend;

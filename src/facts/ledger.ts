@@ -2,7 +2,7 @@
 // are given. Windows, networks and handles are bounded, whatever the client sends.
 import { wholeSeconds } from '../core/clock.ts';
 import type { SessionRecord } from '../session/record.ts';
-import type { Facts, HandleState, Observation } from './port.ts';
+import type { CallEnding, Facts, HandleState, Observation } from './port.ts';
 import { MAX_HANDLES, MAX_NETWORKS } from './replay-limits.ts';
 import { createReplayWindow, exhausted, type ReplayWindow, type UseResult, useId } from './replay-window.ts';
 import { count, createWindow, type Window } from './window.ts';
@@ -10,6 +10,16 @@ import { count, createWindow, type Window } from './window.ts';
 /** A call that has not ended after this time, in milliseconds, is given up: its replica must be gone. */
 export const LONGEST_CALL_MS = 900_000;
 const HOUR_MS = 3_600_000;
+
+/** One network that a client has called from. */
+interface Place {
+  readonly calls: Window;
+  lastSeen: number;
+  /** When the client last came back to it from another network of the same family, and how long it had been away. */
+  returned: { at: number; awayMs: number } | undefined;
+  /** Calls from there that were not refused because of the place itself. */
+  taken: number;
+}
 
 /** The memory of one client. Times are in milliseconds since 1970. */
 export interface Ledger {
@@ -23,7 +33,7 @@ export interface Ledger {
    * The network that was used last stands last, so that the first key is the one that was not used for the longest
    * time.
    */
-  readonly networks: Map<string, { calls: Window; lastSeen: number }>;
+  readonly networks: Map<string, Place>;
   /** The replay window of each handle. The handle that was used last stands last. */
   readonly handles: Map<string, ReplayWindow>;
   /** Whether a handle was forgotten or used up, so that none goes on without its history any more. */
@@ -79,9 +89,11 @@ export function observe(
 }
 
 /** Notes that the call has ended. `denied` counts it as a denial; see `FactsPort.finished`. */
-export function finish(ledger: Ledger, call: string, denied: boolean, now: number): void {
+export function finish(ledger: Ledger, call: string, { denied, refusedPlace }: CallEnding, now: number): void {
   ledger.inFlight.delete(call);
   if (denied) count(ledger.denials, now, 1);
+  const place = refusedPlace === undefined ? undefined : ledger.networks.get(refusedPlace);
+  if (place && place.taken > 0) place.taken -= 1;
 }
 
 /** Names of the calls under way. */
@@ -120,20 +132,31 @@ export function handleState(ledger: Ledger, handle: string, present: boolean): H
 }
 
 function seeNetwork(ledger: Ledger, network: string, now: number): Facts['usage']['networks'] {
-  const known = ledger.networks.get(network) ?? { calls: createWindow(60, 60_000), lastSeen: now };
-  const before = known.lastSeen;
+  const before = ledger.networks.get(network);
+  const known = before ?? { calls: createWindow(60, 60_000), lastSeen: now, returned: undefined, taken: 0 };
+  const beforeSeen = known.lastSeen;
+  const last = [...ledger.networks.keys()].findLast((name) => sameFamily(name, network));
+  if (before && last !== network) known.returned = { at: now, awayMs: now - beforeSeen };
   count(known.calls, now, 1);
   known.lastSeen = now;
+  known.taken += 1;
   ledger.networks.delete(network);
   ledger.networks.set(network, known);
   for (const [name, { lastSeen }] of ledger.networks) if (now - lastSeen > HOUR_MS) ledger.networks.delete(name);
   keepNewest(ledger.networks, MAX_NETWORKS);
-  return [...ledger.networks].reverse().map(([name, { calls, lastSeen }]) => ({
+  return [...ledger.networks].reverse().map(([name, { calls, lastSeen, returned, taken }]) => ({
     network: name,
     calls: count(calls, now, 0),
-    last_seen_seconds: wholeSeconds(now - (name === network ? before : lastSeen)),
+    last_seen_seconds: wholeSeconds(now - (name === network ? beforeSeen : lastSeen)),
+    ...(returned && {
+      returned_seconds: wholeSeconds(now - returned.at),
+      away_seconds: wholeSeconds(returned.awayMs),
+    }),
+    ...(taken === 0 && { refused: true as const }),
   }));
 }
+
+const sameFamily = (a: string, b: string): boolean => a.includes(':') === b.includes(':');
 
 function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number): Facts['replay'] {
   if (rpc === null) return { source: null, seen: false, first_seen_seconds: null, same_network: null, history: null };

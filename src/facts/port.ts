@@ -33,6 +33,12 @@ export interface Facts {
   session: { idle_seconds: number; token_uses: number } | null;
 }
 
+/** How a call ended, as far as the facts count it. */
+export interface CallEnding {
+  denied: boolean;
+  refusedPlace?: string | undefined;
+}
+
 /** `unknown` means that the client has no such handle, or that the handle cannot tell a replay any more. */
 export type HandleState = 'known' | 'unknown';
 
@@ -46,9 +52,10 @@ export interface FactsPort {
   /**
    * Notes that the call has ended. It must be called for every call for which `observe` was begun, also when that
    * rejected: the call may have been counted all the same. `denied` is true for a call that was denied by the policy,
-   * and for one that the connector refused before it was let through.
+   * and for one that the connector refused before it was let through. `refusedPlace` is the network of a call that was
+   * denied for the place it came from: that network is not in use by the client (see `UsageFacts`).
    */
-  finished(owner: ClientRef, call: string, ending: { denied: boolean }): Promise<void>;
+  finished(owner: ClientRef, call: string, ending: CallEnding): Promise<void>;
   /** Remembers a handle that was just minted. */
   openHandle(owner: ClientRef, handle: string): Promise<void>;
   /**

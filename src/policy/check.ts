@@ -69,6 +69,7 @@ function checkMetadata(dir: string): Problem[] {
         .filter(([code]) => !used.has(code))
         .map(([code, line]) => problem(line, `METADATA describes reason "${code}", which no rule gives`)),
       ...blocksWithout(lines, file),
+      ...falseOwnPlaces(lines, file),
     ];
   });
 }
@@ -88,6 +89,21 @@ function blocksWithout(lines: string[], file: string): Problem[] {
     }
   });
   return problems;
+}
+
+/**
+ * Checks that what says `own_place: true` looks at the place of the call alone. The place of such a denial counts as not
+ * in use, so a rule that looked at other networks would let the thief it has found go on. Whole files are looked at,
+ * because a helper may read for the rule.
+ */
+function falseOwnPlaces(lines: string[], file: string): Problem[] {
+  const marked = lines.findIndex((line) => /^#\s+own_place: true$/.test(line));
+  const reads = lines.findIndex((line) =>
+    /\busage\b|\bimport data\.(?!sallyport\.settings\b)/.test(line.replace(/#.*$/, '')),
+  );
+  if (marked < 0 || reads < 0) return [];
+  const message = `a rule of this file says own_place, so nothing in it may look at usage or at other rules`;
+  return [{ file, line: reads + 1, path: '', message }];
 }
 
 /** Checks that the committed WASM is what the sources compile to, byte for byte. */

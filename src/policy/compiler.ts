@@ -84,7 +84,7 @@ export async function opaRun(opa: Opa, cwd: string, args: string[]): Promise<str
 }
 
 interface Annotated {
-  annotations: { title?: string; custom?: { reason?: string; controls?: string[] } };
+  annotations: { title?: string; custom?: { reason?: string; controls?: string[]; own_place?: boolean } };
 }
 
 /**
@@ -100,6 +100,7 @@ async function reasonsOf(dir: string, opa: Opa): Promise<Manifest['reasons']> {
     if (!code) continue;
     const title = annotations.title ?? code;
     const known = reasons[code];
+    const ownPlace = annotations.custom?.own_place === true && (known === undefined || known.own_place === true);
     reasons[code] = {
       title: known ? `${known.title}; ${title}` : title,
       controls: [...new Set([...(known?.controls ?? []), ...(annotations.custom?.controls ?? [])])].sort() as (
@@ -107,6 +108,7 @@ async function reasonsOf(dir: string, opa: Opa): Promise<Manifest['reasons']> {
         | 'C02'
         | 'C03'
       )[],
+      ...(ownPlace && { own_place: true as const }),
     };
   }
   return Object.fromEntries(Object.entries(reasons).sort(([a], [b]) => (a < b ? -1 : 1)));

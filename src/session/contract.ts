@@ -69,6 +69,8 @@ export interface SessionManager {
    * it (R-41), and when a revoked session does not end. `at` is when the store was asked, by `performance.now()`.
    */
   examine(key: SessionKey, observed: SessionSnapshot, at?: number): Promise<ObservedSession>;
+  /** Reads the session once more and answers the same about it. Rejects when the store does not answer, too. */
+  look(key: SessionKey): Promise<ObservedSession>;
   /**
    * Hands out the session that the decision observed, or logs in when it observed none. What was revoked since is not
    * brought back (R-26). What another call has opened or rotated since is handed out only when it is bound to the

@@ -137,6 +137,11 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       throw new Error('the session is revoked and does not end');
     },
 
+    async look(key) {
+      const at = performance.now();
+      return this.examine(key, await store.get(key), at);
+    },
+
     async acquire(request, observed) {
       const { record } = await present(keyOf(request), observed);
       if (record) return handOut[sameVersion(record, observed.record) ? 'own' : 'other'](record, request);

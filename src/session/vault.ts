@@ -86,8 +86,8 @@ function context({
   issuer,
   login,
 }: Named): string {
-  const { client_id, subject, key, ipv4, ipv6 } = bound;
-  const places = [ipv4?.ip, ipv4?.network, ipv6?.ip, ipv6?.network];
+  const { client_id, subject, key, ipv4, ipv6, networks } = bound;
+  const places = [ipv4?.ip, ipv4?.network, ipv6?.ip, ipv6?.network, ...(networks ? [networks] : [])];
   return JSON.stringify([
     ...[owner, id, generation, backend, createdAt, issuedAt, since, epoch],
     ...[client_id, subject, key, ...places, account, serial, fingerprint, tokenFingerprint, issuer, login],

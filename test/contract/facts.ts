@@ -77,6 +77,55 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect(networks[1]).toEqual({ network: '10.0.10.0/24', calls: 1, last_seen_seconds: 2 });
     });
 
+    it('R-98: tells when the client came back to a network, and how long it had been away', async () => {
+      const { clock, facts } = await start();
+      const seen = async (network: string) => (await facts.observe(at({ network }))).usage.networks;
+      const [a, b, c] = ['10.0.1.0/24', '10.0.2.0/24', '2001:db8::/64'];
+      await seen(a as string);
+      clock.advance(10);
+      expect(await seen(b as string)).toEqual([
+        { network: b, calls: 1, last_seen_seconds: 0 },
+        { network: a, calls: 1, last_seen_seconds: 10 },
+      ]);
+      clock.advance(5);
+      // Another family in between is no other place.
+      await seen(c as string);
+      expect((await seen(b as string))[0]).toEqual({ network: b, calls: 2, last_seen_seconds: 5 });
+      clock.advance(5);
+      expect((await seen(a as string))[0]).toEqual({
+        network: a,
+        calls: 2,
+        last_seen_seconds: 20,
+        returned_seconds: 0,
+        away_seconds: 20,
+      });
+      clock.advance(7);
+      expect((await seen(a as string))[0]).toMatchObject({
+        last_seen_seconds: 7,
+        returned_seconds: 7,
+        away_seconds: 20,
+      });
+      expect((await seen(b as string))[0]).toMatchObject({ returned_seconds: 0, away_seconds: 12 });
+    });
+
+    it('R-98: a network whose calls were all refused for the place itself says so, and not before each has ended', async () => {
+      const { facts } = await start();
+      const [a, b] = ['10.0.1.0/24', '10.0.2.0/24'];
+      const other = async () => (await facts.observe(at({ network: a as string }))).usage.networks[1];
+      const refused = [at({ network: b as string }), at({ network: b as string })];
+      for (const call of refused) await facts.observe(call);
+      expect(await other()).not.toHaveProperty('refused');
+      for (const { call } of refused) await facts.finished(ref('c'), call, { denied: true, refusedPlace: b });
+      expect(await other()).toMatchObject({ network: b, refused: true });
+      const taken = at({ network: b as string });
+      await facts.observe(taken);
+      await facts.finished(ref('c'), taken.call, { denied: true });
+      expect(await other()).not.toHaveProperty('refused');
+      // More ends than calls take nothing away from a call that was not refused.
+      for (let i = 0; i < 3; i++) await facts.finished(ref('d'), 'x', { denied: true, refusedPlace: b });
+      expect(await other()).not.toHaveProperty('refused');
+    });
+
     it('R-21: idle time and uses count from the login, which was the first use', async () => {
       const { clock, store, facts } = await start();
       const key = { owner: ref('c'), backend: 'b' };

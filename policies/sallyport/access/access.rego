@@ -42,6 +42,25 @@ findings contains {
 }
 
 # METADATA
+# title: The role may not be used from this network
+# description: >-
+#   The client has a role that may be used from some networks only (access.networks), and the call comes
+#   from another one. The place is refused for itself: it does not count as a second place of the client.
+# custom:
+#   reason: access.wrong_network
+#   controls: [C02]
+#   own_place: true
+findings contains {
+	"grade": "deny",
+	"reason": {"code": "access.wrong_network", "params": {"role": role}},
+	"obligations": [],
+} if {
+	some role in input.client.roles
+	networks := data.settings.access.networks[role]
+	every network in networks { not net.cidr_contains(network, input.client.ip) }
+}
+
+# METADATA
 # title: The credential has expired
 # description: >-
 #   The connector caches verified access tokens. The expiry is checked again for each call, so that

@@ -3,7 +3,8 @@
 # description: >-
 #   C02. A session serves the client, the key and the network it was opened with. A harmless change
 #   of network rotates the session. Two networks at the same time mean that one of the two users may
-#   be a thief with a copy of the credential.
+#   be a thief with a copy of the credential, unless the client proves possession of its key, which a
+#   copy of the credential does not have: such a client may move, and be in several places.
 # schemas:
 #   - input: schema.input
 package sallyport.binding
@@ -58,27 +59,44 @@ findings contains finding(settings.effective.binding.key_added, "binding.key_add
 }
 
 # METADATA
-# title: Another address in the same network
-# description: Clients behind an address pool change their address often, so the default grade is allow.
+# title: Another address in the same place
+# description: >-
+#   Clients behind an address pool change their address often, so the default grade is allow. A place
+#   is a network, or several that the site knows as one (binding.places).
 # custom:
 #   reason: binding.ip_changed
 #   controls: [C02]
 findings contains finding(settings.effective.binding.ip, "binding.ip_changed", {}) if {
 	slot.ip != input.client.ip
-	slot.network == input.client.network
+	here(slot.network)
 }
 
 # METADATA
 # title: Another network
 # description: >-
-#   The call comes from another network than the session is bound to, and no other network was in
-#   use within the overlap window; for example, a laptop was taken home from the office.
+#   The call comes from another network than the session is bound to. Either no other network was in
+#   use within the overlap window, as when a laptop was taken home from the office; or the client
+#   proves possession of the key of the session, and is rotated once for each new network.
 # custom:
 #   reason: binding.network_changed
 #   controls: [C02]
 findings contains finding(settings.effective.binding.network, "binding.network_changed", {}) if {
 	slot.network != input.client.network
-	count(concurrent) == 0
+	not here(slot.network)
+	not known
+	moved
+}
+
+# The first half of a hand-over: nobody else is there any more, or it is the client itself for certain.
+moved if count(concurrent) == 0
+
+moved if proven
+
+# A network for which a client that proves its key was rotated before.
+known if {
+	proven
+	some network in input.session.bound.networks
+	here(network)
 }
 
 # METADATA
@@ -95,27 +113,85 @@ findings contains finding(settings.effective.binding.network_added, "binding.net
 }
 
 # METADATA
-# title: Two networks at the same time
+# title: Going to and fro between two networks
 # description: >-
-#   This client was used from another network of the same address family within the overlap window.
-#   By default the calls of both networks are denied until one of the two has made none for that
-#   long (R-13).
+#   Within the overlap window the client was used from one network, then from another of the same
+#   address family, and then from the first again, without proof of possession of a key. Whoever moves
+#   does not come back at once; two users of one credential do. By default the calls of both networks
+#   are denied until nothing has come back for that long (R-13).
 # custom:
 #   reason: binding.concurrent_networks
 #   controls: [C02, C03]
 findings contains finding(settings.effective.binding.concurrent_networks, "binding.concurrent_networks", params) if {
 	count(input.usage.networks) > 1
+	not proven
+	count(returns) > 0
 	params := {
+		"crossing": "return",
+		"last_seen_seconds": min(returns),
+		"overlap_seconds": settings.effective.binding.overlap_seconds,
+	}
+}
+
+# METADATA
+# title: A second network for the first time
+# description: >-
+#   The client was used from another network of the same address family within the overlap window,
+#   does not prove possession of a key, and the session is not bound to this network yet. That is how
+#   a hand-over looks (WLAN to mobile), and how a thief begins. By default the calls are denied until
+#   the other network has not been used for that long (R-13, R-98).
+# custom:
+#   reason: binding.concurrent_networks
+#   controls: [C02, C03]
+findings contains finding(settings.effective.binding.first_crossing, "binding.concurrent_networks", params) if {
+	count(input.usage.networks) > 1
+	not proven
+	count(concurrent) > 0
+	count(returns) == 0
+	not settled
+	params := {
+		"crossing": "first",
 		"last_seen_seconds": min(concurrent),
 		"overlap_seconds": settings.effective.binding.overlap_seconds,
 	}
 }
 
+# The session was moved here by an earlier call, which a rule has let pass.
+settled if here(slot.network)
+
+# Whoever proves possession of the key is no thief with a copy of the credential. Where there is a session, it must be
+# the key of that session.
+proven if {
+	not is_null(input.client.auth.key)
+	is_null(input.session)
+}
+
+proven if {
+	not is_null(input.client.auth.key)
+	input.session.bound.key == input.client.auth.key
+}
+
 concurrent contains other.last_seen_seconds if {
 	some other in input.usage.networks
+	other.last_seen_seconds < settings.effective.binding.overlap_seconds
 	other.network != input.client.network
 	same_family(other.network)
+	not other.refused
+	not here(other.network)
+}
+
+returns contains one.returned_seconds if {
+	some one in input.usage.networks
+	one.returned_seconds < settings.effective.binding.overlap_seconds
+	one.away_seconds < settings.effective.binding.overlap_seconds
+	same_family(one.network)
+	not one.refused
+	some other in input.usage.networks
+	other.network != one.network
 	other.last_seen_seconds < settings.effective.binding.overlap_seconds
+	same_family(other.network)
+	not other.refused
+	not one_place(one.network, other.network)
 }
 
 # A dual-stack client uses one network of each address family at the same time. That is no sign of theft (R-12).
@@ -124,6 +200,27 @@ same_family(network) if contains(network, ":") == contains(input.client.network,
 family := "ipv6" if contains(input.client.network, ":")
 
 else := "ipv4"
+
+# Whether a network is that of the call, or in one place with it.
+here(network) if network == input.client.network
+
+here(network) if {
+	network != input.client.network
+	one_place(network, input.client.network)
+}
+
+# Whether a site knows two networks as one place, such as the two exits of a proxy.
+one_place(a, b) if {
+	some place in settings.effective.binding.places
+	within(a, place)
+	within(b, place)
+}
+
+# A network is the smallest place there is: one that holds an address of the place belongs to it.
+within(network, place) if {
+	some part in place
+	net.cidr_intersects(part, network)
+}
 
 # The address and network that the session is bound to in the address family of the call.
 slot := input.session.bound[family]

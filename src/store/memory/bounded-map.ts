@@ -33,7 +33,12 @@ export class BoundedMap<V extends Entry> extends Map<string, V> {
   }
 
   override set(key: string, value: V): this {
-    if (this.has(key)) return super.set(key, value);
+    const before = super.get(key);
+    if (before) {
+      // One whose life becomes shorter would else hold its place for the longer one.
+      if ((value.expires ?? Infinity) < (before.expires ?? Infinity)) this.#expect(key, value);
+      return super.set(key, value);
+    }
     this.#dropExpired();
     if (this.size >= this.#most) throw new StoreFullError(`the store holds ${this.#most} live entries`);
     this.#expect(key, value);

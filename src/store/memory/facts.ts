@@ -67,9 +67,9 @@ export function createMemoryFacts({ clock, clients, ttlMs, session, control }: M
           backend === null ? { record: undefined, revocations: 0 } : await session({ backend, owner });
         return { ...observe(ledger, observation, storedSession.record, now), storedSession };
       }),
-    finished: (owner, call, { denied }) =>
+    finished: (owner, call, ending) =>
       change(owner, ({ ledger, waiting }, now) => {
-        finish(ledger, call, denied, now);
+        finish(ledger, call, ending, now);
         for (const wake of waiting) wake();
       }),
     openHandle: (owner, handle) => change(owner, ({ ledger }) => openHandle(ledger, handle)),

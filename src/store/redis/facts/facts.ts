@@ -2,7 +2,7 @@
 
 import { BoundedCache } from '../../../core/bounded-cache.ts';
 import { wholeSeconds } from '../../../core/clock.ts';
-import type { Facts, FactsPort, HandleState, RpcId } from '../../../facts/port.ts';
+import type { CallEnding, Facts, FactsPort, HandleState, RpcId } from '../../../facts/port.ts';
 import { isWindowed, stringKey } from '../../../facts/replay-window.ts';
 import type { ClientRef } from '../../../identity/client.ts';
 import { CONTROL_AGE_MS, type Control, type ControlPort, epochMark } from '../../../session/control.ts';
@@ -63,25 +63,29 @@ export function createRedisFacts({
   const handles = new BoundedCache<string, string>(KNOWN_HANDLES);
 
   /** Ends of calls that could not be reported to the store. They are reported again with a later call. */
-  const untold: { owner: ClientRef; call: string; denied: boolean }[] = [];
+  const untold: { owner: ClientRef; call: string; ending: CallEnding }[] = [];
 
   /** What is known here of ids and ledgers, which the store cannot forget for us (R-85). */
   const remembered = createRemembered(ttlMs);
   let epoch: string | undefined;
   const named = (call: string) => `${replica}/${call}`;
 
-  const tell = (owner: ClientRef, call: string, denied: boolean) =>
+  const tell = (owner: ClientRef, call: string, { denied, refusedPlace = '' }: CallEnding) =>
     denied
-      ? connection.run(FINISH_DENIED, [keys.ledger(owner), keys.flight(owner)], [time(), ttlMs, named(call)])
+      ? connection.run(
+          FINISH_DENIED,
+          [keys.ledger(owner), keys.flight(owner)],
+          [time(), ttlMs, named(call), refusedPlace],
+        )
       : connection.removeField(keys.flight(owner), named(call));
 
   async function tellAgain(): Promise<void> {
-    for (const { owner, call, denied } of untold.splice(0)) {
-      await tell(owner, call, denied).catch(() => remember(owner, call, denied));
+    for (const { owner, call, ending } of untold.splice(0)) {
+      await tell(owner, call, ending).catch(() => remember(owner, call, ending));
     }
   }
-  function remember(owner: ClientRef, call: string, denied: boolean): void {
-    if (untold.length < UNTOLD) untold.push({ owner, call, denied });
+  function remember(owner: ClientRef, call: string, ending: CallEnding): void {
+    if (untold.length < UNTOLD) untold.push({ owner, call, ending });
   }
 
   /**
@@ -150,11 +154,11 @@ export function createRedisFacts({
       return facts(row, { network, rpc: rpc !== null, forgotten: back.ledger || forgotten(row, now) });
     },
 
-    async finished(owner, call, { denied }) {
+    async finished(owner, call, ending) {
       try {
-        await tell(owner, call, denied);
+        await tell(owner, call, ending);
       } catch (thrown) {
-        remember(owner, call, denied);
+        remember(owner, call, ending);
         throw thrown;
       }
     },
@@ -225,19 +229,27 @@ interface ObserveRow {
   handleNumber: number;
   /** Whether something was taken out of the window of the handle. */
   missing: boolean;
-  networks: { network: string; calls: number; at: number }[];
+  networks: { network: string; calls: number; at: number; returnedAt: number; awayMs: number; taken: number }[];
 }
 
-/** Values that come before the networks, of which each has three. */
+/** Values that come before the networks, and how many each of those has. */
 const FIXED = 19;
+const OF_NETWORK = 6;
 
 function read(row: (string | number | null)[]): ObserveRow {
   const number = (at: number) => Number(row[at]);
   const stored = row[10];
   const record = typeof stored === 'string' ? parseRow(stored) : undefined;
   const networks: ObserveRow['networks'] = [];
-  for (let at = FIXED; at + 2 < row.length; at += 3)
-    networks.push({ network: String(row[at]), calls: number(at + 1), at: number(at + 2) });
+  for (let at = FIXED; at + OF_NETWORK <= row.length; at += OF_NETWORK)
+    networks.push({
+      network: String(row[at]),
+      calls: number(at + 1),
+      at: number(at + 2),
+      returnedAt: number(at + 3),
+      awayMs: number(at + 4),
+      taken: number(at + 5),
+    });
   return {
     counts: [number(0), number(1), number(2), number(3)],
     sinceMs: number(4),
@@ -271,10 +283,15 @@ function facts(row: ObserveRow, call: { network: string; rpc: boolean; forgotten
       denials_1h,
       in_flight,
       seconds_since_last_call: row.sinceMs < 0 ? null : wholeSeconds(row.sinceMs),
-      networks: row.networks.map(({ network, calls, at }) => ({
+      networks: row.networks.map(({ network, calls, at, returnedAt, awayMs, taken }) => ({
         network,
         calls,
         last_seen_seconds: wholeSeconds(now - at),
+        ...(returnedAt >= 0 && {
+          returned_seconds: wholeSeconds(now - returnedAt),
+          away_seconds: wholeSeconds(awayMs),
+        }),
+        ...(taken === 0 && { refused: true as const }),
       })),
       forgotten: call.forgotten,
     },

@@ -50,13 +50,26 @@ end
 local function text(w) return string.format('%.0f %.0f', w.newest, w.total) end
 `;
 
+const MOVES = `
+local function moves_of(text)
+  local moves = {}
+  for line in string.gmatch(text or '', '[^\\n]+') do
+    local at, away, taken, name = string.match(line, '^(%-?%d+) (%d+) (%d+) (.*)$')
+    if name then moves[name] = { at = tonumber(at), away = tonumber(away), taken = tonumber(taken) } end
+  end
+  return moves
+end
+
+local function move_text(name, m) return string.format('%.0f %.0f %.0f ', m.at, m.away, m.taken) .. name end
+`;
+
 // KEYS: ledger, session record, revocations, replay window, calls under way, handles.
 // ARGV: time, ttl, epoch, network, backend, handle, kind of id (i: integer, s: string), id, name of the call, leases
 // of all replicas. Counts the call, uses its id and answers the facts, in one step (R-37).
-export const OBSERVE = script(`${CLOCK}${WINDOW}
+export const OBSERVE = script(`${CLOCK}${WINDOW}${MOVES}
 local ttl, epoch, network, backend, handle, kind, id = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local HOUR, INTEGERS, STRINGS = 3600000, ${INTEGERS}, ${STRINGS}
-local stored = redis.call('HMGET', KEYS[1], 'last', 'epoch', 'trusted', 'pruned', 'n', 'm', 'h', 'd', 'nets', 'used', 's:' .. backend)
+local stored = redis.call('HMGET', KEYS[1], 'last', 'epoch', 'trusted', 'pruned', 'n', 'm', 'h', 'd', 'nets', 'used', 's:' .. backend, 'moves')
 local last = tonumber(stored[1])
 local since = last and math.max(0, now - last) or -1
 now = math.max(now, last or now)
@@ -107,7 +120,17 @@ for line in string.gmatch(stored[9] or '', '[^\\n]+') do
   else drop(n) end
 end
 while #networks >= ${MAX_NETWORKS} do drop(table.remove(networks)) end
+-- When the client came back to a network from another one of the same family, how long it had been away, and how many
+-- calls from there were not refused because of the place itself. Apart from the networks, which other releases read.
+local moves, previous = moves_of(stored[12]), nil
+local function family(name) return string.find(name, ':', 1, true) ~= nil end
+for line in string.gmatch(stored[9] or '', '[^\\n]+') do
+  local name = string.match(line, '^%d %d+ %d+ %d+ (.*)$')
+  if name and family(name) == family(network) then previous = name break end
+end
+local known_before = current ~= nil
 if not current then
+  moves[network] = { at = -1, away = 0, taken = 0 }
   local ring = 0
   while not free[tostring(ring)] do ring = ring + 1 end
   current = { ring = tostring(ring), last = now, window = window(), name = network }
@@ -115,15 +138,27 @@ end
 table.insert(networks, 1, current)
 local before = current.last
 current.last = now
-local lines, seen_from = {}, {}
+local move = moves[network] or { at = -1, away = 0, taken = 1 }
+moves[network] = move
+if known_before and previous ~= network then
+  move.at, move.away = now, now - before
+end
+move.taken = move.taken + 1
+local lines, seen_from, moved = {}, {}, {}
 for i, n in ipairs(networks) do
   local calls = count(n.window, n.ring .. ':', 60000, i == 1 and 1 or 0)
   lines[i] = n.ring .. ' ' .. string.format('%.0f', n.last) .. ' ' .. text(n.window) .. ' ' .. n.name
   seen_from[#seen_from + 1] = n.name
   seen_from[#seen_from + 1] = calls
   seen_from[#seen_from + 1] = i == 1 and before or n.last
+  local m = moves[n.name] or { at = -1, away = 0, taken = 1 }
+  moved[i] = move_text(n.name, m)
+  seen_from[#seen_from + 1] = m.at
+  seen_from[#seen_from + 1] = m.away
+  seen_from[#seen_from + 1] = m.taken
 end
 change('nets', table.concat(lines, '\\n'))
+change('moves', table.concat(moved, '\\n'))
 
 -- Replay: an id that was used before in this handle counts as used (R-17). So does every id where nothing is known of
 -- the handle. Fields were taken out of a window that has fewer than were put in: its history is lost (R-85).
@@ -204,16 +239,23 @@ for _, each in ipairs(seen_from) do reply[#reply + 1] = each end
 return reply
 `);
 
-// KEYS: ledger, calls under way. ARGV: time, ttl, name of the call.
+// KEYS: ledger, calls under way. ARGV: time, ttl, name of the call, the network that was refused as a place or ''.
 // Ends the call and counts a denial, unless nothing is known of the client any more.
-export const FINISH_DENIED = script(`${CLOCK}${WINDOW}
+export const FINISH_DENIED = script(`${CLOCK}${WINDOW}${MOVES}
 redis.call('HDEL', KEYS[2], ARGV[3])
-local stored = redis.call('HMGET', KEYS[1], 'last', 'd')
+local stored = redis.call('HMGET', KEYS[1], 'last', 'd', 'moves')
 if not stored[1] then return 0 end
 now = math.max(now, tonumber(stored[1]))
 local denials = window(stored[2])
 count(denials, 'd', 60000, 1)
 redis.call('HSET', KEYS[1], 'd', text(denials))
+local moves = moves_of(stored[3])
+if moves[ARGV[4]] and moves[ARGV[4]].taken > 0 then
+  moves[ARGV[4]].taken = moves[ARGV[4]].taken - 1
+  local lines = {}
+  for name, m in pairs(moves) do lines[#lines + 1] = move_text(name, m) end
+  redis.call('HSET', KEYS[1], 'moves', table.concat(lines, '\\n'))
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 `);

@@ -41,7 +41,9 @@ function isRecord(value: unknown): value is SessionRecord {
     typeof bound.subject === 'string' &&
     (bound.key === null || typeof bound.key === 'string') &&
     isPlace(bound.ipv4) &&
-    isPlace(bound.ipv6)
+    isPlace(bound.ipv6) &&
+    (bound.networks === undefined ||
+      (Array.isArray(bound.networks) && bound.networks.every((network) => typeof network === 'string')))
   );
 }
 

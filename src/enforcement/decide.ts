@@ -1,0 +1,64 @@
+// One decision: it is made, put on record, and what it orders besides its outcome is done. A call has one; a second one
+// replaces it where the session is not the one that the first was about.
+import type { BackendPort } from '../backend/port.ts';
+import type { Evaluator } from '../decision/evaluator.ts';
+import { buildInput } from '../decision/input.ts';
+import type { PolicyDecision } from '../decision/schema.ts';
+import type { SessionManager } from '../session/manager.ts';
+import { codesOf, type Reply, type Tool, type ToolCall } from './call.ts';
+import { type CarriedOut, carryOut } from './obligations.ts';
+import type { Known } from './observe.ts';
+import { refusal } from './refusals.ts';
+import type { Trail } from './trail.ts';
+
+export interface DecideOptions {
+  evaluator: Evaluator;
+  sessions: Pick<SessionManager, 'revoke'>;
+  /** Codes of rules that refuse a place for itself (`own_place` in METADATA). */
+  ownPlaces: ReadonlySet<string>;
+}
+
+/**
+ * The decision in force, or the reply that ends the call. `refusedPlace`: the call was denied for the network it came
+ * from, so that the client is not in use there.
+ */
+export type Decided =
+  | { ok: true; decision: PolicyDecision; carried: CarriedOut }
+  | { ok: false; reply: Reply; refusedPlace?: string | undefined };
+
+/** Decides a call on what is known. Nothing happens before the decision is on record (R-60). */
+export type Decide = (call: ToolCall, tool: Tool, backend: BackendPort, trail: Trail, known: Known) => Promise<Decided>;
+
+export function createDecide({ evaluator, sessions, ownPlaces }: DecideOptions): Decide {
+  return async (call, tool, backend, trail, known) => {
+    const { scope } = call;
+    const refuse = (...args: Parameters<ReturnType<typeof refusal>>): Decided => ({
+      ok: false,
+      reply: refusal(trail)(...args),
+    });
+    const input = buildInput({ now: known.now, ...scope, tool, arguments: call.arguments, ...known.facts });
+    const evaluation = evaluator.evaluate(input);
+    let decision: PolicyDecision | undefined;
+    try {
+      decision = await trail.decided(tool, input, evaluation);
+    } catch {
+      return refuse('audit.unavailable', 'the decision log cannot be written');
+    }
+    if (!decision) return refuse(evaluation.ok ? 'decision.error' : evaluation.code);
+
+    const codes = codesOf(decision.reasons);
+    const carried = await carryOut(decision, {
+      alert: (severity) => trail.alert(severity, codes),
+      revokeSession: () => sessions.revoke(backend, scope.client.ref, codes.join(' ')),
+    });
+    if (!carried.ok) return refuse('obligation.failed', carried.detail);
+    if (decision.outcome !== 'deny') return { ok: true, decision, carried };
+    trail.finished('denied', codes);
+    const { requiredScopes } = carried;
+    return {
+      ok: false,
+      reply: { kind: 'denied', reasons: codes, decisionId: trail.decisionId, requiredScopes },
+      refusedPlace: codes.some((code) => ownPlaces.has(code)) ? scope.network : undefined,
+    };
+  };
+}
