@@ -2,7 +2,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ELSEWHERE, HOME, reasons, startHarness } from '../support/harness.ts';
-import type { AttackGroup } from './attack.ts';
+import { policyFolder } from '../support/policies.ts';
+import { type AttackGroup, plural } from './attack.ts';
 
 export const networkAttacks: AttackGroup = {
   name: 'network',
@@ -54,6 +55,61 @@ export const networkAttacks: AttackGroup = {
           }`;
         } finally {
           await h.close();
+        }
+      },
+    },
+    {
+      id: 53,
+      title:
+        'R-98: where a site lets clients without a key move, a thief with credential and handle takes turns with the owner',
+      expected: 'the thief had 1 call; then both stopped; high alert; the backend session is dead',
+      async run() {
+        const policies = policyFolder({
+          'data.yaml': (yaml) => yaml.replace('first_crossing: deny', 'first_crossing: rotate'),
+        });
+        const h = await startHarness({ policyDir: policies.dir });
+        try {
+          const handle = await h.initialize();
+          await h.call('stock_list', {}, { handle });
+          const turns = [];
+          for (let i = 0; i < 8; i++)
+            turns.push(reasons(await h.call('stock_list', {}, { handle, ip: i % 2 === 0 ? ELSEWHERE : HOME })));
+          const had = turns.filter((codes, i) => i % 2 === 0 && codes.length === 0).length;
+          const stopped = turns.slice(1).every((codes) => codes.includes('binding.concurrent_networks'));
+          const high = (await h.audit('alert')).some(({ severity }) => severity === 'high');
+          await h.connector.settled();
+          const live = h.legacy.stats().liveSessions;
+          return `the thief had ${plural(had, 'call')}; then ${stopped ? 'both stopped' : 'not stopped'}; ${
+            high ? 'high alert' : 'no alert'
+          }; ${live === 0 ? 'the backend session is dead' : `${live} live`}`;
+        } finally {
+          await h.close();
+          policies.remove();
+        }
+      },
+    },
+    {
+      id: 54,
+      title:
+        'R-98: somebody with the credential calls from a place where its role may not be used, to shut its owner out',
+      expected: 'refused 5 of 5; the owner was served 5 of 5',
+      async run() {
+        const policies = policyFolder({
+          'data.yaml': (yaml) => yaml.replace('networks: {}', 'networks: { clerk: [10.1.0.0/16] }'),
+        });
+        const h = await startHarness({ policyDir: policies.dir });
+        try {
+          await h.call('stock_list');
+          let [refused, served] = [0, 0];
+          for (let i = 0; i < 5; i++) {
+            if (reasons(await h.call('stock_list', {}, { ip: ELSEWHERE })).includes('access.wrong_network'))
+              refused += 1;
+            if (reasons(await h.call('stock_list')).length === 0) served += 1;
+          }
+          return `refused ${refused} of 5; the owner was served ${served} of 5`;
+        } finally {
+          await h.close();
+          policies.remove();
         }
       },
     },

@@ -7,7 +7,7 @@ import { pieceAround, SPELT_OUT } from './scrub.ts';
 import type { Spelling } from './spelling.ts';
 
 /** How often a text may have been encoded. */
-const DEPTH = 4;
+const DEPTH = 6;
 /** How many characters are looked at besides those of the answer itself. */
 const VIEWED = 8 * 1024 * 1024;
 /** The shortest run of characters that is taken for base64 or hex: twelve bytes of base64, eight of hex. */
@@ -63,7 +63,7 @@ const PRINTABLE = /[\x20-\x7e]{12,}/g;
 
 function inViews(text: string, secrets: readonly Spelling[], depth: number, budget: Budget): boolean {
   const further = (view: string, bytes = false) => look(view, secrets, depth + 1, budget, bytes);
-  if (withoutZeros(text, secrets, depth, budget) || further(unescaped(text, secrets), true)) return true;
+  if (withoutZeros(text, secrets, depth, budget) || further(unescaped(text), true)) return true;
   const codes = codesIn(text);
   if (codes.length > 0 && (further(codesView(codes, 16), true) || further(codesView(codes, 10), true))) return true;
   const runs = runsOf(text);
@@ -90,29 +90,25 @@ function stands(text: string, { value, encoded, chunks, least }: Spelling): bool
 const MARKS = ['%', '&', '\\'];
 
 /**
- * Whether decoding could bring anything to light that blanking has not seen: a letter or digit is spelt out, or what is
- * spelt out is the mark of a further code.
+ * Whether decoding could bring anything to light that blanking has not seen: a letter or digit is spelt out; or the mark
+ * of a further code is; or a character of base64, the end of a line, or what parts bytes in a list.
  */
 const WORTH_DECODING = new RegExp(
   [
     SPELT_OUT.source,
     '%25[\\da-f]{2}|%(?:26|3B)(?:%23|#|\\w{2,8}(?:;|%3B))|%5c[ux\\d]',
     '&(?:amp|#0*38|#x0*26);?(?:#|\\w{2,8};)|&(?:percnt|#0*37|#x0*25);?[\\da-f]{2}|&(?:bsol|#0*92|#x0*5c);?[ux\\d]',
-    '\\\\[\\\\0-7&%]',
+    '\\\\[\\\\0-7&%nrt]',
+    '%2[bf]|%3d|%0[ad]|&(?:plus|sol|equals|NewLine|#0*(?:43|47|61|10|13)|#x0*(?:2[bf]|3d|[ad]));?',
+    '[\\da-f]{2}(?:%(?:20|09|2[cd]|3[ab])){1,3}(?:0x)?[\\da-f]{2,3}%',
   ].join('|'),
   'i',
 );
-/** Characters of a token that are spelt out in URLs and pages although they mean nothing special. */
-const SPECIAL = /[^A-Za-z0-9_.~-]/;
-const SPECIAL_SPELT = /%2[bf]|%3d|%7e|&(?:plus|sol|equals|#0*(?:43|47|61|126)|#x0*(?:2[bf]|3d|7e));?/i;
-
 /** The words that have a percent code, a character reference or an escape, one on each line, with all of them decoded. */
-function unescaped(text: string, secrets: readonly Spelling[]): string {
+function unescaped(text: string): string {
   const marks = MARKS.filter((mark) => text.includes(mark));
   if (marks.length === 0) return '';
-  // The whole of a secret was found with these spelt out, a piece of it was not.
-  const inPieces = secrets.some(({ value, chunks }) => chunks.length > 0 && SPECIAL.test(value));
-  if (!WORTH_DECODING.test(text) && !(inPieces && SPECIAL_SPELT.test(text))) return '';
+  if (!WORTH_DECODING.test(text)) return '';
   return marks
     .flatMap((mark) => wordsAround(text, mark))
     .join('\n')
