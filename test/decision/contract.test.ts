@@ -56,7 +56,14 @@ const built = buildInput({
     age_seconds: 0,
     idle_seconds: 0,
     token_uses: 1,
-    bound: { client_id: clientId('agent-7'), subject: 'alice', key: 'k', ipv4: place, ipv6: place },
+    bound: {
+      client_id: clientId('agent-7'),
+      subject: 'alice',
+      key: 'k',
+      ipv4: place,
+      ipv6: place,
+      networks: ['10.9.9.0/24'],
+    },
   },
   usage: {
     calls_1m: 1,
@@ -64,7 +71,9 @@ const built = buildInput({
     denials_1h: 0,
     in_flight: 1,
     seconds_since_last_call: 1,
-    networks: [{ network: place.network, calls: 1, last_seen_seconds: 0 }],
+    networks: [
+      { network: place.network, calls: 1, last_seen_seconds: 0, returned_seconds: 0, away_seconds: 1, refused: true },
+    ],
     forgotten: false,
   },
   replay: { source: 'rpc_id', seen: true, first_seen_seconds: 1, same_network: true, history: 'complete' },

@@ -24,7 +24,7 @@ const HOW = {
   Linux: 'the full-disk test writes to /dev/full, the test of signals below npm needs a POSIX shell',
   Redis: 'install the package redis-server (or valkey), or put redis-server on PATH; stores and replicas need it',
   HAProxy: 'install the package haproxy; the address of a client is found behind it',
-  NGINX: 'install the package nginx-light; the same',
+  NGINX: 'install the package nginx; the same',
   openssl: 'install the package openssl; client certificates are made with it',
   "GitHub's OpenAPI document": 'run: npm ci --prefix tools/openapi',
   'MCP Inspector': 'run: npm ci --prefix tools/inspector',
