@@ -71,7 +71,7 @@ export const settingsSchema = z.strictObject({
     roles: z.record(z.string(), z.strictObject({ tools: z.array(z.string()) })),
     scopes: z.record(z.string(), z.array(z.string())),
     hide_without_scope: z.boolean().default(false),
-    networks: z.record(z.string(), z.array(network).min(1)).default({}),
+    networks: z.record(z.string(), z.array(network).min(1)).optional(),
     masks: z.record(
       z.string(),
       z.strictObject({ pointers: z.array(z.string().startsWith('/')).min(1), except_roles: z.array(z.string()) }),

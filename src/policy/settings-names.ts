@@ -36,7 +36,7 @@ export function unknownNames(
     });
   }
   const roles = new Set(Object.keys(access.roles));
-  for (const role of Object.keys(access.networks)) expect(['access', 'networks', role], role, roles, 'role');
+  for (const role of Object.keys(access.networks ?? {})) expect(['access', 'networks', role], role, roles, 'role');
   for (const tool of Object.keys(access.scopes)) expect(['access', 'scopes', tool], tool, known.tools, 'tool');
   for (const [tool, { except_roles }] of Object.entries(access.masks)) {
     expect(['access', 'masks', tool], tool, known.tools, 'tool');
