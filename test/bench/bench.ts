@@ -11,6 +11,7 @@ import { loadBundle } from '../../src/decision/bundle.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
 import { loadCases } from '../../src/policy/cases.ts';
 import { recompileWith } from '../../src/policy/recompile.ts';
+import { partRows } from './parts.ts';
 import { governedServer, PASSWORD, start, stopAll } from './processes.ts';
 import { redisRows } from './redis.ts';
 
@@ -191,6 +192,7 @@ try {
     ].join(' '),
   );
   show(await evaluate());
+  await partRows(seconds, show);
   const legacy = await server('legacy');
   const [bare, passthrough, governed] = await Promise.all([
     server('bare'),

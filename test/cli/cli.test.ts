@@ -138,6 +138,20 @@ describe('config check', () => {
 
 describe.skipIf(opa === null)('policy (needs OPA)', () => {
   const env = { OPA: opa?.path ?? '' };
+  it('R-98: a rule that says own_place and looks at other networks is refused by check', async () => {
+    const folder = policyFolder({
+      'sallyport/binding/binding.rego': (rego) =>
+        rego.replace('#   reason: binding.ip_changed\n', '#   reason: binding.ip_changed\n#   own_place: true\n'),
+    });
+    try {
+      await run(['policy', 'build', '--dir', folder.dir], { env });
+      const { code, stdout, stderr } = await run(['policy', 'check', '--dir', folder.dir], { env });
+      expect([code, `${stdout}${stderr}`]).toEqual([1, expect.stringContaining('says own_place')]);
+    } finally {
+      folder.remove();
+    }
+  });
+
   it('check, build and test', async () => {
     const folder = policyFolder();
     try {

@@ -159,6 +159,15 @@ describe('npm run', () => {
       const rows: { name: string }[] = JSON.parse(readFileSync(file, 'utf8'));
       expect(rows.map(({ name }) => name)).toEqual([
         'evaluate, default policy, 1 KB input',
+        'JSON.parse of a message',
+        'read a message exactly (R-87)',
+        'bring arguments into form, and check them',
+        'JSON.parse of an answer of 32 KB',
+        'look for the session in an answer of 32 KB (R-40)',
+        'JSON.parse of an answer of 600 UUIDs',
+        'look for the session in an answer of 600 UUIDs (R-40)',
+        'claim a proof, empty record',
+        'claim a proof, full record (500,000)',
         '(a) bare Koa',
         '(b) Koa -> undici, ungoverned',
         '(c) Sallyport, governed',

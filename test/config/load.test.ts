@@ -161,3 +161,37 @@ describe('R-48: secrets come from files or the environment', () => {
     ).toBeGreaterThan(0);
   });
 });
+
+describe('R-10: who is believed about the address of a client', () => {
+  const open = (yaml: string) =>
+    yaml
+      .replace('listen:', 'public_url: https://c.example/mcp\nlisten:')
+      .replace('host: 127.0.0.1\n  port: 8787', 'host: 0.0.0.0\n  port: 8787');
+  const withKeys = (keys: string) => (yaml: string) => open(yaml).replace('state_dir:', `${keys}\nstate_dir:`);
+  it.each([
+    [
+      'hops without networks, beyond loopback',
+      'proxy_hops: 1',
+      /proxy_hops: needs "trusted_proxies", the networks of the proxies: others reach 0\.0\.0\.0/,
+    ],
+    ['networks without hops', 'trusted_proxies: [10.0.0.0/8]', /trusted_proxies: has no effect without "proxy_hops"/],
+    ['an address', 'proxy_hops: 1\ntrusted_proxies: [10.0.0.1]', /trusted_proxies\.0: not a network/],
+    ['octal', 'proxy_hops: 1\ntrusted_proxies: [10.0.0.0/8, 012.0.0.0/8]', /trusted_proxies\.1: not a network/],
+    ['a prefix that is too long', 'proxy_hops: 1\ntrusted_proxies: [10.0.0.0/33]', /trusted_proxies\.0: not a network/],
+    ['a zone', 'proxy_hops: 1\ntrusted_proxies: ["fe80::1%eth0/64"]', /trusted_proxies\.0: not a network/],
+    ['nobody', 'proxy_hops: 1\ntrusted_proxies: []', /trusted_proxies: /],
+  ])('%s', (_what, keys, message) => {
+    expect(problems(withKeys(keys)).join('\n')).toMatch(message);
+  });
+  it('networks with hops, and hops alone on loopback, are accepted', () => {
+    expect(problems(withKeys('proxy_hops: 2\ntrusted_proxies: [10.0.0.0/8, "2001:db8::/32"]'))).toEqual([]);
+    expect(problems((yaml) => yaml.replace('state_dir:', 'proxy_hops: 1\nstate_dir:'))).toEqual([]);
+  });
+});
+
+it('R-87: a default that its own schema refuses stops the start', () => {
+  const found = problems((yaml) =>
+    yaml.replace('type: string, maxLength: 100', 'type: string, maxLength: 100, default: 7'),
+  );
+  expect(found.join('\n')).toContain('a default: /');
+});
