@@ -135,19 +135,21 @@ test_a_session_that_moved_stays_where_it_is if {
 	found(calls, fixtures.settings) == set()
 }
 
-back := {"returned_seconds": 3, "away_seconds": 10}
+back := {"returned_seconds": 3, "away_seconds": 10, "returned_from": "10.1.2.0/24"}
+
+back_home := object.union(back, {"returned_from": "10.9.9.0/24"})
 
 test_coming_back_is_denied_whatever_the_first_crossing_is if {
 	calls := object.union(elsewhere, on_two(back, {}))
 	found(calls, rotating) == {["deny", "binding.concurrent_networks", "return"]}
-	other := object.union(elsewhere, on_two({}, back))
+	other := object.union(elsewhere, on_two({}, back_home))
 	found(other, rotating) == {["deny", "binding.concurrent_networks", "return"]}
 }
 
 test_coming_back_after_a_long_time_is_a_first_crossing if {
-	late := object.union(elsewhere, on_two({"returned_seconds": 3, "away_seconds": 120}, {}))
+	late := object.union(elsewhere, on_two(object.union(back, {"away_seconds": 120}), {}))
 	found(late, fixtures.settings) == {["deny", "binding.concurrent_networks", "first"]}
-	long_ago := object.union(elsewhere, on_two({"returned_seconds": 120, "away_seconds": 3}, {}))
+	long_ago := object.union(elsewhere, on_two(object.union(back, {"returned_seconds": 120}), {}))
 	found(long_ago, fixtures.settings) == {["deny", "binding.concurrent_networks", "first"]}
 }
 
@@ -180,15 +182,16 @@ test_another_key_proves_nothing if {
 
 test_networks_that_are_one_place if {
 	one := fixtures.with_settings({"binding": {"places": {"office": ["10.1.0.0/16", "10.9.9.7/32"]}}})
-	found(object.union(elsewhere, on_two(back, back)), one) == {["allow", "binding.ip_changed", ""]}
+	found(object.union(elsewhere, on_two(back, back_home)), one) == {["allow", "binding.ip_changed", ""]}
 	two := fixtures.with_settings({"binding": {"places": {"office": ["10.1.0.0/16"], "lab": ["10.9.9.0/24"]}}})
 	found(object.union(elsewhere, on_two({}, {})), two) == {["deny", "binding.concurrent_networks", "first"]}
 }
 
 test_a_place_that_was_refused_for_itself_is_no_second_place if {
 	refused := object.union(back, {"refused": true})
+	from_there := object.union(back, {"returned_from": "10.9.9.0/24"})
 	inside := {"usage": {"networks": [
-		object.union({"network": "10.1.2.0/24", "calls": 41, "last_seen_seconds": 5}, back),
+		object.union({"network": "10.1.2.0/24", "calls": 41, "last_seen_seconds": 5}, from_there),
 		object.union({"network": "10.9.9.0/24", "calls": 1, "last_seen_seconds": 9}, refused),
 	]}}
 	found(inside, fixtures.settings) == set()
@@ -200,4 +203,35 @@ test_the_other_family_is_no_second_place if {
 		object.union({"network": "2001:db8::/64", "calls": 41, "last_seen_seconds": 1}, back),
 	]}}
 	found(other, fixtures.settings) == set()
+}
+
+test_coming_back_within_one_place_and_then_moving_is_a_first_crossing if {
+	one := fixtures.with_settings({"binding": {"places": {"office": ["10.1.0.0/16", "10.2.0.0/16"]}}})
+	calls := object.union(elsewhere, {"usage": {"networks": [
+		{"network": "10.9.9.0/24", "calls": 1, "last_seen_seconds": 0},
+		object.union({"network": "10.1.2.0/24", "calls": 9, "last_seen_seconds": 2}, object.union(back, {"returned_from": "10.2.0.0/24"})),
+		object.union({"network": "10.2.0.0/24", "calls": 9, "last_seen_seconds": 3}, back),
+	]}})
+	found(calls, one) == {["deny", "binding.concurrent_networks", "first"]}
+}
+
+test_networks_that_were_forgotten_within_the_window_count_as_coming_back if {
+	calls := object.union(elsewhere, {"usage": {
+		"networks": [
+			{"network": "10.9.9.0/24", "calls": 1, "last_seen_seconds": 0},
+			{"network": "2001:db8::/64", "calls": 1, "last_seen_seconds": 5},
+		],
+		"networks_dropped_seconds": 119,
+	}})
+	found(calls, fixtures.settings) == {["deny", "binding.concurrent_networks", "return"]}
+	long_ago := object.union(calls, {"usage": {"networks_dropped_seconds": 120}})
+	found(long_ago, fixtures.settings) == {["rotate", "binding.network_changed", ""]}
+}
+
+test_a_key_that_comes_in_another_network_replaces_the_session if {
+	calls := object.union_n([elsewhere, on_two({}, {}), with_key])
+	found(calls, fixtures.settings) == {
+		["rotate", "binding.key_added", ""],
+		["rotate", "binding.network_changed", ""],
+	}
 }

@@ -53,6 +53,7 @@ const INPUT: Treatments<DecisionInput> = {
     in_flight: 'logged',
     seconds_since_last_call: 'logged',
     networks: 'logged',
+    networks_dropped_seconds: 'logged',
     forgotten: 'logged',
   },
   replay: { source: 'logged', seen: 'logged', first_seen_seconds: 'logged', same_network: 'logged', history: 'logged' },

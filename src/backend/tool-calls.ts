@@ -104,6 +104,7 @@ function reading(status: number, read: () => Read): CallResult {
       ? { kind: 'ok', status, value: result.value, blob: result.blob }
       : { ...failed(result.code, result.detail, status), withheld: result.withheld };
   } catch {
-    return failed('backend.response_unusable', 'the answer could not be read', status);
+    // Whatever went wrong went wrong here: the backend has done what was asked.
+    return { ...failed('backend.response_unusable', 'the answer could not be read', status), withheld: true };
   }
 }

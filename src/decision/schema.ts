@@ -32,11 +32,12 @@ const networkSchema = z.strictObject({
   calls: count,
   last_seen_seconds: seconds,
   /**
-   * How long ago the client last came back to this network from another one of the same address family, and how long
-   * it had been away. Left out where it never came back.
+   * How long ago the client last came back to this network, how long it had been away, and from which network of the
+   * same address family it came. Left out where it never came back.
    */
   returned_seconds: seconds.optional(),
   away_seconds: seconds.optional(),
+  returned_from: z.string().optional(),
   /** Every call from there was refused because of the place itself, so that the client is not in use there. */
   refused: z.literal(true).optional(),
 });
@@ -93,6 +94,8 @@ export const inputSchema = z.strictObject({
     in_flight: count,
     seconds_since_last_call: seconds.nullable(),
     networks: z.array(networkSchema),
+    /** Since the last call from a network that had to make room in this list. Left out where none of the hour had. */
+    networks_dropped_seconds: seconds.optional(),
     /** True when the store has lost, or may have lost, what it knew of this client since its last call. */
     forgotten: z.boolean(),
   }),

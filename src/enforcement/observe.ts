@@ -5,6 +5,7 @@ import { wholeSeconds } from '../core/clock.ts';
 import type { DecisionInput } from '../decision/schema.ts';
 import type { Facts, FactsPort } from '../facts/port.ts';
 import type { ObservedSession, SessionManager } from '../session/manager.ts';
+import { sameLogin } from '../session/pending.ts';
 import type { Tool, ToolCall } from './call.ts';
 
 /** What is known about a call when it is decided. `now` is in milliseconds since 1970. */
@@ -54,13 +55,19 @@ export async function observe(
 
 /**
  * What a call that is decided once more is decided on: the session as it is now, and everything else as it was counted
- * (R-35). Of the new session nothing is counted yet but its login, which is its first use.
+ * (R-35). Of a new login nothing is counted yet but the login itself, which is its first use; a renewal of the login that
+ * was observed changes nothing of what was counted (R-80).
  */
 export function knownAgain(before: Known, observed: ObservedSession): Known {
   const { shared } = before;
   const { record } = observed;
-  const used = record && { idle_seconds: wholeSeconds(shared - record.issuedAt), token_uses: 1 };
-  return { ...before, observed, facts: { ...before.facts, session: sessionFacts(observed, shared, used ?? null) } };
+  const counted = before.facts.session;
+  const same = counted && record && before.observed.record && sameLogin(record, before.observed.record);
+  const { idle_seconds, token_uses } = same
+    ? counted
+    : { idle_seconds: record ? wholeSeconds(shared - record.issuedAt) : 0, token_uses: 1 };
+  const session = sessionFacts(observed, shared, { idle_seconds, token_uses });
+  return { ...before, observed, facts: { ...before.facts, session } };
 }
 
 /** The session as a decision sees it. Ages of what replicas share are counted by the clock that they share (R-83). */

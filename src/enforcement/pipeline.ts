@@ -49,7 +49,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         const decided = await decide(call, tool, backend, trail, known);
         ending = { denied: !decided.ok, refusedPlace: decided.ok ? undefined : decided.refusedPlace };
         if (!decided.ok) return decided.reply;
-        call.progress(1, STEPS, 'decided');
+        if (again) call.progress(1, STEPS, 'decided');
         const result = await use(call, tool, backend, trail, known, decided);
         const other =
           again && !result.ok && result.code === 'session.changed' ? await changed(call, tool, known) : undefined;

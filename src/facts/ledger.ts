@@ -15,9 +15,12 @@ const HOUR_MS = 3_600_000;
 interface Place {
   readonly calls: Window;
   lastSeen: number;
-  /** When the client last came back to it from another network of the same family, and how long it had been away. */
-  returned: { at: number; awayMs: number } | undefined;
-  /** Calls from there that were not refused because of the place itself. */
+  /** When the client last came back to it, from which network of the same family, and how long it had been away. */
+  returned: { at: number; awayMs: number; from: string } | undefined;
+  /**
+   * Calls from there that were not refused because of the place itself. A call counts from its beginning, unless every
+   * one before was refused: who tries in vain from elsewhere must not shut the owner out while he tries.
+   */
   taken: number;
 }
 
@@ -26,14 +29,16 @@ export interface Ledger {
   readonly minute: Window;
   readonly hour: Window;
   readonly denials: Window;
-  /** When each call under way began, by the name of the call, oldest first. */
-  readonly inFlight: Map<string, number>;
+  /** The calls under way, by name, oldest first: when each began, and the network that it does not count for yet. */
+  readonly inFlight: Map<string, { began: number; untaken: string | undefined }>;
   lastCall: number | null;
   /**
    * The network that was used last stands last, so that the first key is the one that was not used for the longest
    * time.
    */
   readonly networks: Map<string, Place>;
+  /** The last call from a network that had to make room for others, in milliseconds since 1970. */
+  droppedLast: number | null;
   /** The replay window of each handle. The handle that was used last stands last. */
   readonly handles: Map<string, ReplayWindow>;
   /** Whether a handle was forgotten or used up, so that none goes on without its history any more. */
@@ -51,6 +56,7 @@ export function createLedger(): Ledger {
     inFlight: new Map(),
     lastCall: null,
     networks: new Map(),
+    droppedLast: null,
     handles: new Map(),
     handlesGone: false,
     sessions: new Map(),
@@ -68,7 +74,8 @@ export function observe(
   now: number,
 ): LedgerFacts {
   dropDead(ledger, now);
-  ledger.inFlight.set(observation.call, now);
+  const { networks, dropped, untaken } = seeNetwork(ledger, observation.network, now);
+  ledger.inFlight.set(observation.call, { began: now, untaken: untaken ? observation.network : undefined });
   const sinceLastCall = ledger.lastCall === null ? null : wholeSeconds(now - ledger.lastCall);
   ledger.lastCall = now;
   return {
@@ -78,7 +85,8 @@ export function observe(
       denials_1h: count(ledger.denials, now, 0),
       in_flight: ledger.inFlight.size,
       seconds_since_last_call: sinceLastCall,
-      networks: seeNetwork(ledger, observation.network, now),
+      networks,
+      ...(dropped !== null && { networks_dropped_seconds: wholeSeconds(now - dropped) }),
       // This ledger is lost only when the process ends, and the sessions it knew of are lost with it (R-29).
       forgotten: false,
     },
@@ -90,10 +98,12 @@ export function observe(
 
 /** Notes that the call has ended. `denied` counts it as a denial; see `FactsPort.finished`. */
 export function finish(ledger: Ledger, call: string, { denied, refusedPlace }: CallEnding, now: number): void {
-  ledger.inFlight.delete(call);
+  const untaken = ledger.inFlight.get(call)?.untaken;
+  const known = ledger.inFlight.delete(call);
   if (denied) count(ledger.denials, now, 1);
-  const place = refusedPlace === undefined ? undefined : ledger.networks.get(refusedPlace);
-  if (place && place.taken > 0) place.taken -= 1;
+  const place = known ? ledger.networks.get(refusedPlace ?? untaken ?? '') : undefined;
+  if (place && untaken !== undefined && refusedPlace === undefined) place.taken += 1;
+  else if (place && untaken === undefined && place.taken > 0) place.taken -= 1;
 }
 
 /** Names of the calls under way. */
@@ -103,7 +113,7 @@ export function underWay(ledger: Ledger, now: number): string[] {
 }
 
 function dropDead({ inFlight }: Ledger, now: number): void {
-  for (const [call, began] of inFlight) {
+  for (const [call, { began }] of inFlight) {
     if (now - began < LONGEST_CALL_MS) return;
     inFlight.delete(call);
   }
@@ -131,29 +141,40 @@ export function handleState(ledger: Ledger, handle: string, present: boolean): H
   return 'known';
 }
 
-function seeNetwork(ledger: Ledger, network: string, now: number): Facts['usage']['networks'] {
+function seeNetwork(ledger: Ledger, network: string, now: number) {
   const before = ledger.networks.get(network);
   const known = before ?? { calls: createWindow(60, 60_000), lastSeen: now, returned: undefined, taken: 0 };
   const beforeSeen = known.lastSeen;
   const last = [...ledger.networks.keys()].findLast((name) => sameFamily(name, network));
-  if (before && last !== network) known.returned = { at: now, awayMs: now - beforeSeen };
+  if (before && last !== undefined && last !== network)
+    known.returned = { at: now, awayMs: now - beforeSeen, from: last };
+  const untaken = before?.taken === 0;
   count(known.calls, now, 1);
   known.lastSeen = now;
-  known.taken += 1;
+  if (!untaken) known.taken += 1;
   ledger.networks.delete(network);
   ledger.networks.set(network, known);
   for (const [name, { lastSeen }] of ledger.networks) if (now - lastSeen > HOUR_MS) ledger.networks.delete(name);
-  keepNewest(ledger.networks, MAX_NETWORKS);
-  return [...ledger.networks].reverse().map(([name, { calls, lastSeen, returned, taken }]) => ({
-    network: name,
-    calls: count(calls, now, 0),
-    last_seen_seconds: wholeSeconds(now - (name === network ? beforeSeen : lastSeen)),
-    ...(returned && {
-      returned_seconds: wholeSeconds(now - returned.at),
-      away_seconds: wholeSeconds(returned.awayMs),
-    }),
-    ...(taken === 0 && { refused: true as const }),
-  }));
+  for (const [name, { lastSeen }] of ledger.networks) {
+    if (ledger.networks.size <= MAX_NETWORKS) break;
+    ledger.droppedLast = Math.max(ledger.droppedLast ?? 0, lastSeen);
+    ledger.networks.delete(name);
+  }
+  const networks: Facts['usage']['networks'] = [...ledger.networks]
+    .reverse()
+    .map(([name, { calls, lastSeen, returned, taken }]) => ({
+      network: name,
+      calls: count(calls, now, 0),
+      last_seen_seconds: wholeSeconds(now - (name === network ? beforeSeen : lastSeen)),
+      ...(returned && {
+        returned_seconds: wholeSeconds(now - returned.at),
+        away_seconds: wholeSeconds(returned.awayMs),
+        returned_from: returned.from,
+      }),
+      ...(taken === 0 && { refused: true as const }),
+    }));
+  const { droppedLast } = ledger;
+  return { networks, dropped: droppedLast !== null && now - droppedLast <= HOUR_MS ? droppedLast : null, untaken };
 }
 
 const sameFamily = (a: string, b: string): boolean => a.includes(':') === b.includes(':');

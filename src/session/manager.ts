@@ -1,6 +1,7 @@
 // Examine, acquire, rotate, renew and revoke backend sessions, on any number of replicas. Every write is guarded by
 // generation and login lock, nothing is opened again once it was revoked, and every backend token that
 // is no longer in use is logged out by some replica.
+import { samePlace } from './bound.ts';
 import {
   type ObservedSession,
   refusedSession,
@@ -45,6 +46,10 @@ const TRIES = 3;
 const SWEEP_MS = 5000;
 /** How often sessions are looked through for one that is due for a keep-alive request. */
 const KEEP_ALIVE_MS = 1000;
+
+/** Whether the session is the one that was observed: renewed since, perhaps, but not bound otherwise. */
+const isObserved = (record: SessionRecord, observed: SessionRecord | undefined): boolean =>
+  observed !== undefined && sameLogin(record, observed) && samePlace(record.bound, observed.bound);
 
 /** Makes the session manager of this process. What it promises is in contract.ts. */
 export function createSessionManager(options: SessionManagerOptions): SessionManager {
@@ -144,7 +149,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
 
     async acquire(request, observed) {
       const { record } = await present(keyOf(request), observed);
-      if (record) return handOut[sameVersion(record, observed.record) ? 'own' : 'other'](record, request);
+      if (record) return handOut[isObserved(record, observed.record) ? 'own' : 'other'](record, request);
       // There was a session and it is gone: a new login would bring back what somebody has revoked.
       if (observed.record) return refusedSession('session.revoked', 'the session is gone');
       return logins.share(request, observed, 'first call');

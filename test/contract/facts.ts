@@ -98,6 +98,7 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
         last_seen_seconds: 20,
         returned_seconds: 0,
         away_seconds: 20,
+        returned_from: b,
       });
       clock.advance(7);
       expect((await seen(a as string))[0]).toMatchObject({
@@ -124,6 +125,38 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       // More ends than calls take nothing away from a call that was not refused.
       for (let i = 0; i < 3; i++) await facts.finished(ref('d'), 'x', { denied: true, refusedPlace: b });
       expect(await other()).not.toHaveProperty('refused');
+    });
+
+    it('R-98: a call from a place where every one before was refused counts when it ends, and was not refused', async () => {
+      const { facts } = await start();
+      const [a, b] = ['10.0.1.0/24', '10.0.2.0/24'];
+      const from = async (network: string) => {
+        const call = at({ network });
+        return { ...call, networks: (await facts.observe(call)).usage.networks };
+      };
+      const first = await from(b as string);
+      await facts.finished(ref('c'), first.call, { denied: true, refusedPlace: b });
+      // Three that are under way do not hide that the place is refused; one that is let through does, once it has ended.
+      const tries = [await from(b as string), await from(b as string), await from(b as string)];
+      expect((await from(a as string)).networks[1]).toMatchObject({ network: b, refused: true });
+      for (const { call } of tries.slice(1)) await facts.finished(ref('c'), call, { denied: true, refusedPlace: b });
+      expect((await from(a as string)).networks[1]).toMatchObject({ network: b, refused: true });
+      await facts.finished(ref('c'), tries[0]?.call ?? '', { denied: false });
+      expect((await from(a as string)).networks[1]).not.toHaveProperty('refused');
+    });
+
+    it('R-13: tells that a network had to make room for others, and when it was used last', async () => {
+      const { clock, facts } = await start();
+      const usage = async (network: string) => (await facts.observe(at({ network }))).usage;
+      await usage('10.0.1.0/24');
+      clock.advance(10);
+      for (let i = 0; i < 7; i++)
+        expect(await usage(`2001:db8:${i}::/64`)).not.toHaveProperty('networks_dropped_seconds');
+      expect((await usage('2001:db8:7::/64')).networks_dropped_seconds).toBe(10);
+      clock.advance(5);
+      expect((await usage('10.0.1.0/24')).networks_dropped_seconds).toBe(5);
+      clock.advance(3600);
+      expect(await usage('10.0.1.0/24')).not.toHaveProperty('networks_dropped_seconds');
     });
 
     it('R-21: idle time and uses count from the login, which was the first use', async () => {

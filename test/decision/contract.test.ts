@@ -72,8 +72,17 @@ const built = buildInput({
     in_flight: 1,
     seconds_since_last_call: 1,
     networks: [
-      { network: place.network, calls: 1, last_seen_seconds: 0, returned_seconds: 0, away_seconds: 1, refused: true },
+      {
+        network: place.network,
+        calls: 1,
+        last_seen_seconds: 0,
+        returned_seconds: 0,
+        away_seconds: 1,
+        returned_from: '10.9.9.0/24',
+        refused: true,
+      },
     ],
+    networks_dropped_seconds: 1,
     forgotten: false,
   },
   replay: { source: 'rpc_id', seen: true, first_seen_seconds: 1, same_network: true, history: 'complete' },

@@ -76,6 +76,17 @@ describe('R-40: at the front door', () => {
     expect(reasons(await call('doc'))).toEqual(['backend.response_unusable']);
   });
 
+  it('what goes wrong while an answer is read does not tell a write as not done', async () => {
+    await serveSession(TOKENS[0] as string, '{"a":1}', 'application/json');
+    await connect(
+      EXPIRED,
+      'set: { backend: app, description: S, effect: write, request: { method: POST, path: /s }, result: { jmespath: "to_number(a) | items(@)" } }',
+    );
+    const { body } = await call('set');
+    expect(['done_answer_withheld', undefined]).toContain(body.result._meta['sallyport/outcome']);
+    expect(body.result.isError).toBe(true);
+  });
+
   it('the parts of a value that the login composed are secrets like the whole, a login name is not', async () => {
     await serveAll((request, response) => {
       if (request.url === '/login')
@@ -120,6 +131,38 @@ describe('R-40: what holds no secret comes back as it is', () => {
     expect(scrubText('a correct-horse story', password)).toBe('a correct-horse story');
   });
 
+  it('values that look alike: UUIDs of one host, neighbours, words, addresses', () => {
+    for (const [secret, text] of [
+      ['3f2a1b4c-9d3e-11ee-9f5a-0242ac120002', '77777777-1111-11ee-9f5a-0242ac120002'],
+      ['65f1a2b3c4d5e6f7a8b9c0d1', '65f1a2b3c4d5e6f7a8b9c0d9'],
+      ['customer-portal', 'customer-service'],
+      ['inventory-user', 'the inventory'],
+      ['al2@customer-services.example.org', 'bob@customer-services.example.org'],
+      ['https://eu5.salesforce.example', 'see eu5.salesforce.example/x'],
+    ] as const)
+      expect(scrubText(text, spellings([secret], { pieces: true }))).toBe(text);
+  });
+
+  it('a value with separators is found in pieces, too', () => {
+    const wordpress = 'admin|1795424400|Zk3v9QpX7mB2tRw8LcY5|0f9e8d7c6b5a4938';
+    const found = spellings([wordpress], { pieces: true });
+    expect(scrubText(`x ${wordpress.slice(6)} y`, found)).toBe('x [redacted] y');
+    expect(holdsEncoded(`x ${encodeURIComponent(wordpress.slice(6))} y`, found)).toBe(true);
+  });
+
+  it('a very long value, as a signed token, is found and breaks nothing', () => {
+    const token = Array.from({ length: 12_000 }, (_, i) => 'Zk3v9QpX7mB2_-'[(i * 7) % 14]).join('');
+    const found = spellings([token], { pieces: true });
+    expect(scrubText(`Caf&#65; ${token} %41`, found)).toBe('Caf&#65; [redacted] %41');
+    expect(holdsEncoded(scrubText(ENCODINGS['percent codes for every byte']?.(token) ?? '', found), found)).toBe(true);
+  });
+
+  it('names that are blanked alike stay apart', () => {
+    const [token] = TOKENS as [string];
+    const value = { [token]: 1, [`${Buffer.from(token).toString('hex')}`]: 2 };
+    expect(scrub(value, secrets)).toEqual({ '[redacted]': 1, '[redacted] 2': 2 });
+  });
+
   it('no answer can make the search last for ever', () => {
     const began = process.cpuUsage().user;
     const hostile = [
@@ -137,6 +180,8 @@ describe('R-40: what holds no secret comes back as it is', () => {
       '\\u',
     ];
     for (const text of hostile) for (const size of [262_144]) holdsEncoded(text.repeat(size / text.length), secrets);
+    holdsSecret(Buffer.alloc(10_000_000, 'x\x9c', 'latin1'), secrets);
+    holdsSecret(Buffer.from(`\xff${'A'.repeat(6_000_000)}`, 'latin1'), secrets);
     holdsSecret(gzipSync(Buffer.alloc(64 * 1024 * 1024)), secrets);
     holdsSecret(Buffer.concat(Array.from({ length: 400 }, () => gzipSync(Buffer.alloc(3_000_000)))), secrets);
     // A generous bound on CPU time: a search that is more than linear would take minutes.

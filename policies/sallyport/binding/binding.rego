@@ -88,7 +88,10 @@ findings contains finding(settings.effective.binding.network, "binding.network_c
 }
 
 # The first half of a hand-over: nobody else is there any more, or it is the client itself for certain.
-moved if count(concurrent) == 0
+moved if {
+	count(concurrent) == 0
+	count(returns) == 0
+}
 
 moved if proven
 
@@ -171,6 +174,12 @@ proven if {
 	input.session.bound.key == input.client.auth.key
 }
 
+# A session without a key is replaced by one with the key (binding.key_added), wherever the call comes from.
+proven if {
+	not is_null(input.client.auth.key)
+	is_null(input.session.bound.key)
+}
+
 concurrent contains other.last_seen_seconds if {
 	some other in input.usage.networks
 	other.last_seen_seconds < settings.effective.binding.overlap_seconds
@@ -187,11 +196,15 @@ returns contains one.returned_seconds if {
 	same_family(one.network)
 	not one.refused
 	some other in input.usage.networks
-	other.network != one.network
-	other.last_seen_seconds < settings.effective.binding.overlap_seconds
-	same_family(other.network)
+	other.network == one.returned_from
 	not other.refused
 	not one_place(one.network, other.network)
+}
+
+# So many networks were used that the store had to forget one within the window. Whoever fills the list with networks
+# would else hide the one that he comes from, or that of the owner.
+returns contains input.usage.networks_dropped_seconds if {
+	input.usage.networks_dropped_seconds < settings.effective.binding.overlap_seconds
 }
 
 # A dual-stack client uses one network of each address family at the same time. That is no sign of theft (R-12).

@@ -28,8 +28,15 @@ function blank(value: Json, secrets: readonly Spelling[]): Json {
   if (typeof value === 'number') return scrubText(String(value), secrets) === String(value) ? value : REDACTED;
   if (Array.isArray(value)) return value.map((item) => blank(item, secrets));
   if (typeof value !== 'object' || value === null) return value;
+  const names = new Set<string>();
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [scrubText(key, secrets), blank(item, secrets)]),
+    Object.entries(value).map(([key, item]) => {
+      let name = scrubText(key, secrets);
+      // Two names that are blanked alike stay two members.
+      for (let n = 2; names.has(name); n++) name = `${scrubText(key, secrets)} ${n}`;
+      names.add(name);
+      return [name, blank(item, secrets)];
+    }),
   );
 }
 
@@ -55,29 +62,37 @@ export function scrubText(text: string, secrets: readonly Spelling[]): string {
 
 /** Blanks each piece of a secret around a chunk of it that has at least so many characters. */
 function blankPieces(text: string, chunk: string, secret: string, least: number): string {
-  const at = secret.indexOf(chunk);
   let clean = '';
   let done = 0;
-  for (let i = text.indexOf(chunk); i >= 0; i = text.indexOf(chunk, Math.max(i + 1, done))) {
-    const [from, to] = pieceAround(text, i, secret, at, chunk.length);
-    if (to - from < least) continue;
-    clean += `${text.slice(done, Math.max(done, from))}${REDACTED}`;
+  for (const [from, to] of piecesIn(text, chunk, secret, least)) {
+    if (from < done) continue;
+    clean += `${text.slice(done, from)}${REDACTED}`;
     done = to;
   }
   return clean + text.slice(done);
 }
 
-/** How far text and secret agree around a place where they do. */
-export function pieceAround(
+/**
+ * Where a text has at least so many characters of a secret side by side, a chunk of it among them. Where text goes on
+ * without a break although the secret does otherwise, that is another value which looks alike: the UUIDs of one host
+ * share their ends.
+ */
+export function* piecesIn(
   text: string,
-  i: number,
+  chunk: string,
   secret: string,
-  at: number,
-  length: number,
-): [from: number, to: number] {
-  let before = 0;
-  while (before < at && before < i && text[i - before - 1] === secret[at - before - 1]) before++;
-  let after = length;
-  while (at + after < secret.length && i + after < text.length && text[i + after] === secret[at + after]) after++;
-  return [i - before, i + after];
+  least: number,
+): Generator<[from: number, to: number]> {
+  const at = secret.indexOf(chunk);
+  for (let i = text.indexOf(chunk); i >= 0; i = text.indexOf(chunk, i + 1)) {
+    let before = 0;
+    while (before < at && before < i && text[i - before - 1] === secret[at - before - 1]) before++;
+    let after = chunk.length;
+    while (at + after < secret.length && i + after < text.length && text[i + after] === secret[at + after]) after++;
+    const goesOn =
+      (before < at && isWord(text[i - before - 1])) || (at + after < secret.length && isWord(text[i + after]));
+    if (before + after >= least && !goesOn) yield [i - before, i + after];
+  }
 }
+
+const isWord = (character: string | undefined): boolean => character !== undefined && /[A-Za-z0-9]/.test(character);

@@ -3,6 +3,10 @@
 
 /** Secrets with fewer characters are not looked for: they would occur in ordinary text as well. */
 const SHORTEST = 6;
+/** Longer secrets have no patterns, which could not be compiled: their encoded forms are found in views.ts. */
+const LONGEST_PATTERN = 1024;
+/** Shorter secrets, and those without a digit, have no pieces: "inventory" of "inventory-user" is a word. */
+const SHORTEST_IN_PIECES = 12;
 /** How much of a session's secret must stand in a piece for the piece to count as the secret: this share of it, … */
 const PART = 0.6;
 /** … and never fewer characters than these. */
@@ -13,11 +17,11 @@ export interface Spelling {
   readonly value: string;
   /**
    * Each character that is no letter or digit may be a percent code, a character reference or a script escape.
-   * Undefined for a secret of letters and digits, which then has its plain form only.
+   * Undefined for a secret of letters and digits, which then has its plain form only, and for a very long one.
    */
   readonly loose: RegExp | undefined;
   /** Any character may be. Made when it is first needed. */
-  readonly loosest: () => RegExp;
+  readonly loosest: () => RegExp | undefined;
   /** Its encodings as a whole: in JSON, hex and base64. */
   readonly encoded: readonly string[];
   /** The base64 among them in lower case, as a case-insensitive store gives it back. */
@@ -25,6 +29,8 @@ export interface Spelling {
   /** Every piece of `least` characters contains one of these whole. Empty where pieces are not looked for. */
   readonly chunks: readonly string[];
   readonly least: number;
+  /** How its characters that are neither letters nor digits are spelt in URLs and pages. Empty where no pieces are. */
+  readonly codes: readonly string[];
 }
 
 export interface SpellingOptions {
@@ -50,30 +56,48 @@ function prepare(value: string, pieces: boolean): Spelling {
   const base64 = base64Of(value);
   const hex = Buffer.from(value).toString('hex');
   const json = JSON.stringify(value).slice(1, -1);
-  const least = pieces ? Math.max(SHORTEST_PART, Math.ceil(value.length * PART)) : value.length;
+  const inPieces = pieces && value.length >= SHORTEST_IN_PIECES && /\d/.test(value);
+  const least = inPieces ? Math.max(SHORTEST_PART, Math.ceil(value.length * PART)) : value.length;
+  const long = value.length > LONGEST_PATTERN;
+  // Hex in another case is the same token to most readers.
+  const cases = /^(?=.*[a-f])[0-9a-f-]+$/i.test(value) ? [value.toUpperCase(), value.toLowerCase()] : [];
   let loosest: RegExp | undefined;
   return {
     value,
-    loose: /^[A-Za-z0-9]*$/.test(value) ? undefined : pattern(value, /[A-Za-z0-9]/),
-    loosest: () => (loosest ??= pattern(value, /(?!)/)),
-    encoded: [...new Set([...(json === value ? [] : [json]), hex, hex.toUpperCase(), ...base64])],
+    loose: long || /^[A-Za-z0-9]*$/.test(value) ? undefined : pattern(value, /[A-Za-z0-9]/),
+    loosest() {
+      if (!long) loosest ??= pattern(value, /(?!)/);
+      return loosest;
+    },
+    encoded: [...new Set([json, ...cases, hex, hex.toUpperCase(), ...base64])].filter((text) => text !== value),
     folded: base64.map((text) => text.toLowerCase()),
-    chunks: pieces && least < value.length ? chunksOf(value, least) : [],
+    chunks: inPieces && least < value.length ? chunksOf(value, least) : [],
     least,
+    codes: inPieces ? codesOf(value) : [],
   };
 }
 
 /**
- * The pieces of a secret that every part of `least` characters contains at least one of. Only runs of characters that
- * a token is made of are cut up: of a URL that carries a session, scheme, host and path are no secret.
+ * The pieces of a secret that every part of `least` characters contains at least one of. Of a URL that carries a session
+ * only path and query count, and only what no "/" parts: scheme, host and folders are no secret.
  */
 function chunksOf(value: string, least: number): string[] {
   const size = Math.max(4, Math.floor((least + 1) / 2));
-  return [...value.matchAll(/[A-Za-z0-9+_=~.-]+/g)]
-    .filter(([run]) => run.length >= least)
-    .flatMap(([run]) =>
+  const runs = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value.replace(/^[^/]*\/\/[^/?#]*/, '').split('/') : [value];
+  return runs
+    .filter((run) => run.length >= least)
+    .flatMap((run) =>
       Array.from({ length: Math.floor(run.length / size) }, (_, i) => run.slice(i * size, (i + 1) * size)),
     );
+}
+
+function codesOf(value: string): string[] {
+  const special = [...new Set(value.match(/[^A-Za-z0-9_.~-]/g) ?? [])];
+  return special.flatMap((c) => {
+    const point = c.charCodeAt(0);
+    const hex = point.toString(16).padStart(2, '0');
+    return [`%${hex}`, `%${hex.toUpperCase()}`, `&#${point};`, `&#x${hex};`, ...(NAMED[c] ? [`&${NAMED[c]};`] : [])];
+  });
 }
 
 const NAMED: Record<string, string> = {

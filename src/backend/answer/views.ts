@@ -3,7 +3,7 @@
 // same way again. Depth and size are bounded, and only those places are decoded that look encoded, so that an ordinary
 // answer costs little more than being read once.
 import { constants, inflateRawSync } from 'node:zlib';
-import { pieceAround, SPELT_OUT } from './scrub.ts';
+import { piecesIn, SPELT_OUT } from './scrub.ts';
 import type { Spelling } from './spelling.ts';
 
 /** How often a text may have been encoded. */
@@ -12,12 +12,9 @@ const DEPTH = 6;
 const VIEWED = 8 * 1024 * 1024;
 /** The shortest run of characters that is taken for base64 or hex: twelve bytes of base64, eight of hex. */
 const RUN = 16;
-/** How far around a percent code, a character reference or an escape is decoded with it. */
-const AROUND = 2048;
-/** How many compressed members of one text are opened, and how large each may become. */
-const MEMBERS = 64;
+/** How many places of one text are tried as the beginning of a compressed member, and how large one may become. */
+const TRIED = 2000;
 const INFLATED = 4 * 1024 * 1024;
-const INFLATED_OF = 4096;
 
 /** Whether a text, which has been blanked, still holds a secret or a large piece of one in some encoding. */
 export function holdsEncoded(text: string, secrets: readonly Spelling[]): boolean {
@@ -45,11 +42,11 @@ function look(text: string, secrets: readonly Spelling[], depth: number, budget:
   if (secrets.some((secret) => stands(text, secret))) return true;
   if (depth >= DEPTH) return false;
   if (!bytes) return inViews(text, secrets, depth, budget);
-  if (members(text).some((member) => look(member, secrets, depth + 1, budget, true))) return true;
-  return BINARY.test(text)
-    ? inViews(text.match(PRINTABLE)?.join('\n') ?? '', secrets, depth, budget) ||
-        withoutZeros(text, secrets, depth, budget)
-    : inViews(text, secrets, depth, budget);
+  // One after the other, so that no more than one member is in memory for each level.
+  for (const member of members(text, budget)) if (look(member, secrets, depth + 1, budget, true)) return true;
+  if (!BINARY.test(text)) return inViews(text, secrets, depth, budget);
+  const printable = stretches(text, PRINTABLE, OF_PRINTABLE).map(([from, to]) => text.slice(from, to));
+  return inViews(printable.join('\n'), secrets, depth, budget) || withoutZeros(text, secrets, depth, budget);
 }
 
 /** UTF-16 and UTF-32 put zeros between the letters of ASCII. */
@@ -59,32 +56,26 @@ const withoutZeros = (text: string, secrets: readonly Spelling[], depth: number,
 /** Bytes that no text has. Of such bytes only what could be text is decoded further: by chance they mean anything. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what tells bytes from text
 const BINARY = /[\0-\x08\x0e-\x1f\x7f-\xff]/;
-const PRINTABLE = /[\x20-\x7e]{12,}/g;
+const PRINTABLE = 12;
 
 function inViews(text: string, secrets: readonly Spelling[], depth: number, budget: Budget): boolean {
   const further = (view: string, bytes = false) => look(view, secrets, depth + 1, budget, bytes);
-  if (withoutZeros(text, secrets, depth, budget) || further(unescaped(text), true)) return true;
+  if (withoutZeros(text, secrets, depth, budget) || further(unescaped(text, secrets), true)) return true;
   const codes = codesIn(text);
   if (codes.length > 0 && (further(codesView(codes, 16), true) || further(codesView(codes, 10), true))) return true;
   const runs = runsOf(text);
   if (runs.length === 0) return false;
   const folded = runs.join('\n').toLowerCase();
   if (secrets.some((secret) => secret.folded.some((base64) => folded.includes(base64)))) return true;
-  return decodedRuns(runs).some((view) => further(view, true));
+  for (const view of decodedRuns(runs)) if (further(view, true)) return true;
+  return false;
 }
 
 /** Whether a secret, or a large piece of it, stands in a text as it is, or as UTF-8 where the text is bytes. */
 function stands(text: string, { value, encoded, chunks, least }: Spelling): boolean {
   if (text.includes(value) || encoded.some((other) => text.includes(other))) return true;
   if (/[^\0-\x7f]/.test(value) && text.includes(Buffer.from(value).toString('latin1'))) return true;
-  return chunks.some((chunk) => {
-    const at = value.indexOf(chunk);
-    for (let i = text.indexOf(chunk); i >= 0; i = text.indexOf(chunk, i + 1)) {
-      const [from, to] = pieceAround(text, i, value, at, chunk.length);
-      if (to - from >= least) return true;
-    }
-    return false;
-  });
+  return chunks.some((chunk) => text.includes(chunk) && !piecesIn(text, chunk, value, least).next().done);
 }
 
 const MARKS = ['%', '&', '\\'];
@@ -98,17 +89,18 @@ const WORTH_DECODING = new RegExp(
     SPELT_OUT.source,
     '%25[\\da-f]{2}|%(?:26|3B)(?:%23|#|\\w{2,8}(?:;|%3B))|%5c[ux\\d]',
     '&(?:amp|#0*38|#x0*26);?(?:#|\\w{2,8};)|&(?:percnt|#0*37|#x0*25);?[\\da-f]{2}|&(?:bsol|#0*92|#x0*5c);?[ux\\d]',
-    '\\\\[\\\\0-7&%nrt]',
+    '\\\\[\\\\0-7&%nrt/]',
     '%2[bf]|%3d|%0[ad]|&(?:plus|sol|equals|NewLine|#0*(?:43|47|61|10|13)|#x0*(?:2[bf]|3d|[ad]));?',
-    '[\\da-f]{2}(?:%(?:20|09|2[cd]|3[ab])){1,3}(?:0x)?[\\da-f]{2,3}%',
+    '[\\da-f]{2}(?:%(?:20|09|2[cd]|3[ab])){1,3}(?:0x)?[\\da-f]{2,8}%',
   ].join('|'),
   'i',
 );
 /** The words that have a percent code, a character reference or an escape, one on each line, with all of them decoded. */
-function unescaped(text: string): string {
+function unescaped(text: string, secrets: readonly Spelling[]): string {
   const marks = MARKS.filter((mark) => text.includes(mark));
   if (marks.length === 0) return '';
-  if (!WORTH_DECODING.test(text)) return '';
+  const special = secrets.some(({ codes }) => codes.some((code) => text.includes(code)));
+  if (!special && !WORTH_DECODING.test(text)) return '';
   return marks
     .flatMap((mark) => wordsAround(text, mark))
     .join('\n')
@@ -121,9 +113,9 @@ function wordsAround(text: string, mark: string): string[] {
   let done = 0;
   for (let i = text.indexOf(mark); i >= 0; i = text.indexOf(mark, done)) {
     let from = i;
-    while (from > Math.max(done, i - AROUND) && !endsWord(text.charCodeAt(from - 1))) from--;
+    while (from > done && !endsWord(text.charCodeAt(from - 1))) from--;
     let to = i + 1;
-    while (to < text.length && to - i < AROUND && !endsWord(text.charCodeAt(to))) to++;
+    while (to < text.length && !endsWord(text.charCodeAt(to))) to++;
     words.push(text.slice(from, to));
     done = to;
   }
@@ -161,19 +153,36 @@ const NAMES: Record<string, string> = {
 
 const character = (point: number): string => (point <= 0x10ffff ? String.fromCodePoint(point) : '');
 
-/** Bytes as numbers: "39 66 38", "0x39, 0x66", "57,102". */
-const CODES = /(?:\b(?:0x)?[0-9a-f]{2,3}\b[\s,:;.-]{1,3}){7,}(?:0x)?[0-9a-f]{2,3}\b/gi;
+/** Bytes as numbers: "39 66 38", "0x39, 0x66", "57,102", one on each line; or hex in groups: "3966 38aa", "3966-38aa". */
+const CODES = /(?:\b(?:0x)?[0-9a-f]{2,3}\b[\s,:;.-]{1,20}){7,}(?:0x)?[0-9a-f]{2,3}\b/gi;
+const GROUPS = /\b(?:[0-9a-f]{4,8}[\s:-]){3,}[0-9a-f]{2,8}\b(?!-[0-9a-f])/gi;
 /** Eight such numbers have at least so many characters. */
 const CODES_LENGTH = 23;
 
 const codesIn = (text: string): string[] =>
-  stretches(text, CODES_LENGTH, OF_CODES).flatMap(([from, to]) => text.slice(from, to).match(CODES) ?? []);
+  stretches(text, CODES_LENGTH, OF_CODES).flatMap(([from, to]) => {
+    if (!mayBeCodes(text, from, to)) return [];
+    const part = text.slice(from, to);
+    const grouped = (part.match(GROUPS) ?? []).map((group) => group.replace(/[^0-9a-f]/gi, '').replace(/../g, '$& '));
+    return [...(part.match(CODES) ?? []), ...grouped];
+  });
+
+/** Whether separators and groups of digits are as in a list of bytes. A UUID, of which an answer may be full, is none. */
+function mayBeCodes(text: string, from: number, to: number): boolean {
+  let [parted, run, longest] = [0, 0, 0];
+  for (let i = from; i < to; i++) {
+    if (OF_HEX[text.charCodeAt(i)]) longest = Math.max(longest, ++run);
+    else [parted, run] = [parted + (run > 0 ? 1 : 0), 0];
+  }
+  return parted >= 7 || (parted >= 3 && longest <= 8);
+}
 
 /** The characters of a class, by their code below 128. */
 const classOf = (members: RegExp): readonly boolean[] =>
   Array.from({ length: 128 }, (_, code) => members.test(String.fromCharCode(code)));
 const OF_CODES = classOf(/[0-9a-fx\s,:;.-]/i);
 const OF_RUNS = classOf(/[A-Za-z0-9+/_-]/);
+const OF_PRINTABLE = classOf(/[\t\n\r\x20-\x7e]/);
 const OF_HEX = classOf(/[0-9a-f]/i);
 
 /**
@@ -199,6 +208,7 @@ const codesView = (texts: readonly string[], radix: 10 | 16): string =>
   texts
     .map((text) =>
       text
+        .trim()
         .split(/[\s,:;.-]+/)
         .map((code) => character(Number.parseInt(code.replace(/^0x/i, ''), radix) & 0xff))
         .join(''),
@@ -214,7 +224,7 @@ function runsOf(text: string): string[] {
   let last = Number.NEGATIVE_INFINITY;
   for (const [from, to] of stretches(text, RUN, OF_RUNS)) {
     const run = text.slice(from, to);
-    if (from - last <= 4 && /^\s+$/.test(text.slice(last, from))) runs[runs.length - 1] += run;
+    if (from - last <= 4 && /^\s*[\r\n]\s*$/.test(text.slice(last, from))) runs[runs.length - 1] += run;
     else runs.push(run);
     last = to;
     // What follows a line break may be the short end of the same run.
@@ -225,57 +235,72 @@ function runsOf(text: string): string[] {
   return runs;
 }
 
-/** The bytes of the runs: as base64, and as hex from either digit on. */
-function decodedRuns(runs: readonly string[]): string[] {
+/**
+ * The bytes of the runs: as base64 from each of the first four characters on, because a word or a slash before it is of
+ * the same characters; and as hex from either of the first two.
+ */
+function* decodedRuns(runs: readonly string[]): Generator<string> {
   // Base64 of text has capital letters at least in every fourth place; a path or a long word has none.
-  const base64 = runs.filter((run) => /[A-Z]/.test(run)).map((run) => Buffer.from(run, 'base64').toString('latin1'));
+  const capital = runs.filter((run) => /[A-Z]/.test(run));
+  for (let skip = 0; skip < 4 && capital.length > 0; skip++)
+    yield capital.map((run) => Buffer.from(skip === 0 ? run : run.slice(skip), 'base64').toString('latin1')).join('\n');
   const digits = runs.flatMap((run) => stretches(run, RUN, OF_HEX).map(([from, to]) => run.slice(from, to)));
-  const hex = [0, 1].map((skip) => digits.map((text) => Buffer.from(text.slice(skip), 'hex').toString('latin1')));
-  // Each one stands alone: a member of an archive may be one whole run.
-  return [...base64.filter((view) => MEMBER.test(view)), base64.join('\n'), ...hex.map((views) => views.join('\n'))];
+  for (let skip = 0; skip < 2 && digits.length > 0; skip++)
+    yield digits.map((text) => Buffer.from(text.slice(skip), 'hex').toString('latin1')).join('\n');
 }
 
-/** Where a compressed member may begin: gzip, an entry of a ZIP archive, or a zlib stream, as in PDF and PNG. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: magic numbers of binary formats
-const MEMBER = /\x1f\x8b\x08|PK\x03\x04|x[\x01\x5e\x9c\xda]/;
+/**
+ * Where a compressed member may begin: gzip, an entry of a ZIP archive, or a zlib stream (RFC 1950 §2.2) with any window
+ * and without a dictionary, as in PDF and PNG.
+ */
+const MEMBER = new RegExp(
+  [
+    '\\x1f\\x8b\\x08',
+    'PK\\x03\\x04',
+    ...[0x18, 0x28, 0x38, 0x48, 0x58, 0x68, 0x78].map((method) => {
+      const flags = Array.from({ length: 256 }, (_, flag) => flag).filter(
+        (flag) => (method * 256 + flag) % 31 === 0 && (flag & 0x20) === 0,
+      );
+      return `${String.fromCharCode(method).replace('(', '\\(')}[${flags.map((flag) => `\\x${flag.toString(16).padStart(2, '0')}`).join('')}]`;
+    }),
+  ].join('|'),
+  'g',
+);
 
-/** What the compressed members of some bytes hold. */
-function members(text: string): string[] {
-  if (!MEMBER.test(text)) return [];
-  const bytes = Buffer.from(text, 'latin1');
-  const found: string[] = [];
-  for (const { 0: mark, index } of [...text.matchAll(new RegExp(MEMBER, 'g'))].slice(0, MEMBERS)) {
-    const member = inflated(bytes.subarray(index + HEADER[mark[0] as 'P' | 'x' | '\x1f'](bytes.subarray(index))));
-    if (member) found.push(member.toString('latin1'));
+/** What the compressed members of some bytes hold, as far as it is still looked at. */
+function* members(text: string, budget: Budget): Generator<string> {
+  let bytes: Buffer | undefined;
+  let tried = 0;
+  for (const { 0: mark, index } of text.matchAll(MEMBER)) {
+    if (budget.left <= 0 || tried++ === TRIED) return;
+    bytes ??= Buffer.from(text, 'latin1');
+    const header = mark.startsWith('PK') ? entryHeader : mark.startsWith('\x1f') ? gzipHeader : () => 2;
+    const data = bytes.subarray(index);
+    const member = inflated(data.subarray(header(data)), Math.min(INFLATED, budget.left));
+    if (member) yield member.toString('latin1');
   }
-  return found;
 }
 
-/** How many bytes stand before the compressed data. Check sums after it are not looked at: they prove nothing here. */
-const HEADER = {
-  P: (entry: Buffer) => 30 + word(entry, 26) + word(entry, 28),
-  x: () => 2,
-  '\x1f': (gzip: Buffer) => {
-    const flags = gzip[3] ?? 0;
-    let at = 10 + (flags & 4 ? 2 + word(gzip, 10) : 0);
-    for (const named of [8, 16]) if (flags & named) at = gzip.indexOf(0, at) + 1 || gzip.length;
-    return at + (flags & 2 ? 2 : 0);
-  },
-};
+// How many bytes stand before the compressed data. Check sums after it are not looked at: they prove nothing here.
+const entryHeader = (entry: Buffer): number => 30 + word(entry, 26) + word(entry, 28);
+function gzipHeader(gzip: Buffer): number {
+  const flags = gzip[3] ?? 0;
+  let at = 10 + (flags & 4 ? 2 + word(gzip, 10) : 0);
+  for (const named of [8, 16]) if (flags & named) at = gzip.indexOf(0, at) + 1 || gzip.length;
+  return at + (flags & 2 ? 2 : 0);
+}
 
 const word = (bytes: Buffer, at: number): number => (at + 1 < bytes.length ? bytes.readUInt16LE(at) : 0);
 
-function inflated(bytes: Buffer): Buffer | undefined {
-  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: INFLATED };
-  try {
-    return inflateRawSync(bytes, options);
-  } catch (thrown) {
-    if ((thrown as { code?: unknown }).code !== 'ERR_BUFFER_TOO_LARGE') return undefined;
+/** Of what becomes too large, as much of the beginning as can be had by leaving off ends of the input. */
+function inflated(bytes: Buffer, most: number): Buffer | undefined {
+  for (let length = bytes.length; length > 0; length >>= 2) {
+    try {
+      const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: most };
+      return inflateRawSync(bytes.subarray(0, length), options);
+    } catch (thrown) {
+      if ((thrown as { code?: unknown }).code !== 'ERR_BUFFER_TOO_LARGE') return undefined;
+    }
   }
-  try {
-    // Of what becomes too large, the beginning is looked at.
-    return inflateRawSync(bytes.subarray(0, INFLATED_OF), options);
-  } catch {
-    return undefined;
-  }
+  return undefined;
 }

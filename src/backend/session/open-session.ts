@@ -75,7 +75,9 @@ export function openSession(
     attached: { headers: fillHeaders(session.headers, values), cookies: fillCookies(session.send_cookies, values) },
     values,
     secrets: [
-      ...spellings([...secretsOf(backendToken, session.public), ...partsOf(config, backendToken)], { pieces: true }),
+      ...spellings([...secretsOf(backendToken, session.public), ...partsOf(config, backendToken, account)], {
+        pieces: true,
+      }),
       ...spellings(credentialsOf(config, account)),
     ],
     token: backendToken,
@@ -115,12 +117,19 @@ const DECODE: Partial<Record<string, (text: string) => string>> = {
   url: (text) => decodeURIComponent(text),
 };
 
+/** A part without a digit may be an ordinary word, unless it is this long. */
+const LONGEST_WORD = 16;
+
 /**
  * What the values of a session were composed from: of a header made of login, id and key, the key alone is a secret
- * too. The login steps have long forgotten the parts, so they are read back out of the whole by its template.
+ * too. The login steps have long forgotten the parts, so they are read back out of the whole by its template. Where
+ * that can be done in two ways, the parts of both count.
  */
-function partsOf({ login, session }: BackendConfig, { values }: BackendToken): string[] {
+function partsOf({ login, session }: BackendConfig, { values }: BackendToken, account: Account | undefined): string[] {
   const compositions = new Map(login.flatMap((step) => Object.entries(step.compose ?? {})));
+  const open = new Set<string>(session.public ?? []);
+  const credential = (name: string) =>
+    name.startsWith('credentials.') ? account?.credentials[name.slice('credentials.'.length)]?.reveal() : undefined;
   const found: string[] = [];
   const take = (name: string, value: string, depth: number): void => {
     const composition = compositions.get(name);
@@ -128,22 +137,27 @@ function partsOf({ login, session }: BackendConfig, { values }: BackendToken): s
     const encoding = typeof composition === 'string' ? undefined : Object.keys(composition)[0];
     const text = encoding === undefined ? value : attempt(() => DECODE[encoding]?.(value));
     const template = templateOf(composition);
-    const names = placeholders(template);
-    const parts = text === undefined ? undefined : patternOf(template).exec(text)?.slice(1);
-    for (const [i, part] of (parts ?? []).entries()) {
-      const of = names[i] ?? '';
-      if (!NAMES.test(of.replace(/^credentials\./, ''))) found.push(part);
-      take(of, part, depth + 1);
+    const names = placeholders(template).filter((of) => credential(of) === undefined);
+    for (const any of ['(.+?)', '(.+)']) {
+      const parts = text === undefined ? undefined : patternOf(template, credential, any).exec(text)?.slice(1);
+      for (const [i, part] of (parts ?? []).entries()) {
+        const of = names[i] ?? '';
+        const word = !/\d/.test(part) && part.length < LONGEST_WORD;
+        if (!word && !open.has(of) && !NAMES.test(of.replace(/^credentials\./, ''))) found.push(part);
+        take(of, part, depth + 1);
+      }
     }
   };
-  for (const name of session.values) if (!session.public?.includes(name)) take(name, values[name] ?? '', 0);
+  for (const name of session.values) if (!open.has(name)) take(name, values[name] ?? '', 0);
   return found;
 }
 
 /** A pattern that takes a text apart as its template has put it together. */
-function patternOf(template: string): RegExp {
-  const literals = replacePlaceholders(template, () => '\0').split('\0');
-  return new RegExp(`^${literals.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('(.+?)')}$`, 's');
+function patternOf(template: string, known: (name: string) => string | undefined, any: string): RegExp {
+  const quoted = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+  const marked = replacePlaceholders(template, (name) => `\0${known(name) ?? ''}\0`);
+  const parts = marked.split('\0').map((text, i) => (i % 2 === 0 || text !== '' ? quoted(text) : any));
+  return new RegExp(`^${parts.join('')}$`, 's');
 }
 
 function attempt<T>(work: () => T): T | undefined {

@@ -10,7 +10,7 @@ import type { SessionRecord } from '../../../session/record.ts';
 import type { RedisConnection } from '../connection.ts';
 import type { Keys } from '../keys.ts';
 import { parseRow } from '../sessions/row.ts';
-import { FINISH_DENIED, FLIGHT, HANDLE_STATE, LOSE_HISTORY, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
+import { FINISH, FLIGHT, HANDLE_STATE, LOSE_HISTORY, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
 import { createRemembered } from './remembered.ts';
 
 /** What the facts work with. `ttlMs` is how long a client is remembered after its last call. */
@@ -70,14 +70,19 @@ export function createRedisFacts({
   let epoch: string | undefined;
   const named = (call: string) => `${replica}/${call}`;
 
-  const tell = (owner: ClientRef, call: string, { denied, refusedPlace = '' }: CallEnding) =>
-    denied
-      ? connection.run(
-          FINISH_DENIED,
-          [keys.ledger(owner), keys.flight(owner)],
-          [time(), ttlMs, named(call), refusedPlace],
-        )
-      : connection.removeField(keys.flight(owner), named(call));
+  /** Calls that do not count for their network yet, because every one from there was refused so far. */
+  const untaken = new Map<string, string>();
+
+  async function tell(owner: ClientRef, call: string, { denied, refusedPlace }: CallEnding): Promise<void> {
+    const waits = untaken.get(call);
+    const taken = waits === undefined ? (refusedPlace === undefined ? 0 : -1) : refusedPlace === undefined ? 1 : 0;
+    if (denied || taken !== 0) {
+      const place = refusedPlace ?? waits ?? '';
+      const at = [keys.ledger(owner), keys.flight(owner)];
+      await connection.run(FINISH, at, [time(), ttlMs, named(call), denied ? 1 : 0, place, taken]);
+    } else await connection.removeField(keys.flight(owner), named(call));
+    untaken.delete(call);
+  }
 
   async function tellAgain(): Promise<void> {
     for (const { owner, call, ending } of untold.splice(0)) {
@@ -86,6 +91,7 @@ export function createRedisFacts({
   }
   function remember(owner: ClientRef, call: string, ending: CallEnding): void {
     if (untold.length < UNTOLD) untold.push({ owner, call, ending });
+    else untaken.delete(call);
   }
 
   /**
@@ -139,6 +145,7 @@ export function createRedisFacts({
           ],
         )) as (string | number | null)[],
       );
+      if (row.untaken) untaken.set(call, network);
       // Nothing is known of this client in this epoch: it is new, or the store was emptied a moment ago. A fresh
       // reading tells.
       if (!row.known) now = await control.read(0);
@@ -229,12 +236,24 @@ interface ObserveRow {
   handleNumber: number;
   /** Whether something was taken out of the window of the handle. */
   missing: boolean;
-  networks: { network: string; calls: number; at: number; returnedAt: number; awayMs: number; taken: number }[];
+  networks: {
+    network: string;
+    calls: number;
+    at: number;
+    returnedAt: number;
+    awayMs: number;
+    taken: number;
+    from: string;
+  }[];
+  /** When a network that had to make room was last used, or -1. */
+  droppedAt: number;
+  /** The call does not count for its network yet. */
+  untaken: boolean;
 }
 
 /** Values that come before the networks, and how many each of those has. */
-const FIXED = 19;
-const OF_NETWORK = 6;
+const FIXED = 21;
+const OF_NETWORK = 7;
 
 function read(row: (string | number | null)[]): ObserveRow {
   const number = (at: number) => Number(row[at]);
@@ -249,6 +268,7 @@ function read(row: (string | number | null)[]): ObserveRow {
       returnedAt: number(at + 3),
       awayMs: number(at + 4),
       taken: number(at + 5),
+      from: String(row[at + 6]),
     });
   return {
     counts: [number(0), number(1), number(2), number(3)],
@@ -268,6 +288,8 @@ function read(row: (string | number | null)[]): ObserveRow {
     number: number(16),
     handleNumber: number(17),
     missing: row[18] === 1,
+    droppedAt: number(19),
+    untaken: row[20] === 1,
     networks,
   };
 }
@@ -283,16 +305,18 @@ function facts(row: ObserveRow, call: { network: string; rpc: boolean; forgotten
       denials_1h,
       in_flight,
       seconds_since_last_call: row.sinceMs < 0 ? null : wholeSeconds(row.sinceMs),
-      networks: row.networks.map(({ network, calls, at, returnedAt, awayMs, taken }) => ({
+      networks: row.networks.map(({ network, calls, at, returnedAt, awayMs, from, taken }) => ({
         network,
         calls,
         last_seen_seconds: wholeSeconds(now - at),
         ...(returnedAt >= 0 && {
           returned_seconds: wholeSeconds(now - returnedAt),
           away_seconds: wholeSeconds(awayMs),
+          returned_from: from,
         }),
         ...(taken === 0 && { refused: true as const }),
       })),
+      ...(row.droppedAt >= 0 && { networks_dropped_seconds: wholeSeconds(now - row.droppedAt) }),
       forgotten: call.forgotten,
     },
     replay: {

@@ -54,13 +54,13 @@ const MOVES = `
 local function moves_of(text)
   local moves = {}
   for line in string.gmatch(text or '', '[^\\n]+') do
-    local at, away, taken, name = string.match(line, '^(%-?%d+) (%d+) (%d+) (.*)$')
-    if name then moves[name] = { at = tonumber(at), away = tonumber(away), taken = tonumber(taken) } end
+    local at, away, taken, from, name = string.match(line, '^(%-?%d+) (%d+) (%d+) (%S+) (%S+)$')
+    if name then moves[name] = { at = tonumber(at), away = tonumber(away), taken = tonumber(taken), from = from } end
   end
   return moves
 end
 
-local function move_text(name, m) return string.format('%.0f %.0f %.0f ', m.at, m.away, m.taken) .. name end
+local function move_text(name, m) return string.format('%.0f %.0f %.0f ', m.at, m.away, m.taken) .. m.from .. ' ' .. name end
 `;
 
 // KEYS: ledger, session record, revocations, replay window, calls under way, handles.
@@ -69,7 +69,7 @@ local function move_text(name, m) return string.format('%.0f %.0f %.0f ', m.at, 
 export const OBSERVE = script(`${CLOCK}${WINDOW}${MOVES}
 local ttl, epoch, network, backend, handle, kind, id = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local HOUR, INTEGERS, STRINGS = 3600000, ${INTEGERS}, ${STRINGS}
-local stored = redis.call('HMGET', KEYS[1], 'last', 'epoch', 'trusted', 'pruned', 'n', 'm', 'h', 'd', 'nets', 'used', 's:' .. backend, 'moves')
+local stored = redis.call('HMGET', KEYS[1], 'last', 'epoch', 'trusted', 'pruned', 'n', 'm', 'h', 'd', 'nets', 'used', 's:' .. backend, 'moves', 'dropped')
 local last = tonumber(stored[1])
 local since = last and math.max(0, now - last) or -1
 now = math.max(now, last or now)
@@ -119,7 +119,16 @@ for line in string.gmatch(stored[9] or '', '[^\\n]+') do
   elseif now - n.last <= HOUR then networks[#networks + 1] = n
   else drop(n) end
 end
-while #networks >= ${MAX_NETWORKS} do drop(table.remove(networks)) end
+local dropped = tonumber(stored[13]) or -1
+while #networks >= ${MAX_NETWORKS} do
+  local gone = table.remove(networks)
+  drop(gone)
+  if gone.last > dropped then
+    dropped = gone.last
+    change('dropped', string.format('%.0f', dropped))
+  end
+end
+if now - dropped > HOUR then dropped = -1 end
 -- When the client came back to a network from another one of the same family, how long it had been away, and how many
 -- calls from there were not refused because of the place itself. Apart from the networks, which other releases read.
 local moves, previous = moves_of(stored[12]), nil
@@ -130,7 +139,7 @@ for line in string.gmatch(stored[9] or '', '[^\\n]+') do
 end
 local known_before = current ~= nil
 if not current then
-  moves[network] = { at = -1, away = 0, taken = 0 }
+  moves[network] = { at = -1, away = 0, taken = 0, from = '-' }
   local ring = 0
   while not free[tostring(ring)] do ring = ring + 1 end
   current = { ring = tostring(ring), last = now, window = window(), name = network }
@@ -138,12 +147,13 @@ end
 table.insert(networks, 1, current)
 local before = current.last
 current.last = now
-local move = moves[network] or { at = -1, away = 0, taken = 1 }
+local move = moves[network] or { at = -1, away = 0, taken = 1, from = '-' }
 moves[network] = move
-if known_before and previous ~= network then
-  move.at, move.away = now, now - before
+if known_before and previous and previous ~= network then
+  move.at, move.away, move.from = now, now - before, previous
 end
-move.taken = move.taken + 1
+local untaken = known_before and move.taken == 0
+if not untaken then move.taken = move.taken + 1 end
 local lines, seen_from, moved = {}, {}, {}
 for i, n in ipairs(networks) do
   local calls = count(n.window, n.ring .. ':', 60000, i == 1 and 1 or 0)
@@ -151,11 +161,12 @@ for i, n in ipairs(networks) do
   seen_from[#seen_from + 1] = n.name
   seen_from[#seen_from + 1] = calls
   seen_from[#seen_from + 1] = i == 1 and before or n.last
-  local m = moves[n.name] or { at = -1, away = 0, taken = 1 }
+  local m = moves[n.name] or { at = -1, away = 0, taken = 1, from = '-' }
   moved[i] = move_text(n.name, m)
   seen_from[#seen_from + 1] = m.at
   seen_from[#seen_from + 1] = m.away
   seen_from[#seen_from + 1] = m.taken
+  seen_from[#seen_from + 1] = m.from
 end
 change('nets', table.concat(lines, '\\n'))
 change('moves', table.concat(moved, '\\n'))
@@ -229,6 +240,7 @@ local reply = {
   count(minute, 'm', 1000, 1), count(hour, 'h', 60000, 1), count(denials, 'd', 60000, 0),
   under_way, since, known and 1 or 0, stored[3] or '', seen, first_at, first_network,
   record, revocations, uses, idle_from, now, lost, number, uses_of_handle, missing,
+  dropped, untaken and 1 or 0,
 }
 change('m', text(minute))
 change('h', text(hour))
@@ -239,19 +251,23 @@ for _, each in ipairs(seen_from) do reply[#reply + 1] = each end
 return reply
 `);
 
-// KEYS: ledger, calls under way. ARGV: time, ttl, name of the call, the network that was refused as a place or ''.
-// Ends the call and counts a denial, unless nothing is known of the client any more.
-export const FINISH_DENIED = script(`${CLOCK}${WINDOW}${MOVES}
+// KEYS: ledger, calls under way. ARGV: time, ttl, name of the call, whether it was denied (1 or 0), a network or '', and
+// what is added to the calls of that network that were taken. Ends the call and counts a denial, unless nothing is known
+// of the client any more.
+export const FINISH = script(`${CLOCK}${WINDOW}${MOVES}
 redis.call('HDEL', KEYS[2], ARGV[3])
 local stored = redis.call('HMGET', KEYS[1], 'last', 'd', 'moves')
 if not stored[1] then return 0 end
 now = math.max(now, tonumber(stored[1]))
-local denials = window(stored[2])
-count(denials, 'd', 60000, 1)
-redis.call('HSET', KEYS[1], 'd', text(denials))
+if ARGV[4] == '1' then
+  local denials = window(stored[2])
+  count(denials, 'd', 60000, 1)
+  redis.call('HSET', KEYS[1], 'd', text(denials))
+end
 local moves = moves_of(stored[3])
-if moves[ARGV[4]] and moves[ARGV[4]].taken > 0 then
-  moves[ARGV[4]].taken = moves[ARGV[4]].taken - 1
+local move = moves[ARGV[5]]
+if move and tonumber(ARGV[6]) ~= 0 then
+  move.taken = math.max(0, move.taken + tonumber(ARGV[6]))
   local lines = {}
   for name, m in pairs(moves) do lines[#lines + 1] = move_text(name, m) end
   redis.call('HSET', KEYS[1], 'moves', table.concat(lines, '\\n'))
