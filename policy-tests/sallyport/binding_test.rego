@@ -235,3 +235,9 @@ test_a_key_that_comes_in_another_network_replaces_the_session if {
 		["rotate", "binding.network_changed", ""],
 	}
 }
+
+test_a_place_that_is_refused_for_itself_says_nothing_about_the_session if {
+	vpn := fixtures.with_settings({"access": {"networks": {"clerk": ["10.1.0.0/16"]}}})
+	found(object.union(elsewhere, on_two({}, {})), vpn) == set()
+	found(object.union(elsewhere, on_two(back, {})), vpn) == set()
+}

@@ -132,9 +132,10 @@ describe('R-13, R-98: a client without a key', () => {
     await h.call('stock_list');
     for (let i = 0; i < 3; i++) {
       const outside = await h.call('stock_list', {}, { ip: ELSEWHERE });
-      expect(reasons(outside)).toContain('access.wrong_network');
+      expect(reasons(outside)).toEqual(['access.wrong_network']);
       expect(reasons(await h.call('stock_list'))).toEqual([]);
     }
+    expect(h.legacy.stats().logins).toBe(1);
     const { networks } = (await last()).input.usage;
     expect(networks[1]).toMatchObject({ network: '192.0.2.0/24', calls: 3, refused: true });
   });
@@ -148,7 +149,58 @@ describe('R-13, R-98: a client without a key', () => {
   });
 });
 
+describe('R-13: who fills the list of networks', () => {
+  it('hides neither himself nor the owner', async () => {
+    await start();
+    await h.call('stock_list');
+    const served = [];
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 9; i++) await h.call('no_such_tool', {}, { ip: `2001:db8:0:${i}::7` });
+      served.push(reasons(await h.call('stock_list', {}, { ip: ELSEWHERE })).length === 0);
+      h.clock.advance(4);
+      await h.call('stock_list');
+      h.clock.advance(4);
+    }
+    expect(served).toEqual([false, false, false, false, false]);
+    expect((await last()).input.usage.networks_dropped_seconds).toBeLessThan(120);
+    h.clock.advance(3601);
+    expect(reasons(await h.call('stock_list'))).toEqual([]);
+  });
+
+  it('who keeps trying from a place that is refused does not shut the owner out while he tries', async () => {
+    await start(['networks: {}', 'networks: { clerk: [10.1.0.0/16] }']);
+    await h.call('stock_list');
+    await h.call('stock_list', {}, { ip: ELSEWHERE });
+    const trying = { on: true };
+    const tries = Array.from({ length: 4 }, async () => {
+      while (trying.on) await h.call('stock_list', {}, { ip: ELSEWHERE });
+    });
+    const refused = [];
+    for (let i = 0; i < 20; i++) refused.push(...reasons(await h.call('stock_list')));
+    trying.on = false;
+    await Promise.all(tries);
+    expect(refused).toEqual([]);
+  });
+});
+
 describe('R-35: a session that is not the one decided on', () => {
+  it('R-80: a renewal by the backend meanwhile is no new login: age, uses and idle time go on', async () => {
+    await start(['idle: { limit_seconds: 900, grade: rotate }', 'idle: { limit_seconds: 900, grade: deny }']);
+    h.legacy.inject({ renewIds: true });
+    for (let i = 0; i < 12; i++) {
+      await h.call('stock_list');
+      h.clock.advance(24);
+    }
+    h.legacy.inject({ latencyMs: 20 });
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => h.call('stock_list', {}, { ip: i % 2 ? '10.1.2.4' : HOME })),
+    );
+    const codes = answers.flatMap(reasons);
+    expect(codes.filter((code) => code.startsWith('lifetime'))).toEqual([]);
+    for (const { supersedes, input } of await h.audit('decision'))
+      if (supersedes !== undefined) expect(input.session.token_uses).toBeGreaterThan(10);
+  });
+
   it('with binding.ip: allow a first burst from two addresses of one network is served', async () => {
     await start();
     h.legacy.inject({ latencyMs: 50 });

@@ -55,6 +55,11 @@ findings contains {
 	"reason": {"code": "access.wrong_network", "params": {"role": role}},
 	"obligations": [],
 } if {
+	some role in out_of_place
+}
+
+# Roles of the client that may not be used from where the call comes from.
+out_of_place contains role if {
 	some role in input.client.roles
 	networks := data.settings.access.networks[role]
 	every network in networks { not net.cidr_contains(network, input.client.ip) }

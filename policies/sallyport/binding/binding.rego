@@ -9,6 +9,7 @@
 #   - input: schema.input
 package sallyport.binding
 
+import data.sallyport.access
 import data.sallyport.settings
 
 # METADATA
@@ -84,6 +85,7 @@ findings contains finding(settings.effective.binding.network, "binding.network_c
 	slot.network != input.client.network
 	not here(slot.network)
 	not known
+	not refused_here
 	moved
 }
 
@@ -128,6 +130,7 @@ findings contains finding(settings.effective.binding.network_added, "binding.net
 findings contains finding(settings.effective.binding.concurrent_networks, "binding.concurrent_networks", params) if {
 	count(input.usage.networks) > 1
 	not proven
+	not refused_here
 	count(returns) > 0
 	params := {
 		"crossing": "return",
@@ -149,6 +152,7 @@ findings contains finding(settings.effective.binding.concurrent_networks, "bindi
 findings contains finding(settings.effective.binding.first_crossing, "binding.concurrent_networks", params) if {
 	count(input.usage.networks) > 1
 	not proven
+	not refused_here
 	count(concurrent) > 0
 	count(returns) == 0
 	not settled
@@ -158,6 +162,10 @@ findings contains finding(settings.effective.binding.first_crossing, "binding.co
 		"overlap_seconds": settings.effective.binding.overlap_seconds,
 	}
 }
+
+# The place is refused for itself, and says nothing about the session, which the call never reaches: whoever tries from
+# there must not be able to end the session of its owner.
+refused_here if count(access.out_of_place) > 0
 
 # The session was moved here by an earlier call, which a rule has let pass.
 settled if here(slot.network)
