@@ -20,7 +20,7 @@ import { createPipeline } from './enforcement/pipeline.ts';
 import { connectionsWithin, descriptorLimit } from './http/listener/connections.ts';
 import { type ListenOptions, listen } from './http/listener/listener.ts';
 import { MCP_PATH } from './http/middleware/mcp-route.ts';
-import { openHttp } from './http/open.ts';
+import { openHttp, proxyTest } from './http/open.ts';
 import { readinessOf } from './http/readiness.ts';
 import { createGuessing } from './identity/guessing.ts';
 import { openIdentity } from './identity/open.ts';
@@ -168,7 +168,7 @@ function listenOptions({
     ...config.listen,
     requestSeconds: request_seconds,
     graceSeconds: shutdown_seconds,
-    connections: { total, perSource: config.proxy_hops === 0 ? perSource : undefined },
+    connections: { total, perSource, isProxy: proxyTest(config) },
     onTurned: metrics.turned,
   };
 }

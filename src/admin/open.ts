@@ -57,7 +57,7 @@ export async function openAdmin(options: AdminListenerOptions): Promise<Listener
     ...config,
     requestSeconds: REQUEST_SECONDS,
     graceSeconds: GRACE_SECONDS,
-    connections: { total: CONNECTIONS, perSource: undefined },
+    connections: { total: CONNECTIONS, perSource: CONNECTIONS, isProxy: () => false },
     onTurned: metrics.turned,
   });
   listener.serve(app.callback());

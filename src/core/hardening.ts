@@ -105,11 +105,11 @@ export function refuseDebugging(env?: NodeJS.ProcessEnv): void {
 function harmful(options: readonly string[], harmless: ReadonlySet<string>): string[] {
   const found: string[] = [];
   for (const [i, option] of options.entries()) {
-    // Node takes "_" for "-" in a name, and a value after "=" or as the next argument.
+    // What follows an option may be its value. Where it is that of a harmful one, the option is told and not the value.
+    if (i > 0 && !option.startsWith('-')) continue;
+    // Node takes "_" for "-" in a name.
     const name = (option.split('=')[0] ?? '').replaceAll('_', '-');
-    const before = options[i - 1]?.replaceAll('_', '-');
-    const isValue = !name.startsWith('-') && before !== undefined && harmless.has(before);
-    if (!isValue && !harmless.has(name)) found.push(name.slice(0, 60) || 'an empty option');
+    if (!harmless.has(name)) found.push(name.startsWith('-') ? name.slice(0, 60) : 'something that is no option');
   }
   return found;
 }

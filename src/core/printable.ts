@@ -2,7 +2,8 @@
  * Puts foreign text on one line. Control and format characters become spaces, so the text cannot end a line,
  * comment or record, move the cursor, or reverse the direction of what follows.
  */
-export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
+export const printable = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]+/gu, ' ');
 
 /**
  * JSON on one line that no reader takes for several, or for other text than it is: besides what JSON.stringify
@@ -15,6 +16,6 @@ export const jsonLine = (value: unknown): string => escapeUnseen(JSON.stringify(
 export const escapeUnseen = (json: string): string =>
   UNSEEN.test(json) ? json.replace(EACH_UNSEEN, (text) => text.split('').map(escaped).join('')) : json;
 
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;
 const EACH_UNSEEN = new RegExp(UNSEEN, 'gu');
 const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -38,12 +38,18 @@ const LARGEST = `a whole number here is at most ${Number.MAX_SAFE_INTEGER}, or a
 export function createNormaliser(schema: JsonObject, { fillDefaults }: { fillDefaults: boolean }) {
   const validate = compileSchema(withInt64Text(closedSchema(schema), 'check'));
   const plan = createPlan(schema, schema, fillDefaults, new Map());
+  const bare = fillDefaults ? createPlan(schema, schema, false, new Map()) : plan;
   return (given: JsonObject): Normalised => {
     const problem = unreadable(given, plan, '');
     if (problem !== undefined) return { ok: false, problem };
     const normal = apply(plan, given) as JsonObject;
     const mismatch = tooLarge(normal, plan, '') ?? validate(normal);
-    return mismatch === undefined ? { ok: true, arguments: normal } : { ok: false, problem: mismatch };
+    if (mismatch === undefined) return { ok: true, arguments: normal };
+    // Arguments may exclude each other: a default must not stand in the way of what the client has chosen.
+    const unfilled = apply(bare, given) as JsonObject;
+    return fillDefaults && validate(unfilled) === undefined
+      ? { ok: true, arguments: unfilled }
+      : { ok: false, problem: mismatch };
   };
 }
 
@@ -90,7 +96,7 @@ function allowsNull(schema: Json | undefined, root: JsonObject, depth = 0): bool
   if (depth > 32) return true;
   const here = resolve(schema, root);
   const { type, enum: values, const: value, anyOf, oneOf, allOf } = here;
-  if (type !== undefined) return typesOf(here).includes('null');
+  if (type !== undefined) return typesOf(here).includes('null') || here.nullable === true;
   if (Array.isArray(values)) return values.includes(null);
   if (value !== undefined) return value === null;
   const some = (list: Json[]) => list.some((one) => allowsNull(one, root, depth + 1));

@@ -30,12 +30,26 @@ export function exactJson(text: string, value: unknown): ExactJson {
  * to 2^53 the number meant and the number read may differ although the latter is written the same.
  */
 export function isExactNumber(text: string): boolean {
-  // A double holds any decimal number of up to 15 digits.
+  // A double holds any decimal number of up to 15 digits, and none needs a thousand.
   if (text.length <= 15 && !/[eE]/.test(text)) return true;
+  if (text.length > LONGEST_NUMBER) return false;
   const value = Number(text);
   if (!Number.isFinite(value)) return false;
   if (Number.isInteger(value) && !Number.isSafeInteger(value)) return false;
   return decimal(text) === decimal(String(value));
+}
+
+/** Longer numbers count as inexact, so that nobody can have large numbers computed with. */
+const LONGEST_NUMBER = 1000;
+
+/**
+ * A number without an exponent, which old systems read as another one: they take "1e-7" for 1. Whole numbers beyond 2^53
+ * do not come here.
+ */
+export function plainNumber(value: number): string {
+  const text = String(value);
+  const [, sign = '', first = '', fraction = '', exponent = ''] = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/.exec(text) ?? [];
+  return first === '' ? text : `${sign}0.${'0'.repeat(Number(exponent) - 1)}${first}${fraction}`;
 }
 
 /** A decimal number as its digits, without zeros at either end, and the power of ten of the last one. */

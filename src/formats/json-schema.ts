@@ -49,7 +49,8 @@ const BOUNDS = ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'm
 
 /** Whether a schema takes whole numbers of 64 bits, which JSON numbers cannot carry. */
 export function isInt64({ type, format, enum: values, const: value }: JsonObject): boolean {
-  const integer = type === 'integer' || (Array.isArray(type) && type.includes('integer'));
+  // A schema that takes text already says itself which.
+  const integer = type === 'integer' || (Array.isArray(type) && type.includes('integer') && !type.includes('string'));
   return integer && format === 'int64' && values === undefined && value === undefined;
 }
 
@@ -85,7 +86,7 @@ function fits(text: string, bounds: JsonObject): boolean {
   if (value < INT64.least || value > INT64.most) return false;
   const bound = (key: string, holds: (limit: bigint) => boolean) => {
     const limit = bounds[key];
-    if (typeof limit !== 'number') return true;
+    if (typeof limit !== 'number' || (key === 'multipleOf' && !Number.isInteger(limit))) return true;
     // A bound beyond 64 bits, as 2^63 - 1 reads in JSON, bounds nothing more. One with a fraction is a whole number
     // on its own side for any value this large.
     return Math.abs(limit) >= 2 ** 63

@@ -30,6 +30,13 @@ export interface HttpOptions {
   ops: OpsLog;
 }
 
+/** Whether an address is that of a proxy: any, where it is not said which and only this machine can connect. */
+export function proxyTest({ proxy_hops, trusted_proxies }: Config): (address: string) => boolean {
+  if (proxy_hops === 0) return () => false;
+  const proxies = trusted_proxies && parseNetworks(trusted_proxies);
+  return (address) => proxies?.includes(address) !== false;
+}
+
 export function openHttp(options: HttpOptions): Koa<State> {
   const { config, url, identity, endpoint, policy, guessing, events, readiness, ops } = options;
   const { listen, limits } = config;

@@ -31,6 +31,8 @@ export function parseAddress(text: string, prefixes: Prefixes): Address | undefi
   if (isIPv4(trimmed)) return describe(ipaddr.IPv4.parse(trimmed), prefixes);
   // isIPv6 takes a zone of any form, so that it would keep the first one of "::1%a%b".
   if (bare.includes('%') || !isIPv6(bare)) return undefined;
+  // Dotted text stands for a mapped address only: "::1.2.3.4" is another host than 1.2.3.4, and parsers disagree.
+  if (bare.includes('.') && !/^(::|0:0:0:0:0:)ffff:/i.test(bare)) return undefined;
   const v6 = ipaddr.IPv6.parse(bare);
   return describe(v6.isIPv4MappedAddress() ? v6.toIPv4Address() : v6, prefixes);
 }
@@ -93,7 +95,10 @@ export function parseNetworks(list: readonly string[]): NetworkList {
     const [base = ''] = text.split('/');
     if (isIP(base) === 0 || base.includes('%') || !ipaddr.isValidCIDR(text))
       throw new OperatorError(`${text}: not a network, such as 10.0.0.0/8`);
-    return ipaddr.parseCIDR(text);
+    const [network, prefix] = ipaddr.parseCIDR(text);
+    if (network instanceof ipaddr.IPv6 && network.isIPv4MappedAddress())
+      throw new OperatorError(`${text}: write an IPv4 network as such, for example 10.0.0.0/8`);
+    return [network, prefix] as const;
   });
   return {
     includes(ip) {

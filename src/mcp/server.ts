@@ -86,7 +86,8 @@ export function createServerFactory({ version, list, pipeline }: ServerOptions):
         scope,
         rpcId: extra.requestId,
         name: params.name,
-        arguments: (params.arguments ?? {}) as JsonObject,
+        // As they came: the parsed copy has lost a member called "__proto__", and with it the reason to refuse it.
+        arguments: argumentsOf(request),
         signal,
         progress(step, total, message) {
           if (token === undefined) return;
@@ -109,4 +110,9 @@ export function createServerFactory({ version, list, pipeline }: ServerOptions):
 function withoutNull(request: object): object {
   const { params } = request as { params?: unknown };
   return isObject(params) && params.arguments === null ? { ...request, params: { ...params, arguments: {} } } : request;
+}
+
+function argumentsOf({ params }: { params?: unknown }): JsonObject {
+  const given = isObject(params) ? params.arguments : undefined;
+  return isObject(given) ? (given as JsonObject) : {};
 }

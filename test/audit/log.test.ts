@@ -83,6 +83,8 @@ it.each([
   '\u202e',
   '\ufeff',
   '\u{e0001}',
+  '\u3164',
+  '\ufe0f',
   '\r\n',
 ])('R-62: a line has no character that ends a line, moves a cursor or turns text: %j', async (character) => {
   const file = join(dir, 'log.jsonl');

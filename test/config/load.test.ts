@@ -178,6 +178,11 @@ describe('R-10: who is believed about the address of a client', () => {
     ['an address', 'proxy_hops: 1\ntrusted_proxies: [10.0.0.1]', /trusted_proxies\.0: not a network/],
     ['octal', 'proxy_hops: 1\ntrusted_proxies: [10.0.0.0/8, 012.0.0.0/8]', /trusted_proxies\.1: not a network/],
     ['a prefix that is too long', 'proxy_hops: 1\ntrusted_proxies: [10.0.0.0/33]', /trusted_proxies\.0: not a network/],
+    [
+      'an IPv4 network in its IPv6 form',
+      'proxy_hops: 1\ntrusted_proxies: ["::ffff:10.0.0.0/104"]',
+      /trusted_proxies\.0: not a network/,
+    ],
     ['a zone', 'proxy_hops: 1\ntrusted_proxies: ["fe80::1%eth0/64"]', /trusted_proxies\.0: not a network/],
     ['nobody', 'proxy_hops: 1\ntrusted_proxies: []', /trusted_proxies: /],
   ])('%s', (_what, keys, message) => {
@@ -189,9 +194,19 @@ describe('R-10: who is believed about the address of a client', () => {
   });
 });
 
+it('a default beside arguments that need each other is accepted', () => {
+  const found = problems((yaml) =>
+    yaml.replace(
+      'text: { type: string, maxLength: 100, description: Part of the name }',
+      'text: { type: string, maxLength: 100 }\n        limit: { type: integer, default: 10 }\n      oneOf: [{ required: [text] }, { required: [limit] }]',
+    ),
+  );
+  expect(found.filter((problem) => problem.includes('default'))).toEqual([]);
+});
+
 it('R-87: a default that its own schema refuses stops the start', () => {
   const found = problems((yaml) =>
     yaml.replace('type: string, maxLength: 100', 'type: string, maxLength: 100, default: 7'),
   );
-  expect(found.join('\n')).toContain('a default: /');
+  expect(found.join('\n')).toContain('the default of "text" does not match its schema');
 });

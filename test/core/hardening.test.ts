@@ -41,6 +41,10 @@ describe('R-46: the check names everything that would let somebody read the memo
     expect(aids({ env: { NODE_OPTIONS } })).not.toEqual([]);
   });
 
+  it('values are not told', () => {
+    expect(aids({ env: { NODE_OPTIONS: '-r /secret/pre.cjs --stack-size 500' } })).toEqual(['NODE_OPTIONS with -r']);
+  });
+
   it('a quote that does not end, variables, and reports that are on', () => {
     expect(aids({ env: { NODE_OPTIONS: '"--inspect' } })).toHaveLength(1);
     for (const name of ['SSLKEYLOGFILE', 'NODE_DEBUG', 'NODE_V8_COVERAGE', 'NODE_REDIRECT_WARNINGS']) {

@@ -170,6 +170,38 @@ describe('R-86: nothing more is read after a refusal', () => {
     expect(answer.text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 401', 'HTTP/1.1 200']);
   });
 
+  it.each([
+    10_000, 20_000, 60_000,
+  ])('a refused body of %d bytes, sent at once, leaves the connection usable', async (size) => {
+    const answer = await wire(portOf(h.url), (socket) => {
+      const lines = ['Content-Type: application/json', `X-Forwarded-For: ${HOME}`, `Content-Length: ${size}`];
+      socket.write(`${head(['Authorization: Bearer sp_wrong', ...lines])}${' '.repeat(size)}`);
+      let next = false;
+      socket.on('data', () => {
+        if (next) return;
+        next = true;
+        setTimeout(() => socket.write(requestText(LIST, authorized(h, `X-Forwarded-For: ${HOME}`))), 300);
+      });
+    });
+    expect(answer.text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 401', 'HTTP/1.1 200']);
+  });
+
+  it('another expectation is refused, and as little is read after it', async () => {
+    let sent = 0;
+    const answer = await wire(portOf(h.url), (socket) => {
+      socket.write(head(['Expect: nonsense', 'Content-Length: 2000000000']));
+      const chunk = Buffer.alloc(65_536, 0x20);
+      const pump = () => {
+        while (!socket.destroyed && socket.write(chunk)) sent += chunk.length;
+      };
+      socket.on('drain', pump);
+      socket.once('data', pump);
+    });
+    expect(answer.status).toBe(417);
+    expect(sent).toBeLessThan(32 * 1024 * 1024);
+    expect(answer.closedMs).toBeLessThan(8000);
+  });
+
   it('100 Continue is sent only to an accepted credential', async () => {
     const ask = (credential: string) =>
       wire(portOf(h.url), (socket) => {
@@ -247,6 +279,17 @@ describe('R-86: deadlines and the number of connections', () => {
     expect((await fetch(new URL('/healthz', h.url))).status).toBe(200);
     await until(() => open.filter((socket) => socket.destroyed).length >= 12, 'idle connections to be closed');
     expect((await h.call('stock_list')).status).toBe(200);
+  });
+
+  it('who asks and does not read the answers gives way as well', async () => {
+    await limited('connections: 8');
+    for (let i = 0; i < 8; i++) {
+      const socket = await idle();
+      socket.pause();
+      socket.write('GET /xxxxx HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2000));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (let i = 0; i < 4; i++) expect((await fetch(new URL('/healthz', h.url))).status).toBe(200);
   });
 
   it('a source has its share where no proxy stands before the connector', async () => {

@@ -88,6 +88,40 @@ describe('R-87: arguments in one form', () => {
     expect(write({ list: [{ sku: 1 }] })).toEqual({ ok: true, arguments: { list: [{ sku: 1 }] } });
   });
 
+  it('null keeps its meaning where the schema allows it in any way', () => {
+    const nullable = createNormaliser(
+      { type: 'object', properties: { note: { type: 'string', nullable: true } } },
+      { fillDefaults: false },
+    );
+    expect(nullable({ note: null })).toEqual({ ok: true, arguments: { note: null } });
+  });
+
+  it('a schema that takes text already is left as its author wrote it', () => {
+    const either = { type: ['integer', 'string'], format: 'int64', pattern: '^[0-9]+$' } as unknown as JsonObject;
+    const read = createNormaliser({ type: 'object', properties: { id: either } }, { fillDefaults: false });
+    for (const id of ['5', BIG]) expect(read({ id })).toEqual({ ok: true, arguments: { id } });
+    expect(read({ id: '-5' })).toMatchObject({ ok: false });
+    const half = createNormaliser(
+      { type: 'object', properties: { id: { type: 'integer', format: 'int64', multipleOf: 0.5 } } },
+      { fillDefaults: false },
+    );
+    expect(half({ id: BIG })).toEqual({ ok: true, arguments: { id: BIG } });
+  });
+
+  it('a default does not stand in the way of an argument that excludes it', () => {
+    const pages = createNormaliser(
+      {
+        type: 'object',
+        properties: { page: { type: 'integer', default: 1 }, cursor: { type: 'string' } },
+        not: { required: ['page', 'cursor'] },
+      },
+      { fillDefaults: true },
+    );
+    expect(pages({ cursor: 'a' })).toEqual({ ok: true, arguments: { cursor: 'a' } });
+    expect(pages({})).toEqual({ ok: true, arguments: { page: 1 } });
+    expect(pages({ page: 2, cursor: 'a' })).toMatchObject({ ok: false });
+  });
+
   it('a default is a copy, and names of built-in properties are arguments like any other', () => {
     const open = createNormaliser(
       { type: 'object', properties: { tags: { type: 'array', default: [] } }, additionalProperties: true },

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { exactJson, InexactNumber, isExactNumber } from '../../src/formats/exact-json.ts';
+import { exactJson, InexactNumber, isExactNumber, plainNumber } from '../../src/formats/exact-json.ts';
 import { parseJson } from '../../src/formats/json.ts';
 
 const read = (text: string) => exactJson(text, JSON.parse(text));
@@ -52,6 +52,31 @@ describe('R-87: exact numbers', () => {
         if (result.ok && numbers.every(isExactNumber)) expect(result.value).toEqual(value);
       }),
     );
+  });
+
+  it('a number of any length costs no time', () => {
+    const began = process.cpuUsage().user;
+    for (const text of [
+      `1.${'0'.repeat(200_000)}1`,
+      `1e${'9'.repeat(200_000)}`,
+      `0.${'0'.repeat(200_000)}`,
+      '9'.repeat(200_000),
+    ])
+      expect(isExactNumber(text)).toBe(false);
+    expect(process.cpuUsage().user - began).toBeLessThan(2_000_000);
+  });
+
+  it('a small number goes out without an exponent', () => {
+    for (const [number, text] of [
+      [1e-7, '0.0000001'],
+      [-1.25e-9, '-0.00000000125'],
+      [0.000001, '0.000001'],
+      [5, '5'],
+      [-0.5, '-0.5'],
+    ] as const) {
+      expect(plainNumber(number)).toBe(text);
+      expect(Number(plainNumber(number))).toBe(number);
+    }
   });
 
   it('what a backend answers keeps its digits, and is never a null', () => {

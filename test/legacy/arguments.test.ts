@@ -53,6 +53,7 @@ describe('R-87: numbers', () => {
     ['item', '{"id":1e3}', '/item/1000?size=20', { id: 1000, size: 20 }],
     ['item', '{"id":9007199254740991}', '/item/9007199254740991?size=20', { id: 9007199254740991, size: 20 }],
     ['large', `{"id":"${BIG}"}`, `/item/${BIG}`, { id: BIG }],
+    ['change', '{"price":0.0000001}', '/change{"price":1e-7}', { price: 1e-7 }],
     ['change', '{"price":1.50,"note":null}', '/change{"price":1.5,"note":null}', { price: 1.5, note: null }],
   ])('%s %s reaches backend, policy and log as it was meant', async (tool, args, request, input) => {
     const heard = await start();
@@ -108,6 +109,13 @@ describe('R-87: keys', () => {
     await start();
     const two = '{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{"name":"item"}}';
     expect((await connector.post(two)).status).toBe(400);
+  });
+
+  it('an argument called __proto__ is refused like any that is not defined', async () => {
+    const heard = await start();
+    const answer = await raw('item', '{"id":7,"__proto__":{"x":1}}');
+    expect(answer.text).toContain('has a property that is not defined');
+    expect(heard).toEqual([]);
   });
 
   it('arguments that are null are none', async () => {

@@ -1,4 +1,5 @@
 // Fills the placeholders of a template with values.
+import { plainNumber } from '../../formats/exact-json.ts';
 import type { Json } from '../../formats/json.ts';
 import { replacePlaceholders } from '../../formats/template.ts';
 
@@ -18,6 +19,7 @@ export function fill(template: string, values: Values, place: string): string {
 /** A string, number or boolean as text. Throws an UnbuildableError that names `place` for anything else. */
 export function text(value: Json | undefined, place: string): string {
   if (typeof value === 'string') return value;
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'number') return plainNumber(value);
+  if (typeof value === 'boolean') return String(value);
   throw new UnbuildableError(`${place}: only text, numbers and booleans can stand here`);
 }

@@ -86,6 +86,7 @@ function isNetwork(text: string): boolean {
   const family = base.includes('%') ? 0 : isIP(base);
   return (
     family !== 0 &&
+    !/^::ffff:/i.test(base) &&
     rest.length === 0 &&
     /^(0|[1-9]\d{0,2})$/.test(prefix) &&
     Number(prefix) <= (family === 4 ? 32 : 128)

@@ -1,7 +1,6 @@
 // Checks of a tool that its schema cannot express: that its parts fit each other, its backend and its arguments.
-import { createNormaliser } from '../../formats/arguments.ts';
-import type { JsonObject } from '../../formats/json.ts';
-import { schemaProblem } from '../../formats/json-schema.ts';
+import type { Json, JsonObject } from '../../formats/json.ts';
+import { compileSchema, schemaProblem } from '../../formats/json-schema.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
 import type { BackendConfig } from '../schema/backend.ts';
 import type { ResultConfig, ToolConfig } from '../schema/tool.ts';
@@ -18,8 +17,9 @@ export function checkTool(name: string, tool: ToolConfig, backends: Record<strin
       ? schemaProblem(tool.arguments)
       : 'the schema of the arguments must have "type": "object"';
   if (problem !== undefined) return [{ path: [...at, 'arguments'], message: problem }];
-  const defaults = tool.fill_defaults === false ? undefined : defaultsProblem(tool.arguments as JsonObject);
-  if (defaults !== undefined) return [{ path: [...at, 'arguments'], message: `a default: ${defaults}` }];
+  const defaults =
+    (tool.fill_defaults ?? tool.effect === 'read') ? defaultsProblem(tool.arguments as JsonObject) : undefined;
+  if (defaults !== undefined) return [{ path: [...at, 'arguments'], message: defaults }];
   return [...checkArguments(tool, backend, at), ...checkPages(tool, at), ...checkResult(tool, [...at, 'result'])];
 }
 
@@ -68,11 +68,17 @@ function checkPages(tool: ToolConfig, at: Path): PathProblem[] {
   return problems;
 }
 
-/** What is wrong with the defaults of an argument schema: each call that leaves them out would be refused. */
-function defaultsProblem(schema: JsonObject): string | undefined {
-  if (!JSON.stringify(schema).includes('"default"')) return undefined;
-  const filled = createNormaliser({ ...schema, required: [] }, { fillDefaults: true })({});
-  return filled.ok ? undefined : filled.problem;
+/** Which default does not match the schema of its own property: each call that leaves it out would be refused. */
+function defaultsProblem(root: JsonObject): string | undefined {
+  for (const [name, property] of Object.entries((root.properties ?? {}) as Record<string, Json>)) {
+    if (typeof property !== 'object' || property === null || Array.isArray(property) || property.default === undefined)
+      continue;
+    // A reference to another part of the schema than its definitions cannot be followed from here.
+    const schema = { ...(root.$defs !== undefined && { $defs: root.$defs }), ...property };
+    const problem = schemaProblem(schema) === undefined ? compileSchema(schema)(property.default) : undefined;
+    if (problem !== undefined) return `the default of "${name}" does not match its schema`;
+  }
+  return undefined;
 }
 
 /** Settings of a result that have a meaning only with certain values of "as". */

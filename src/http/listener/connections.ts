@@ -8,8 +8,9 @@ import { parseAddress } from '../../identity/address.ts';
 /** Most connections at once: all together, and of one source (an IPv4 address, or a /64 of IPv6). */
 export interface ConnectionLimits {
   total: number;
-  /** Undefined: no limit, because a proxy stands before the connector and all connections are its own. */
-  perSource: number | undefined;
+  perSource: number;
+  /** Whether an address is that of a proxy, to which no limit for a source applies: it speaks for all its clients. */
+  isProxy: (address: string) => boolean;
 }
 
 /** What became of a connection that there was no room for: it was not taken, or it was idle and gave way. */
@@ -18,7 +19,7 @@ export type Turned = 'refused' | 'gave_way';
 /** The connections of a listener. */
 export interface Connections {
   readonly open: number;
-  /** Notes that a request has come, so that its connection is not idle until the response is closed. */
+  /** Notes that a request has come, so that its connection is not idle until it is answered. */
   busy(request: IncomingMessage, response: ServerResponse): void;
 }
 
@@ -28,6 +29,8 @@ interface Connection {
   requests: number;
 }
 
+/** Most requests of one connection that may wait for their answers. Clients of MCP send the next one after the answer. */
+const PIPELINED = 16;
 /** Descriptors that are left for the store, the backends, the logs and Node itself. */
 const RESERVED = 128;
 
@@ -38,7 +41,7 @@ const RESERVED = 128;
  */
 export function limitConnections(
   server: Server,
-  { total, perSource }: ConnectionLimits,
+  { total, perSource, isProxy }: ConnectionLimits,
   onTurned: (what: Turned) => void,
 ): Connections {
   const connections = new Map<string, Connection>();
@@ -54,7 +57,7 @@ export function limitConnections(
     const { remoteAddress } = socket;
     if (remoteAddress === undefined) return void socket.destroy();
     const source = parseAddress(remoteAddress, { ipv4: 32, ipv6: 64 })?.network ?? remoteAddress;
-    if ((sources.get(source) ?? 0) >= (perSource ?? Number.POSITIVE_INFINITY)) return turn(socket, 'refused');
+    if ((sources.get(source) ?? 0) >= perSource && !isProxy(remoteAddress)) return turn(socket, 'refused');
     if (connections.size >= total) {
       const [oldest] = idle;
       if (!oldest) return turn(socket, 'refused');
@@ -87,11 +90,18 @@ export function limitConnections(
       const connection = connections.get(key);
       if (!connection) return;
       connection.requests += 1;
+      if (connection.requests > PIPELINED) return turn(connection.socket, 'refused');
       idle.delete(key);
-      response.once('close', () => {
+      let answered = false;
+      const done = () => {
+        if (answered) return;
+        answered = true;
         connection.requests -= 1;
         if (connection.requests === 0 && connections.get(key) === connection) idle.set(key, connection);
-      });
+      };
+      // Whoever does not read his answers is not busy: he waits, like one who sends nothing.
+      response.once('prefinish', done);
+      response.once('close', done);
     },
   };
 }

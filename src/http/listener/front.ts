@@ -25,12 +25,19 @@ export function behindFront(application: RequestListener): RequestListener {
   };
 }
 
+/** Answers a request that expects something else than 100 Continue (RFC 9110 §10.1.1). */
+export const refuseExpectation: RequestListener = (request, response) => {
+  stopReadingAfter(request, response);
+  refuse(response, 417, 'bad_request', 'expect nothing, or 100-continue');
+};
+
 /**
  * Asks for a body that the client holds back (RFC 9110 §10.1.1). To be called once the request has been accepted so
  * far: whoever is refused before is never asked to send anything.
  */
 export function askForBody(request: IncomingMessage, response: ServerResponse): void {
-  if (/\b100-continue\b/i.test(request.headers.expect ?? '')) response.writeContinue();
+  // In HTTP/1.0 the header means nothing, and a client would take the 100 for the answer.
+  if (request.httpVersion === '1.1' && /\b100-continue\b/i.test(request.headers.expect ?? '')) response.writeContinue();
 }
 
 function refuse(response: ServerResponse, status: number, error: string, hint: string): void {
@@ -47,18 +54,18 @@ function refuse(response: ServerResponse, status: number, error: string, hint: s
 function stopReadingAfter(request: IncomingMessage, response: ServerResponse): void {
   response.once('prefinish', () => {
     if (request.complete) return;
-    const { socket } = request;
     let size = 0;
-    const cut = () => socket.destroy();
+    const cut = () => request.socket.destroy();
     const timer = setTimeout(cut, UNREAD_MS);
-    const count = (chunk: Buffer) => {
+    // The body is read here and counted. A listener on the socket would take it from the HTTP parser.
+    request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > UNREAD_BYTES) cut();
-    };
-    socket.on('data', count);
-    request.once('close', () => {
-      clearTimeout(timer);
-      socket.removeListener('data', count);
     });
+    request.on('error', () => {});
+    request.once('close', () => clearTimeout(timer));
+    // Begins at once: when the answer is written, Node would else begin to throw the body away.
+    request.read(0);
+    request.resume();
   });
 }

@@ -5,7 +5,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { OperatorError } from '../../core/errors.ts';
 import { type ConnectionLimits, limitConnections, type Turned } from './connections.ts';
-import { behindFront } from './front.ts';
+import { behindFront, refuseExpectation } from './front.ts';
 import { readTls, type TlsFiles } from './tls.ts';
 
 /** An open HTTP or HTTPS listener. */
@@ -69,6 +69,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.on('request', handler);
   // Without this listener Node would ask for the body before anybody has looked at the credential.
   server.on('checkContinue', handler);
+  // And without this one it would answer by itself, and read on.
+  server.on('checkExpectation', (request, response) => {
+    connections.busy(request, response);
+    refuseExpectation(request, response);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(new OperatorError(explain(error, host, port))));
     server.listen(port, host, () => resolve());

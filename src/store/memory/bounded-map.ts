@@ -15,15 +15,16 @@ const LOOKED_AT = 256;
 
 /**
  * A Map of at most `most` entries. `set` throws a StoreFullError for a new key when none of them has expired. It costs
- * the same however full the map is: entries stand in a list for each second in which they expire, so that nothing is
+ * the same however full the map is: keys stand in a set for the second in which their entry expires, so that nothing is
  * searched.
  */
 export class BoundedMap<V extends Entry> extends Map<string, V> {
   readonly #most: number;
   readonly #now: () => number;
-  /** Keys by the second of their expiry when they were added, or later. A key that is not there any more may be too. */
-  readonly #expiring = new Map<number, string[]>();
-  /** No list is older than that of this second. */
+  readonly #expiring = new Map<number, Set<string>>();
+  /** The second under which a key stands: that of its expiry, or an earlier one when its life has become longer. */
+  readonly #seconds = new Map<string, number>();
+  /** No set is of an earlier second. */
   #oldest = Number.POSITIVE_INFINITY;
 
   constructor(most: number, now: () => number) {
@@ -33,25 +34,43 @@ export class BoundedMap<V extends Entry> extends Map<string, V> {
   }
 
   override set(key: string, value: V): this {
-    const before = super.get(key);
-    if (before) {
-      // One whose life becomes shorter would else hold its place for the longer one.
-      if ((value.expires ?? Infinity) < (before.expires ?? Infinity)) this.#expect(key, value);
-      return super.set(key, value);
+    if (!this.has(key)) {
+      this.#dropExpired();
+      if (this.size >= this.#most) throw new StoreFullError(`the store holds ${this.#most} live entries`);
     }
-    this.#dropExpired();
-    if (this.size >= this.#most) throw new StoreFullError(`the store holds ${this.#most} live entries`);
-    this.#expect(key, value);
+    const second = secondOf(value);
+    const before = this.#seconds.get(key);
+    // A longer life is seen when the shorter one is over: an entry that is set again and again is not moved each time.
+    if (before === undefined || second < before) this.#expect(key, second);
     return super.set(key, value);
   }
 
-  #expect(key: string, { expires }: V): void {
-    if (typeof expires !== 'number') return;
-    const second = Math.ceil(expires / 1000);
+  override delete(key: string): boolean {
+    this.#expect(key, Number.POSITIVE_INFINITY);
+    return super.delete(key);
+  }
+
+  override clear(): void {
+    this.#expiring.clear();
+    this.#seconds.clear();
+    super.clear();
+  }
+
+  /** Moves a key to the set of a second; to none for Infinity. */
+  #expect(key: string, second: number): void {
+    const before = this.#seconds.get(key);
+    if (before !== undefined) {
+      const keys = this.#expiring.get(before);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#expiring.delete(before);
+      this.#seconds.delete(key);
+    }
+    if (second === Number.POSITIVE_INFINITY) return;
     this.#oldest = Math.min(this.#oldest, second);
-    const list = this.#expiring.get(second);
-    if (list) list.push(key);
-    else this.#expiring.set(second, [key]);
+    this.#seconds.set(key, second);
+    const keys = this.#expiring.get(second);
+    if (keys) keys.add(key);
+    else this.#expiring.set(second, new Set([key]));
   }
 
   #dropExpired(): void {
@@ -59,17 +78,16 @@ export class BoundedMap<V extends Entry> extends Map<string, V> {
     let left = LOOKED_AT;
     if (this.#expiring.size === 0) this.#oldest = Number.POSITIVE_INFINITY;
     for (; this.#oldest * 1000 <= now && this.#expiring.size > 0; this.#oldest++) {
-      const list = this.#expiring.get(this.#oldest) ?? [];
-      while (list.length > 0) {
+      for (const key of this.#expiring.get(this.#oldest) ?? []) {
         if (left-- === 0) return;
-        const key = list.pop() as string;
-        const value = super.get(key);
-        if (typeof value?.expires !== 'number') continue;
-        if (value.expires <= now) this.delete(key);
-        // It was set again since, with a longer life.
-        else this.#expect(key, value);
+        const second = secondOf(super.get(key));
+        if (second * 1000 <= now) this.delete(key);
+        else this.#expect(key, second);
       }
-      this.#expiring.delete(this.#oldest);
     }
   }
 }
+
+/** The second in which an entry has expired for certain; Infinity when it never does. */
+const secondOf = (value: Entry | undefined): number =>
+  typeof value?.expires === 'number' ? Math.ceil(value.expires / 1000) : Number.POSITIVE_INFINITY;

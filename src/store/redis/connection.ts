@@ -94,7 +94,12 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
   const within = <T>(work: Promise<T>): Promise<T> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new StoreTimeoutError(lateBecause(failed))), options.timeoutMs);
-      work.then(resolve, reject).finally(() => clearTimeout(timer));
+      work
+        .then((value) => {
+          failed = undefined;
+          resolve(value);
+        }, reject)
+        .finally(() => clearTimeout(timer));
     });
   const nodes = async () => (await adapter.getMasterNodes()) as unknown as Node[];
 
