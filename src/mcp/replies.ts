@@ -27,7 +27,7 @@ export function toolResult(reply: Answered): CallToolResult {
     case 'withheld':
       // An error, because there is no result; the text is what keeps a model from calling again.
       return failure(
-        'The call was done, and its answer is withheld: it holds something that must not leave. Do not repeat the call.',
+        'The call was done, and its answer is withheld, because it cannot be passed on. Do not repeat the call.',
         reply.reasons,
         reply.decisionId,
         { 'sallyport/outcome': 'done_answer_withheld' },

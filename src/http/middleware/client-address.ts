@@ -19,10 +19,11 @@ export function clientAddress(forwarding: Forwarding, prefixes: Prefixes): Middl
     const list = Array.isArray(header) ? header.join(',') : header;
     // The peer is part of the key: who it is decides whether the list is read at all.
     const key = forwarding.hops === 0 ? `${remoteAddress}` : `${remoteAddress} ${list ?? ''}`;
-    const address = found.get(key) ?? addressOf(remoteAddress, list, forwarding, prefixes);
+    const known = found.get(key);
+    const address = known ?? addressOf(remoteAddress, list, forwarding, prefixes);
     if (!address)
       return refuse(ctx, 'bad_request', 'the client address is not known; check proxy_hops and X-Forwarded-For');
-    if (key.length <= SHORT + (remoteAddress?.length ?? 0)) found.set(key, address);
+    if (!known && key.length <= SHORT + (remoteAddress?.length ?? 0)) found.set(key, address);
     ctx.state.address = address;
     return next();
   };
