@@ -1,6 +1,13 @@
 // The edge of the process: what strangers can make it read, hold and believe.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+import { endWithParent } from '../support/children.ts';
 import { type Harness, HOME, startHarness, until } from '../support/harness.ts';
 import { type ReverseProxy, startHaproxy, startNginx } from '../support/proxies.ts';
 import { requestText, wire } from '../support/wire.ts';
@@ -280,6 +287,46 @@ describe('R-86: deadlines and the number of connections', () => {
     await until(() => open.filter((socket) => socket.destroyed).length >= 12, 'idle connections to be closed');
     expect((await h.call('stock_list')).status).toBe(200);
   });
+
+  it.skipIf(process.platform !== 'linux')(
+    '300 idle connections against a limit of 256 files leave a probe its place',
+    async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'sallyport-files-'));
+      const main = join(PACKAGE_ROOT, 'dist', 'main.js');
+      const child = endWithParent(
+        spawn('sh', ['-c', `ulimit -n 256; exec "${process.execPath}" "${main}" serve --port 0 --json`], {
+          cwd: dir,
+          stdio: ['ignore', 'pipe', 'pipe'],
+        }),
+      );
+      const exited = new Promise((resolve) => child.once('exit', resolve));
+      let said = '';
+      child.stderr.on('data', (chunk: Buffer) => {
+        said += chunk;
+      });
+      try {
+        let url = '';
+        for await (const line of createInterface({ input: child.stdout })) {
+          url = JSON.parse(line).url;
+          break;
+        }
+        for (let i = 0; i < 300; i++)
+          await new Promise<void>((resolve) => {
+            const socket = connect(portOf(url), '127.0.0.1', () => resolve());
+            socket.on('error', () => resolve());
+            open.push(socket);
+          });
+        for (let i = 0; i < 3; i++)
+          expect((await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(5000) })).status).toBe(200);
+        expect(said).toContain('fewer connections than limits.connections');
+      } finally {
+        child.kill('SIGTERM');
+        await exited;
+        rmSync(dir, { recursive: true, force: true });
+      }
+      await limited('connections: 100');
+    },
+  );
 
   it('who asks and does not read the answers gives way as well', async () => {
     await limited('connections: 8');

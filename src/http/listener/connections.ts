@@ -21,6 +21,8 @@ export interface Connections {
   readonly open: number;
   /** Notes that a request has come, so that its connection is not idle until it is answered. */
   busy(request: IncomingMessage, response: ServerResponse): void;
+  /** Closes those on which nothing has ever come: at a stop nobody waits for them. */
+  closeSilent(): void;
 }
 
 interface Connection {
@@ -102,6 +104,9 @@ export function limitConnections(
       // Whoever does not read his answers is not busy: he waits, like one who sends nothing.
       response.once('prefinish', done);
       response.once('close', done);
+    },
+    closeSilent() {
+      for (const { socket } of idle.values()) if (socket.bytesRead === 0) socket.destroy();
     },
   };
 }

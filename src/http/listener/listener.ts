@@ -90,6 +90,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     },
     close() {
       stopped ??= stop(server, graceSeconds * 1000);
+      connections.closeSilent();
       return stopped;
     },
   };
