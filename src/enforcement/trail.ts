@@ -43,6 +43,7 @@ export interface Trail {
 export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdentity, clock: Clock): Trail {
   let decisionId = randomUUID();
   let superseded: string | undefined;
+  const alerted = new Set<string>();
   const started = performance.now();
   const { scope } = call;
   const client = { id: scope.client.id, subject: scope.client.subject, issuer: scope.client.issuer };
@@ -108,15 +109,20 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
         detail,
       }),
 
-    alert: (severity, reasons) =>
-      audit.alert({
+    async alert(severity, reasons) {
+      // A call that is decided twice says the same once.
+      const what = `${severity} ${reasons.join(' ')}`;
+      if (alerted.has(what)) return;
+      await audit.alert({
         type: 'alert',
         ...common(),
         requested_by: scope.ip,
         severity,
         reasons: [...reasons],
         client,
-      }),
+      });
+      alerted.add(what);
+    },
 
     used(record) {
       session = { id: record.fingerprint, generation: record.generation, token: record.tokenFingerprint };
