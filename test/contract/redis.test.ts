@@ -10,6 +10,7 @@ import { until } from '../support/harness.ts';
 import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
 import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
+import { placesContract } from './places.ts';
 import { holder, sessionRecord, sessionStoreContract } from './session-store.ts';
 
 const program = inject('redis');
@@ -33,6 +34,7 @@ describe.skipIf(program === null)('Redis', () => {
 
   sessionStoreContract('redis', create);
   factsContract('redis', create);
+  placesContract('redis', create);
 
   describe('R-29: a store that was emptied, replaced or changed', () => {
     const observation = { call: 'x', owner: ref('c'), network: '10.0.0.0/24', rpc: null, backend: null };
