@@ -29,6 +29,7 @@ import { openMcp } from './mcp/open.ts';
 import { enforcedTools } from './mcp/tools.ts';
 import { recompileWith } from './policy/recompile.ts';
 import { settingsCheck } from './policy/settings-names.ts';
+import { startCheck } from './policy/start.ts';
 import { CONTROL_AGE_MS } from './session/control.ts';
 import { createSessionManager } from './session/manager.ts';
 import { openStore } from './store/open.ts';
@@ -50,7 +51,7 @@ export interface Connector {
   readonly url: string;
   /** URL of the admin listener, when one is configured. */
   readonly adminUrl: string | undefined;
-  readonly policy: Pick<Policy, 'revision' | 'wasmSha256'>;
+  readonly policy: Pick<Policy, 'revision' | 'wasmSha256' | 'unverified'>;
   /** Waits until retired backend sessions are logged out and all records are written. */
   settled(): Promise<void>;
   /** Stops taking calls, lets those in flight finish, logs backend sessions out, closes the log. */
@@ -82,11 +83,12 @@ async function openInner(context: Context, closing: Closing) {
   refuseUnverifiedTls(env);
   const credential = adminCredential(config.admin, env);
   preparePrivateFolder(config.state_dir);
-  const recompile = recompileWith({ env, ...(progress && { progress }) });
+  const opa = { env, ...(progress && { progress }) };
   const checkSettings = settingsCheck(config, (tool) =>
     ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
   );
-  const policy = await openPolicy({ ...config.policy, recompile, checkSettings });
+  const check = startCheck(config, opa, ops.warn);
+  const policy = await openPolicy({ ...config.policy, recompile: recompileWith(opa), checkSettings, check });
   const keyring = closing.add(
     openKeyring({
       path: config.keyring_file,
@@ -200,7 +202,9 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   listener.serve(openHttp({ ...inner, url, endpoint, guessing, readiness }).callback());
   const admin = await openAdmin({ ...inner, config: config.admin });
   if (admin) closing.add(admin);
-  await events.lifecycle('sys_startup', { revision: policy.revision, wasm_sha256: policy.wasmSha256, url });
+  const { revision, wasmSha256, unverified } = policy;
+  const verified = config.policy.require === 'none' && unverified !== undefined ? 'unverified' : 'compared';
+  await events.lifecycle('sys_startup', { revision, wasm_sha256: wasmSha256, policy: verified, url });
 
   const stop = async () => {
     stopping = true;
@@ -215,7 +219,7 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   return {
     url: `${url}${MCP_PATH}`,
     adminUrl: admin?.url,
-    policy,
+    policy: { revision, wasmSha256, unverified: verified === 'unverified' ? unverified : undefined },
     async settled() {
       await sessions.settled();
       await audit.flushed();

@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
-import { fileInTar, opaRun } from '../src/policy/compiler.ts';
+import { fileInTar } from '../src/policy/compiler.ts';
 import { findOpa, noCompilerError, type Opa } from '../src/policy/opa.ts';
+import { opaRun } from '../src/policy/opa-run.ts';
 import { firstDifference, type Problem } from './problems.ts';
 
 const FILE = 'policies/capabilities.json';

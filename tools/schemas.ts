@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { connectorSchema } from '../src/config/schema/connector.ts';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
 import { decisionSchema, inputSchema, listingSchema } from '../src/decision/schema.ts';
-import { settingsSchema } from '../src/decision/settings.ts';
+import { loadedSettingsSchema, settingsFileSchema } from '../src/decision/settings.ts';
 import { firstDifference, type Problem } from './problems.ts';
 
 const PUBLISHED = [
@@ -30,9 +30,15 @@ const PUBLISHED = [
   },
   {
     file: 'policies/schemas/settings.json',
-    title: 'Sallyport policy settings (data.yaml)',
-    schema: settingsSchema,
+    title: 'Sallyport policy settings, as policies read them',
+    schema: loadedSettingsSchema,
     io: 'output',
+  },
+  {
+    file: 'policies/schemas/data.json',
+    title: 'Sallyport policy settings (data.yaml)',
+    schema: z.strictObject({ settings: settingsFileSchema }),
+    io: 'input',
   },
   { file: 'docs/connector.schema.json', title: 'Sallyport connector.yaml', schema: connectorSchema, io: 'input' },
 ] as const;

@@ -34,6 +34,11 @@ test_default_is_deny if {
 	decision.reasons == [{"code": "access.no_rule", "params": {"tool": "stock_list"}}]
 }
 
+test_a_denied_call_that_no_rule_allows_says_so_beside if {
+	decision := decided({"client": {"roles": []}, "session": {"age_seconds": 30000}})
+	{reason.code | some reason in decision.reasons} == {"access.no_rule", "lifetime.session_too_old"}
+}
+
 test_rotation_needs_an_access_rule_too if {
 	decision := decided({"client": {"roles": []}, "session": {"token_age_seconds": 400}})
 	decision.outcome == "deny"

@@ -28,7 +28,9 @@ call := {
 
 changed(changes) := object.union(call, changes)
 
-settings := {
+settings := loaded(written)
+
+written := {
 	"access": {
 		"roles": {"clerk": {"tools": ["stock_list", "stock_adjust"]}, "manager": {"tools": ["*"]}},
 		"scopes": {"stock_adjust": ["stock:write"]},
@@ -55,7 +57,17 @@ settings := {
 	"tools": {},
 }
 
-with_settings(changes) := object.union(settings, changes)
+with_settings(changes) := loaded(object.union(written, changes))
+
+# As the connector loads settings without overrides for backends, tools or roles.
+loaded(general) := object.union(general, {"merged": {
+	"binding": [general.binding],
+	"lifetime": [general.lifetime],
+	"replay": [general.replay],
+	"usage": [general.usage],
+	"site": [object.get(general, "site", {})],
+	"at": {"": {"": {"": {"binding": 0, "lifetime": 0, "replay": 0, "usage": 0, "site": 0}}}},
+}})
 
 codes(findings) := {code | some finding in findings; code := finding.reason.code}
 

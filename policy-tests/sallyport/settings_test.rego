@@ -3,36 +3,46 @@ package sallyport.settings_test
 import data.sallyport.fixtures
 import data.sallyport.settings
 
-test_general_value_without_override if {
-	settings.effective.lifetime.token_age.limit_seconds == 300 with input as fixtures.call
-		with data.settings as fixtures.settings
+# How the connector merges overrides is tested where it does (test/decision/settings.test.ts). Here: which of the merged
+# settings hold for a call.
+lifetime(seconds) := object.union(fixtures.settings.lifetime, {"token_age": {"limit_seconds": seconds, "grade": "rotate"}})
+
+place(number) := {"binding": 0, "lifetime": number, "replay": 0, "usage": 0, "site": 0}
+
+overridden := object.union(fixtures.settings, {"merged": object.union(fixtures.settings.merged, {
+	"lifetime": [lifetime(300), lifetime(60), lifetime(30), lifetime(20), lifetime(10)],
+	"at": {
+		"": {
+			"": {"": place(0), "stock_get": place(2)},
+			"inventory": {"": place(1), "stock_get": place(3)},
+		},
+		"contractor": {
+			"": {"": place(4), "stock_get": place(4)},
+			"inventory": {"": place(4), "stock_get": place(4)},
+		},
+	},
+})})
+
+limit(call) := group.token_age.limit_seconds if {
+	group := settings.effective.lifetime with input as call with data.settings as overridden
 }
 
-test_backend_override_changes_only_what_it_names if {
-	changed := fixtures.with_settings({"backends": {"inventory": {"lifetime": {"token_age": {"limit_seconds": 60}}}}})
-	group := settings.effective.lifetime with input as fixtures.call with data.settings as changed
-	group.token_age == {"limit_seconds": 60, "grade": "rotate"}
-	group.idle.limit_seconds == 900
+asked(call) := [each.lifetime.token_age.limit_seconds | some each in views] if {
+	views := settings.asked with input as call with data.settings as overridden
 }
 
-test_tool_wins_over_backend if {
-	changed := fixtures.with_settings({
-		"backends": {"inventory": {"usage": {"in_flight": 4, "calls_per_hour": 5}}},
-		"tools": {"stock_list": {"usage": {"in_flight": 2}}},
-	})
-	group := settings.effective.usage with input as fixtures.call with data.settings as changed
-	group.in_flight == 2
-	group.calls_per_hour == 5
-	group.calls_per_minute == 60
+elsewhere := {"tool": {"backend": "payroll"}}
+
+test_general_value_without_override if limit(fixtures.changed(elsewhere)) == 300
+
+test_value_of_the_backend if limit(fixtures.call) == 60
+
+test_value_of_the_tool if limit(fixtures.changed({"tool": {"name": "stock_get", "backend": "payroll"}})) == 30
+
+test_tool_and_backend if limit(fixtures.changed({"tool": {"name": "stock_get"}})) == 20
+
+test_a_role_with_settings_is_asked_in_addition if {
+	asked(fixtures.changed({"client": {"roles": ["clerk", "contractor"]}})) == [60, 10]
 }
 
-test_override_of_another_tool_changes_nothing if {
-	changed := fixtures.with_settings({"tools": {"other": {"replay": {"seen": "allow"}}}})
-	settings.effective.replay.seen == "deny" with input as fixtures.call with data.settings as changed
-}
-
-test_override_of_one_group_leaves_the_others if {
-	changed := fixtures.with_settings({"tools": {"stock_list": {"binding": {"ip": "deny"}}}})
-	settings.effective.binding.ip == "deny" with input as fixtures.call with data.settings as changed
-	settings.effective.replay.seen == "deny" with input as fixtures.call with data.settings as changed
-}
+test_other_roles_add_nothing if asked(fixtures.changed({"client": {"roles": ["clerk", ""]}})) == [60]

@@ -60,6 +60,7 @@ export function createMetrics(version: string): Metrics {
     'reason',
   ]);
   const denials = counter('denials_total', 'Calls that the policy denied, by reason.', ['reason']);
+  const absent = counter('masks_absent_total', 'Masks that met nothing in a result, and so hid nothing.', ['backend']);
   const ended = counter('sessions_ended_total', 'Backend sessions that were ended: proven dead, or residual.', [
     'backend',
     'proof',
@@ -131,6 +132,7 @@ export function createMetrics(version: string): Metrics {
           cancelled: undefined,
         }[record.outcome];
         for (const reason of reasons ? record.reasons : []) reasons?.inc({ reason });
+        if (record.masks_absent) absent.inc({ backend: record.backend?.name ?? '' }, record.masks_absent.length);
         return log.finished(record);
       },
       async alert(record) {

@@ -24,7 +24,7 @@ const PLACE = { ip: 'logged', network: 'logged' } as const;
 
 const INPUT: Treatments<DecisionInput> = {
   version: 'logged',
-  time: { rfc3339: 'logged', unix_ms: 'logged', weekday: 'logged', hour: 'logged' },
+  time: { rfc3339: 'logged', unix_ms: 'logged', weekday: 'logged', hour: 'logged', zones: 'logged' },
   client: {
     id: 'logged',
     subject: 'logged',
@@ -34,6 +34,7 @@ const INPUT: Treatments<DecisionInput> = {
     ip: 'logged',
     network: 'logged',
     user_agent: 'logged',
+    claims: 'logged',
     auth: { method: 'logged', age_seconds: 'logged', expires_in_seconds: 'logged', key: 'logged' },
   },
   tool: { name: 'logged', backend: 'logged', effect: 'logged', arguments: 'listed' },
@@ -54,9 +55,18 @@ const INPUT: Treatments<DecisionInput> = {
     seconds_since_last_call: 'logged',
     networks: 'logged',
     networks_dropped_seconds: 'logged',
+    tool: { calls_90d: 'logged', last_seconds: 'logged' },
     forgotten: 'logged',
   },
-  replay: { source: 'logged', seen: 'logged', first_seen_seconds: 'logged', same_network: 'logged', history: 'logged' },
+  replay: {
+    source: 'logged',
+    seen: 'logged',
+    first_seen_seconds: 'logged',
+    same_network: 'logged',
+    history: 'logged',
+    handle: 'logged',
+    rpc_id: 'logged',
+  },
 };
 
 export interface LoggedInput {

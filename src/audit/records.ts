@@ -29,6 +29,8 @@ export interface DecisionRecord extends Common {
   /** JSON pointers (RFC 6901) to what was left out of `input`; "" is the whole input. */
   erased: string[];
   result: PolicyDecision | { outcome: 'deny'; reasons: Reason[]; obligations: [] };
+  /** JSON pointers to what was left out of `result`: parameters from arguments that may not be on record. */
+  result_erased?: string[];
   metrics: { timer_rego_query_eval_ns: number };
   /** Why the connector refused the call, for the auditor only. */
   detail?: string;
@@ -49,6 +51,12 @@ export interface CallEndRecord extends Common {
   duration_ms: number;
   session: { id: string; generation: number; token: string } | null;
   backend: { name: string; status: number | null; attempts: number } | null;
+  /** Pointers of masks that met nothing in the result: perhaps a misspelt one, which hides nothing. */
+  masks_absent?: string[];
+  /** How many items of lists were left out because of a limit. */
+  items_cut?: number;
+  /** Pointers of limits at which there was no list. */
+  limits_absent?: string[];
   detail?: string;
 }
 
@@ -63,7 +71,14 @@ export interface AlertRecord {
   req_id: string | null;
   requested_by: string | null;
   severity: 'low' | 'medium' | 'high';
+  /** The codes of what raised it: one, except for alerts of a policy from before an alert named its finding. */
   reasons: string[];
+  /** The parameters of the finding that raised it, less what may not be on record (R-74). */
+  params?: Reason['params'];
+  /** The tool, its backend and the session (keyed fingerprint) of the call, where the alert is about a call. */
+  tool?: string;
+  backend?: string;
+  session?: string | null;
   client: ClientFields | null;
 }
 

@@ -9,6 +9,7 @@ import { keysAdd, keysInit, keysRetire, keysStatus } from './keys.ts';
 import { policyBuild } from './policy/build.ts';
 import { policyCheck } from './policy/check.ts';
 import { policyTest } from './policy/test.ts';
+import { policyUpdate } from './policy/update.ts';
 import { revoke } from './revoke.ts';
 import { serve } from './serve.ts';
 
@@ -124,24 +125,37 @@ function addBackend(program: Command): void {
 
 function addPolicy(program: Command): void {
   const policy = program.command('policy').description('check, build and test policies (needs OPA, or Go to build it)');
-  for (const [name, description, action] of [
-    ['check', 'settings, format, types, builtins, METADATA, and whether the compiled policy is current', policyCheck],
-    ['build', 'compile the Rego sources to policies/compiled/', policyBuild],
-  ] as const) {
+  const command = (name: string, description: string) =>
     policy
       .command(name)
       .description(description)
-      .option('-d, --dir <folder>', 'policy folder', 'policies')
-      .option('--json', 'print the result as JSON')
-      .action(action);
-  }
+      .option('-d, --dir <folder>', 'policy folder: data.yaml, and site/ or sallyport/', 'policies')
+      .option('-s, --site <folder>', "the site's rules, where they are not in <dir>/site")
+      .option(
+        '-t, --tests <folder>',
+        'folder with cases/, sallyport/ and site/ (default: policy-tests beside the policy)',
+      )
+      .option('--json', 'print the result as JSON');
+  command(
+    'check',
+    'the gate: settings, types, METADATA, vocabulary, reachability, and whether the compiled policy is current',
+  )
+    .option('-c, --config <file>', 'check names, arguments and masks against this connector.yaml, too')
+    .option('--strict', 'fail on controls that are off and are on in the shipped policy')
+    .option('--sarif', 'print the findings as SARIF 2.1.0')
+    .action(policyCheck);
+  command('build', 'check, then compile the Rego sources').action(policyBuild);
+  command('test', 'run the Rego tests at 100 % coverage, and the cases through the Go evaluator and the WASM').action(
+    policyTest,
+  );
   policy
-    .command('test')
-    .description('run the Rego tests at 100 % coverage, and the cases through the Go evaluator and the WASM')
+    .command('update')
+    .description('show how the shipped part of a policy folder differs from this version, and take it over')
     .option('-d, --dir <folder>', 'policy folder', 'policies')
-    .option('-t, --tests <folder>', 'folder with sallyport/*_test.rego and cases/*.yaml', 'policy-tests')
+    .option('-t, --tests <folder>', 'cases to decide before and after (default: policy-tests beside the policy)')
+    .option('--dry-run', 'show the differences and write nothing')
     .option('--json', 'print the result as JSON')
-    .action(policyTest);
+    .action(policyUpdate);
 }
 
 function addClient(program: Command): void {

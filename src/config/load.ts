@@ -85,6 +85,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
     policy: {
       ...config.policy,
       dir: config.policy.dir === undefined ? join(PACKAGE_ROOT, 'policies') : at(config.policy.dir),
+      ...(config.policy.site_dir !== undefined && { site_dir: at(config.policy.site_dir) }),
     },
     audit: {
       ...config.audit,

@@ -1,42 +1,60 @@
 // Loads a policy folder. The compiled WASM is used when it belongs to the Rego sources; otherwise the sources are
-// compiled; without a compiler there is one clear error. A stale policy is never served.
+// checked and compiled; without a compiler there is one clear error. A stale policy is never served.
 import { existsSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { z } from 'zod';
+import { join } from 'node:path';
 import { OperatorError } from '../core/errors.ts';
 import { canonicalJson } from '../formats/json.ts';
-import { formatProblem, parseYaml } from '../formats/yaml.ts';
-import { type Compiled, differingSources, hashSources, type Manifest, manifestSchema, sha256 } from './manifest.ts';
-import { type Settings, type SettingsFile, settingsSchema } from './settings.ts';
+import { type PolicyPaths, type PolicyPlace, policyPaths, shown } from './data/paths.ts';
+import { readSettingsAt } from './data/read.ts';
+import { refuseSiteData } from './data/site-files.ts';
+import {
+  type Compiled,
+  differingSources,
+  GATE_VERSION,
+  hashSchemas,
+  hashSiteSchema,
+  hashSources,
+  type Manifest,
+  manifestSchema,
+  sha256,
+} from './manifest.ts';
+import type { LoadedSettings, SettingsFile } from './settings.ts';
 
 /** A policy that may be evaluated, with the names by which an auditor knows it. */
 export interface Bundle {
   module: WebAssembly.Module;
-  settings: Settings;
+  settings: LoadedSettings;
   settingsFile: SettingsFile;
   manifest: Manifest;
   wasmSha256: string;
   /** First 16 hex digits of a SHA-256 over the hash of the WASM and the settings: one name for both. */
   revision: string;
+  /** The cases that travel with the compiled policy; undefined when there are none. */
+  cases: string | undefined;
+  /** Why nothing vouches for the compiled policy, as the beginning of a sentence; undefined for one compiled just now. */
+  unverified: string | undefined;
 }
 
 /**
- * Compiles the sources in `dir` because the compiled policy does not belong to them; `why` says so, as the beginning
+ * Checks and compiles the sources because the compiled policy does not belong to them; `why` says so, as the beginning
  * of a sentence. Rejects with an OperatorError when it cannot. Handed in, because what runs does not know the compiler.
  */
-export type Recompile = (dir: string, why: string) => Promise<Compiled>;
+export type Recompile = (place: string | PolicyPlace, why: string) => Promise<Compiled>;
 
-/** Loads the policy in `dir`. Rejects with an OperatorError when anything in the folder must be fixed first. */
-export async function loadBundle(dir: string, recompile: Recompile): Promise<Bundle> {
-  const settingsFile = readSettings(dir);
+/** Loads a policy. Rejects with an OperatorError when anything in the folder must be fixed first. */
+export async function loadBundle(place: string | PolicyPlace, recompile: Recompile): Promise<Bundle> {
+  const paths = policyPaths(place);
+  refuseSiteData(paths);
+  const settingsFile = readSettingsAt(paths);
   const { settings } = settingsFile;
-  const { wasm, manifest } = readCompiled(dir) ?? (await recompile(dir, staleness(dir)));
+  const found = readCompiled(place);
+  const { wasm, manifest, cases } = found ?? (await recompile(place, staleness(paths)));
   let module: WebAssembly.Module;
   try {
     module = new WebAssembly.Module(new Uint8Array(wasm));
   } catch {
     throw new OperatorError(
-      `${join(dir, 'compiled', 'policy.wasm')} is not a WebAssembly module; run "sallyport policy build"`,
+      `${join(paths.compiled, 'policy.wasm')} is not a WebAssembly module; run "sallyport policy build"`,
     );
   }
   const wasmSha256 = sha256(wasm);
@@ -47,48 +65,69 @@ export async function loadBundle(dir: string, recompile: Recompile): Promise<Bun
     manifest,
     wasmSha256,
     revision: sha256(`${wasmSha256}\n${canonicalJson(settings)}`).slice(0, 16),
+    cases,
+    unverified: found ? unverified(manifest) : undefined,
   };
 }
 
-/** Answers the compiled policy when its manifest, WASM and sources all belong together, otherwise undefined. */
-export function readCompiled(dir: string): Compiled | undefined {
-  const [wasmFile, manifestFile] = [join(dir, 'compiled', 'policy.wasm'), join(dir, 'compiled', 'manifest.json')];
+/** A verdict beside the WASM is as easy to write as the WASM, so under `policy.require: none` nothing is proven by it. */
+function unverified({ gate }: Manifest): string {
+  return gate === undefined || gate.version < GATE_VERSION
+    ? 'the compiled policy was checked by an older gate, or by none'
+    : 'the verdict on the compiled policy stands beside it and is not signed';
+}
+
+/**
+ * Answers the compiled policy when its manifest, WASM, sources and whatever else the gate looked at all belong together,
+ * otherwise undefined. A folder without rules of its own is decided by the compiled policy of the package.
+ */
+export function readCompiled(place: string | PolicyPlace): Compiled | undefined {
+  const paths = policyPaths(place);
+  return compiledIn(paths.compiled, paths, place) ?? compiledIn(join(paths.shipped, 'compiled'), paths, place);
+}
+
+function compiledIn(dir: string, paths: PolicyPaths, place: string | PolicyPlace): Compiled | undefined {
+  const [wasmFile, manifestFile] = [join(dir, 'policy.wasm'), join(dir, 'manifest.json')];
   if (!existsSync(wasmFile) || !existsSync(manifestFile)) return undefined;
   const wasm = readFileSync(wasmFile);
   const manifest = parseManifest(readFileSync(manifestFile, 'utf8'));
   if (!manifest || manifest.wasm_sha256 !== sha256(wasm)) return undefined;
-  return differingSources(manifest.sources, hashSources(dir)).length === 0 ? { wasm, manifest } : undefined;
+  if (differingSources(manifest.sources, hashSources(place)).length > 0) return undefined;
+  const { gate } = manifest;
+  if (!gate) return { wasm, manifest };
+  const casesFile = join(dir, 'cases.json');
+  const cases = existsSync(casesFile) ? readFileSync(casesFile, 'utf8') : undefined;
+  const same =
+    gate.schemas === hashSchemas(paths) &&
+    gate.site_schema === hashSiteSchema(paths) &&
+    gate.cases === sha256(cases ?? '');
+  return same ? { wasm, manifest, cases } : undefined;
 }
 
 /** Reads and checks data.yaml. Throws one OperatorError that lists every problem with file and line. */
-export function loadSettings(dir: string): Settings {
-  return readSettings(dir).settings;
+export function loadSettings(place: string | PolicyPlace): LoadedSettings {
+  return readSettings(place).settings;
 }
 
 /** Does the same as `loadSettings`, and also answers what is needed to name a line of the file. */
-export function readSettings(dir: string): SettingsFile {
-  const path = join(dir, 'data.yaml');
-  if (!existsSync(path)) {
-    throw new OperatorError(`${path} is missing: a policy folder holds sallyport/*.rego and data.yaml`);
-  }
-  const file = relative('', path) || path;
-  const parsed = parseYaml(readFileSync(path, 'utf8'), z.strictObject({ settings: settingsSchema }), { file });
-  if (!parsed.ok) throw new OperatorError(parsed.problems.map(formatProblem).join('\n'));
-  return { settings: parsed.value.settings, file, lineOf: parsed.at };
+export function readSettings(place: string | PolicyPlace): SettingsFile {
+  return readSettingsAt(policyPaths(place));
 }
 
 /** Throws an OperatorError when there is nothing to compile. */
-function staleness(dir: string): string {
-  const sources = hashSources(dir);
-  if (Object.keys(sources).length === 0) throw new OperatorError(`${join(dir, 'sallyport')} holds no Rego source`);
-  return `the compiled policy in ${join(dir, 'compiled')} does not belong to the Rego sources${staleNames(dir, sources)}`;
+function staleness(paths: PolicyPaths): string {
+  const sources = hashSources({ dir: paths.dir, site_dir: paths.site });
+  if (Object.keys(sources).length === 0)
+    throw new OperatorError(`${join(paths.shipped, 'sallyport')} holds no Rego source`);
+  return `the compiled policy in ${shown(paths.compiled)} does not belong to the Rego sources${staleNames(paths, sources)}`;
 }
 
-function staleNames(dir: string, sources: Record<string, string>): string {
-  const file = join(dir, 'compiled', 'manifest.json');
+function staleNames({ compiled }: PolicyPaths, sources: Record<string, string>): string {
+  const file = join(compiled, 'manifest.json');
   const manifest = existsSync(file) ? parseManifest(readFileSync(file, 'utf8')) : undefined;
-  const names = manifest ? differingSources(manifest.sources, sources) : [];
-  return names.length > 0 ? ` (changed: ${names.join(', ')})` : '';
+  if (!manifest) return '';
+  const names = differingSources(manifest.sources, sources);
+  return names.length > 0 ? ` (changed: ${names.join(', ')})` : ' as they were checked (schemas or cases changed)';
 }
 
 function parseManifest(text: string): Manifest | undefined {

@@ -3,7 +3,7 @@
 // `[]` for an undefined result, and after a throw an instance may be unusable.
 import { createRequire } from 'node:module';
 import { messageOf } from '../core/errors.ts';
-import { ENTRYPOINT, ENTRYPOINTS, VISIBLE } from './manifest.ts';
+import { ENTRYPOINT, ENTRYPOINTS, type Manifest, VISIBLE } from './manifest.ts';
 import type { RefusalCode } from './refusal-codes.ts';
 import {
   type DecisionInput,
@@ -54,13 +54,34 @@ export interface EvaluatorOptions {
    * call refused.
    */
   budgetMs: number;
+  /** Which reasons may let a call pass; left out, every reason but that of the default. */
+  backing?: Backing;
+}
+
+/**
+ * Which reason codes let a call pass: with `allow`, one of `allows` must be there; with `rotate`, all must be `known`. A
+ * module that answers "allow" to everything is not believed (R-70).
+ */
+export interface Backing {
+  allows(code: string): boolean;
+  known(code: string): boolean;
+}
+
+const NO_RULE = 'access.no_rule';
+const NOT_THE_DEFAULT: Backing = { allows: (code) => code !== NO_RULE, known: (code) => code !== NO_RULE };
+
+/** What the manifest says of the reasons. One from before it said which allow names only those that there are. */
+export function backing({ reasons }: Pick<Manifest, 'reasons'>): Backing {
+  const known = (code: string) => code !== NO_RULE && Object.hasOwn(reasons, code);
+  const marked = Object.values(reasons).some(({ allows }) => allows);
+  return { known, allows: marked ? (code) => known(code) && reasons[code]?.allows === true : known };
 }
 
 /**
  * Creates the evaluator. The policy is instantiated at once, so that one that cannot load is found before any
  * call; it throws then.
  */
-export function createEvaluator({ module, data, budgetMs }: EvaluatorOptions): Evaluator {
+export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFAULT }: EvaluatorOptions): Evaluator {
   const instantiate = () => {
     const policy = loadPolicySync(module, { ...MEMORY });
     policy.setData(data);
@@ -104,6 +125,8 @@ export function createEvaluator({ module, data, budgetMs }: EvaluatorOptions): E
       const parsed = decisionSchema.safeParse(result);
       if (!parsed.success)
         return { ok: false, code: 'decision.malformed', detail: describe(parsed.error.issues), nanoseconds };
+      const unbacked = unbackedBy(parsed.data, backing);
+      if (unbacked !== undefined) return { ok: false, code: 'decision.malformed', detail: unbacked, nanoseconds };
       return { ok: true, decision: parsed.data, nanoseconds };
     },
 
@@ -116,6 +139,14 @@ export function createEvaluator({ module, data, budgetMs }: EvaluatorOptions): E
         : { ok: false, code: 'decision.malformed', detail: describe(parsed.error.issues) };
     },
   };
+}
+
+/** Why a decision to let the call pass is not believed. */
+function unbackedBy({ outcome, reasons }: PolicyDecision, { allows, known }: Backing): string | undefined {
+  if (outcome === 'allow' && !reasons.some(({ code }) => allows(code))) return 'allow without a reason that allows';
+  if (outcome === 'rotate' && !reasons.every(({ code }) => known(code)))
+    return 'rotate with a reason that no rule gives';
+  return undefined;
 }
 
 function unknownObligation(result: unknown): string | undefined {

@@ -1,6 +1,7 @@
 // Builds the decision input. The functions are pure: the same call, facts and time give the same document, byte
 // for byte, so an auditor can replay a recorded decision (R-36).
 import { wholeSeconds } from '../core/clock.ts';
+import type { LocalTime } from '../core/zones.ts';
 import type { JsonObject } from '../formats/json.ts';
 import type { Client } from '../identity/client.ts';
 import type { DecisionInput, Effect, ListingInput, ReplayFacts, SessionFacts, UsageFacts } from './schema.ts';
@@ -24,6 +25,8 @@ interface NamedTool {
 /** What a decision input is built from. `now` is in milliseconds since 1970. */
 export interface InputParts extends RequestContext {
   now: number;
+  /** Local time in the zones of the settings. */
+  zones?: Readonly<Record<string, LocalTime>> | undefined;
   tool: NamedTool;
   arguments: JsonObject;
   session: SessionFacts | null;
@@ -43,6 +46,7 @@ function clientOf(now: number, { client, ip, network, userAgent }: RequestContex
     ip,
     network,
     user_agent: userAgent,
+    ...(client.policyClaims && { claims: client.policyClaims }),
     auth: {
       method: auth.method,
       age_seconds: auth.issuedAt === null ? null : wholeSeconds(now - auth.issuedAt),
@@ -63,7 +67,7 @@ export function buildListing(now: number, context: RequestContext, tools: readon
 
 /** Builds the input for one tool call. Weekday and hour are UTC. */
 export function buildInput(parts: InputParts): DecisionInput {
-  const { now, tool } = parts;
+  const { now, tool, zones } = parts;
   const date = new Date(now);
   return {
     version: 1,
@@ -72,6 +76,7 @@ export function buildInput(parts: InputParts): DecisionInput {
       unix_ms: now,
       weekday: WEEKDAYS[date.getUTCDay()] as (typeof WEEKDAYS)[number],
       hour: date.getUTCHours(),
+      ...(zones && { zones }),
     },
     client: clientOf(now, parts),
     tool: { name: tool.name, backend: tool.backend, effect: tool.effect, arguments: parts.arguments },

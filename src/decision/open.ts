@@ -1,6 +1,7 @@
 // Opens the policy that decides: loads it, has its names checked, and instantiates it.
+import { createZoneClock, type LocalTime } from '../core/zones.ts';
 import { type Bundle, loadBundle, type Recompile } from './bundle.ts';
-import { createEvaluator, type Evaluator } from './evaluator.ts';
+import { backing, createEvaluator, type Evaluator } from './evaluator.ts';
 import type { SettingsFile } from './settings.ts';
 
 export interface PolicyOptions {
@@ -11,23 +12,37 @@ export interface PolicyOptions {
   recompile: Recompile;
   /** Throws an OperatorError for settings that name what is not there: a control for a misspelt tool is none. */
   checkSettings: (settings: SettingsFile) => void;
+  /** Rejects with an OperatorError for a policy that must not be served. */
+  check?: (bundle: Bundle) => Promise<void>;
+  site_dir?: string | undefined;
 }
 
 export interface Policy extends Bundle {
   readonly evaluator: Evaluator;
   /** Codes of the rules that refuse a place for itself. */
   readonly ownPlaces: ReadonlySet<string>;
+  /** Local time in the zones of the settings; undefined where none is set. */
+  readonly zones: (now: number) => Readonly<Record<string, LocalTime>> | undefined;
 }
 
 /** Rejects with an OperatorError when something in the folder must be fixed first. */
-export async function openPolicy({ dir, budget_ms, recompile, checkSettings }: PolicyOptions): Promise<Policy> {
-  const bundle = await loadBundle(dir, recompile);
+export async function openPolicy(options: PolicyOptions): Promise<Policy> {
+  const { dir, site_dir, budget_ms, recompile, checkSettings, check } = options;
+  const bundle = await loadBundle({ dir, site_dir }, recompile);
   checkSettings(bundle.settingsFile);
+  await check?.(bundle);
   const evaluator = createEvaluator({
     module: bundle.module,
     data: { settings: bundle.settings },
     budgetMs: budget_ms,
+    backing: backing(bundle.manifest),
   });
   const { reasons } = bundle.manifest;
-  return { ...bundle, evaluator, ownPlaces: new Set(Object.keys(reasons).filter((code) => reasons[code]?.own_place)) };
+  const { zones = [] } = bundle.settings;
+  return {
+    ...bundle,
+    evaluator,
+    ownPlaces: new Set(Object.keys(reasons).filter((code) => reasons[code]?.own_place)),
+    zones: zones.length === 0 ? () => undefined : createZoneClock(zones),
+  };
 }

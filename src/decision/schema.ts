@@ -42,6 +42,18 @@ const networkSchema = z.strictObject({
   refused: z.literal(true).optional(),
 });
 
+const weekday = z.enum(['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']);
+const hour = z.int().min(0).max(23);
+/** What a clock on the wall shows in a time zone. */
+const localTimeSchema = z.strictObject({
+  date: z.string().regex(/^\d{4}-\d\d-\d\d$/),
+  weekday,
+  hour,
+  minute: z.int().min(0).max(59),
+});
+/** The value of a claim that policies may read. */
+const claim = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
+
 /**
  * One tool call as the policy sees it. Ages and limits are in whole seconds; `session` is null when there is
  * none.
@@ -51,8 +63,10 @@ export const inputSchema = z.strictObject({
   time: z.strictObject({
     rfc3339: z.string(),
     unix_ms: z.int(),
-    weekday: z.enum(['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']),
-    hour: z.int().min(0).max(23),
+    weekday,
+    hour,
+    /** Local time in each zone of `settings.zones`. Left out where none is set. */
+    zones: z.record(z.string(), localTimeSchema).optional(),
   }),
   client: z.strictObject({
     id: z.string(),
@@ -63,6 +77,11 @@ export const inputSchema = z.strictObject({
     ip: z.string(),
     network: z.string(),
     user_agent: z.string(),
+    /**
+     * Claims of the access token that `identity.claims.policy` names, or attributes of the client with an API key. Left
+     * out where there are none.
+     */
+    claims: z.record(z.string(), claim).optional(),
     auth: z.strictObject({
       method: z.enum(['key', 'jwt', 'dpop', 'mtls']),
       age_seconds: seconds.nullable(),
@@ -96,6 +115,11 @@ export const inputSchema = z.strictObject({
     networks: z.array(networkSchema),
     /** Since the last call from a network that had to make room in this list. Left out where none of the hour had. */
     networks_dropped_seconds: seconds.optional(),
+    /**
+     * Calls of this tool by this client that were let through in the last 90 days, and how long ago the last of them
+     * ended; null when there was none, or none is remembered.
+     */
+    tool: z.strictObject({ calls_90d: count, last_seconds: seconds.nullable() }).optional(),
     /** True when the store has lost, or may have lost, what it knew of this client since its last call (R-29). */
     forgotten: z.boolean(),
   }),
@@ -109,6 +133,9 @@ export const inputSchema = z.strictObject({
      * an id that is not remembered may have been used all the same. Records of before 0.1 have no such field.
      */
     history: z.enum(['complete', 'lost']).nullable().optional(),
+    /** Keyed fingerprint of the handle, and the JSON-RPC id: a copy has those of its original. Left out without a handle. */
+    handle: z.string().optional(),
+    rpc_id: z.union([z.string(), z.number()]).optional(),
   }),
 });
 
@@ -125,29 +152,39 @@ export const visibleSchema = z.array(z.string());
 /** RFC 6901 pointer; the token "*" stands for every item of a list. */
 const pointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/);
 
-/**
- * What a decision orders besides its outcome. An unknown obligation makes the connector refuse the call (R-35).
- */
-export const obligationSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('alert'), severity: z.enum(['low', 'medium', 'high']) }),
-  z.strictObject({ type: z.literal('revoke_session') }),
-  /** The most sessions the client id may have; applies when the call would open another one (R-30). */
-  z.strictObject({ type: z.literal('limit_sessions'), limit: z.int().positive() }),
-  z.strictObject({ type: z.literal('require_scope'), scope: z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/) }),
-  z.strictObject({ type: z.literal('mask'), pointers: z.array(pointer).min(1) }),
-]);
-
 /** Why the policy decided so: a stable code with parameters. Texts are made from them outside the policy. */
 export const reasonSchema = z.strictObject({
   code: z.string().regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/),
   params: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
 });
 
+/**
+ * What a decision orders besides its outcome. An unknown obligation makes the connector refuse the call (R-35).
+ */
+export const obligationSchema = z.discriminatedUnion('type', [
+  /** `reason`: the reason of the one finding that raised it; the decision adds it (R-74). */
+  z.strictObject({
+    type: z.literal('alert'),
+    severity: z.enum(['low', 'medium', 'high']),
+    reason: reasonSchema.optional(),
+  }),
+  z.strictObject({ type: z.literal('revoke_session') }),
+  /** The most sessions the client id may have; applies when the call would open another one (R-30). */
+  z.strictObject({ type: z.literal('limit_sessions'), limit: z.int().positive() }),
+  z.strictObject({ type: z.literal('require_scope'), scope: z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/) }),
+  /** `required`: a result in which a pointer meets nothing is withheld. */
+  z.strictObject({ type: z.literal('mask'), pointers: z.array(pointer).min(1), required: z.boolean().optional() }),
+  /** Of the list at `pointer`, the first `items` are given. */
+  z.strictObject({ type: z.literal('limit_result'), pointer, items: z.int().positive() }),
+]);
+
 /** The answer of the policy. It always has at least one reason. */
 export const decisionSchema = z.strictObject({
   outcome: z.enum(['allow', 'rotate', 'deny']),
   reasons: z.array(reasonSchema).min(1),
   obligations: z.array(obligationSchema),
+  /** Reasons of findings that were let pass (R-74). Missing in decisions of policies before 0.1. */
+  observed: z.array(reasonSchema).optional(),
 });
 
 /** One tool call as the policy sees it. */

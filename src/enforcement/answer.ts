@@ -1,7 +1,7 @@
 // The reply to a call that was let through: its result with the masked parts blanked, or why there is none.
 import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import type { Decided } from './decide.ts';
-import { mask } from './mask.ts';
+import { trim } from './mask.ts';
 import { refusal, withhold } from './refusals.ts';
 import type { Trail } from './trail.ts';
 import type { Used } from './use-session.ts';
@@ -20,16 +20,20 @@ export function answer(
     return withheld ? withhold(trail, tool, code, detail, status) : refuse(code, detail, status, retryAfterSeconds);
   }
   call.progress(STEPS, STEPS, 'answered');
-  const { masks } = carried;
+  const { masks, limits } = carried;
   if (masks.length > 0 && (typeof result.value !== 'object' || result.value === null))
     return withhold(trail, tool, 'obligation.failed', 'mask on a result that has no fields', null);
-  const value = mask(result.value, masks);
+  const trimmed = trim(result.value, masks, limits);
+  const { value, itemsCut } = trimmed;
+  trail.trimmed(trimmed);
+  if (trimmed.requiredAbsent)
+    return withhold(trail, tool, 'obligation.failed', 'a mask that is required met nothing in the result', null);
   // A client would drop a result that does not match the schema it was shown, so it is not given: then the reason
   // code says what went wrong.
-  if (masks.length > 0 && tool.validateResult?.(value) !== undefined) {
-    const detail = 'the masked result does not match result.schema; let it say "[masked]" there';
+  if (masks.length + limits.length > 0 && tool.validateResult?.(value) !== undefined) {
+    const detail = 'the masked or shortened result does not match result.schema; let it say "[masked]" there';
     return withhold(trail, tool, 'obligation.failed', detail, null);
   }
   trail.finished('success', codesOf(decision.reasons));
-  return { kind: 'result', value, blob: result.blob, decisionId: trail.decisionId };
+  return { kind: 'result', value, blob: result.blob, decisionId: trail.decisionId, ...(itemsCut > 0 && { itemsCut }) };
 }

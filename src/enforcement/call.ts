@@ -53,7 +53,8 @@ export interface Tool {
  * The reply to one call. `reasons` are stable codes; `denied` is by the policy, `refused` is by the connector.
  */
 export type Reply =
-  | { kind: 'result'; value: Json; blob?: Blob | undefined; decisionId: string }
+  /** `itemsCut`: items of lists that were left out because of a limit. */
+  | { kind: 'result'; value: Json; blob?: Blob | undefined; decisionId: string; itemsCut?: number }
   /** The policy denied the call. `requiredScopes`: scopes with which it might be allowed. */
   | { kind: 'denied'; reasons: readonly string[]; decisionId: string; requiredScopes: readonly string[] }
   /**

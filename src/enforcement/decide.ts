@@ -1,6 +1,7 @@
 // One decision: it is made, put on record, and what it orders besides its outcome is done. A call has one; a second one
 // replaces it where the session is not the one that the first was about.
 import type { BackendPort } from '../backend/port.ts';
+import type { LocalTime } from '../core/zones.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildInput } from '../decision/input.ts';
 import type { PolicyDecision } from '../decision/schema.ts';
@@ -16,6 +17,8 @@ export interface DecideOptions {
   sessions: Pick<SessionManager, 'revoke'>;
   /** Codes of rules that refuse a place for itself (`own_place` in METADATA). */
   ownPlaces: ReadonlySet<string>;
+  /** Local time in the zones of the settings; undefined where none is set. */
+  zones: (now: number) => Readonly<Record<string, LocalTime>> | undefined;
 }
 
 /**
@@ -29,14 +32,16 @@ export type Decided =
 /** Decides a call on what is known. Nothing happens before the decision is on record (R-60). */
 export type Decide = (call: ToolCall, tool: Tool, backend: BackendPort, trail: Trail, known: Known) => Promise<Decided>;
 
-export function createDecide({ evaluator, sessions, ownPlaces }: DecideOptions): Decide {
+export function createDecide({ evaluator, sessions, ownPlaces, zones }: DecideOptions): Decide {
   return async (call, tool, backend, trail, known) => {
     const { scope } = call;
     const refuse = (...args: Parameters<ReturnType<typeof refusal>>): Decided => ({
       ok: false,
       reply: refusal(trail)(...args),
     });
-    const input = buildInput({ now: known.now, ...scope, tool, arguments: call.arguments, ...known.facts });
+    const local = zones(known.now);
+    const parts = { now: known.now, zones: local, ...scope, tool, arguments: call.arguments, ...known.facts };
+    const input = buildInput(parts);
     const evaluation = evaluator.evaluate(input);
     let decision: PolicyDecision | undefined;
     try {
@@ -48,7 +53,7 @@ export function createDecide({ evaluator, sessions, ownPlaces }: DecideOptions):
 
     const codes = codesOf(decision.reasons);
     const carried = await carryOut(decision, {
-      alert: (severity) => trail.alert(severity, codes),
+      alert: (severity, reason) => trail.alert({ severity, reason, codes, tool, session: input.session?.id ?? null }),
       revokeSession: () => sessions.revoke(backend, scope.client.ref, codes.join(' ')),
     });
     if (!carried.ok) return refuse('obligation.failed', carried.detail);

@@ -1,6 +1,7 @@
 // The way of one tool call, top to bottom. No backend session is used or opened before the decision is made and
 // on record. A call without a result was denied by the policy, refused by the connector, or cancelled.
 import type { AuditLog } from '../audit/log.ts';
+import { parameterSources } from '../audit/logged-reasons.ts';
 import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
@@ -22,7 +23,7 @@ export interface PipelineOptions {
   backends: ReadonlyMap<string, BackendPort>;
   facts: FactsPort;
   evaluator: Evaluator;
-  policy: PolicyIdentity & Pick<Policy, 'ownPlaces'>;
+  policy: Pick<Policy, 'revision' | 'wasmSha256' | 'manifest' | 'ownPlaces' | 'zones'>;
   audit: AuditLog;
   sessions: SessionManager;
   clock: Clock;
@@ -34,7 +35,8 @@ export type Pipeline = (call: ToolCall) => Promise<Reply>;
 /** Creates the pipeline. */
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { tools, backends, facts, policy, audit, sessions, clock } = options;
-  const decide = createDecide({ ...options, ownPlaces: policy.ownPlaces });
+  const identity: PolicyIdentity = { ...policy, parameterSources: parameterSources(policy.manifest.reasons) };
+  const decide = createDecide({ ...options, ...policy });
 
   /** Decides one call and carries it out. `trail` puts the decision on record before anything happens. */
   async function enforce(call: ToolCall, tool: Tool, backend: BackendPort, trail: Trail): Promise<Reply> {
@@ -103,7 +105,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   return async (call) => {
-    const trail = createTrail(call, audit, policy, clock);
+    const trail = createTrail(call, audit, identity, clock);
     const tool = tools.get(call.name);
     const backend = tool && backends.get(tool.backend);
     if (!tool || !backend) {

@@ -3,19 +3,33 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
 import { loggedInput } from '../audit/logged-input.ts';
+import { loggedDecision, loggedReason, type ParameterSources } from '../audit/logged-reasons.ts';
 import type { CallEnd, CallEndRecord } from '../audit/records.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluation } from '../decision/evaluator.ts';
 import { ENTRYPOINT } from '../decision/manifest.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { DecisionInput, PolicyDecision } from '../decision/schema.ts';
+import type { DecisionInput, PolicyDecision, Reason } from '../decision/schema.ts';
+import { canonicalJson } from '../formats/json.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Tool, ToolCall } from './call.ts';
+import type { Trimmed } from './mask.ts';
 
 /** Names the policy in the records: its revision, and the SHA-256 of its WebAssembly in hex. */
 export interface PolicyIdentity {
   readonly revision: string;
   readonly wasmSha256: string;
+  /** Which parameters of its reasons come from arguments, so that they may not be on record unasked. */
+  readonly parameterSources: ParameterSources;
+}
+
+/** An alert about a call. `reason` is that of the finding that raised it; else the codes of the decision are named. */
+export interface CallAlert {
+  severity: 'low' | 'medium' | 'high';
+  reason: Reason | undefined;
+  codes: readonly string[];
+  tool: Tool;
+  session: string | null;
 }
 
 /** Collects what happens to one call and writes its records. */
@@ -31,7 +45,9 @@ export interface Trail {
   /** Writes the decision record of a call about which no policy was asked. Rejects when it is not durable. */
   refused(code: RefusalCode, detail: string): Promise<void>;
   /** Writes an alert about this call. Rejects when it is not durable. */
-  alert(severity: 'low' | 'medium' | 'high', reasons: readonly string[]): Promise<void>;
+  alert(alert: CallAlert): Promise<void>;
+  /** Notes what masks and limits met in the result, for the record of its end. */
+  trimmed(what: Pick<Trimmed, 'masksAbsent' | 'itemsCut' | 'limitsAbsent'>): void;
   /** Notes the session that the call uses, for the record of its end. */
   used(session: SessionRecord): void;
   /** Notes one answer of the backend. Each one counts as an attempt. */
@@ -50,6 +66,7 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
   let session: CallEndRecord['session'] = null;
   let backend: CallEndRecord['backend'] = null;
   let backendName: string | undefined;
+  let results: Pick<CallEndRecord, 'masks_absent' | 'items_cut' | 'limits_absent'> = {};
 
   const common = () => ({
     timestamp: new Date(clock.now()).toISOString(),
@@ -83,13 +100,16 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
 
     async decided(tool, input, evaluation) {
       backendName = tool.backend;
-      const result = evaluation.ok ? evaluation.decision : refusal(evaluation.code);
+      const { result, erased } = evaluation.ok
+        ? loggedDecision(evaluation.decision, policy.parameterSources, tool.audit)
+        : { result: refusal(evaluation.code), erased: [] };
       await audit.decided({
         ...decision(),
         decided_by: evaluation.ok ? 'policy' : 'connector',
         tool: { name: tool.name, backend: tool.backend },
         ...loggedInput(input, tool.audit),
         result,
+        ...(erased.length > 0 && { result_erased: erased }),
         metrics: { timer_rego_query_eval_ns: evaluation.nanoseconds },
         ...(!evaluation.ok && { detail: evaluation.detail }),
       });
@@ -109,9 +129,11 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
         detail,
       }),
 
-    async alert(severity, reasons) {
+    async alert({ severity, reason, codes, tool, session: about }) {
+      const kept = reason && loggedReason(reason, policy.parameterSources, tool.audit).reason;
+      const reasons = kept ? [kept.code] : codes;
       // A call that is decided twice says the same once.
-      const what = `${severity} ${reasons.join(' ')}`;
+      const what = `${severity} ${reasons.join(' ')} ${canonicalJson(kept?.params)}`;
       if (alerted.has(what)) return;
       await audit.alert({
         type: 'alert',
@@ -119,9 +141,21 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
         requested_by: scope.ip,
         severity,
         reasons: [...reasons],
+        ...(kept && { params: kept.params }),
+        tool: tool.name,
+        backend: tool.backend,
+        session: about,
         client,
       });
       alerted.add(what);
+    },
+
+    trimmed({ masksAbsent, itemsCut, limitsAbsent }) {
+      results = {
+        ...(masksAbsent.length > 0 && { masks_absent: masksAbsent }),
+        ...(itemsCut > 0 && { items_cut: itemsCut }),
+        ...(limitsAbsent.length > 0 && { limits_absent: limitsAbsent }),
+      };
     },
 
     used(record) {
@@ -141,6 +175,7 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
         duration_ms: Math.round((performance.now() - started) * 1000) / 1000,
         session,
         backend,
+        ...results,
         ...(detail !== undefined && { detail }),
       });
     },

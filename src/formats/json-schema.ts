@@ -2,7 +2,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { messageOf } from '../core/errors.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
+import { isObject, type Json, type JsonObject, pointerTokens } from './json.ts';
 
 const create = () => {
   const ajv = new Ajv2020({
@@ -13,6 +13,7 @@ const create = () => {
     validateFormats: true,
   });
   formats.default(ajv);
+  ajv.addKeyword(STRICT_SIDE);
   ajv.addKeyword({
     keyword: LARGE_TEXT,
     type: 'string',
@@ -22,6 +23,9 @@ const create = () => {
   });
   return ajv;
 };
+
+/** Keyword by which a schema of settings says which side of a value is the strict one; it checks nothing. */
+export const STRICT_SIDE = 'x-stricter';
 
 let shared: Ajv2020 | undefined;
 
@@ -131,4 +135,22 @@ function describe(error: ErrorObject | undefined): string {
       ? 'has a property that is not defined'
       : (error.message ?? 'does not match');
   return `${where}: ${detail}`;
+}
+
+/** Everything in which a value does not match a schema, with the path of each. For values that are no secret. */
+export function violations(schema: JsonObject, value: unknown): { path: string[]; message: string }[] {
+  const ajv = create();
+  ajv.opts.allErrors = true;
+  const validate = ajv.compile(schema);
+  if (validate(value)) return [];
+  return (validate.errors ?? []).map(({ instancePath, keyword, params, message = 'does not match' }) => {
+    const path = pointerTokens(instancePath);
+    if (keyword === 'additionalProperties')
+      return {
+        path: [...path, String(params.additionalProperty)],
+        message: `unknown key "${params.additionalProperty}"`,
+      };
+    if (keyword === 'required') return { path: [...path, String(params.missingProperty)], message: 'is missing' };
+    return { path, message };
+  });
 }

@@ -106,7 +106,7 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
   const checked = schema.safeParse(raw);
   const problems = [...expansion];
   if (!checked.success)
-    problems.push(...flatten(checked.error.issues).map((i) => problem(lineOf(i.path), i.path, i.message)));
+    problems.push(...flatten(checked.error.issues, raw).map((i) => problem(lineOf(i.path), i.path, i.message)));
   if (problems.length > 0) return { ok: false, problems: problems.sort((a, b) => a.line - b.line) };
   return { ok: true, value: checked.data as T, at: lineOf };
 }
@@ -114,7 +114,7 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
 type Issue = { path: PropertyKey[]; message: string };
 
 /** Reports each unknown key on its own line and, for a choice, only the branch that came closest. */
-function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []): Issue[] {
+function flatten(issues: readonly z.core.$ZodIssue[], raw: unknown, parent: PropertyKey[] = []): Issue[] {
   return issues.flatMap((issue): Issue[] => {
     const path = [...parent, ...issue.path];
     if (issue.code === 'unrecognized_keys') {
@@ -124,17 +124,25 @@ function flatten(issues: readonly z.core.$ZodIssue[], parent: PropertyKey[] = []
       return issue.issues.map((inner) => ({ path, message: `this name is not allowed: ${inner.message}` }));
     }
     if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-      const branches = issue.errors.map((errors) => flatten(errors, path));
+      const branches = issue.errors.map((errors) => flatten(errors, raw, path));
       const closest = branches.filter(
         (b) => !b.some((i) => i.path.length === path.length && i.message.startsWith('Invalid input: expected')),
       );
       return closest[0] ?? branches.sort((a, b) => a.length - b.length)[0] ?? [];
     }
-    // For a missing key, the message of zod speaks of its type, so it is reworded.
-    const missing = /^Invalid input: expected (.*), received undefined$/.exec(issue.message);
-    return [{ path, message: missing ? `is missing (${missing[1]})` : issue.message }];
+    // For a missing key, the message of zod speaks of its type or its choices, so it is reworded.
+    if (valueAt(raw, path) !== undefined || !/^Invalid (input|option): expected /.test(issue.message))
+      return [{ path, message: issue.message }];
+    const expected = issue.message.replace(/^Invalid \w+: expected (.*?)(, received undefined)?$/, '$1');
+    return [{ path, message: `is missing (${expected})` }];
   });
 }
+
+const valueAt = (value: unknown, [key, ...rest]: PropertyKey[]): unknown => {
+  if (key === undefined) return value;
+  const inside = typeof value === 'object' && value !== null && Object.hasOwn(value, key);
+  return inside ? valueAt((value as Record<PropertyKey, unknown>)[key], rest) : undefined;
+};
 
 /** Parses JSON or YAML to plain data. Throws the error of the parser. */
 export function parseData(text: string): unknown {

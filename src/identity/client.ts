@@ -17,6 +17,9 @@ export type ClientRef = string & { readonly [brand]: 'ClientRef' };
  */
 export type AuthMethod = 'key' | 'jwt' | 'dpop' | 'mtls';
 
+/** The value of a claim or attribute that policies may read. */
+export type PolicyClaim = string | number | boolean | string[];
+
 /** The authenticated MCP client. All calls that present the same credential may share one object. */
 export interface Client {
   readonly id: ClientId;
@@ -26,6 +29,8 @@ export interface Client {
   readonly scopes: string[];
   /** Claims of its access token that the configuration of a backend names. Empty for an API key. */
   readonly claims: Readonly<Record<string, string>>;
+  /** What policies may read of its credential: claims of the access token, or attributes of the client with an API key. */
+  readonly policyClaims?: Readonly<Record<string, PolicyClaim>> | undefined;
   readonly auth: {
     readonly method: AuthMethod;
     /** Milliseconds since 1970; null when the credential does not say. */

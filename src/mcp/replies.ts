@@ -11,7 +11,7 @@ export function toolResult(reply: Answered): CallToolResult {
   switch (reply.kind) {
     case 'result':
       return {
-        content: [contentOf(reply)],
+        content: [contentOf(reply), ...cut(reply)],
         ...(isObject(reply.value) && { structuredContent: reply.value }),
         _meta: meta(reply.decisionId),
       };
@@ -55,6 +55,17 @@ function contentOf({ value, blob, decisionId }: Extract<Reply, { kind: 'result' 
   }
   return { type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) };
 }
+
+/** A model that took a shortened list for the whole would draw wrong conclusions. */
+const cut = ({ itemsCut }: Extract<Reply, { kind: 'result' }>): CallToolResult['content'] =>
+  itemsCut === undefined
+    ? []
+    : [
+        {
+          type: 'text',
+          text: `The result is shortened by policy: ${itemsCut} ${itemsCut === 1 ? 'item is' : 'items are'} left out.`,
+        },
+      ];
 
 /** What a client can do about a denial, where it can do something. */
 const mend = (reasons: readonly string[]): string =>

@@ -4,25 +4,32 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
+import { merge } from '../decision/data/merge.ts';
+import { PACKAGED, type PolicyPaths, policyPaths } from '../decision/data/paths.ts';
+import { completeSettings } from '../decision/data/read.ts';
 import { type DecisionInput, inputSchema } from '../decision/schema.ts';
-import { type Settings, settingsSchema } from '../decision/settings.ts';
-import { isObject } from '../formats/json.ts';
+import { type LoadedSettings, type Settings, settingsSchema } from '../decision/settings.ts';
 import { formatProblem, parseYaml } from '../formats/yaml.ts';
 
 const change = z.record(z.string(), z.unknown());
 
-const basesSchema = z.strictObject({ bases: z.record(z.string(), inputSchema) });
+const basesSchema = z.strictObject({
+  bases: z.record(z.string(), inputSchema),
+  settings: change.optional().describe('Settings of the cases of this folder, over the shipped defaults'),
+});
 
 const casesSchema = z.strictObject({
+  settings: change.optional().describe('Settings of the cases of this file, over the shipped defaults'),
   cases: z.array(
     z.strictObject({
       name: z.string().min(1),
       base: z.string(),
       input: change.optional().describe('Changes to the base: objects are merged, anything else replaces'),
-      settings: change.optional().describe('Changes to data.yaml, merged the same way'),
+      settings: change.optional().describe('Changes to the settings, merged the same way'),
       expect: z.strictObject({
         outcome: z.enum(['allow', 'rotate', 'deny']),
         reasons: z.array(z.string()).min(1),
+        observed: z.array(z.string()).optional(),
         obligations: z.array(z.string()).optional(),
       }),
     }),
@@ -31,42 +38,80 @@ const casesSchema = z.strictObject({
 
 /**
  * One case, ready to run. `file` and `line` say where it is written; without `expect.obligations` any obligations
- * pass.
+ * pass, and without `expect.observed` anything may be observed.
  */
 export interface DecisionCase {
   file: string;
   line: number;
   name: string;
   input: DecisionInput;
-  settings: Settings;
-  expect: { outcome: string; reasons: string[]; obligations?: string[] | undefined };
+  settings: LoadedSettings;
+  expect: {
+    outcome: string;
+    reasons: string[];
+    observed?: string[] | undefined;
+    obligations?: string[] | undefined;
+  };
 }
 
 /**
- * Reads `<dir>/bases.yaml` and the cases in every other YAML file of `<dir>`. Throws an OperatorError that lists
- * the problems.
+ * Reads `<dir>/bases.yaml` and the cases in every other YAML file of `<dir>`. They bring their settings, in their own
+ * file or in bases.yaml; those that bring none are decided with `settings`. Throws an OperatorError that lists the
+ * problems.
  */
-export function loadCases(dir: string, settings: Settings): DecisionCase[] {
-  const bases = read(join(dir, 'bases.yaml'), basesSchema).value.bases;
-  const files = readdirSync(dir).filter((name) => name.endsWith('.yaml') && name !== 'bases.yaml');
+export function loadCases(
+  dir: string,
+  settings: LoadedSettings,
+  paths: PolicyPaths = policyPaths(PACKAGED),
+): DecisionCase[] {
+  return loadAllCases([dir], settings, paths);
+}
+
+/** The cases of several folders. Each may use the bases of those before it, and `bases.yaml` may be missing but once. */
+export function loadAllCases(dirs: readonly string[], settings: LoadedSettings, paths: PolicyPaths): DecisionCase[] {
   const problems: string[] = [];
-  const cases = files.sort().flatMap((name) => {
-    const file = join(dir, name);
-    const { value, at } = read(file, casesSchema);
-    return value.cases.flatMap((entry, i): DecisionCase[] => {
-      const line = at(['cases', i]);
-      const base = bases[entry.base];
-      const input = inputSchema.safeParse(merge(base, entry.input ?? {}));
-      const changed = settingsSchema.safeParse(merge(settings, entry.settings ?? {}));
-      if (!base) problems.push(`${file}:${line} no base "${entry.base}"`);
-      else if (!input.success) problems.push(`${file}:${line} input: ${z.prettifyError(input.error)}`);
-      else if (!changed.success) problems.push(`${file}:${line} settings: ${z.prettifyError(changed.error)}`);
-      else return [{ file, line, name: entry.name, input: input.data, settings: changed.data, expect: entry.expect }];
-      return [];
+  let bases: Record<string, DecisionInput> = {};
+  const cases = dirs.flatMap((dir, i) => {
+    const basesFile = join(dir, 'bases.yaml');
+    const own = i > 0 && !existsSync(basesFile) ? undefined : read(basesFile, basesSchema).value;
+    bases = { ...bases, ...own?.bases };
+    const files = readdirSync(dir).filter((name) => /\.ya?ml$/.test(name) && name !== 'bases.yaml');
+    return files.sort().flatMap((name) => {
+      const file = join(dir, name);
+      const { value, at } = read(file, casesSchema);
+      const written = value.settings ?? own?.settings;
+      return value.cases.flatMap((entry, n): DecisionCase[] => {
+        const line = at(['cases', n]);
+        const base = Object.hasOwn(bases, entry.base) ? bases[entry.base] : undefined;
+        const input = inputSchema.safeParse(merge(base, entry.input));
+        const changed = settingsOf(written, entry.settings, settings, paths);
+        if (!base) problems.push(`${file}:${line} no base "${entry.base}"`);
+        else if (!input.success) problems.push(`${file}:${line} input: ${z.prettifyError(input.error)}`);
+        else if (typeof changed === 'string') problems.push(`${file}:${line} settings: ${changed}`);
+        else return [{ file, line, name: entry.name, input: input.data, settings: changed, expect: entry.expect }];
+        return [];
+      });
     });
   });
   if (problems.length > 0) throw new OperatorError(problems.join('\n'));
   return cases;
+}
+
+/** The settings of one case, or what is wrong with them. */
+function settingsOf(
+  written: Record<string, unknown> | undefined,
+  changes: Record<string, unknown> | undefined,
+  folder: LoadedSettings,
+  paths: PolicyPaths,
+): LoadedSettings | string {
+  if (written === undefined && changes === undefined) return folder;
+  const { merged: _merged, ...general } = folder;
+  const base = written === undefined ? general : written;
+  const completed = completeSettings(merge(base, changes) as Settings, paths);
+  if (!completed.ok) return completed.violations.map(({ path, message }) => `${path.join('.')} ${message}`).join('; ');
+  const { merged, ...complete } = completed.settings;
+  const checked = settingsSchema.safeParse(complete);
+  return checked.success ? { ...checked.data, merged } : z.prettifyError(checked.error);
 }
 
 function read<T>(file: string, schema: z.ZodType<T>) {
@@ -74,12 +119,4 @@ function read<T>(file: string, schema: z.ZodType<T>) {
   const parsed = parseYaml(readFileSync(file, 'utf8'), schema, { file });
   if (!parsed.ok) throw new OperatorError(parsed.problems.map(formatProblem).join('\n'));
   return parsed;
-}
-
-function merge(base: unknown, changes: unknown): unknown {
-  if (!isObject(base) || !isObject(changes)) return changes;
-  return {
-    ...base,
-    ...Object.fromEntries(Object.entries(changes).map(([key, value]) => [key, merge(base[key], value)])),
-  };
 }

@@ -25,6 +25,8 @@ export interface FindOpaOptions {
   progress?: (line: string) => void;
   /** Folder of the Go module that pins the version of OPA. */
   toolDir?: string;
+  /** Whether the pinned OPA may be built; else only one that is there is taken. */
+  build?: boolean;
 }
 
 /** The version pinned in tools/opa/go.mod, such as "1.22.2". Undefined in an installation without tools/. */
@@ -43,6 +45,7 @@ export async function findOpa({
   env = process.env,
   progress = () => {},
   toolDir = TOOL_DIR,
+  build = true,
 }: FindOpaOptions = {}): Promise<Opa | undefined> {
   const pinned = pinnedVersion(toolDir);
   if (env.OPA) {
@@ -57,7 +60,7 @@ export async function findOpa({
     if (version && (!pinned || minor(version) === minor(pinned))) return { path: onPath, version, source: 'PATH' };
     progress(`the opa on PATH is ${version ?? 'unusable'}, not ${pinned}: not used`);
   }
-  return pinned ? buildGoTool(toolDir, pinned, env, progress) : undefined;
+  return pinned ? goTool(toolDir, pinned, env, progress, build) : undefined;
 }
 
 /**
@@ -68,19 +71,21 @@ export function noCompilerError(why: string): OperatorError {
   const mend =
     pinned === undefined
       ? 'Put an opa on PATH, or set $OPA to its path.'
-      : `Install Go (the pinned OPA ${pinned} is then built by itself), or put an opa of that version on PATH, or set $OPA to its path.`;
+      : `Install Go and run "sallyport policy build" (it builds the pinned OPA ${pinned} once), or put an opa of that version on PATH, or set $OPA to its path.`;
   return new OperatorError(`${why}, and no OPA compiler was found. ${mend}`);
 }
 
-async function buildGoTool(
+async function goTool(
   toolDir: string,
   version: string,
   env: NodeJS.ProcessEnv,
   progress: (line: string) => void,
+  build: boolean,
 ): Promise<Opa | undefined> {
   const cache = join(toolDir, '.cache');
   const path = join(cache, `opa-${version}${process.platform === 'win32' ? '.exe' : ''}`);
   if (existsSync(path) && (await versionOf(path)) === version) return { path, version, source: 'go tool' };
+  if (!build) return undefined;
   const go = which('go', env);
   if (!go) return undefined;
   progress(`building OPA ${version} once with ${go} (about a minute)`);
@@ -89,17 +94,17 @@ async function buildGoTool(
   // compiler.
   const partial = `${path}.${process.pid}`;
   const failure = await new Promise<string | undefined>((resolve) => {
-    const build = spawn(go, ['build', '-trimpath', '-o', partial, 'github.com/open-policy-agent/opa'], {
+    const building = spawn(go, ['build', '-trimpath', '-o', partial, 'github.com/open-policy-agent/opa'], {
       cwd: toolDir,
       env: { ...env, CGO_ENABLED: '0' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let errors = '';
-    build.stderr.on('data', (chunk: Buffer) => {
+    building.stderr.on('data', (chunk: Buffer) => {
       errors = (errors + chunk.toString()).slice(-2000);
     });
-    build.on('error', (error) => resolve(messageOf(error)));
-    build.on('close', (code) => resolve(code === 0 ? undefined : errors));
+    building.on('error', (error) => resolve(messageOf(error)));
+    building.on('close', (code) => resolve(code === 0 ? undefined : errors));
   });
   if (failure !== undefined) throw new OperatorError(`building OPA ${version} in ${toolDir} failed:\n${failure}`);
   renameSync(partial, path);

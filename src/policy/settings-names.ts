@@ -4,6 +4,7 @@ import type { Config } from '../config/load.ts';
 import { OperatorError } from '../core/errors.ts';
 import type { Settings, SettingsFile } from '../decision/settings.ts';
 import { formatProblem, type Problem } from '../formats/yaml.ts';
+import { absentMasks, configuredNames } from './configured.ts';
 
 /** The tools and backends that connector.yaml defines. */
 export interface KnownNames {
@@ -29,7 +30,7 @@ export function unknownNames(
       message,
     });
   };
-  const { access, backends, tools } = settings;
+  const { access, backends, tools, roles: overrides } = settings;
   for (const [role, { tools: listed }] of Object.entries(access.roles)) {
     listed.forEach((tool, i) => {
       if (tool !== '*') expect(['access', 'roles', role, 'tools', i], tool, known.tools, 'tool');
@@ -46,7 +47,19 @@ export function unknownNames(
   }
   for (const backend of Object.keys(backends)) expect(['backends', backend], backend, known.backends, 'backend');
   for (const tool of Object.keys(tools)) expect(['tools', tool], tool, known.tools, 'tool');
+  for (const role of Object.keys(overrides ?? {})) expect(['roles', role], role, roles, 'role');
   return problems;
+}
+
+/** Masks of data.yaml that meet nothing in the results that the configuration describes, with their lines. */
+export function hollowMasks(
+  { settings, file, lineOf }: SettingsFile,
+  config: Pick<Config, 'tools' | 'backends'>,
+): Problem[] {
+  return absentMasks(settings, configuredNames(config)).map(({ path, message }) => {
+    const full = ['settings', ...path];
+    return { file, line: lineOf(full), path: full.map(String).join('.'), message };
+  });
 }
 
 /** Throws one OperatorError that lists every such name. */
@@ -63,6 +76,8 @@ export function settingsCheck(config: Config, onUnlisted: (tool: string) => void
   const known = { tools: new Set(Object.keys(config.tools)), backends: new Set(Object.keys(config.backends)) };
   return (file) => {
     if (!config.policy.allow_unknown_names) refuseUnknownNames(file, known);
+    const hollow = hollowMasks(file, config);
+    if (hollow.length > 0) throw new OperatorError(hollow.map(formatProblem).join('\n'));
     for (const tool of unlistedTools(file.settings, known.tools)) onUnlisted(tool);
   };
 }

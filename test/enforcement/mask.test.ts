@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { mask } from '../../src/enforcement/mask.ts';
+import { mask, trim } from '../../src/enforcement/mask.ts';
 
 it('mask blanks what a pointer names, "*" in lists, and nothing else', () => {
   const value = { a: 1, list: [{ p: 1, q: 2 }, { p: 3 }, 4], 'x/y': { z: 1 } };
@@ -11,4 +11,34 @@ it('mask blanks what a pointer names, "*" in lists, and nothing else', () => {
   expect(mask(value, ['/list/1'])).toMatchObject({ list: [{ p: 1 }, '[masked]', 4] });
   expect(mask(value, [''])).toBe('[masked]');
   expect(value.a).toBe(1);
+});
+
+it('R-42: a mask that meets nothing is told; in an empty list there is nothing to miss', () => {
+  const value = { items: [{ price: 1 }, { name: 'x' }], none: [] };
+  const absent = (pointer: string, required = false) => {
+    const { masksAbsent, requiredAbsent } = trim(value, [{ pointers: [pointer], required }], []);
+    return [masksAbsent, requiredAbsent];
+  };
+  expect(absent('/items/*/price')).toEqual([[], false]);
+  expect(absent('/items/*/prize')).toEqual([['/items/*/prize'], false]);
+  expect(absent('/none/*/prize', true)).toEqual([[], false]);
+  expect(absent('/price', true)).toEqual([['/price'], true]);
+  expect(absent('/items/7/price')).toEqual([['/items/7/price'], false]);
+});
+
+it('a limit gives the first items of a list, and says how many are left out and where there was no list', () => {
+  const value = { items: [1, 2, 3], pages: [{ rows: [1, 2] }, { rows: [3] }], name: 'x' };
+  const limited = trim(
+    value,
+    [],
+    [
+      { pointer: '/items', items: 2 },
+      { pointer: '/pages/*/rows', items: 1 },
+      { pointer: '/name', items: 1 },
+      { pointer: '/gone', items: 1 },
+    ],
+  );
+  expect(limited.value).toEqual({ items: [1, 2], pages: [{ rows: [1] }, { rows: [3] }], name: 'x' });
+  expect([limited.itemsCut, limited.limitsAbsent]).toEqual([2, ['/name', '/gone']]);
+  expect(value.items).toHaveLength(3);
 });

@@ -90,6 +90,23 @@ findings contains {
 # custom:
 #   controls: [C02]
 masks contains {"type": "mask", "pointers": mask.pointers} if {
+	some mask in applying
+	not mask.required
+}
+
+# METADATA
+# title: Parts of the result that must be there to be hidden
+# description: >-
+#   As above, and a result in which such a part is missing is withheld, because the pointer may be
+#   misspelt or the application may have renamed the field.
+# custom:
+#   controls: [C02]
+masks contains {"type": "mask", "pointers": mask.pointers, "required": true} if {
+	some mask in applying
+	mask.required
+}
+
+applying contains mask if {
 	mask := data.settings.access.masks[input.tool.name]
 	every role in mask.except_roles { not role in input.client.roles }
 }

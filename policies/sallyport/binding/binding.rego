@@ -18,8 +18,9 @@ import data.sallyport.settings
 # custom:
 #   reason: binding.client_changed
 #   controls: [C02]
-findings contains finding(settings.effective.binding.client, "binding.client_changed", {"part": "client_id"}) if {
+findings contains finding(each.binding.client, "binding.client_changed", {"part": "client_id"}) if {
 	input.session.bound.client_id != input.client.id
+	some each in settings.asked
 }
 
 # METADATA
@@ -28,8 +29,9 @@ findings contains finding(settings.effective.binding.client, "binding.client_cha
 # custom:
 #   reason: binding.client_changed
 #   controls: [C02]
-findings contains finding(settings.effective.binding.client, "binding.client_changed", {"part": "subject"}) if {
+findings contains finding(each.binding.client, "binding.client_changed", {"part": "subject"}) if {
 	input.session.bound.subject != input.client.subject
+	some each in settings.asked
 }
 
 # METADATA
@@ -40,9 +42,10 @@ findings contains finding(settings.effective.binding.client, "binding.client_cha
 # custom:
 #   reason: binding.key_changed
 #   controls: [C02]
-findings contains finding(settings.effective.binding.key, "binding.key_changed", {}) if {
+findings contains finding(each.binding.key, "binding.key_changed", {}) if {
 	input.session.bound.key != input.client.auth.key
 	input.session.bound.key != null
+	some each in settings.asked
 }
 
 # METADATA
@@ -54,9 +57,10 @@ findings contains finding(settings.effective.binding.key, "binding.key_changed",
 # custom:
 #   reason: binding.key_added
 #   controls: [C02]
-findings contains finding(settings.effective.binding.key_added, "binding.key_added", {}) if {
+findings contains finding(each.binding.key_added, "binding.key_added", {}) if {
 	is_null(input.session.bound.key)
 	not is_null(input.client.auth.key)
+	some each in settings.asked
 }
 
 # METADATA
@@ -67,9 +71,10 @@ findings contains finding(settings.effective.binding.key_added, "binding.key_add
 # custom:
 #   reason: binding.ip_changed
 #   controls: [C02]
-findings contains finding(settings.effective.binding.ip, "binding.ip_changed", {}) if {
+findings contains finding(each.binding.ip, "binding.ip_changed", {}) if {
 	slot.ip != input.client.ip
 	here(slot.network)
+	some each in settings.asked
 }
 
 # METADATA
@@ -81,12 +86,13 @@ findings contains finding(settings.effective.binding.ip, "binding.ip_changed", {
 # custom:
 #   reason: binding.network_changed
 #   controls: [C02]
-findings contains finding(settings.effective.binding.network, "binding.network_changed", {}) if {
+findings contains finding(each.binding.network, "binding.network_changed", {}) if {
 	slot.network != input.client.network
 	not here(slot.network)
 	not known
 	not refused_here
 	moved
+	some each in settings.asked
 }
 
 # The first half of a hand-over: nobody else is there any more, or it is the client itself for certain.
@@ -113,8 +119,9 @@ known if {
 # custom:
 #   reason: binding.network_added
 #   controls: [C02]
-findings contains finding(settings.effective.binding.network_added, "binding.network_added", {"family": family}) if {
+findings contains finding(each.binding.network_added, "binding.network_added", {"family": family}) if {
 	is_null(input.session.bound[family])
+	some each in settings.asked
 }
 
 # METADATA
@@ -127,7 +134,7 @@ findings contains finding(settings.effective.binding.network_added, "binding.net
 # custom:
 #   reason: binding.concurrent_networks
 #   controls: [C02, C03]
-findings contains finding(settings.effective.binding.concurrent_networks, "binding.concurrent_networks", params) if {
+findings contains finding(each.binding.concurrent_networks, "binding.concurrent_networks", params) if {
 	count(input.usage.networks) > 1
 	not proven
 	not refused_here
@@ -135,8 +142,9 @@ findings contains finding(settings.effective.binding.concurrent_networks, "bindi
 	params := {
 		"crossing": "return",
 		"last_seen_seconds": min(returns),
-		"overlap_seconds": settings.effective.binding.overlap_seconds,
+		"overlap_seconds": overlap_seconds,
 	}
+	some each in settings.asked
 }
 
 # METADATA
@@ -149,7 +157,7 @@ findings contains finding(settings.effective.binding.concurrent_networks, "bindi
 # custom:
 #   reason: binding.concurrent_networks
 #   controls: [C02, C03]
-findings contains finding(settings.effective.binding.first_crossing, "binding.concurrent_networks", params) if {
+findings contains finding(each.binding.first_crossing, "binding.concurrent_networks", params) if {
 	count(input.usage.networks) > 1
 	not proven
 	not refused_here
@@ -159,8 +167,9 @@ findings contains finding(settings.effective.binding.first_crossing, "binding.co
 	params := {
 		"crossing": "first",
 		"last_seen_seconds": min(concurrent),
-		"overlap_seconds": settings.effective.binding.overlap_seconds,
+		"overlap_seconds": overlap_seconds,
 	}
+	some each in settings.asked
 }
 
 # The place is refused for itself, and says nothing about the session, which the call never reaches: whoever tries from
@@ -190,7 +199,7 @@ proven if {
 
 concurrent contains other.last_seen_seconds if {
 	some other in input.usage.networks
-	other.last_seen_seconds < settings.effective.binding.overlap_seconds
+	other.last_seen_seconds < overlap_seconds
 	other.network != input.client.network
 	same_family(other.network)
 	not other.refused
@@ -199,8 +208,8 @@ concurrent contains other.last_seen_seconds if {
 
 returns contains one.returned_seconds if {
 	some one in input.usage.networks
-	one.returned_seconds < settings.effective.binding.overlap_seconds
-	one.away_seconds < settings.effective.binding.overlap_seconds
+	one.returned_seconds < overlap_seconds
+	one.away_seconds < overlap_seconds
 	same_family(one.network)
 	not one.refused
 	some other in input.usage.networks
@@ -212,7 +221,7 @@ returns contains one.returned_seconds if {
 # So many networks were used that the store had to forget one within the window. Whoever fills the list with networks
 # would else hide the one that he comes from, or that of the owner.
 returns contains input.usage.networks_dropped_seconds if {
-	input.usage.networks_dropped_seconds < settings.effective.binding.overlap_seconds
+	input.usage.networks_dropped_seconds < overlap_seconds
 }
 
 # A dual-stack client uses one network of each address family at the same time. That is no sign of theft (R-12).
@@ -242,6 +251,9 @@ within(network, place) if {
 	some part in place
 	net.cidr_intersects(part, network)
 }
+
+# The longest window that is asked: it finds the slowest thief.
+overlap_seconds := max([each.binding.overlap_seconds | some each in settings.asked])
 
 # The address and network that the session is bound to in the address family of the call.
 slot := input.session.bound[family]

@@ -17,7 +17,8 @@ import data.sallyport.settings
 #   reason: lifetime.token_too_old
 #   controls: [C01]
 findings contains finding(limit.grade, "lifetime.token_too_old", params) if {
-	limit := settings.effective.lifetime.token_age
+	some each in settings.asked
+	limit := each.lifetime.token_age
 	age := input.session.token_age_seconds
 	age >= limit.limit_seconds
 	params := {"age_seconds": age, "limit_seconds": limit.limit_seconds}
@@ -30,7 +31,8 @@ findings contains finding(limit.grade, "lifetime.token_too_old", params) if {
 #   reason: lifetime.token_used_up
 #   controls: [C01]
 findings contains finding(limit.grade, "lifetime.token_used_up", params) if {
-	limit := settings.effective.lifetime.token_uses
+	some each in settings.asked
+	limit := each.lifetime.token_uses
 	uses := input.session.token_uses
 	uses >= limit.limit
 	params := {"uses": uses, "limit": limit.limit}
@@ -45,7 +47,8 @@ findings contains finding(limit.grade, "lifetime.token_used_up", params) if {
 #   reason: lifetime.idle_too_long
 #   controls: [C01]
 findings contains finding(limit.grade, "lifetime.idle_too_long", params) if {
-	limit := settings.effective.lifetime.idle
+	some each in settings.asked
+	limit := each.lifetime.idle
 	idle := input.session.idle_seconds
 	idle >= limit.limit_seconds
 	params := {"idle_seconds": idle, "limit_seconds": limit.limit_seconds}
@@ -58,7 +61,8 @@ findings contains finding(limit.grade, "lifetime.idle_too_long", params) if {
 #   reason: lifetime.session_too_old
 #   controls: [C01]
 findings contains finding(limit.grade, "lifetime.session_too_old", params) if {
-	limit := settings.effective.lifetime.absolute
+	some each in settings.asked
+	limit := each.lifetime.absolute
 	age := input.session.age_seconds
 	age >= limit.limit_seconds
 	params := {"age_seconds": age, "limit_seconds": limit.limit_seconds}
@@ -72,8 +76,9 @@ findings contains finding(limit.grade, "lifetime.session_too_old", params) if {
 #   cannot both take the last place (R-30). Above the limit it refuses the call (session.limit).
 # custom:
 #   controls: [C01]
-limits contains {"type": "limit_sessions", "limit": settings.effective.lifetime.sessions_per_client} if {
+limits contains {"type": "limit_sessions", "limit": each.lifetime.sessions_per_client} if {
 	is_null(input.session)
+	some each in settings.asked
 }
 
 # A finding of grade "deny" also ends the session at once. It would otherwise stay alive at the backend, unused.

@@ -19,12 +19,13 @@ import data.sallyport.settings
 #   reason: replay.seen
 #   controls: [C03]
 findings contains {
-	"grade": settings.effective.replay.seen,
+	"grade": each.replay.seen,
 	"reason": {"code": "replay.seen", "params": {"source": input.replay.source}},
 	"obligations": [{"type": "alert", "severity": "high"}],
 } if {
 	input.replay.seen
 	not untold
+	some each in settings.asked
 }
 
 # In a conversation whose history the store lost, an id that is not remembered may have been used before the loss or
@@ -49,7 +50,8 @@ findings contains {
 } if {
 	input.replay.seen
 	input.replay.same_network == false
-	settings.effective.replay.revoke_on_other_network
+	some each in settings.asked
+	each.replay.revoke_on_other_network
 }
 
 # METADATA
@@ -62,11 +64,12 @@ findings contains {
 #   reason: replay.history_lost
 #   controls: [C01, C03]
 findings contains {
-	"grade": settings.effective.replay.history_lost,
+	"grade": each.replay.history_lost,
 	"reason": {"code": "replay.history_lost", "params": {}},
 	"obligations": [],
 } if {
 	input.usage.forgotten
+	some each in settings.asked
 }
 
 # METADATA
@@ -88,7 +91,7 @@ findings contains {
 	needs_history
 }
 
-needs_history if input.tool.effect in settings.effective.replay.require_source_for
+needs_history if needs_source
 
 needs_history if {
 	input.replay.seen
@@ -107,5 +110,10 @@ findings contains {
 	"obligations": [],
 } if {
 	input.replay.source == null
-	input.tool.effect in settings.effective.replay.require_source_for
+	needs_source
+}
+
+needs_source if {
+	some each in settings.asked
+	input.tool.effect in each.replay.require_source_for
 }

@@ -1,27 +1,46 @@
 # METADATA
 # title: The settings that hold for this call
 # description: >-
-#   The settings of data.yaml with the overrides for the backend and the tool of the call applied. An
-#   override for the tool wins over one for the backend, and that one wins over the general value. An
-#   override changes only the values that it names.
+#   What data.yaml and the shipped defaults say, merged when they were loaded: an override for the tool
+#   wins over one for the backend, and that one over the general value. An override changes only the
+#   values that it names. Roles come in addition and can only tighten.
 # schemas:
 #   - input: schema.input
 #   - data.settings: schema.settings
 package sallyport.settings
 
 # METADATA
-# title: Settings after overrides
+# title: Settings after the overrides for backend and tool
+effective := view("")
+
+# METADATA
+# title: All settings that are asked
 # description: >-
-#   Calls without an override, the usual case, take data.settings as it is after two look-ups. They
-#   are treated apart because merging objects is slow in WebAssembly.
-effective := data.settings if not overridden
+#   The effective settings first, then those of each role of the client that has settings of its own.
+#   A rule asks each of them, so that a role can add a stricter limit and never take one away.
+asked := [view(role) | some role in array.concat([""], stricter)]
 
-else := object.union_n([
-	data.settings,
-	object.get(data.settings.backends, input.tool.backend, {}),
-	object.get(data.settings.tools, input.tool.name, {}),
-])
+stricter := [role |
+	some role in input.client.roles
+	role != ""
+	data.settings.merged.at[role]
+]
 
-overridden if data.settings.backends[input.tool.backend]
+# Where the merged settings for a role stand. Only what has overrides has an entry of its own; "" stands for the rest.
+view(role) := {
+	"binding": data.settings.merged.binding[place.binding],
+	"lifetime": data.settings.merged.lifetime[place.lifetime],
+	"replay": data.settings.merged.replay[place.replay],
+	"usage": data.settings.merged.usage[place.usage],
+	"site": data.settings.merged.site[place.site],
+} if {
+	place := data.settings.merged.at[role][backend][tool]
+}
 
-overridden if data.settings.tools[input.tool.name]
+backend := input.tool.backend if data.settings.merged.at[""][input.tool.backend]
+
+else := ""
+
+tool := input.tool.name if data.settings.merged.at[""][""][input.tool.name]
+
+else := ""

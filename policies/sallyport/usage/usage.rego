@@ -17,7 +17,8 @@ import data.sallyport.settings
 #   controls: [C03]
 findings contains finding("usage.minute_rate", calls, limit) if {
 	calls := input.usage.calls_1m
-	limit := settings.effective.usage.calls_per_minute
+	some each in settings.asked
+	limit := each.usage.calls_per_minute
 	calls > limit
 }
 
@@ -29,7 +30,8 @@ findings contains finding("usage.minute_rate", calls, limit) if {
 #   controls: [C03]
 findings contains finding("usage.hour_rate", calls, limit) if {
 	calls := input.usage.calls_1h
-	limit := settings.effective.usage.calls_per_hour
+	some each in settings.asked
+	limit := each.usage.calls_per_hour
 	calls > limit
 }
 
@@ -41,7 +43,8 @@ findings contains finding("usage.hour_rate", calls, limit) if {
 #   controls: [C03]
 findings contains finding("usage.in_flight", calls, limit) if {
 	calls := input.usage.in_flight
-	limit := settings.effective.usage.in_flight
+	some each in settings.asked
+	limit := each.usage.in_flight
 	calls > limit
 }
 
@@ -55,7 +58,8 @@ findings contains finding("usage.in_flight", calls, limit) if {
 #   controls: [C03]
 findings contains finding("usage.denials", denials, limit) if {
 	denials := input.usage.denials_1h
-	limit := settings.effective.usage.denials_per_hour
+	some each in settings.asked
+	limit := each.usage.denials_per_hour
 	denials > limit
 }
 

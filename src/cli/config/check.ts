@@ -12,7 +12,7 @@ import { formatProblem, type Problem } from '../../formats/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
-import { refuseUnknownNames } from '../../policy/settings-names.ts';
+import { settingsCheck } from '../../policy/settings-names.ts';
 import { print, printJson } from '../output.ts';
 
 /**
@@ -92,12 +92,10 @@ function secretProblems(file: string, config: Config): Problem[] {
     const { file: jwks } = jwt.jwks;
     checks.push(['identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8'))]);
   }
-  const names = { tools: new Set(Object.keys(config.tools)), backends: new Set(Object.keys(config.backends)) };
   checks.push([
     'policy.dir',
     () => {
-      const settings = readSettings(config.policy.dir);
-      if (!config.policy.allow_unknown_names) refuseUnknownNames(settings, names);
+      settingsCheck(config, () => {})(readSettings(config.policy));
     },
   ]);
   return checks.flatMap(([path, check]) => {

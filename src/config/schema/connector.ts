@@ -158,6 +158,14 @@ export const connectorSchema = z.strictObject({
   policy: z
     .strictObject({
       dir: z.string().optional().describe('Policy folder; default: the one that comes with Sallyport'),
+      site_dir: z
+        .string()
+        .optional()
+        .describe("Folder of the site's rules (package site.<name>); default: site in the policy folder"),
+      require: z
+        .enum(['none', 'compared'])
+        .default('none')
+        .describe('compared: start only if an OPA of the very version is there and compiles the same policy'),
       budget_ms: z.int().positive().default(250),
       allow_unknown_names: z
         .boolean()

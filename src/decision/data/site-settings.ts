@@ -1,0 +1,55 @@
+// Settings of the site's own rules (`settings.site`), checked against the JSON Schema that lies beside those rules.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { OperatorError } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../formats/json.ts';
+import { schemaProblem, violations } from '../../formats/json-schema.ts';
+import { type PolicyPaths, shown } from './paths.ts';
+
+/** Name of the schema in the folder of the site's rules. */
+export const SITE_SCHEMA = 'settings.schema.json';
+
+/** The path of a setting, and what is wrong with it. */
+export interface Violation {
+  path: PropertyKey[];
+  message: string;
+}
+
+/**
+ * The site's schema, closed: a key that an object with `properties` does not name is an error. Undefined when there is
+ * none. Throws an OperatorError when it cannot be used.
+ */
+export function readSiteSchema({ site }: PolicyPaths): JsonObject | undefined {
+  const path = join(site, SITE_SCHEMA);
+  if (!existsSync(path)) return undefined;
+  let schema: unknown;
+  try {
+    schema = JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    throw new OperatorError(`${shown(path)} is no JSON`);
+  }
+  if (!isObject(schema) || schema.type !== 'object' || !isObject(schema.properties))
+    throw new OperatorError(`${shown(path)} must be a JSON Schema with "type": "object" and "properties"`);
+  const { $schema: _dialect, ...rest } = closed(schema as JsonObject) as JsonObject;
+  const problem = schemaProblem(rest);
+  if (problem !== undefined) throw new OperatorError(`${shown(path)}: ${problem}`);
+  return rest;
+}
+
+/** What does not match in `settings.site` of one place, such as `['backends', 'payroll', 'site']`. */
+export function siteViolations(schema: JsonObject | undefined, value: unknown, at: PropertyKey[]): Violation[] {
+  if (schema) return violations(schema, value).map(({ path, message }) => ({ path: [...at, ...path], message }));
+  if (!isObject(value) || Object.keys(value).length === 0) return [];
+  return [
+    { path: at, message: `has values, and there is no ${SITE_SCHEMA} beside the rules of the site to check them` },
+  ];
+}
+
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (!isObject(schema)) return schema;
+  const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, closed(value)]));
+  return isObject(schema.properties) && schema.type === 'object' && !('additionalProperties' in schema)
+    ? { ...inner, additionalProperties: false }
+    : inner;
+}

@@ -1,0 +1,181 @@
+// The gate: everything that can be known about a policy before it decides. `policy check` and `policy build` go through
+// it, and so does a start that has to compile; nothing is served that it refuses (R-70).
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf, OperatorError } from '../../core/errors.ts';
+import { type PolicyPaths, type PolicyPlace, policyPaths, shown } from '../../decision/data/paths.ts';
+import { readSettingsAt } from '../../decision/data/read.ts';
+import { SITE_DATA_MEND, siteDataFiles } from '../../decision/data/site-files.ts';
+import {
+  type Compiled,
+  GATE_VERSION,
+  hashSchemas,
+  hashSiteSchema,
+  hashSources,
+  sha256,
+} from '../../decision/manifest.ts';
+import type { LoadedSettings, SettingsFile } from '../../decision/settings.ts';
+import { loadAllCases } from '../cases.ts';
+import { compileStage } from '../compiler.ts';
+import type { Opa } from '../opa.ts';
+import { opaRun } from '../opa-run.ts';
+import { type Module, parseModules } from '../rego/modules.ts';
+import { type CoverageReport, coveredOf, runInGo } from '../run-cases.ts';
+import { type Stage, withStage } from '../stage.ts';
+import { caseFolders, regoTests, testFolders } from '../test-folders.ts';
+import { checkArguments } from './arguments.ts';
+import { createReport, type GateFinding, type Report } from './finding.ts';
+import { checkMasks } from './masks.ts';
+import { checkMetadata } from './metadata.ts';
+import { opaProblems } from './opa-problems.ts';
+import { checkPackages } from './packages.ts';
+import { checkReach, entrypointTests } from './reach.ts';
+import { keepCases } from './self-test.ts';
+import { checkShapes } from './shapes.ts';
+import { editedFiles } from './shipped.ts';
+import { type ConfiguredNames, checkVocabulary, type Schema, type Vocabulary } from './vocabulary.ts';
+
+export interface GateOptions {
+  /** Folder of tests like policy-tests; see `testFolders`. */
+  tests?: string | undefined;
+  /** The tools and backends of a connector.yaml. */
+  names?: ConfiguredNames | undefined;
+  /** Throws an OperatorError for settings that do not fit a connector.yaml. */
+  checkSettings?: ((settings: SettingsFile) => void) | undefined;
+}
+
+/** What the gate found, and the compiled policy with its verdict; undefined when something must be fixed first. */
+export interface GateResult {
+  findings: GateFinding[];
+  compiled: Compiled | undefined;
+  settings: LoadedSettings | undefined;
+}
+
+/**
+ * Runs the gate. Later checks are left out where an earlier one has found what would make them say nonsense. Rejects
+ * with an OperatorError when it cannot run, because tests are missing or OPA does not start.
+ */
+export async function runGate(place: string | PolicyPlace, opa: Opa, options: GateOptions = {}): Promise<GateResult> {
+  const paths = policyPaths(place);
+  const before = hashSources(place);
+  if (Object.keys(before).length === 0)
+    throw new OperatorError(`${join(paths.shipped, 'sallyport')} holds no Rego source`);
+  const folders = testFolders(paths, options.tests);
+  const first = fileProblems(paths, options.checkSettings);
+  const settings = first.some(({ level }) => level === 'error') ? undefined : readSettingsAt(paths).settings;
+  if (!settings) return { findings: first, compiled: undefined, settings };
+
+  return withStage(
+    paths,
+    async (stage) => {
+      const report = createReport(stage);
+      report.findings.push(...first);
+      const stop = (): GateResult => ({ findings: report.findings, compiled: undefined, settings });
+      const failed = () => report.findings.some(({ level }) => level === 'error');
+      report.findings.push(...(await opaProblems(stage, opa)));
+      if (failed()) return stop();
+
+      const tests = [...regoTests(folders).keys()];
+      const modules = await parseModules(stage.dir, stage.sources, opa);
+      const testModules = await parseModules(stage.dir, tests, opa);
+      checkText(modules, testModules, stage, settings, options.names, report);
+      if (failed()) return stop();
+
+      const compiled = await compileStage(stage, modules, opa, before);
+      const cases = loadAllCases(caseFolders(folders), settings, paths);
+      const run = await runInGo(stage.dir, stage.roots, cases, opa);
+      const tested = await coveredByTests(stage, testModules, settings, opa);
+      checkReach(modules, [run.covered, ...tested], report);
+      const kept = keepCases(cases, run.decisions, report);
+      if (failed()) return stop();
+      if (JSON.stringify(before) !== JSON.stringify(hashSources(place)))
+        throw new OperatorError(`${paths.dir}: the sources changed while they were checked; try again`);
+      const gate = {
+        version: GATE_VERSION,
+        schemas: hashSchemas(paths),
+        site_schema: hashSiteSchema(paths),
+        cases: sha256(kept),
+      };
+      return {
+        findings: report.findings,
+        compiled: { ...compiled, manifest: { ...compiled.manifest, gate }, cases: kept },
+        settings,
+      };
+    },
+    regoTests(folders),
+  );
+}
+
+/** Settings, data among the rules, shipped files that were edited. */
+function fileProblems(paths: PolicyPaths, checkSettings: (settings: SettingsFile) => void = () => {}): GateFinding[] {
+  const findings: GateFinding[] = siteDataFiles(paths).map((file) => ({
+    file,
+    line: 0,
+    path: '',
+    message: SITE_DATA_MEND,
+    rule: 'site',
+    level: 'error',
+  }));
+  try {
+    checkSettings(readSettingsAt(paths));
+  } catch (thrown) {
+    findings.push(...messageOf(thrown).split('\n').map(settingsFinding(paths)));
+  }
+  for (const { file, message } of editedFiles(paths))
+    findings.push({ file, line: 0, path: '', message, rule: 'shipped', level: 'warning' });
+  return findings;
+}
+
+/** A problem that was written as one line: `file:line path: message`. */
+function settingsFinding(paths: PolicyPaths): (line: string) => GateFinding {
+  return (text) => {
+    const [, file = shown(join(paths.dir, 'data.yaml')), line = '0', message = text] =
+      /^(\S+?):(\d+):? (.*)$/.exec(text) ?? [];
+    return { file, line: Number(line), path: '', message, rule: 'settings', level: 'error' };
+  };
+}
+
+function checkText(
+  modules: readonly Module[],
+  tests: readonly Module[],
+  stage: Stage,
+  settings: LoadedSettings,
+  names: ConfiguredNames | undefined,
+  report: Report,
+): void {
+  checkPackages(modules, report);
+  for (const { file, package: name, line } of tests)
+    if (name === 'site' || name.startsWith('site.'))
+      report.error(
+        'site',
+        { file, row: line },
+        `a test may not be in package "${name}", which decides; call it "${name.slice(5) || 'site'}_test"`,
+      );
+  checkShapes(modules, report);
+  checkMetadata(modules, report);
+  const schema = join(stage.dir, 'schemas', 'input.json');
+  if (!existsSync(schema)) return;
+  const input = JSON.parse(readFileSync(schema, 'utf8')) as Schema;
+  const words: Vocabulary = { input, zones: new Set(settings.zones ?? []), ...names };
+  if (names) words.roles = new Set([...Object.keys(settings.access.roles), ...Object.keys(settings.roles ?? {})]);
+  checkVocabulary(modules, words, report);
+  if (!names) return;
+  checkArguments(modules, names.tools, report);
+  checkMasks(modules, names.tools, report);
+}
+
+/** What the tests that ask an entrypoint evaluate. */
+async function coveredByTests(stage: Stage, tests: readonly Module[], settings: LoadedSettings, opa: Opa) {
+  const pattern = entrypointTests(tests);
+  if (pattern === undefined) return [];
+  // OPA reports no coverage when a test fails. That is told by "policy test"; what only it covers counts as not reached.
+  const text = await runTests(stage, settings, opa, ['--coverage', '--run', pattern]).catch(() => '{}');
+  const report = JSON.parse(text) as Partial<CoverageReport>;
+  return report.files ? [coveredOf({ files: report.files })] : [];
+}
+
+/** Runs the Rego tests of a stage and answers the report as JSON. One that fails makes OPA exit with an error. */
+export async function runTests(stage: Stage, settings: LoadedSettings, opa: Opa, args: string[]): Promise<string> {
+  writeFileSync(join(stage.dir, 'data.json'), JSON.stringify({ settings }));
+  return opaRun(opa, stage.dir, ['test', '--format', 'json', ...args, ...stage.roots, 'data.json', 'tests'], true);
+}

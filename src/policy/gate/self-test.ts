@@ -1,0 +1,75 @@
+// The cases that travel with a compiled policy: what it decided when it was built. A start asks the WASM again, so that a
+// policy which decides otherwise on this machine is not served.
+import { z } from 'zod';
+import { withMerged } from '../../decision/data/merge.ts';
+import { createEvaluator } from '../../decision/evaluator.ts';
+import { inputSchema, type PolicyDecision } from '../../decision/schema.ts';
+import { settingsSchema } from '../../decision/settings.ts';
+import { canonicalJson, parseJson } from '../../formats/json.ts';
+import type { DecisionCase } from '../cases.ts';
+import type { Report } from './finding.ts';
+
+/** Reasons that say a rule gave something that is none. */
+const FAULTS = ['decision.unknown_grade', 'decision.wrong_shape'];
+
+/** The text of cases.json, with each setting that several cases share once. Reports each case that shows a fault. */
+export function keepCases(
+  cases: readonly DecisionCase[],
+  decisions: readonly (PolicyDecision | undefined)[],
+  report: Report,
+): string {
+  const settings = new Map<string, number>();
+  const kept = cases.map(({ file, line, name, input, settings: own, expect }, i) => {
+    const decision = decisions[i];
+    for (const { code, params } of decision?.reasons ?? [])
+      if (FAULTS.includes(code) && !expect.reasons.includes(code))
+        report.findings.push({
+          file,
+          line,
+          path: '',
+          message: `${name}: ${params.by} gives ${code === FAULTS[0] ? `grade "${params.grade}", which is none` : `something that is no ${params.part}`} (${code})`,
+          rule: 'shape',
+          level: 'error',
+        });
+    const { merged: _merged, ...plain } = own;
+    const text = canonicalJson(plain);
+    if (!settings.has(text)) settings.set(text, settings.size);
+    return { name, settings: settings.get(text), input, decides: summary(decision) };
+  });
+  return `${JSON.stringify({ version: 1, settings: [...settings.keys()].map((text) => JSON.parse(text)), cases: kept })}\n`;
+}
+
+/** What of a decision is compared. */
+export const summary = (decision: PolicyDecision | undefined) =>
+  decision && {
+    outcome: decision.outcome,
+    reasons: [...new Set(decision.reasons.map(({ code }) => code))].sort(),
+    obligations: decision.obligations.map(({ type }) => type).sort(),
+  };
+
+const keptSchema = z.strictObject({
+  version: z.literal(1),
+  settings: z.array(settingsSchema),
+  cases: z.array(
+    z.strictObject({
+      name: z.string(),
+      settings: z.int().nonnegative(),
+      input: inputSchema,
+      decides: z.unknown(),
+    }),
+  ),
+});
+
+/** Asks the WASM the cases again. Answers what it decides otherwise, a line for each. */
+export function selfTest(module: WebAssembly.Module, text: string): string[] {
+  const kept = keptSchema.safeParse(parseJson(text));
+  if (!kept.success) return ['cases.json cannot be read'];
+  const evaluators = kept.data.settings.map((settings) =>
+    createEvaluator({ module, data: { settings: withMerged(settings) }, budgetMs: 10_000 }),
+  );
+  return kept.data.cases.flatMap(({ name, settings, input, decides }) => {
+    const evaluation = evaluators[settings]?.evaluate(input);
+    const got = evaluation?.ok ? summary(evaluation.decision) : (evaluation?.code ?? null);
+    return canonicalJson(got) === canonicalJson(decides) ? [] : [`case "${name}"`];
+  });
+}

@@ -1,0 +1,109 @@
+// Reads Rego sources through `opa parse`, which gives their syntax tree.
+import { join } from 'node:path';
+import type { Opa } from '../opa.ts';
+import { opaRun } from '../opa-run.ts';
+import { type Annotation, eachTerm, pathOf, type Rule, type Term } from './terms.ts';
+
+/** One source. `package` is without "data", such as "sallyport.access". */
+export interface Module {
+  /** Path below the stage, such as "site/night.rego". */
+  file: string;
+  package: string;
+  /** Line of the package statement. */
+  line: number;
+  imports: ReadonlyMap<string, string>;
+  annotations: readonly Annotation[];
+  rules: readonly Rule[];
+}
+
+interface Parsed {
+  package: { path: Term[]; location?: { row: number } };
+  imports?: { path: Term; alias?: string }[];
+  annotations?: Annotation[];
+  rules?: Rule[];
+}
+
+/** Parses the files of a stage. Rejects with an OperatorError that has the message of OPA. */
+export async function parseModules(stage: string, files: readonly string[], opa: Opa): Promise<Module[]> {
+  const modules: Module[] = [];
+  // A few at a time: each is a process, and a machine that builds has few cores.
+  for (let i = 0; i < files.length; i += 4)
+    modules.push(...(await Promise.all(files.slice(i, i + 4).map((file) => parseModule(stage, file, opa)))));
+  return modules;
+}
+
+async function parseModule(stage: string, file: string, opa: Opa): Promise<Module> {
+  const text = await opaRun(opa, stage, ['parse', '--format', 'json', '--json-include', 'locations,comments', file]);
+  const parsed = JSON.parse(text) as Parsed;
+  const [, ...path] = parsed.package.path;
+  const imports = (parsed.imports ?? []).flatMap(({ path: term, alias }): [string, string][] => {
+    const parts = pathOf(term) ?? [];
+    return parts[0] === 'data' ? [[alias ?? String(parts.at(-1)), parts.slice(1).join('.')]] : [];
+  });
+  return {
+    file: join(file),
+    package: path.map(({ value }) => String(value)).join('.'),
+    line: parsed.package.location?.row ?? 1,
+    imports: new Map(imports),
+    annotations: parsed.annotations ?? [],
+    rules: parsed.rules ?? [],
+  };
+}
+
+/** Whether a rule is a set that grows by each body (`name contains …`). */
+export const isSet = ({ head }: Rule): boolean =>
+  head.key !== undefined && head.value === undefined && head.args === undefined && head.ref.length === 1;
+
+/** Name of a rule. */
+export const nameOf = ({ head }: Rule): string => head.name || String(head.ref[0]?.value);
+
+/** The line of a rule. */
+export const lineOf = (rule: Rule): number => rule.location?.row ?? rule.head.location?.row ?? 0;
+
+/** The METADATA of one rule. */
+export const annotationOf = (rule: Rule): Annotation | undefined =>
+  rule.annotations?.find(({ scope }) => scope === 'rule' || scope === 'document');
+
+/** A path with imports and names of the own package written out: `["data", "sallyport", "settings", …]`. */
+export function fullPath(module: Module, path: (string | null)[]): (string | null)[] {
+  const [first, ...rest] = path;
+  if (first === 'data' || first === 'input') return path;
+  const imported = module.imports.get(String(first));
+  if (imported !== undefined) return ['data', ...imported.split('.'), ...rest];
+  const own = module.rules.some((rule) => nameOf(rule) === first);
+  return own ? ['data', ...module.package.split('.'), ...path] : path;
+}
+
+/** A rule and where it stands. */
+export interface Found {
+  module: Module;
+  rule: Rule;
+}
+
+/** The rules that a path names, in whichever module. */
+export function rulesAt(modules: readonly Module[], path: (string | null)[]): Found[] {
+  if (path[0] !== 'data') return [];
+  return modules.flatMap((module) => {
+    const parts = module.package.split('.');
+    if (!parts.every((part, i) => path[i + 1] === part || path[i + 1] === null)) return [];
+    const name = path[parts.length + 1];
+    return module.rules.filter((rule) => name === null || nameOf(rule) === name).map((rule) => ({ module, rule }));
+  });
+}
+
+/** The rules that a part of the tree names, with those that they name in turn, over all modules. */
+export function reached(modules: readonly Module[], from: Module, part: unknown): Found[] {
+  const found = new Map<Rule, Found>();
+  const visit = (module: Module, inside: unknown) =>
+    eachTerm(inside, (term) => {
+      const path = pathOf(term);
+      if (!path) return;
+      for (const next of rulesAt(modules, fullPath(module, path))) {
+        if (found.has(next.rule)) continue;
+        found.set(next.rule, next);
+        visit(next.module, next.rule);
+      }
+    });
+  visit(from, part);
+  return [...found.values()];
+}
