@@ -181,7 +181,8 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const { facts, control } = store;
   const { evaluator } = policy;
   const tools = enforcedTools(config.tools);
-  const ports = { tools, backends: backends.ports, facts, evaluator, policy, audit, sessions, clock };
+  const { fingerprint } = keyring;
+  const ports = { tools, backends: backends.ports, facts, evaluator, policy, audit, sessions, clock, fingerprint };
   const { pipeline, settled } = countCalls(createPipeline(ports));
   let stopping = false;
   const readiness = readinessOf({

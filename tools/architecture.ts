@@ -52,6 +52,7 @@ const HOMES: Record<string, RegExp> = {
   '@open-policy-agent/opa-wasm': /^decision\/evaluator\.ts$/,
   '@modelcontextprotocol/sdk': /^mcp\//,
   '@readme/openapi-parser': /^openapi\/document\.ts$/,
+  diff: /^policy\/update\/update\.ts$/,
   ajv: /^formats\/json-schema\.ts$/,
   'ajv-formats': /^formats\/json-schema\.ts$/,
   cockatiel: /^(backend\/http\/|session\/end\/)/,

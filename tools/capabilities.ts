@@ -11,7 +11,7 @@ import { gunzipSync } from 'node:zlib';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
 import { fileInTar } from '../src/policy/compiler.ts';
 import { findOpa, noCompilerError, type Opa } from '../src/policy/opa.ts';
-import { opaRun } from '../src/policy/opa-run.ts';
+import { opaRun } from '../src/policy/run/opa.ts';
 import { firstDifference, type Problem } from './problems.ts';
 
 const FILE = 'policies/capabilities.json';

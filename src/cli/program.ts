@@ -168,6 +168,7 @@ function addClient(program: Command): void {
     .option('-r, --role <role...>', 'roles', [])
     .option('-s, --scope <scope...>', 'scopes', [])
     .option('--subject <subject>', 'user the client acts for (default: the id)')
+    .option('-a, --attribute <name=value...>', 'what policies may read of the client (input.client.claims)')
     .option('--expires-days <days>', 'days after which the key stops working')
     .option('--replace', 'give an existing client a new key')
     .option('--json', 'print id and key as JSON')

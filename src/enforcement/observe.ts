@@ -1,9 +1,11 @@
 // Gathers the facts for a decision: one round trip to the store counts the call and reads the session and the
 // history.
+
+import { BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import { wholeSeconds } from '../core/clock.ts';
 import type { DecisionInput } from '../decision/schema.ts';
-import type { Facts, FactsPort } from '../facts/port.ts';
+import type { Facts, FactsPort, RpcId } from '../facts/port.ts';
 import type { ObservedSession, SessionManager } from '../session/manager.ts';
 import { sameLogin } from '../session/pending.ts';
 import type { Tool, ToolCall } from './call.ts';
@@ -17,6 +19,25 @@ export interface Known {
   facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
 }
 
+/** Names a call by its handle and JSON-RPC id, so that a copy names its original. */
+export type IdsOf = (handle: string, rpcId: RpcId) => { handle: string; rpc_id: RpcId };
+
+/** Handles whose fingerprint is remembered. */
+const HANDLES = 10_000;
+/** A longer id is named by its hash. */
+const LONGEST_ID = 128;
+
+/** The handle itself never reaches a policy or a record: its keyed fingerprint stands for it. */
+export function createIdsOf(fingerprint: (text: string) => string): IdsOf {
+  const known = new BoundedCache<string, string>(HANDLES);
+  return (handle, rpcId) => {
+    const name = known.get(handle) ?? fingerprint(`handle ${handle}`);
+    if (!known.has(handle)) known.set(handle, name);
+    const long = typeof rpcId === 'string' && rpcId.length > LONGEST_ID;
+    return { handle: name, rpc_id: long ? `hash:${fingerprint(`rpc id ${rpcId}`)}` : rpcId };
+  };
+}
+
 /**
  * Counts the call and collects the facts. Rejects when the store does not answer: no decision is made on missing
  * facts (R-29). A session that has been revoked is ended here and does not count as one.
@@ -28,6 +49,7 @@ export async function observe(
   facts: FactsPort,
   sessions: SessionManager,
   clock: Clock,
+  idsOf: IdsOf,
 ): Promise<Known> {
   const { scope, rpcId } = call;
   // Taken before the store is asked, so that its answer is never taken for fresher than it is.
@@ -38,6 +60,7 @@ export async function observe(
     network: scope.network,
     rpc: scope.handle === null ? null : { handle: scope.handle, id: rpcId },
     backend: tool.backend,
+    tool: tool.name,
   });
   const key = { backend: tool.backend, owner: scope.client.ref };
   const observed = await sessions.examine(key, counted.storedSession, asked);
@@ -50,7 +73,9 @@ export async function observe(
       ? ({ source: 'dpop_jti', seen: false, first_seen_seconds: null, same_network: null, history: null } as const)
       : counted.replay;
   const forgotten = counted.usage.forgotten || observed.forgotten === true;
-  return { now, shared: counted.now, observed, facts: { session, usage: { ...counted.usage, forgotten }, replay } };
+  const usage = { ...counted.usage, forgotten };
+  const named = { ...replay, ...(scope.handle !== null && idsOf(scope.handle, rpcId)) };
+  return { now, shared: counted.now, observed, facts: { session, usage, replay: named } };
 }
 
 /**

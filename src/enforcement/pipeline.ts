@@ -12,7 +12,7 @@ import type { SessionManager } from '../session/manager.ts';
 import { answer } from './answer.ts';
 import { type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import { createDecide, type Decided } from './decide.ts';
-import { type Known, knownAgain, observe } from './observe.ts';
+import { createIdsOf, type Known, knownAgain, observe } from './observe.ts';
 import { countUndecided, refusal, refuseUndecided } from './refusals.ts';
 import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
 import { type Used, useSession } from './use-session.ts';
@@ -27,6 +27,8 @@ export interface PipelineOptions {
   audit: AuditLog;
   sessions: SessionManager;
   clock: Clock;
+  /** Keyed, so that a handle cannot be guessed from its fingerprint. */
+  fingerprint: (text: string) => string;
 }
 
 /** Decides one call and, if allowed, carries it out. Never rejects: every failure becomes a reply. */
@@ -36,6 +38,7 @@ export type Pipeline = (call: ToolCall) => Promise<Reply>;
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { tools, backends, facts, policy, audit, sessions, clock } = options;
   const identity: PolicyIdentity = { ...policy, parameterSources: parameterSources(policy.manifest.reasons) };
+  const idsOf = createIdsOf(options.fingerprint);
   const decide = createDecide({ ...options, ...policy });
 
   /** Decides one call and carries it out. `trail` puts the decision on record before anything happens. */
@@ -44,12 +47,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const name = trail.decisionId;
     let ending: CallEnding = { denied: true };
     try {
-      const observed = await observe(call, name, tool, facts, sessions, clock).catch(() => undefined);
+      const observed = await observe(call, name, tool, facts, sessions, clock, idsOf).catch(() => undefined);
       if (!observed) return await refuseUndecided(trail, 'facts.unavailable', 'the store did not answer');
       let known = observed;
       for (let again = true; ; again = false) {
         const decided = await decide(call, tool, backend, trail, known);
-        ending = { denied: !decided.ok, refusedPlace: decided.ok ? undefined : decided.refusedPlace };
+        ending = decided.ok ? { denied: false, used: tool.name } : { denied: true, refusedPlace: decided.refusedPlace };
         if (!decided.ok) return decided.reply;
         if (again) call.progress(1, STEPS, 'decided');
         const result = await use(call, tool, backend, trail, known, decided);

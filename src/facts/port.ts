@@ -19,6 +19,8 @@ export interface Observation {
   rpc: { handle: string; id: RpcId } | null;
   /** The backend whose session the call would use; null for a call that the connector refuses without one. */
   backend: string | null;
+  /** The tool, whose use by the client is among the facts; null for a call that the connector refuses without one. */
+  tool?: string | null;
 }
 
 /** What is known about a client, with the present call counted. */
@@ -37,6 +39,8 @@ export interface Facts {
 export interface CallEnding {
   denied: boolean;
   refusedPlace?: string | undefined;
+  /** The tool of a call that was let through: it counts as used. */
+  used?: string | undefined;
 }
 
 /** `unknown` means that the client has no such handle, or that the handle cannot tell a replay any more. */

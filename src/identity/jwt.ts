@@ -15,7 +15,7 @@ import { BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
 import { atPointer, isObject, isWellFormed } from '../formats/json.ts';
-import { type Client, createClient } from './client.ts';
+import { type Client, createClient, type PolicyClaim } from './client.ts';
 import { type JwtCheck, type RefusedCredential, refusedCredential } from './failures.ts';
 import type { CredentialVerification, CredentialVerifier } from './verifier.ts';
 
@@ -32,6 +32,8 @@ export interface JwtOptions {
   claims: { client_id: string; roles: string; scopes: string };
   /** Other claims to keep in `Client.claims`, named in the same way. */
   keep: readonly string[];
+  /** Claims that policies may read, named in the same way. */
+  policyClaims: readonly string[];
   clock: Clock;
 }
 
@@ -145,7 +147,7 @@ function confirmationOf(cnf: unknown): { jkt?: string; x5t?: string } | undefine
 /** The client the claims name, or the check that failed. */
 function toClient(
   payload: JWTPayload,
-  { claims, issuer, keep }: JwtOptions,
+  { claims, issuer, keep, policyClaims }: JwtOptions,
   { jkt, x5t }: { jkt?: string; x5t?: string },
 ): Client | JwtCheck {
   const id = claim(payload, claims.client_id) ?? (claims.client_id === 'client_id' ? payload.azp : undefined);
@@ -155,12 +157,14 @@ function toClient(
   const scopes = names(claim(payload, claims.scopes));
   if (!roles) return 'roles';
   if (!scopes) return 'scopes';
+  const forPolicy = policyClaims.flatMap((name) => readable(name, claim(payload, name)));
   return createClient({
     id,
     subject: payload.sub,
     issuer,
     roles,
     scopes,
+    ...(forPolicy.length > 0 && { policyClaims: Object.freeze(Object.fromEntries(forPolicy)) }),
     claims: Object.fromEntries(keep.flatMap((name) => kept(name, claim(payload, name)))),
     auth: {
       method: jkt !== undefined ? 'dpop' : x5t !== undefined ? 'mtls' : 'jwt',
@@ -181,6 +185,15 @@ const claim = (payload: JWTPayload, name: string): unknown =>
 function kept(name: string, value: unknown): [string, string][] {
   const text = Number.isSafeInteger(value) ? String(value) : value;
   return typeof text === 'string' && fits(text) ? [[name, text]] : [];
+}
+
+/** A claim as policies read it: text, a number, a boolean or a list of texts. Any other value is as if it were missing. */
+function readable(name: string, value: unknown): [string, PolicyClaim][] {
+  const list = Array.isArray(value) ? value : undefined;
+  if (list)
+    return list.length <= MAX_NAMES && list.every((n) => typeof n === 'string' && fits(n)) ? [[name, list]] : [];
+  if (typeof value === 'boolean' || Number.isFinite(value)) return [[name, value as boolean | number]];
+  return typeof value === 'string' && fits(value) ? [[name, value]] : [];
 }
 
 /** Text that is not well-formed Unicode is no name: no policy can be asked about it. */

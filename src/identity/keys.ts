@@ -1,7 +1,10 @@
 // Verifies API keys. A key is looked up by its SHA-256, so the time a look-up takes tells nothing about the
 // stored keys. The file is read again when it changes, so removing a client takes effect without a restart.
+import { existsSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
+import { OperatorError } from '../core/errors.ts';
 import { watchFile } from '../core/watched-file.ts';
+import { type Attributes, attributesFile, readAttributes } from './attributes.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
 import { refusedCredential } from './failures.ts';
@@ -28,18 +31,42 @@ export interface KeysOptions {
 /** Creates the verifier. Reads the file at once and throws an OperatorError when it cannot be used. */
 export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): KeysVerifier {
   const clients = watchFile(file, () => index(readClientFile(file)), onProblem);
+  const beside = attributesFile(file);
+  let had = false;
+  const attributes = watchFile(
+    beside,
+    () => {
+      if (had && !existsSync(beside)) throw new OperatorError(`${beside} is gone`);
+      had = existsSync(beside);
+      return readAttributes(beside);
+    },
+    onProblem,
+  );
+  const described = new WeakMap<Client, { of: ReadonlyMap<string, Attributes>; client: Client }>();
+  /** The client with its attributes. All calls with the same key share one object until the attributes change. */
+  const describe = (client: Client): Client => {
+    const known = described.get(client);
+    if (known?.of === attributes.value) return known.client;
+    const own = attributes.value.get(client.id);
+    const fresh = own ? Object.freeze({ ...client, policyClaims: own }) : client;
+    described.set(client, { of: attributes.value, client: fresh });
+    return fresh;
+  };
   return {
     get stale() {
-      return clients.stale;
+      return clients.stale || attributes.stale;
     },
     async verify(token) {
       const client = clients.value.get(hashKey(token.reveal()));
       if (!client) return refusedCredential('unknown_key');
       if (client.auth.expiresAt !== null && client.auth.expiresAt <= clock.now())
         return refusedCredential('key_expired');
-      return { ok: true, client, confirmation: {} };
+      return { ok: true, client: describe(client), confirmation: {} };
     },
-    close: () => clients.close(),
+    close() {
+      clients.close();
+      attributes.close();
+    },
   };
 }
 

@@ -38,6 +38,7 @@ export interface Identity {
 export function openIdentity(options: IdentityOptions): Identity {
   const { identity, keep, clock, sealer, epoch, proofs, onProblem } = options;
   const { keys, jwt, dpop: settings } = identity;
+  const policyClaims = identity.claims.policy;
   const keysVerifier = keys && createKeysVerifier({ file: keys.file, clock, onProblem });
   const dpop =
     jwt &&
@@ -52,7 +53,9 @@ export function openIdentity(options: IdentityOptions): Identity {
   const strict = identity.sender_constrained !== 'optional';
   const verifier = createVerifier({
     ...(keysVerifier && { keys: keysVerifier }),
-    ...(jwt && { jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, keep, clock }) }),
+    ...(jwt && {
+      jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, keep, policyClaims, clock }),
+    }),
     ...(dpop && { dpop }),
     strict,
   });

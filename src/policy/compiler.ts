@@ -6,10 +6,10 @@ import { OperatorError } from '../core/errors.ts';
 import { type PolicyPlace, policyPaths } from '../decision/data/paths.ts';
 import { type Compiled, ENTRYPOINTS, hashSources, sha256 } from '../decision/manifest.ts';
 import type { Opa } from './opa.ts';
-import { opaRun } from './opa-run.ts';
 import { type Module, parseModules } from './rego/modules.ts';
 import { argumentsRead, reasonsOf } from './rego/reasons.ts';
-import { type Stage, withStage } from './stage.ts';
+import { opaRun } from './run/opa.ts';
+import { type Stage, withStage } from './run/stage.ts';
 
 /**
  * Compiles the rules of a policy, shipped and site's. Rejects with an OperatorError that has the message of OPA. `-O` is

@@ -7,9 +7,9 @@ import { policyPaths } from '../decision/data/paths.ts';
 import { formatProblem } from '../formats/yaml.ts';
 import { configuredNames, unlistedArguments } from './configured.ts';
 import { runGate } from './gate/gate.ts';
-import { selfTest } from './gate/self-test.ts';
-import { editedFiles } from './gate/shipped.ts';
 import { type FindOpaOptions, findOpa } from './opa.ts';
+import { selfTest } from './run/self-test.ts';
+import { editedFiles } from './update/shipped.ts';
 
 /** Told of what a start goes on with all the same. */
 export type Warn = (message: string, fields: Record<string, string>) => void;

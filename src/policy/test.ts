@@ -12,9 +12,9 @@ import { type DecisionCase, loadAllCases } from './cases.ts';
 import { compile } from './compiler.ts';
 import { runTests } from './gate/gate.ts';
 import type { Opa } from './opa.ts';
-import { type CoverageReport, type Covered, runInGo, runInWasm } from './run-cases.ts';
-import { type Stage, withStage } from './stage.ts';
-import { caseFolders, regoTests, testFolders } from './test-folders.ts';
+import { type CoverageReport, type Covered, runInGo, runInWasm } from './run/cases.ts';
+import { type Stage, withStage } from './run/stage.ts';
+import { caseFolders, regoTests, testFolders } from './run/test-folders.ts';
 
 /** What was run and what failed. `unitTests` is how many Rego tests passed, `cases` how many cases were run. */
 export interface PolicyTestResult {

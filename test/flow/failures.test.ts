@@ -1,10 +1,9 @@
 // Whatever is missing, late or malformed, the call is refused and the audit log says so.
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, describe, expect, inject, it } from 'vitest';
+import type { Opa } from '../../src/policy/opa.ts';
 import { type Harness, type HarnessOptions, reasons, startHarness } from '../support/harness.ts';
-import { type PolicyFolder, policyFolder } from '../support/policies.ts';
+import { forgedFolder, type PolicyFolder, policyFolder } from '../support/policies.ts';
 
 const opa = inject('opa');
 let h: Harness;
@@ -27,9 +26,10 @@ const LISTING = 'visible := {tool.name | some tool in input.tools}';
 describe.skipIf(opa === null)('attack 26: a policy that does not answer as it should (needs OPA)', () => {
   /** Starts the connector on a policy with this decision document, compiled to WASM. */
   async function decidedBy(rego: string): Promise<void> {
-    folder = policyFolder({ 'sallyport/decision.rego': `${METADATA}package sallyport\n\n${LISTING}\n\n${rego}\n` });
-    const all = execFileSync(opa?.path ?? '', ['capabilities', '--current']);
-    writeFileSync(join(folder.dir, 'capabilities.json'), all);
+    folder = await forgedFolder(opa as Opa, {
+      'sallyport/decision.rego': `${METADATA}package sallyport\n\n${LISTING}\n\n${rego}\n`,
+      'capabilities.json': execFileSync(opa?.path ?? '', ['capabilities', '--current']).toString(),
+    });
     await start({ policyDir: folder.dir });
   }
   const refusedWith = async (code: string) => {
@@ -42,7 +42,7 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
     });
     expect(h.legacy.stats().logins).toBe(0);
   };
-  const allow = '"reasons": [{"code": "x.y", "params": {}}], "obligations": []';
+  const allow = '"reasons": [{"code": "access.role", "params": {}}], "obligations": []';
 
   it('R-35: an undefined decision refuses the call', async () => {
     await decidedBy('decision := {"outcome": "allow"} if input.version == 2');
@@ -68,11 +68,26 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
   it.each([
     ['"Allow" with a capital', `{"outcome": "Allow", ${allow}}`, 'decision.malformed'],
     ['true', 'true', 'decision.malformed'],
+    [
+      'an allow whose only reason is that nobody allows',
+      '{"outcome": "allow", "reasons": [{"code": "access.no_rule", "params": {}}], "obligations": []}',
+      'decision.malformed',
+    ],
+    [
+      'an allow with the reason of a denial',
+      '{"outcome": "allow", "reasons": [{"code": "usage.minute_rate", "params": {}}], "obligations": []}',
+      'decision.malformed',
+    ],
+    [
+      'a rotate because nobody allows',
+      '{"outcome": "rotate", "reasons": [{"code": "access.no_rule", "params": {}}], "obligations": []}',
+      'decision.malformed',
+    ],
     ['no reason', '{"outcome": "allow", "reasons": [], "obligations": []}', 'decision.malformed'],
     ['an extra field', `{"outcome": "allow", ${allow}, "override": true}`, 'decision.malformed'],
     [
       'an unknown obligation',
-      '{"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "log_to_moon"}]}',
+      '{"outcome": "allow", "reasons": [{"code": "access.role", "params": {}}], "obligations": [{"type": "log_to_moon"}]}',
       'decision.unknown_obligation',
     ],
   ])('R-35: a malformed decision refuses the call: %s', async (_name, document, code) => {
@@ -82,7 +97,7 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
 
   it('R-35: an obligation that contradicts the outcome refuses the call', async () => {
     await decidedBy(
-      'decision := {"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "revoke_session"}]}',
+      'decision := {"outcome": "allow", "reasons": [{"code": "access.role", "params": {}}], "obligations": [{"type": "revoke_session"}]}',
     );
     expect(reasons(await h.call('stock_list'))).toEqual(['obligation.failed']);
     expect(h.legacy.stats().logins).toBe(0);
@@ -90,7 +105,7 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
 
   it('R-35: a mask on a result without fields refuses the call instead of letting the result through', async () => {
     await decidedBy(
-      'decision := {"outcome": "allow", "reasons": [{"code": "x.y", "params": {}}], "obligations": [{"type": "mask", "pointers": ["/a"]}]}',
+      'decision := {"outcome": "allow", "reasons": [{"code": "access.role", "params": {}}], "obligations": [{"type": "mask", "pointers": ["/a"]}]}',
     );
     expect(reasons(await h.call('order_list'))).toEqual(['obligation.failed']);
   });
@@ -285,7 +300,7 @@ describe.skipIf(opa === null)('R-35: a policy that cannot say what a client may 
     ['no list', 'visible := "all"', 'decision.malformed'],
     ['a throw', 'visible := {x | some x in numbers.range(1, 100000000)}', 'decision.error'],
   ])('%s: no tool is shown, and the failure is on record', async (_name, visible, code) => {
-    folder = policyFolder({
+    folder = await forgedFolder(opa as Opa, {
       'sallyport/decision.rego': `package sallyport\n\n${visible}\n\ndecision := {"outcome": "deny"}\n`,
       'capabilities.json': execFileSync(opa?.path ?? '', ['capabilities', '--current']).toString(),
     });

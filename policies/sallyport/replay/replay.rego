@@ -20,13 +20,19 @@ import data.sallyport.settings
 #   controls: [C03]
 findings contains {
 	"grade": each.replay.seen,
-	"reason": {"code": "replay.seen", "params": {"source": input.replay.source}},
+	"reason": {"code": "replay.seen", "params": named},
 	"obligations": [{"type": "alert", "severity": "high"}],
 } if {
 	input.replay.seen
 	not untold
 	some each in settings.asked
 }
+
+# A copy has the handle and the id of its original, by which that one is found in the log.
+named := {"source": input.replay.source, "handle": handle, "rpc_id": id} if {
+	handle := input.replay.handle
+	id := input.replay.rpc_id
+} else := {"source": input.replay.source}
 
 # In a conversation whose history the store lost, an id that is not remembered may have been used before the loss or
 # never. That is no sign of an attack: calls that run in parallel arrive in any order.
@@ -45,7 +51,7 @@ untold if {
 #   controls: [C02, C03]
 findings contains {
 	"grade": "deny",
-	"reason": {"code": "replay.seen_elsewhere", "params": {"source": input.replay.source}},
+	"reason": {"code": "replay.seen_elsewhere", "params": named},
 	"obligations": [{"type": "revoke_session"}],
 } if {
 	input.replay.seen

@@ -1,6 +1,7 @@
 // `sallyport client add`: adds a client. Its API key is printed once and stored nowhere; only its hash is.
 import { existsSync } from 'node:fs';
 import { OperatorError } from '../../core/errors.ts';
+import { type Attributes, attributesFile, setAttributes } from '../../identity/attributes.ts';
 import { addClient, readClientFile } from '../../identity/client-file.ts';
 import { print, printJson, progress } from '../output.ts';
 
@@ -10,6 +11,7 @@ export interface ClientAddOptions {
   role: string[];
   scope: string[];
   subject?: string;
+  attribute?: string[];
   expiresDays?: string;
   replace?: boolean;
   json?: boolean;
@@ -21,6 +23,7 @@ export function clientAdd(id: string, options: ClientAddOptions): void {
   if (days !== undefined && !(Number.isFinite(days) && days > 0))
     throw new OperatorError('--expires-days takes a number of days above 0');
   const now = new Date();
+  const attributes = attributesOf(options.attribute ?? []);
   const key = addClient(
     options.file,
     existsSync(options.file) ? readClientFile(options.file) : [],
@@ -34,7 +37,25 @@ export function clientAdd(id: string, options: ClientAddOptions): void {
     },
     options.replace,
   );
+  if (options.attribute) setAttributes(attributesFile(options.file), id, attributes);
   if (options.json) return printJson({ id, key: key.reveal() });
   progress(`client "${id}" is in ${options.file}; its key is shown only now:`);
   print(key.reveal());
+}
+
+/** `name=value`, each name once; a value that is written as JSON (a number, true, a list) is taken as that. */
+function attributesOf(texts: readonly string[]): Attributes {
+  const entries = texts.map((text): [string, Attributes[string]] => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new OperatorError(`--attribute takes name=value, not "${text.slice(0, 40)}"`);
+    const value = text.slice(at + 1);
+    try {
+      const parsed: unknown = JSON.parse(value);
+      if (typeof parsed !== 'string') return [text.slice(0, at), parsed as Attributes[string]];
+    } catch {
+      // Plain text.
+    }
+    return [text.slice(0, at), value];
+  });
+  return Object.fromEntries(entries);
 }

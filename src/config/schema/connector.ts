@@ -149,6 +149,17 @@ export const connectorSchema = z.strictObject({
         .enum(['optional', 'required'])
         .default('optional')
         .describe('required: accept only tokens bound to a key (DPoP, mTLS), so that a copied token is useless'),
+      claims: z
+        .strictObject({
+          policy: z
+            .array(z.string().min(1).max(200))
+            .max(32)
+            .default([])
+            .describe(
+              'Claims that policies may read (input.client.claims), by name or JSON pointer; they are on record',
+            ),
+        })
+        .prefault({}),
       dpop: dpop.prefault({}),
       mtls: mtls.optional().describe('Client certificates that a trusted proxy has checked'),
     })

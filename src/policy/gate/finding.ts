@@ -1,7 +1,7 @@
 // What the gate finds. A problem refuses the policy; a warning is told.
 import type { Problem } from '../../formats/yaml.ts';
 import type { Location } from '../rego/terms.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../run/stage.ts';
 
 /** Stable names of what is checked, for code review tools. */
 export type RuleId =

@@ -18,11 +18,13 @@ import type { LoadedSettings, SettingsFile } from '../../decision/settings.ts';
 import { loadAllCases } from '../cases.ts';
 import { compileStage } from '../compiler.ts';
 import type { Opa } from '../opa.ts';
-import { opaRun } from '../opa-run.ts';
 import { type Module, parseModules } from '../rego/modules.ts';
-import { type CoverageReport, coveredOf, runInGo } from '../run-cases.ts';
-import { type Stage, withStage } from '../stage.ts';
-import { caseFolders, regoTests, testFolders } from '../test-folders.ts';
+import { type CoverageReport, coveredOf, runInGo } from '../run/cases.ts';
+import { opaRun } from '../run/opa.ts';
+import { keepCases } from '../run/self-test.ts';
+import { type Stage, withStage } from '../run/stage.ts';
+import { caseFolders, regoTests, testFolders } from '../run/test-folders.ts';
+import { editedFiles } from '../update/shipped.ts';
 import { checkArguments } from './arguments.ts';
 import { createReport, type GateFinding, type Report } from './finding.ts';
 import { checkMasks } from './masks.ts';
@@ -30,9 +32,7 @@ import { checkMetadata } from './metadata.ts';
 import { opaProblems } from './opa-problems.ts';
 import { checkPackages } from './packages.ts';
 import { checkReach, entrypointTests } from './reach.ts';
-import { keepCases } from './self-test.ts';
 import { checkShapes } from './shapes.ts';
-import { editedFiles } from './shipped.ts';
 import { type ConfiguredNames, checkVocabulary, type Schema, type Vocabulary } from './vocabulary.ts';
 
 export interface GateOptions {

@@ -65,7 +65,7 @@ function checkReason(
       );
   if (described === undefined) return;
   if (codes.length > 0 && !codes.includes(String(described)))
-    report.error('metadata', at, `METADATA describes reason "${described}", which the rule does not give`);
+    report.error('metadata', at, `METADATA describes reason "${described}", which no rule gives`);
   if (codes.length === 0) report.error('metadata', at, `METADATA describes reason "${described}", which no rule gives`);
   for (const key of ['title', 'description'] as const)
     if (!annotation?.[key]?.trim()) report.error('metadata', at, `METADATA has a reason but no ${key}`);

@@ -3,8 +3,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Opa } from '../opa.ts';
-import { opaRun } from '../opa-run.ts';
-import { type Stage, TYPES_FILE } from '../stage.ts';
+import { opaRun } from '../run/opa.ts';
+import { type Stage, TYPES_FILE } from '../run/stage.ts';
 import { type GateFinding, nearest, oneOf } from './finding.ts';
 
 interface OpaError {

@@ -3,7 +3,7 @@
 import type { Module } from '../rego/modules.ts';
 import { annotationOf, fullPath, lineOf, nameOf, rulesAt } from '../rego/modules.ts';
 import { eachTerm, type Location, pathOf, type Rule } from '../rego/terms.ts';
-import type { Covered } from '../run-cases.ts';
+import type { Covered } from '../run/cases.ts';
 import type { Report } from './finding.ts';
 
 /** Checks that the rules fired. `covered` is what cases and tests through an entrypoint have evaluated. */

@@ -1,7 +1,7 @@
 // Reads Rego sources through `opa parse`, which gives their syntax tree.
 import { join } from 'node:path';
 import type { Opa } from '../opa.ts';
-import { opaRun } from '../opa-run.ts';
+import { opaRun } from '../run/opa.ts';
 import { type Annotation, eachTerm, pathOf, type Rule, type Term } from './terms.ts';
 
 /** One source. `package` is without "data", such as "sallyport.access". */

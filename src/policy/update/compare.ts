@@ -5,7 +5,7 @@ import { policyPaths } from '../../decision/data/paths.ts';
 import { createEvaluator } from '../../decision/evaluator.ts';
 import type { LoadedSettings } from '../../decision/settings.ts';
 import { loadCases } from '../cases.ts';
-import { summary } from '../gate/self-test.ts';
+import { summary } from '../run/self-test.ts';
 
 /** A case that is not decided as before. */
 export interface Changed {

@@ -8,7 +8,7 @@ import { readCompiled } from '../../decision/bundle.ts';
 import { PACKAGED, type PolicyPaths, policyPaths, shown } from '../../decision/data/paths.ts';
 import { readSettingsAt } from '../../decision/data/read.ts';
 import { sourceFiles } from '../../decision/manifest.ts';
-import { type ShippedDifference, shippedDifferences } from '../gate/shipped.ts';
+import { type ShippedDifference, shippedDifferences } from './shipped.ts';
 
 /** One file of the shipped part that this version has otherwise. `patch` is a unified diff. */
 export interface Change extends ShippedDifference {

@@ -1,9 +1,12 @@
 // Facts in this process. The ledger of a client is read, changed and written under its own lock, so
 // that observing is one step however many calls arrive at once (R-37).
+
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
 import { createLedger, finish, handleState, type Ledger, observe, openHandle, underWay } from '../../facts/ledger.ts';
 import type { FactsPort } from '../../facts/port.ts';
+import { type ToolUse, useFacts, withCalls } from '../../facts/tool-use.ts';
 import type { ClientRef } from '../../identity/client.ts';
 import { type ControlPort, epochMark } from '../../session/control.ts';
 import type { SessionKey } from '../../session/record.ts';
@@ -37,6 +40,8 @@ interface Entry {
   waiting: Set<() => void>;
 }
 
+/** Most rows of the use of a tool by a client. */
+const TOOL_USES = 50_000;
 /** After this time an entry has its time to live renewed. */
 const RENEW_MS = 60_000;
 
@@ -44,6 +49,9 @@ const RENEW_MS = 60_000;
 export function createMemoryFacts({ clock, clients, ttlMs, session, control }: MemoryFactsOptions): MemoryFacts {
   const entries = createMemoryKeyv<Entry>('facts', clients);
   const mutex = createKeyedMutex();
+  // Rows of their own, which outlive the ledger and give way to newer ones: nobody is refused because of them.
+  const uses = new BoundedCache<string, ToolUse>(TOOL_USES);
+  const nameOf = (owner: ClientRef, tool: string) => `${owner} ${tool}`;
   const change = <T>(owner: ClientRef, use: (entry: Entry, now: number) => T | Promise<T>): Promise<T> =>
     mutex.run(owner, async () => {
       const now = clock.now();
@@ -65,11 +73,16 @@ export function createMemoryFacts({ clock, clients, ttlMs, session, control }: M
         const { owner, backend } = observation;
         const storedSession =
           backend === null ? { record: undefined, revocations: 0 } : await session({ backend, owner });
-        return { ...observe(ledger, observation, storedSession.record, now), storedSession };
+        const known = { ...observe(ledger, observation, storedSession.record, now), storedSession };
+        const { tool = null } = observation;
+        if (tool !== null) known.usage.tool = useFacts(uses.get(nameOf(owner, tool)), now);
+        return known;
       }),
     finished: (owner, call, ending) =>
       change(owner, ({ ledger, waiting }, now) => {
         finish(ledger, call, ending, now);
+        const { used } = ending;
+        if (used !== undefined) uses.set(nameOf(owner, used), withCalls(uses.get(nameOf(owner, used)), 1, now));
         for (const wake of waiting) wake();
       }),
     openHandle: (owner, handle) => change(owner, ({ ledger }) => openHandle(ledger, handle)),

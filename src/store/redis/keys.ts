@@ -26,6 +26,8 @@ export interface Keys {
   revoked(owner: ClientRef): string;
   /** The handles of the client, the one that was not used for the longest time first. */
   handles(owner: ClientRef): string;
+  /** The tools that the client was let use in the last 90 days. May be dropped to make room. */
+  tools(owner: ClientRef): string;
   /** The JSON-RPC ids that were used in one handle. */
   window(owner: ClientRef, handle: string): string;
   /** The session record. */
@@ -64,6 +66,7 @@ export function createKeys(prefix: string): Keys {
     flight: (owner) => of(owner, 'flight'),
     revoked: (owner) => of(owner, 'revoked'),
     handles: (owner) => of(owner, 'handles'),
+    tools: (owner) => of(owner, 'tools'),
     window: (owner, handle) => of(owner, `window:${handle}`),
     session: ({ owner, backend }) => of(owner, `session:${backend}`),
     loginLock: ({ owner, backend }) => of(owner, `lock:${backend}`),

@@ -4,6 +4,7 @@ import { BoundedCache } from '../../../core/bounded-cache.ts';
 import { wholeSeconds } from '../../../core/clock.ts';
 import type { CallEnding, Facts, FactsPort, HandleState, RpcId } from '../../../facts/port.ts';
 import { isWindowed, stringKey } from '../../../facts/replay-window.ts';
+import { useFacts } from '../../../facts/tool-use.ts';
 import type { ClientRef } from '../../../identity/client.ts';
 import { CONTROL_AGE_MS, type Control, type ControlPort, epochMark } from '../../../session/control.ts';
 import type { SessionRecord } from '../../../session/record.ts';
@@ -12,6 +13,7 @@ import type { Keys } from '../keys.ts';
 import { parseRow } from '../sessions/row.ts';
 import { FINISH, FLIGHT, HANDLE_STATE, LOSE_HISTORY, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
 import { createRemembered } from './remembered.ts';
+import { createToolUses } from './tool-use.ts';
 
 /** What the facts work with. `ttlMs` is how long a client is remembered after its last call. */
 export interface RedisFactsOptions {
@@ -64,6 +66,8 @@ export function createRedisFacts({
 
   /** Ends of calls that could not be reported to the store. They are reported again with a later call. */
   const untold: { owner: ClientRef; call: string; ending: CallEnding }[] = [];
+
+  const uses = createToolUses(connection, keys);
 
   /** What is known here of ids and ledgers, which the store cannot forget for us (R-85). */
   const remembered = createRemembered(ttlMs);
@@ -121,7 +125,7 @@ export function createRedisFacts({
   const beforeHandle = (owner: ClientRef): string => keys.window(owner, '');
 
   return {
-    async observe({ call, owner, network, rpc, backend }) {
+    async observe({ call, owner, network, rpc, backend, tool = null }) {
       let now = await control.read(CONTROL_AGE_MS);
       const sameEpoch = epoch === now.epoch;
       epoch = now.epoch;
@@ -138,10 +142,11 @@ export function createRedisFacts({
             keys.window(owner, rpc?.handle ?? ''),
             keys.flight(owner),
             keys.handles(owner),
+            keys.tools(owner),
           ],
           [
             ...[time(), ttlMs, now.epoch, network, session.backend, rpc?.handle ?? '', kind, id],
-            ...[named(call), leases(now)],
+            ...[named(call), leases(now), tool ?? ''],
           ],
         )) as (string | number | null)[],
       );
@@ -158,10 +163,14 @@ export function createRedisFacts({
       }
       if (back.use) Object.assign(row, { seen: true, firstAt: back.use.at, firstNetwork: back.use.network });
       if (sameEpoch && now.epoch === epoch && (back.ledger || back.handle || back.use)) onWentBack();
-      return facts(row, { network, rpc: rpc !== null, forgotten: back.ledger || forgotten(row, now) });
+      const known = facts(row, { network, rpc: rpc !== null, forgotten: back.ledger || forgotten(row, now) });
+      if (tool !== null) known.usage.tool = useFacts(uses.read(owner, tool, row.toolUse), row.now);
+      return known;
     },
 
     async finished(owner, call, ending) {
+      // By the clock of this machine: against ninety days that makes no difference.
+      if (ending.used !== undefined) uses.used(owner, ending.used, Number(time()) || Date.now());
       try {
         await tell(owner, call, ending);
       } catch (thrown) {
@@ -249,10 +258,12 @@ interface ObserveRow {
   droppedAt: number;
   /** The call does not count for its network yet. */
   untaken: boolean;
+  /** The row of the tool's use by the client. */
+  toolUse: string | null;
 }
 
 /** Values that come before the networks, and how many each of those has. */
-const FIXED = 21;
+const FIXED = 22;
 const OF_NETWORK = 7;
 
 function read(row: (string | number | null)[]): ObserveRow {
@@ -290,6 +301,7 @@ function read(row: (string | number | null)[]): ObserveRow {
     missing: row[18] === 1,
     droppedAt: number(19),
     untaken: row[20] === 1,
+    toolUse: row[21] === null || row[21] === undefined ? null : String(row[21]),
     networks,
   };
 }

@@ -63,9 +63,9 @@ end
 local function move_text(name, m) return string.format('%.0f %.0f %.0f ', m.at, m.away, m.taken) .. m.from .. ' ' .. name end
 `;
 
-// KEYS: ledger, session record, revocations, replay window, calls under way, handles.
+// KEYS: ledger, session record, revocations, replay window, calls under way, handles, tools.
 // ARGV: time, ttl, epoch, network, backend, handle, kind of id (i: integer, s: string), id, name of the call, leases
-// of all replicas. Counts the call, uses its id and answers the facts, in one step (R-37).
+// of all replicas, tool. Counts the call, uses its id and answers the facts, in one step (R-37).
 export const OBSERVE = script(`${CLOCK}${WINDOW}${MOVES}
 local ttl, epoch, network, backend, handle, kind, id = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local HOUR, INTEGERS, STRINGS = 3600000, ${INTEGERS}, ${STRINGS}
@@ -240,7 +240,7 @@ local reply = {
   count(minute, 'm', 1000, 1), count(hour, 'h', 60000, 1), count(denials, 'd', 60000, 0),
   under_way, since, known and 1 or 0, stored[3] or '', seen, first_at, first_network,
   record, revocations, uses, idle_from, now, lost, number, uses_of_handle, missing,
-  dropped, untaken and 1 or 0,
+  dropped, untaken and 1 or 0, ARGV[11] ~= '' and redis.call('HGET', KEYS[7], ARGV[11]) or '',
 }
 change('m', text(minute))
 change('h', text(hour))

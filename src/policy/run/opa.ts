@@ -1,8 +1,8 @@
 // Runs OPA and hands on what it says.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { OperatorError } from '../core/errors.ts';
-import type { Opa } from './opa.ts';
+import { OperatorError } from '../../core/errors.ts';
+import type { Opa } from '../opa.ts';
 
 const run = promisify(execFile);
 

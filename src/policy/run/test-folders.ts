@@ -2,9 +2,9 @@
 // rules or beside the shipped ones.
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { OperatorError } from '../core/errors.ts';
-import { PACKAGE_ROOT } from '../core/paths.ts';
-import type { PolicyPaths } from '../decision/data/paths.ts';
+import { OperatorError } from '../../core/errors.ts';
+import { PACKAGE_ROOT } from '../../core/paths.ts';
+import type { PolicyPaths } from '../../decision/data/paths.ts';
 
 /** Folders of tests. */
 export interface TestFolders {

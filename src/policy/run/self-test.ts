@@ -7,7 +7,7 @@ import { inputSchema, type PolicyDecision } from '../../decision/schema.ts';
 import { settingsSchema } from '../../decision/settings.ts';
 import { canonicalJson, parseJson } from '../../formats/json.ts';
 import type { DecisionCase } from '../cases.ts';
-import type { Report } from './finding.ts';
+import type { Report } from '../gate/finding.ts';
 
 /** Reasons that say a rule gave something that is none. */
 const FAULTS = ['decision.unknown_grade', 'decision.wrong_shape'];

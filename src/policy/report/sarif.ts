@@ -1,6 +1,6 @@
 // The findings of the gate as SARIF 2.1.0, which code review shows beside the line.
 import { VERSION } from '../../core/paths.ts';
-import type { GateFinding } from './finding.ts';
+import type { GateFinding } from '../gate/finding.ts';
 
 /** The log of one run. Files are relative to the working folder, as SARIF wants them below its root. */
 export function sarif(findings: readonly GateFinding[]): object {

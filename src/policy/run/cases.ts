@@ -1,11 +1,11 @@
 // Runs cases through both evaluators: the Go one of OPA, which also tells which rules fired, and the WASM.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createEvaluator, type Evaluation } from '../decision/evaluator.ts';
-import type { ListingInput, PolicyDecision } from '../decision/schema.ts';
-import type { DecisionCase } from './cases.ts';
-import type { Opa } from './opa.ts';
-import { opaRun } from './opa-run.ts';
+import { createEvaluator, type Evaluation } from '../../decision/evaluator.ts';
+import type { ListingInput, PolicyDecision } from '../../decision/schema.ts';
+import type { DecisionCase } from '../cases.ts';
+import type { Opa } from '../opa.ts';
+import { opaRun } from './opa.ts';
 
 /** Lines that were evaluated, by file: the beginning of each head and expression, as "row:column". */
 export type Covered = ReadonlyMap<string, ReadonlySet<string>>;

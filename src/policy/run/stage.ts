@@ -3,11 +3,11 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { OperatorError } from '../core/errors.ts';
-import { type PolicyPaths, shown } from '../decision/data/paths.ts';
-import { readSiteSchema } from '../decision/data/site-settings.ts';
-import { sourceFiles } from '../decision/manifest.ts';
-import { isObject, type JsonObject } from '../formats/json.ts';
+import { OperatorError } from '../../core/errors.ts';
+import { type PolicyPaths, shown } from '../../decision/data/paths.ts';
+import { readSiteSchema } from '../../decision/data/site-settings.ts';
+import { sourceFiles } from '../../decision/manifest.ts';
+import { isObject, type JsonObject } from '../../formats/json.ts';
 
 /** A staged policy. */
 export interface Stage {
