@@ -37,12 +37,14 @@ const parts = (field: string) => field.replaceAll('[]', '.[]').split('.');
 const place = { ip: '10.1.2.3', network: '10.1.2.0/24' };
 const built = buildInput({
   now: 1_795_424_400_000,
+  zones: { 'Europe/Berlin': { date: '2026-11-23', weekday: 'monday', hour: 10, minute: 0 } },
   client: createClient({
     id: 'agent-7',
     subject: 'alice',
     issuer: 'https://idp.example',
     roles: ['clerk'],
     scopes: ['stock:write'],
+    policyClaims: { tenant: 'acme' },
     auth: { method: 'jwt', issuedAt: 0, expiresAt: 0, key: 'k' },
   }),
   ...place,
@@ -83,9 +85,10 @@ const built = buildInput({
       },
     ],
     networks_dropped_seconds: 1,
+    tool: { calls_90d: 1, last_seconds: 1 },
     forgotten: false,
   },
-  replay: { source: 'rpc_id', seen: true, first_seen_seconds: 1, same_network: true, history: 'complete' },
+  replay: { source: 'rpc_id', seen: true, first_seen_seconds: 1, same_network: true, history: 'complete', handle: 'f', rpc_id: 1 },
 });
 const recorded = loggedInput(built, ['sku']);
 const example = inputSchema.parse(JSON.parse(/## Input\n\n```json\n([\s\S]*?)```/.exec(document)?.[1] ?? ''));
