@@ -6,17 +6,37 @@ import type { Opa } from '../opa.ts';
 
 const run = promisify(execFile);
 
+/** Most memory of one run, in kilobytes of address space. */
+const MOST_KB = 6 * 1024 * 1024;
+/** Longest time of one run, in milliseconds. */
+const LONGEST_MS = 60_000;
+
+/**
+ * The command that runs OPA. A rule that builds a list of a hundred million items must not take the machine with it: on
+ * Linux the memory of the process is limited, and elsewhere its time alone.
+ */
+const limited = (opa: Opa, args: string[]): [string, string[]] =>
+  process.platform === 'linux'
+    ? ['/bin/sh', ['-c', `ulimit -v ${MOST_KB}; exec "$0" "$@"`, opa.path, ...args]]
+    : [opa.path, args];
+
 /**
  * Runs OPA in a folder and answers its standard output. When OPA fails, its own message becomes an OperatorError; with
  * `reported`, a failure that comes with a report on standard output is answered by that report.
  */
 export async function opaRun(opa: Opa, cwd: string, args: string[], reported = false): Promise<string> {
   try {
-    return (await run(opa.path, args, { cwd, maxBuffer: 256 * 1024 * 1024, timeout: 120_000 })).stdout;
+    const [file, all] = limited(opa, args);
+    const options = { cwd, maxBuffer: 256 * 1024 * 1024, timeout: LONGEST_MS, killSignal: 'SIGKILL' } as const;
+    return (await run(file, all, options)).stdout;
   } catch (thrown) {
     const { stderr = '', stdout = '', code } = thrown as { stderr?: string; stdout?: string; code?: unknown };
     const report = [stdout, stderr].map((text) => text.trim()).find((text) => /^[[{]/.test(text));
     if (reported && typeof code === 'number' && report !== undefined) return report;
-    throw new OperatorError(`opa ${args[0]} failed in ${cwd}:\n${(stderr + stdout).trim()}`);
+    const said = (stderr + stdout).trim();
+    const why = /out of memory|cannot allocate/.test(said)
+      ? 'it ran out of memory: some rule builds something very large'
+      : said || `it did not end within ${LONGEST_MS / 1000} s`;
+    throw new OperatorError(`opa ${args[0]} failed in ${cwd}:\n${why}`);
   }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
 import { type PolicyPaths, shown } from '../../decision/data/paths.ts';
-import { readSiteSchema } from '../../decision/data/site-settings.ts';
+import { readSiteSchema, SITE_SCHEMA } from '../../decision/data/site-settings.ts';
 import { sourceFiles } from '../../decision/manifest.ts';
 import { isObject, type JsonObject } from '../../formats/json.ts';
 
@@ -73,6 +73,9 @@ function withOriginals(message: string, stage: string, originals: readonly (read
     .replaceAll(stage, 'a copy of the policy');
 }
 
+/** OPA takes an object without properties for one that may have any. This name is what it offers instead of a misspelt one. */
+const NO_SCHEMA = `(nothing: there is no ${SITE_SCHEMA} beside the rules)`;
+
 /** Puts the site's schema of its settings where OPA types `settings.site` by it. */
 function writeSettingsSchema(dir: string, paths: PolicyPaths): void {
   const file = join(dir, 'schemas', 'settings.json');
@@ -82,7 +85,8 @@ function writeSettingsSchema(dir: string, paths: PolicyPaths): void {
   const properties = schema.properties as JsonObject;
   const merged = (properties.merged as JsonObject | undefined)?.properties as JsonObject | undefined;
   // Without a schema there are no settings of the site, so a rule that reads one reads nothing.
-  const known = site ?? { type: 'object', properties: {}, additionalProperties: false };
+  const none = { type: 'object', properties: { [NO_SCHEMA]: { type: 'boolean' } }, additionalProperties: false };
+  const known = site ?? none;
   if (isObject(merged?.site)) merged.site.items = known;
   if (properties.site !== undefined) properties.site = known;
   writeFileSync(file, JSON.stringify(schema));
