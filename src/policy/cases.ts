@@ -67,14 +67,23 @@ export function loadCases(
   return loadAllCases([dir], settings, paths);
 }
 
-/** The cases of several folders. Each may use the bases of those before it, and `bases.yaml` may be missing but once. */
-export function loadAllCases(dirs: readonly string[], settings: LoadedSettings, paths: PolicyPaths): DecisionCase[] {
+/**
+ * The cases of several folders, from the folder with index `firstOwn` on. Each may use the bases of those before it, and only
+ * the first must have some.
+ */
+export function loadAllCases(
+  dirs: readonly string[],
+  settings: LoadedSettings,
+  paths: PolicyPaths,
+  firstOwn = 0,
+): DecisionCase[] {
   const problems: string[] = [];
   let bases: Record<string, DecisionInput> = {};
   const cases = dirs.flatMap((dir, i) => {
     const basesFile = join(dir, 'bases.yaml');
     const own = i > 0 && !existsSync(basesFile) ? undefined : read(basesFile, basesSchema).value;
     bases = { ...bases, ...own?.bases };
+    if (i < firstOwn) return [];
     const files = readdirSync(dir).filter((name) => /\.ya?ml$/.test(name) && name !== 'bases.yaml');
     return files.sort().flatMap((name) => {
       const file = join(dir, name);

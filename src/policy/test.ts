@@ -9,12 +9,12 @@ import type { LoadedSettings } from '../decision/settings.ts';
 import { canonicalJson } from '../formats/json.ts';
 import type { Problem } from '../formats/yaml.ts';
 import { type DecisionCase, loadAllCases } from './cases.ts';
-import { compile } from './compiler.ts';
+import { compileStage } from './compiler.ts';
 import { runTests } from './gate/gate.ts';
 import type { Opa } from './opa.ts';
 import { type CoverageReport, type Covered, runInGo, runInWasm } from './run/cases.ts';
 import { type Stage, withStage } from './run/stage.ts';
-import { caseFolders, regoTests, testFolders } from './run/test-folders.ts';
+import { type Part, partsOf, testFolders } from './run/test-folders.ts';
 
 /** What was run and what failed. `unitTests` is how many Rego tests passed, `cases` how many cases were run. */
 export interface PolicyTestResult {
@@ -35,17 +35,40 @@ export async function testPolicies(
   opa: Opa,
 ): Promise<PolicyTestResult> {
   const paths = policyPaths(place);
-  const folders = testFolders(paths, tests);
   const { settings } = readSettingsAt(paths);
-  const cases = loadAllCases(caseFolders(folders), settings, paths);
-  const rego = regoTests(folders);
+  const total: PolicyTestResult = { unitTests: 0, coverage: 100, cases: 0, problems: [] };
+  for (const part of partsOf(paths, testFolders(paths, tests))) {
+    const result = await testPart(part, settings, opa);
+    total.unitTests += result.unitTests;
+    total.coverage = Math.min(total.coverage, result.coverage);
+    total.cases += result.cases;
+    total.problems.push(...result.problems);
+  }
+  if (total.unitTests === 0) throw new OperatorError('there is no Rego test');
+  return total;
+}
+
+function testPart(
+  { name, paths, rego, cases: dirs, own }: Part,
+  settings: LoadedSettings,
+  opa: Opa,
+): Promise<PolicyTestResult> {
+  const cases = loadAllCases(dirs, settings, paths, own);
   return withStage(
     paths,
     async (stage) => {
-      const ran = await runCases(place, stage, cases, opa);
-      const units = await runUnitTests(stage, settings, ran.covered, opa);
-      const problems = [...units.problems, ...ran.problems];
-      return { unitTests: units.passed, coverage: units.coverage, cases: cases.length, problems };
+      const { wasm } = await compileStage(stage, [], opa, {});
+      const go = await runInGo(stage.dir, stage.roots, cases, opa);
+      const module = new WebAssembly.Module(new Uint8Array(wasm));
+      const judged = cases.flatMap((entry, i) => judge(entry, runInWasm(module, entry), go.decisions[i]));
+      const sources = stage.sources.filter((source) => name === 'shipped' || source.startsWith('site/'));
+      const units = await runUnitTests(stage, sources, settings, go.covered, opa);
+      return {
+        unitTests: units.passed,
+        coverage: units.coverage,
+        cases: cases.length,
+        problems: [...units.problems, ...judged],
+      };
     },
     rego,
   );
@@ -60,13 +83,14 @@ interface UnitTest {
 
 async function runUnitTests(
   stage: Stage,
+  sources: readonly string[],
   settings: LoadedSettings,
   byCases: Covered,
   opa: Opa,
 ): Promise<{ passed: number; coverage: number; problems: Problem[] }> {
-  const results = JSON.parse(await runTests(stage, settings, opa, [])) as UnitTest[] | { errors?: OpaError[] } | null;
+  const text = await runTests(stage, settings, opa, []);
+  const results = (JSON.parse(text || '[]') ?? []) as UnitTest[] | { errors?: OpaError[] };
   if (!Array.isArray(results)) throw new OperatorError(failure(results, stage));
-  if (results.length === 0) throw new OperatorError('there is no Rego test');
   const failed = results.filter((test) => test.fail || test.error !== undefined);
   const problems = failed.map(({ location, name }) => ({
     file: stage.original(location.file),
@@ -78,7 +102,7 @@ async function runUnitTests(
 
   const report = JSON.parse(await runTests(stage, settings, opa, ['--coverage'])) as CoverageReport;
   // What a case evaluates is covered, too.
-  const missed = stage.sources.flatMap((file) =>
+  const missed = sources.flatMap((file) =>
     (report.files[file]?.not_covered ?? [])
       .filter(({ start }) => !byCases.get(file)?.has(`${start.row}:${start.col}`))
       .map(({ start }) => ({ file, line: start.row })),
@@ -93,24 +117,10 @@ interface OpaError {
   location?: { file: string; row: number };
 }
 
-const failure = (report: { errors?: OpaError[] } | null, stage: Stage): string =>
-  report?.errors
+const failure = (report: { errors?: OpaError[] }, stage: Stage): string =>
+  report.errors
     ?.map(({ message, location }) => `${location ? `${stage.original(location.file)}:${location.row} ` : ''}${message}`)
     .join('\n') ?? 'there is no Rego test';
-
-async function runCases(
-  place: string | PolicyPlace,
-  stage: Stage,
-  cases: readonly DecisionCase[],
-  opa: Opa,
-): Promise<{ problems: Problem[]; covered: Covered }> {
-  const module = new WebAssembly.Module(new Uint8Array((await compile(place, opa)).wasm));
-  const go = await runInGo(stage.dir, stage.roots, cases, opa);
-  return {
-    problems: cases.flatMap((entry, i) => judge(entry, runInWasm(module, entry), go.decisions[i])),
-    covered: go.covered,
-  };
-}
 
 /** What is wrong with the decision on one case. */
 function judge(entry: DecisionCase, evaluation: Evaluation, inGo: PolicyDecision | undefined): Problem[] {

@@ -14,16 +14,18 @@ import {
   hashSources,
   sha256,
 } from '../../decision/manifest.ts';
+import type { PolicyDecision } from '../../decision/schema.ts';
 import type { LoadedSettings, SettingsFile } from '../../decision/settings.ts';
-import { loadAllCases } from '../cases.ts';
+import { canonicalJson } from '../../formats/json.ts';
+import { type DecisionCase, loadAllCases } from '../cases.ts';
 import { compileStage } from '../compiler.ts';
 import type { Opa } from '../opa.ts';
 import { type Module, parseModules } from '../rego/modules.ts';
-import { type CoverageReport, coveredOf, runInGo } from '../run/cases.ts';
+import { type CoverageReport, coveredOf, runInGo, runInWasm } from '../run/cases.ts';
 import { opaRun } from '../run/opa.ts';
-import { keepCases } from '../run/self-test.ts';
+import { keepCases, summary } from '../run/self-test.ts';
 import { type Stage, withStage } from '../run/stage.ts';
-import { caseFolders, regoTests, testFolders } from '../run/test-folders.ts';
+import { type Part, partsOf, testFolders } from '../run/test-folders.ts';
 import { editedFiles } from '../update/shipped.ts';
 import { checkArguments } from './arguments.ts';
 import { createReport, type GateFinding, type Report } from './finding.ts';
@@ -60,7 +62,8 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
   const before = hashSources(place);
   if (Object.keys(before).length === 0)
     throw new OperatorError(`${join(paths.shipped, 'sallyport')} holds no Rego source`);
-  const folders = testFolders(paths, options.tests);
+  const parts = partsOf(paths, testFolders(paths, options.tests));
+  const own = parts.at(-1) as Part;
   const first = fileProblems(paths, options.checkSettings);
   const settings = first.some(({ level }) => level === 'error') ? undefined : readSettingsAt(paths).settings;
   if (!settings) return { findings: first, compiled: undefined, settings };
@@ -75,18 +78,20 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
       report.findings.push(...(await opaProblems(stage, opa)));
       if (failed()) return stop();
 
-      const tests = [...regoTests(folders).keys()];
+      const tests = [...own.rego.keys()];
       const modules = await parseModules(stage.dir, stage.sources, opa);
       const testModules = await parseModules(stage.dir, tests, opa);
       checkText(modules, testModules, stage, settings, options.names, report);
       if (failed()) return stop();
 
       const compiled = await compileStage(stage, modules, opa, before);
-      const cases = loadAllCases(caseFolders(folders), settings, paths);
+      const cases = parts.flatMap((part) => loadAllCases(part.cases, settings, part.paths, part.own));
       const run = await runInGo(stage.dir, stage.roots, cases, opa);
       const tested = await coveredByTests(stage, testModules, settings, opa);
-      checkReach(modules, [run.covered, ...tested], report);
+      const apart = parts.length > 1 ? await coveredByPart(parts[0] as Part, settings, opa) : [];
+      checkReach(modules, [run.covered, ...tested, ...apart], report);
       const kept = keepCases(cases, run.decisions, report);
+      checkWasm(compiled, cases, run.decisions, report);
       if (failed()) return stop();
       if (JSON.stringify(before) !== JSON.stringify(hashSources(place)))
         throw new OperatorError(`${paths.dir}: the sources changed while they were checked; try again`);
@@ -102,7 +107,7 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
         settings,
       };
     },
-    regoTests(folders),
+    own.rego,
   );
 }
 
@@ -174,8 +179,46 @@ async function coveredByTests(stage: Stage, tests: readonly Module[], settings: 
   return report.files ? [coveredOf({ files: report.files })] : [];
 }
 
+/** The compiled policy must load, and decide every case as the Go evaluator does, with which the rules are tested. */
+function checkWasm(
+  { wasm }: Pick<Compiled, 'wasm'>,
+  cases: readonly DecisionCase[],
+  inGo: readonly (PolicyDecision | undefined)[],
+  report: Report,
+): void {
+  const found = (file: string, line: number, message: string) =>
+    report.findings.push({ file, line, path: '', message, rule: 'compiled', level: 'error' });
+  let module: WebAssembly.Module;
+  try {
+    module = new WebAssembly.Module(new Uint8Array(wasm));
+  } catch (thrown) {
+    found('policy.wasm', 0, `OPA compiles these rules to WebAssembly that does not load: ${messageOf(thrown)}`);
+    return;
+  }
+  cases.forEach((entry, i) => {
+    const evaluation = runInWasm(module, entry);
+    if (!evaluation.ok)
+      found(
+        shown(entry.file),
+        entry.line,
+        `${entry.name}: the WebAssembly gives ${evaluation.code} (${evaluation.detail})`,
+      );
+    else if (canonicalJson(summary(evaluation.decision)) !== canonicalJson(summary(inGo[i])))
+      found(shown(entry.file), entry.line, `${entry.name}: the WebAssembly decides otherwise than the evaluator in Go`);
+  });
+}
+
+/** What the tests of the shipped rules evaluate, without the rules of the site. */
+const coveredByPart = ({ paths, rego }: Part, settings: LoadedSettings, opa: Opa) =>
+  withStage(
+    paths,
+    async (stage) => coveredByTests(stage, await parseModules(stage.dir, [...rego.keys()], opa), settings, opa),
+    rego,
+  );
+
 /** Runs the Rego tests of a stage and answers the report as JSON. One that fails makes OPA exit with an error. */
 export async function runTests(stage: Stage, settings: LoadedSettings, opa: Opa, args: string[]): Promise<string> {
+  if (!existsSync(join(stage.dir, 'tests'))) return '[]';
   writeFileSync(join(stage.dir, 'data.json'), JSON.stringify({ settings }));
   return opaRun(opa, stage.dir, ['test', '--format', 'json', ...args, ...stage.roots, 'data.json', 'tests'], true);
 }

@@ -3,7 +3,16 @@ import { z } from 'zod';
 import { isObject, type JsonObject } from '../../formats/json.ts';
 import { type Comparison, comparisonsOf, inputPaths } from '../rego/conditions.ts';
 import { lineOf, type Module } from '../rego/modules.ts';
-import { eachCall, eachTerm, type Location, type Rule, scalarOf, type Term } from '../rego/terms.ts';
+import {
+  type Expression,
+  eachCall,
+  eachTerm,
+  type Location,
+  pathOf,
+  type Rule,
+  scalarOf,
+  type Term,
+} from '../rego/terms.ts';
 import { nearest, oneOf, type Report } from './finding.ts';
 
 /** Names that only a configuration knows. Undefined: not known, so not checked. */
@@ -42,6 +51,7 @@ export interface Schema {
   exclusiveMinimum?: number;
   maximum?: number;
   properties?: Record<string, Schema>;
+  required?: string[];
   items?: Schema;
   additionalProperties?: Schema | boolean;
   anyOf?: Schema[];
@@ -63,6 +73,7 @@ export function checkVocabulary(modules: readonly Module[], words: Vocabulary, r
           const problem = impossible(comparison, literal, words);
           if (problem !== undefined) report.error('vocabulary', at(literal.location ?? comparison.location), problem);
         }
+      checkNegations(rule, words.input, (location, message) => report.warn('vocabulary', at(location), message));
       checkNetworks(rule, (location, message) => report.error('vocabulary', at(location), message));
       checkTables(rule, words, (location, message) => report.error('vocabulary', at(location), message));
     }
@@ -126,6 +137,43 @@ function unknownName(name: string, value: string, { roles, tools, backends }: Vo
     default:
       return undefined;
   }
+}
+
+/**
+ * `not f(g(x))`: OPA evaluates the inner part before the negation, so where a fact in it is missing, the rule is left out
+ * as a whole and `not` does not hold.
+ */
+function checkNegations(
+  rule: Rule,
+  schema: Schema,
+  tell: (location: Location | undefined, message: string) => void,
+): void {
+  const visit = (body: readonly Expression[]) => {
+    for (const { negated, terms, location } of body) {
+      if (!negated || !Array.isArray(terms)) continue;
+      for (const argument of terms.slice(1)) {
+        if (argument.type === 'ref' || argument.type === 'var') continue;
+        eachTerm(argument, (term) => {
+          const path = term.type === 'ref' ? pathOf(term) : undefined;
+          if (path?.[0] !== 'input' || !mayBeMissing(schema, path.slice(1))) return;
+          tell(
+            term.location ?? location,
+            `where ${path.map((part) => part ?? '[_]').join('.')} is missing, "not" does not hold and the rule is left out: put the expression into a rule of its own, and write "not" before that`,
+          );
+        });
+      }
+    }
+  };
+  for (let branch: Rule | undefined = rule; branch; branch = branch.else) visit(branch.body);
+}
+
+/** Whether a fact may be left out of an input. */
+function mayBeMissing(schema: Schema | undefined, [part, ...rest]: (string | null)[]): boolean {
+  if (!schema || part === undefined) return false;
+  if (typesOf(schema).has('null')) return true;
+  if (part === null) return mayBeMissing(schema.items, rest);
+  const inner = schema.properties?.[part];
+  return !inner || !schema.required?.includes(part) || mayBeMissing(inner, rest);
 }
 
 /** A network that cannot be read makes a rule undefined, which is as if it were not there. */

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
 import { PACKAGE_ROOT } from '../../core/paths.ts';
 import type { PolicyPaths } from '../../decision/data/paths.ts';
+import { sourceFiles } from '../../decision/manifest.ts';
 
 /** Folders of tests. */
 export interface TestFolders {
@@ -26,20 +27,46 @@ export function testFolders(paths: PolicyPaths, given?: string): TestFolders {
   return { shipped, site };
 }
 
-/** The folders with cases, shipped ones first. */
-export const caseFolders = ({ shipped, site }: TestFolders): string[] => [join(shipped, 'cases'), ...site];
+/**
+ * What is tested together. The shipped rules are tested without those of the site, which may decide every shipped case
+ * otherwise; those of the site are tested with everything, and start from the shipped bases and fixtures.
+ */
+export interface Part {
+  name: 'shipped' | 'site';
+  paths: PolicyPaths;
+  /** The Rego tests, by the name they get in a stage. */
+  rego: ReadonlyMap<string, string>;
+  /** The folders of cases, and the index of the first whose cases belong to the part. */
+  cases: readonly string[];
+  own: number;
+}
 
-/** The Rego tests, by the name they get in a stage. */
-export function regoTests({ shipped, site }: TestFolders): Map<string, string> {
+/** The parts of a policy: one, or two where the site has rules of its own. */
+export function partsOf(paths: PolicyPaths, { shipped, site }: TestFolders): Part[] {
+  const shippedTests = regoIn('shipped', join(shipped, 'sallyport'));
+  const shippedCases = join(shipped, 'cases');
+  const hasSite = [...sourceFiles(paths).keys()].some((name) => name.startsWith('site/'));
+  const first: Part = {
+    name: 'shipped',
+    paths: { ...paths, site: join(paths.dir, '.none') },
+    rego: shippedTests,
+    cases: [shippedCases],
+    own: 0,
+  };
+  if (!hasSite) return [first];
+  const helpers = [...shippedTests].filter(([name]) => !name.endsWith('_test.rego'));
+  const tests = site.flatMap((dir, i) => [...regoIn(`site-${i}`, dir)]);
+  return [
+    first,
+    { name: 'site', paths, rego: new Map([...helpers, ...tests]), cases: [shippedCases, ...site], own: 1 },
+  ];
+}
+
+function regoIn(name: string, dir: string): Map<string, string> {
   const found = new Map<string, string>();
-  for (const [name, dir] of [['shipped', join(shipped, 'sallyport')], ...site.map((dir, i) => [`site-${i}`, dir])] as [
-    string,
-    string,
-  ][]) {
-    if (!existsSync(dir)) continue;
-    for (const file of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort())
-      if (file.endsWith('.rego') && !/(^|[/\\])\./.test(file))
-        found.set(`tests/${name}/${file.replaceAll('\\', '/')}`, join(dir, file));
-  }
+  if (!existsSync(dir)) return found;
+  for (const file of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort())
+    if (file.endsWith('.rego') && !/(^|[/\\])\./.test(file))
+      found.set(`tests/${name}/${file.replaceAll('\\', '/')}`, join(dir, file));
   return found;
 }
