@@ -76,7 +76,7 @@ const HOMES: Record<string, RegExp> = {
   'winston-transport': /^audit\//,
   yaml: /^formats\/yaml\.ts$/,
   // zod is used only where the shape of a document is declared, never while a call is handled.
-  zod: /^(admin\/|config\/|decision\/|policy\/|formats\/yaml\.ts$|identity\/client-file\.ts$|keyring\/keyring\.ts$)/,
+  zod: /^(admin\/|config\/|decision\/|policy\/|formats\/yaml\.ts$|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
 };
 
 const LONGEST_FILE = 350;

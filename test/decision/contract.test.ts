@@ -88,7 +88,15 @@ const built = buildInput({
     tool: { calls_90d: 1, last_seconds: 1 },
     forgotten: false,
   },
-  replay: { source: 'rpc_id', seen: true, first_seen_seconds: 1, same_network: true, history: 'complete', handle: 'f', rpc_id: 1 },
+  replay: {
+    source: 'rpc_id',
+    seen: true,
+    first_seen_seconds: 1,
+    same_network: true,
+    history: 'complete',
+    handle: 'f',
+    rpc_id: 1,
+  },
 });
 const recorded = loggedInput(built, ['sku']);
 const example = inputSchema.parse(JSON.parse(/## Input\n\n```json\n([\s\S]*?)```/.exec(document)?.[1] ?? ''));

@@ -1,7 +1,7 @@
 // `sallyport client add`: adds a client. Its API key is printed once and stored nowhere; only its hash is.
 import { existsSync } from 'node:fs';
 import { OperatorError } from '../../core/errors.ts';
-import { type Attributes, attributesFile, setAttributes } from '../../identity/attributes.ts';
+import { type Attributes, attributesFile, setAttributes } from '../../identity/api-keys/attributes.ts';
 import { addClient, readClientFile } from '../../identity/client-file.ts';
 import { print, printJson, progress } from '../output.ts';
 

@@ -2,9 +2,9 @@
 // their own beside the client file, because an older replica refuses a client file with fields that it does not know.
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
-import { OperatorError } from '../core/errors.ts';
-import { readPrivateJson, writePrivateFile } from '../core/private-file.ts';
-import type { PolicyClaim } from './client.ts';
+import { OperatorError } from '../../core/errors.ts';
+import { readPrivateJson, writePrivateFile } from '../../core/private-file.ts';
+import type { PolicyClaim } from '../client.ts';
 
 /** Attributes of one client. */
 export type Attributes = Readonly<Record<string, PolicyClaim>>;
