@@ -62,7 +62,7 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
   const before = hashSources(place);
   if (Object.keys(before).length === 0)
     throw new OperatorError(`${join(paths.shipped, 'sallyport')} holds no Rego source`);
-  const parts = partsOf(paths, testFolders(paths, options.tests));
+  const parts = partsOf(paths, testFolders(paths, options.tests)).filter(({ name }) => name !== 'kept');
   const own = parts.at(-1) as Part;
   const first = fileProblems(paths, options.checkSettings);
   const settings = first.some(({ level }) => level === 'error') ? undefined : readSettingsAt(paths).settings;
@@ -88,8 +88,8 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
       const cases = parts.flatMap((part) => loadAllCases(part.cases, settings, part.paths, part.own));
       const run = await runInGo(stage.dir, stage.roots, cases, opa);
       const tested = await coveredByTests(stage, testModules, settings, opa);
-      const apart = parts.length > 1 ? await coveredByPart(parts[0] as Part, settings, opa) : [];
-      checkReach(modules, [run.covered, ...tested, ...apart], report);
+      const apart = await Promise.all(parts.slice(0, -1).map((part) => coveredByPart(part, settings, opa)));
+      checkReach(modules, [run.covered, ...tested, ...apart.flat()], report);
       const kept = keepCases(cases, run.decisions, report);
       checkWasm(compiled, cases, run.decisions, report);
       if (failed()) return stop();

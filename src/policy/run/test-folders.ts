@@ -6,25 +6,32 @@ import { OperatorError } from '../../core/errors.ts';
 import { PACKAGE_ROOT } from '../../core/paths.ts';
 import type { PolicyPaths } from '../../decision/data/paths.ts';
 import { sourceFiles } from '../../decision/manifest.ts';
+import { shippedDifferences } from '../update/shipped.ts';
 
-/** Folders of tests. */
+/** Folders of tests. `own`: cases that a folder has kept from an older version; the rules are those of this one. */
 export interface TestFolders {
+  own: string | undefined;
   /** Has sallyport/*.rego and cases/*.yaml. */
   shipped: string;
   /** Each has *.rego and *.yaml. */
   site: string[];
 }
 
-/** Finds them. `given` is a folder like policy-tests; else that beside the policy folder, else that of the package. */
+/**
+ * Finds them. `given` is a folder like policy-tests; else that beside the policy folder, else that of the package. Shipped
+ * rules that nobody has edited are tested with the tests of their version, which is this one.
+ */
 export function testFolders(paths: PolicyPaths, given?: string): TestFolders {
   if (given !== undefined && !existsSync(given))
     throw new OperatorError(`${given} does not exist; it should hold the tests of the policy`);
   const beside = join(dirname(paths.dir), 'policy-tests');
   const packaged = join(PACKAGE_ROOT, 'policy-tests');
   const own = given === undefined ? beside : resolve(given);
-  const shipped = [own, packaged].find((dir) => existsSync(join(dir, 'cases'))) ?? packaged;
+  const found = [own, packaged].find((dir) => existsSync(join(dir, 'cases'))) ?? packaged;
+  const edited = shippedDifferences(paths).some(({ name }) => name.endsWith('.rego'));
+  const shipped = edited ? found : packaged;
   const site = [join(paths.site, 'tests'), join(own, 'site')].filter((dir) => existsSync(dir));
-  return { shipped, site };
+  return { shipped, site, own: found === shipped ? undefined : found };
 }
 
 /**
@@ -32,7 +39,7 @@ export function testFolders(paths: PolicyPaths, given?: string): TestFolders {
  * otherwise; those of the site are tested with everything, and start from the shipped bases and fixtures.
  */
 export interface Part {
-  name: 'shipped' | 'site';
+  name: 'kept' | 'shipped' | 'site';
   paths: PolicyPaths;
   /** The Rego tests, by the name they get in a stage. */
   rego: ReadonlyMap<string, string>;
@@ -42,7 +49,7 @@ export interface Part {
 }
 
 /** The parts of a policy: one, or two where the site has rules of its own. */
-export function partsOf(paths: PolicyPaths, { shipped, site }: TestFolders): Part[] {
+export function partsOf(paths: PolicyPaths, { shipped, site, own }: TestFolders): Part[] {
   const shippedTests = regoIn('shipped', join(shipped, 'sallyport'));
   const shippedCases = join(shipped, 'cases');
   const hasSite = [...sourceFiles(paths).keys()].some((name) => name.startsWith('site/'));
@@ -53,10 +60,13 @@ export function partsOf(paths: PolicyPaths, { shipped, site }: TestFolders): Par
     cases: [shippedCases],
     own: 0,
   };
-  if (!hasSite) return [first];
+  const kept: Part[] =
+    own === undefined ? [] : [{ ...first, name: 'kept', rego: new Map(), cases: [join(own, 'cases')] }];
+  if (!hasSite) return [...kept, first];
   const helpers = [...shippedTests].filter(([name]) => !name.endsWith('_test.rego'));
   const tests = site.flatMap((dir, i) => [...regoIn(`site-${i}`, dir)]);
   return [
+    ...kept,
     first,
     { name: 'site', paths, rego: new Map([...helpers, ...tests]), cases: [shippedCases, ...site], own: 1 },
   ];

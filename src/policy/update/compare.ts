@@ -20,6 +20,17 @@ export function compiledAsIs(dir: string): Uint8Array | undefined {
   return existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined;
 }
 
+/** The module, unless it is of a version that this one cannot ask, or damaged. */
+function usable(wasm: Uint8Array | undefined): WebAssembly.Module | undefined {
+  try {
+    const module = wasm && new WebAssembly.Module(wasm);
+    if (module) createEvaluator({ module, data: {}, budgetMs: 10_000 });
+    return module;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Decides every case of a folder with both policies. Cases that the old policy cannot decide are compared with what they expect. */
 export function compareCases(
   cases: string,
@@ -28,7 +39,7 @@ export function compareCases(
   after: Uint8Array,
 ): Changed[] {
   if (!existsSync(join(cases, 'bases.yaml'))) return [];
-  const [old, fresh] = [before, after].map((wasm) => wasm && new WebAssembly.Module(wasm));
+  const [old, fresh] = [usable(before), usable(after)];
   return loadCases(cases, settings).flatMap(({ name, input, settings: own, expect }) => {
     const decide = (module: WebAssembly.Module | undefined): string | undefined => {
       if (!module) return undefined;
