@@ -5,12 +5,14 @@ import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
 import { placesContract } from './places.ts';
 import { key, sessionRecord, sessionStoreContract } from './session-store.ts';
+import { toolUseContract } from './tool-use.ts';
 
 const create = async (clock: TestClock, clients = 1000) =>
   createMemoryStore({ clock, clients, sessions: clients, ttlMs: 3_600_000 });
 
 sessionStoreContract('memory', create);
 factsContract('memory', create);
+toolUseContract('memory', create);
 placesContract('memory', create);
 
 it('R-29: a full store refuses new clients instead of forgetting old ones', async () => {

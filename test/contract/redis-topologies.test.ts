@@ -12,6 +12,7 @@ import { freePort, redisStore, startRedis, type TestRedis } from '../support/red
 import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
 import { sessionStoreContract } from './session-store.ts';
+import { toolUseContract } from './tool-use.ts';
 
 const program = inject('redis');
 const SLOTS = 16_384;
@@ -70,6 +71,7 @@ describe.skipIf(program === null)('Redis Cluster', () => {
 
   sessionStoreContract('redis cluster', create);
   factsContract('redis cluster', create);
+  toolUseContract('redis cluster', create);
 
   it('the keys of clients are spread over the nodes, and all keys of one client are on one node', async () => {
     const store = await create(createTestClock());
@@ -124,6 +126,7 @@ describe.skipIf(program === null)('Redis behind Sentinel', () => {
 
   sessionStoreContract('redis sentinel', create);
   factsContract('redis sentinel', create);
+  toolUseContract('redis sentinel', create);
 
   it('R-29: after a failover nothing that may have been lost is trusted', async () => {
     const epochs: boolean[] = [];

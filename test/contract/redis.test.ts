@@ -12,6 +12,7 @@ import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
 import { placesContract } from './places.ts';
 import { holder, sessionRecord, sessionStoreContract } from './session-store.ts';
+import { toolUseContract } from './tool-use.ts';
 
 const program = inject('redis');
 const open: Store[] = [];
@@ -34,6 +35,7 @@ describe.skipIf(program === null)('Redis', () => {
 
   sessionStoreContract('redis', create);
   factsContract('redis', create);
+  toolUseContract('redis', create);
   placesContract('redis', create);
 
   describe('R-29: a store that was emptied, replaced or changed', () => {

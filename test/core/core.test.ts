@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createSystemClock } from '../../src/core/clock.ts';
 import { createKeyedMutex } from '../../src/core/mutex.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { createZoneClock, isTimeZone } from '../../src/core/zones.ts';
 import { atPointer, nestsDeeperThan } from '../../src/formats/json.ts';
 
 describe('R-44: a secret', () => {
@@ -80,4 +81,56 @@ it('the keyed mutex runs the tasks of one key one at a time and in order, also a
       expect(order.a?.length).toBe(jobs.filter(([key]) => key === 'a').length);
     }),
   );
+});
+
+describe('R-36: local time of a zone', () => {
+  const berlin = createZoneClock(['Europe/Berlin', 'Asia/Kolkata', 'America/St_Johns']);
+  const at = (iso: string) => berlin(Date.parse(iso));
+
+  it('knows summer time, half hours, and a date that is another one there', () => {
+    expect(at('2026-03-29T00:59:59Z')['Europe/Berlin']).toEqual({
+      date: '2026-03-29',
+      weekday: 'sunday',
+      hour: 1,
+      minute: 59,
+    });
+    expect(at('2026-03-29T01:00:00Z')['Europe/Berlin']).toEqual({
+      date: '2026-03-29',
+      weekday: 'sunday',
+      hour: 3,
+      minute: 0,
+    });
+    expect(at('2026-10-25T00:30:00Z')['Europe/Berlin']).toMatchObject({ hour: 2, minute: 30 });
+    expect(at('2026-10-25T01:30:00Z')['Europe/Berlin']).toMatchObject({ hour: 2, minute: 30 });
+    expect(at('2026-12-31T20:00:00Z')['Asia/Kolkata']).toEqual({
+      date: '2027-01-01',
+      weekday: 'friday',
+      hour: 1,
+      minute: 30,
+    });
+    expect(at('2026-07-01T00:10:00Z')['America/St_Johns']).toMatchObject({ date: '2026-06-30', hour: 21, minute: 40 });
+    expect(at('2026-07-01T22:00:00Z')['Europe/Berlin']).toMatchObject({ date: '2026-07-02', hour: 0, minute: 0 });
+  });
+
+  it('is the same for every instant of a minute, whatever was asked before', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4_102_444_800_000 }), (now) => {
+        expect(berlin(now)).toEqual(
+          createZoneClock(['Europe/Berlin', 'Asia/Kolkata', 'America/St_Johns'])(Math.floor(now / 60_000) * 60_000),
+        );
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('takes names that the runtime knows and nothing else', () => {
+    expect(['Europe/Berlin', 'UTC', 'Etc/GMT+5'].map(isTimeZone)).toEqual([true, true, true]);
+    expect(['Europe/Berlim', '', '../etc', 'UTC ', 'x'.repeat(100)].map(isTimeZone)).toEqual([
+      false,
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
 });

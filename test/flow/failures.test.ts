@@ -90,7 +90,7 @@ describe.skipIf(opa === null)('attack 26: a policy that does not answer as it sh
       '{"outcome": "allow", "reasons": [{"code": "access.role", "params": {}}], "obligations": [{"type": "log_to_moon"}]}',
       'decision.unknown_obligation',
     ],
-  ])('R-35: a malformed decision refuses the call: %s', async (_name, document, code) => {
+  ])('R-35, R-70: a malformed decision refuses the call: %s', async (_name, document, code) => {
     await decidedBy(`decision := ${document}`);
     await refusedWith(code);
   });

@@ -25,7 +25,7 @@ describe('JWT', () => {
       edit: (yaml) =>
         yaml.replace(
           'identity:\n',
-          `identity:\n  jwt:\n    issuer: https://idp.example\n    audience: https://sallyport.example/mcp\n    jwks: { file: ${jwks} }\n    claims: { roles: /realm/roles }\n`,
+          `identity:\n  jwt:\n    issuer: https://idp.example\n    audience: https://sallyport.example/mcp\n    jwks: { file: ${jwks} }\n    claims: { roles: /realm/roles }\n  claims: { policy: [tenant, /org/id, groups, admin, odd, gone] }\n`,
         ),
     });
     const connector = own;
@@ -35,6 +35,12 @@ describe('JWT', () => {
       client_id: 'agent-7',
       scope: 'stock:write',
       realm: { roles: ['clerk'] },
+      tenant: 'acme',
+      org: { id: 7 },
+      groups: ['a', 'b'],
+      admin: false,
+      odd: { nested: 1 },
+      secret: 'not for policies',
       iss: 'https://idp.example',
       aud: 'https://sallyport.example/mcp',
       iat: now - 10,
@@ -56,6 +62,8 @@ describe('JWT', () => {
       issuer: 'https://idp.example',
       roles: ['clerk'],
       scopes: ['stock:write'],
+      // Those that identity.claims.policy names, where they are of a kind that a policy can read.
+      claims: { tenant: 'acme', '/org/id': 7, groups: ['a', 'b'], admin: false },
       auth: { method: 'jwt', age_seconds: 10, expires_in_seconds: 300, key: null },
     });
 
