@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, inject, it } from 'vitest';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { checkPolicies } from '../../src/policy/check.ts';
 import { configuredNames } from '../../src/policy/configured.ts';
 import { runGate } from '../../src/policy/gate/gate.ts';
@@ -488,6 +489,13 @@ test_a_write_at_night_is_denied if {
       locations: [{ physicalLocation: { region: { startLine: 10 } } }],
     });
   });
+});
+
+it.skipIf(!opa)('the rule and the case of docs/policies.md pass the gate as they stand there (needs OPA)', async () => {
+  const text = readFileSync(join(PACKAGE_ROOT, 'docs', 'policies.md'), 'utf8');
+  const block = (language: string) => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text)?.[1] ?? '';
+  const folder = site({ 'site/night.rego': block('rego'), 'site/tests/night.yaml': block('yaml') });
+  expect((await runGate(folder.dir, opa as Opa)).findings).toEqual([]);
 });
 
 describe.skipIf(!opa)('the policy commands on a folder of the site (needs OPA)', () => {
