@@ -1,9 +1,10 @@
 // The file policies/compiled/manifest.json says from which Rego sources and with which compiler the policy.wasm
 // beside it was made. When they do not match, the WASM is stale, and a stale policy is never served.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { OperatorError } from '../core/errors.ts';
 import { type PolicyPaths, type PolicyPlace, policyPaths } from './data/paths.ts';
 import { SITE_SCHEMA } from './data/site-settings.ts';
 
@@ -111,11 +112,19 @@ export function hashSiteSchema({ site }: PolicyPaths): string | null {
 /** A mounted ConfigMap has its files a second time below a name with a dot. */
 function regoBelow(root: string, as: string): [string, string][] {
   if (!existsSync(root)) return [];
+  if (!statSync(root).isDirectory()) throw new OperatorError(`${root} is no folder`);
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .map((name) => name.replaceAll('\\', '/'))
     .filter((name) => name.endsWith('.rego') && !/(^|\/)\./.test(name))
+    .filter((name) => isFile(join(root, name)))
     .sort()
     .map((name) => [`${as}/${name}`, join(root, name)]);
+}
+
+function isFile(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) throw new OperatorError(`${path} is a link to nothing`);
+  return found.isFile();
 }
 
 /** Names of the sources that were changed, added or removed between the two lists, sorted. */

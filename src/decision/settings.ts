@@ -95,7 +95,7 @@ const roleOverrides = z.strictObject({
 });
 
 const mask = z.strictObject({
-  pointers: z.array(z.string().startsWith('/')).min(1),
+  pointers: z.array(z.string().regex(/^(\/([^~/]|~[01])*)+$/, 'is no JSON pointer such as "/items/*/price"')).min(1),
   except_roles: z.array(z.string()),
   /** Whether a result in which a pointer meets nothing is withheld. */
   required: z.boolean().optional(),

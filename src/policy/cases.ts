@@ -97,6 +97,10 @@ export function loadAllCases(
         if (!base) problems.push(`${file}:${line} no base "${entry.base}"`);
         else if (!input.success) problems.push(`${file}:${line} input: ${z.prettifyError(input.error)}`);
         else if (typeof changed === 'string') problems.push(`${file}:${line} settings: ${changed}`);
+        else if (oddZones(input.data, changed).length > 0)
+          problems.push(
+            `${file}:${line} input: time.zones has ${oddZones(input.data, changed).join(', ')}, which settings.zones does not name`,
+          );
         else return [{ file, line, name: entry.name, input: input.data, settings: changed, expect: entry.expect }];
         return [];
       });
@@ -105,6 +109,10 @@ export function loadAllCases(
   if (problems.length > 0) throw new OperatorError(problems.join('\n'));
   return cases;
 }
+
+/** Zones of the input that the connector would not give with these settings. */
+const oddZones = ({ time }: DecisionInput, { zones = [] }: LoadedSettings): string[] =>
+  Object.keys(time.zones ?? {}).filter((zone) => !zones.includes(zone));
 
 /** The settings of one case, or what is wrong with them. */
 function settingsOf(

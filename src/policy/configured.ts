@@ -18,10 +18,11 @@ export function configuredNames({ tools, backends }: Pick<Config, 'tools' | 'bac
   };
 }
 
-function wordsOf({ arguments: schema, audit, result }: Tools[string]): ToolWords {
+function wordsOf({ arguments: schema, audit, result, effect }: Tools[string]): ToolWords {
   const properties = isObject(schema.properties) ? schema.properties : {};
   const large = Object.entries(properties).filter(([, one]) => isObject(one) && mayBeText(one as JsonObject));
   return {
+    effect,
     arguments: new Set(Object.keys(properties)),
     audit: new Set(audit),
     large: new Set(large.map(([name]) => name)),

@@ -340,6 +340,156 @@ const MISTAKES: Record<string, Mistake> = {
     message: /something that is no masks \(decision\.wrong_shape\)/,
     file: 'night.yaml',
   },
+  'a set of names behind a constant': {
+    files: {
+      'site/night.rego': `${RULE.replace('input.time.hour < 6', 'input.time.weekday in weekend')}\nweekend := {"Saturday", "sunday"}\n`,
+    },
+    message: /input\.time\.weekday is never "Saturday"/,
+  },
+  'names that a variable runs over': {
+    files: {
+      'site/night.rego': RULE.replace(
+        '\tinput.time.hour < 6',
+        '\tsome day in {"Saturday", "monday"}\n\tinput.time.weekday == day',
+      ),
+    },
+    message: /input\.time\.weekday is never "Saturday"/,
+  },
+  'a table with a key that there is not': {
+    files: {
+      'site/night.rego': `${RULE.replace('input.time.hour < 6', 'input.time.hour < until[input.tool.effect]')}\nuntil := {"write": 6, "delete": 8}\n`,
+    },
+    message: /input\.tool\.effect is never "delete"/,
+  },
+  'hours of a range beyond the day': {
+    files: changed('input.time.hour < 6', 'input.time.hour in numbers.range(3, 25)'),
+    message: /input\.time\.hour is never 25/,
+  },
+  'a misspelt fact in object.get': {
+    files: changed('input.time.hour < 6', 'object.get(input.client, "rolez", []) == []'),
+    message: /there is no input\.client\.rolez, so object\.get always gives the default/,
+  },
+  'a parameter that may be missing': {
+    files: changed('{"hour": input.time.hour}', '{"note": input.tool.arguments.note}'),
+    message: /where input\.tool\.arguments\.note is missing, this rule is left out as a whole/,
+  },
+  'a parameter of a session that there may not be': {
+    files: changed('{"hour": input.time.hour}', '{"hour": input.session.generation}'),
+    message: /where input\.session\.generation is missing/,
+  },
+  'a zone by a local name': {
+    files: {
+      'site/night.rego': RULE.replace(
+        '\tinput.time.hour < 6',
+        '\tzone := "Europe/Berln"\n\tinput.time.zones[zone].hour < 6',
+      ),
+    },
+    message: /input\.time\.zones has no "Europe\/Berln"/,
+  },
+  'a zone that only the case has': {
+    files: {
+      'site/night.rego': RULE.replace('\tinput.time.hour < 6', '\tsome local in input.time.zones\n\tlocal.hour < 6'),
+      'site/tests/night.yaml': CASES.replace(
+        'hour: 3 }',
+        'hour: 3, zones: { Europe/Berlin: { date: "2026-11-23", weekday: monday, hour: 3, minute: 0 } } }',
+      ),
+    },
+    message: /time\.zones has Europe\/Berlin, which settings\.zones does not name/,
+    file: '',
+  },
+  'a network that is none in a set': {
+    files: {
+      'site/night.rego': `${RULE.replace('input.time.hour < 6', 'some n in nets\n\tnet.cidr_contains(n, input.client.ip)')}\nnets := {"10.0.0.0/8", "192.168.0.0/33"}\n`,
+    },
+    message: /"192\.168\.0\.0\/33" is no network/,
+  },
+  'a setting that only the case has': {
+    files: {
+      'site/night.rego': RULE.replace(
+        'package site.night\n',
+        'package site.night\n\nimport data.sallyport.settings\n',
+      ).replace('< 6', '< settings.effective.site.opens'),
+      'site/settings.schema.json': '{"type":"object","properties":{"opens":{"type":"integer"}}}',
+      'site/tests/night.yaml': CASES.replace('    input:', '    settings: { site: { opens: 6 } }\n    input:'),
+    },
+    message: /settings\.site\.opens is not set in data\.yaml, and a rule that reads it is left out/,
+  },
+  'a setting of a role that no rule asks': {
+    files: {
+      'site/night.rego': RULE.replace(
+        'package site.night\n',
+        'package site.night\n\nimport data.sallyport.settings\n',
+      ).replace('< 6', '< settings.effective.site.opens'),
+      'site/settings.schema.json': '{"type":"object","properties":{"opens":{"type":"integer","x-stricter":"larger"}}}',
+      'data.yaml': (text: string) => `${text}  site: { opens: 6 }\n  roles: { clerk: { site: { opens: 8 } } }\n`,
+    },
+    message: /settings\.roles\.clerk\.site\.opens has no effect: no rule asks it for roles/,
+    file: 'data.yaml',
+  },
+  'a revocation by a rule that lets pass': {
+    files: {
+      'site/night.rego': RULE.replace('"grade": "deny"', '"grade": "rotate"').replace(
+        '{"type": "alert", "severity": "high"}',
+        '{"type": "revoke_session"}',
+      ),
+    },
+    message: /obligation "revoke_session" goes with grade "deny" only/,
+  },
+  'an obligation made from an argument': {
+    files: changed(
+      '{"type": "alert", "severity": "high"}',
+      '{"type": "require_scope", "scope": input.tool.arguments.sku}',
+    ),
+    message: /an obligation may not be made from an argument/,
+  },
+  'a reason code that is partly computed': {
+    files: {
+      'site/night.rego': `${RULE.replace('"code": "night.closed"', '"code": code')}\ncode := "night.closed" if input.time.hour < 6\n\nelse := lower("NIGHT.LATE")\n`,
+    },
+    message: /part of the reason code is computed/,
+  },
+  'METADATA with a misspelt key': {
+    files: changed('#   controls:', '#   ownplace: true\n#   controls:'),
+    message: /METADATA has no custom\.ownplace; did you mean "own_place"\?/,
+  },
+  'own_place in quotes': {
+    files: changed('#   controls:', '#   own_place: "true"\n#   controls:'),
+    message: /custom\.own_place is true, without quotes/,
+  },
+  'a hidden source': {
+    files: { 'site/.day.rego': RULE.replaceAll('night', 'day') },
+    message: /is a Rego source that nothing looks at/,
+    file: 'site/.day.rego',
+  },
+  'a source in a folder with a misspelt name': {
+    files: { 'sites/day.rego': RULE.replaceAll('night', 'day') },
+    message: /is a Rego source that nothing looks at/,
+    file: 'sites/day.rego',
+  },
+  'a source beside the folders': {
+    files: { 'day.rego': RULE.replaceAll('night', 'day') },
+    message: /is a Rego source that nothing looks at/,
+    file: 'day.rego',
+  },
+  'a case that expects what the rules do not give': {
+    files: {
+      'site/tests/night.yaml': CASES.replace(
+        'outcome: deny, reasons: [night.closed]',
+        'outcome: allow, reasons: [access.role]',
+      ),
+    },
+    message: /expected allow access\.role, got deny night\.closed/,
+    file: 'night.yaml',
+  },
+  'a list that is larger than the memory of a policy': {
+    files: changed('input.time.hour < 6', 'count(numbers.range(1, 500000)) > 1'),
+    message: /the WebAssembly gives decision\.error/,
+    file: '',
+  },
+  'a misspelt hint of the listing': {
+    files: { 'site/night.rego': `${RULE}\nvisible contains tool.name if some tool in input.tools\n` },
+    message: /a rule about tools\/list says so in its METADATA: scope: rule/,
+  },
   'a source that is not formatted': {
     files: { 'site/night.rego': RULE.replace('\tinput.time.hour < 6', '    input.time.hour<6') },
     message: /is not formatted; run: opa fmt --write/,
@@ -348,6 +498,47 @@ const MISTAKES: Record<string, Mistake> = {
     files: { 'site/night.rego': `${RULE}\nfindings contains\n` },
     message: /rego_parse_error/,
   },
+};
+
+const NATURAL: Record<string, Files> = {
+  'a helper function': {
+    'site/night.rego': `${RULE.replace('input.time.hour < 6', 'early(input.time.hour)')}\nearly(hour) if hour < 6\n`,
+  },
+  'a rule that fires on shipped cases': changed(
+    'input.time.hour < 6',
+    'net.cidr_contains("10.0.0.0/8", input.client.ip)',
+  ),
+  'a package of helpers': {
+    'site/night.rego': RULE.replace('package site.night\n', 'package site.night\n\nimport data.site.lib\n').replace(
+      'input.time.hour < 6',
+      'lib.early',
+    ),
+    'site/lib.rego': 'package site.lib\n\nearly if input.time.hour < 6\n',
+  },
+  'a helper in another file of the package': {
+    'site/night.rego': RULE.replace('input.time.hour < 6', 'input.time.hour in early'),
+    'site/early.rego': 'package site.night\n\nearly contains hour if some hour in numbers.range(0, 5)\n',
+  },
+  'an optional fact that the body requires': {
+    'site/night.rego': RULE.replace('{"hour": input.time.hour}', '{"sku": input.tool.arguments.sku}').replace(
+      'input.time.hour < 6',
+      'input.tool.arguments.sku != "none"',
+    ),
+  },
+  'a schema with definitions': {
+    'site/night.rego': RULE.replace(
+      'package site.night\n',
+      'package site.night\n\nimport data.sallyport.settings\n',
+    ).replace('< 6', '< settings.effective.site.night.until'),
+    'site/settings.schema.json':
+      '{"type":"object","properties":{"night":{"$ref":"#/$defs/night"}},"$defs":{"night":{"type":"object","properties":{"until":{"type":"integer"}},"required":["until"]}}}',
+    'data.yaml': (text: string) => `${text}  site: { night: { until: 6 } }\n`,
+  },
+  'a table without a default': changed(
+    'input.time.hour < 6',
+    'input.time.hour < {"write": 6, "read": 5}[input.tool.effect]',
+  ),
+  'a claim': { 'site/night.rego': RULE.replace('input.time.hour < 6', 'not input.client.claims.tenant == "acme"') },
 };
 
 describe.skipIf(!opa)('R-70, R-71: mistakes that would be a control that is not there (needs OPA)', () => {
@@ -370,7 +561,34 @@ describe.skipIf(!opa)('R-70, R-71: mistakes that would be a control that is not 
     const told = problems.find((problem) => message.test(problem.message));
     expect(told, JSON.stringify(problems, null, 1)).toBeDefined();
     expect(told?.file.endsWith(file), told?.file).toBe(true);
-    if (!/data among|numbers/.test(told?.message ?? '')) expect(told?.line).toBeGreaterThan(0);
+    if (!/data among|numbers|nothing looks at/.test(told?.message ?? '')) expect(told?.line).toBeGreaterThan(0);
+  });
+
+  it.each(Object.entries(NATURAL))('%s passes', async (_name, files) => {
+    const { findings } = await runGate(site(files).dir, opa as Opa);
+    expect(findings).toEqual([]);
+  });
+
+  it.each([
+    ['itself', '{"sku": input.tool.arguments.sku}', 'input.tool.arguments.sku', { sku: ['sku'] }],
+    ['a local name', '{"sku": s}', 's := lower(input.tool.arguments.sku)', { sku: ['sku'] }],
+    ['a pattern', '{"sku": s}', '{"sku": s} = input.tool.arguments', { sku: ['*'] }],
+    ['a list that is taken apart', '{"sku": s}', '[s, _] := [input.tool.arguments.sku, 1]', { sku: ['sku'] }],
+    ['walk', '{"sku": v}', 'walk(input.tool.arguments, [_, v])\n\tis_string(v)', { sku: ['*'] }],
+    ['an output argument', '{"sku": v}', 'lower(input.tool.arguments.sku, v)', { sku: ['sku'] }],
+    ['a computed name', '{input.tool.arguments.sku: true}', 'input.tool.arguments.sku', { '*': ['sku'] }],
+    ['something else', '{"hour": input.time.hour}', 'input.tool.arguments.sku', undefined],
+  ])('R-74: a parameter made of an argument by %s follows its audit list', async (_name, params, condition, from) => {
+    const rule = RULE.replace('{"hour": input.time.hour}', params).replace(
+      'input.time.hour < 6',
+      `${condition}\n\tinput.time.hour < 6`,
+    );
+    const { compiled, findings } = await runGate(
+      site({ 'site/night.rego': rule, 'site/tests/night.yaml': CASES }).dir,
+      opa as Opa,
+    );
+    expect(findings.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(compiled?.manifest.reasons['night.closed']?.from_arguments).toEqual(from);
   });
 
   it('R-70: what "check" refuses, "build" refuses and writes nothing, and no start serves it', async () => {
@@ -402,11 +620,13 @@ describe.skipIf(!opa)('R-70, R-71: mistakes that would be a control that is not 
     const names = configuredNames({
       tools: {
         stock_get: {
+          effect: 'read',
           arguments: { type: 'object', properties: { sku: { type: 'string' } } },
           audit: [],
           result: { schema: { type: 'object', properties: { purchase_price: {} } } },
         },
         pay: {
+          effect: 'write',
           arguments: { type: 'object', properties: { amount: { type: 'integer', format: 'int64' } } },
           audit: ['amount'],
           result: {},

@@ -26,6 +26,21 @@ export interface CheckOptions extends PolicyOptions {
  * code 1.
  */
 export async function policyCheck(options: CheckOptions): Promise<void> {
+  try {
+    await check(options);
+  } catch (thrown) {
+    if (!options.json || !(thrown instanceof OperatorError)) throw thrown;
+    printJson({
+      ok: false,
+      problems: [{ file: options.dir, line: 0, path: '', message: thrown.message, rule: 'type', level: 'error' }],
+      warnings: [],
+      posture: [],
+    });
+    process.exitCode = 1;
+  }
+}
+
+async function check(options: CheckOptions): Promise<void> {
   const { tests, strict = false, json = false, sarif: asSarif = false } = options;
   const place = placeOf(options);
   const opa = await findOpa({ progress });

@@ -2,6 +2,7 @@
 // (data.yaml, site/) is decided by the shipped rules of the package.
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { OperatorError } from '../../core/errors.ts';
 import { PACKAGE_ROOT } from '../../core/paths.ts';
 
 /** Absolute paths. */
@@ -26,6 +27,8 @@ export interface PolicyPlace {
 export function policyPaths(place: string | PolicyPlace): PolicyPaths {
   const { dir, site_dir } = typeof place === 'string' ? { dir: place, site_dir: undefined } : place;
   const folder = resolve(dir);
+  if (site_dir !== undefined && !existsSync(resolve(site_dir)))
+    throw new OperatorError(`${shown(resolve(site_dir))} does not exist; it should hold the rules of the site`);
   const site = site_dir === undefined ? join(folder, 'site') : resolve(site_dir);
   return {
     dir: folder,

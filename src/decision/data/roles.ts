@@ -66,11 +66,13 @@ function tightens(side: StrictSide, said: unknown, base: unknown, field = 'limit
     case 'true':
       return said === true || base === false;
     case 'union':
-      return true;
+      return Array.isArray(said) && Array.isArray(base) && said.some((item) => !base.includes(item));
     case 'limit': {
       if (!isObject(said) || !isObject(base)) return false;
       const stricter = GRADES.indexOf(String(said.grade)) - GRADES.indexOf(String(base.grade));
       const smaller = Number(base[field]) - Number(said[field]);
+      // A grade of "allow" stops nothing, however small the limit.
+      if (said.grade === 'allow') return base.grade === 'allow' && smaller >= 0;
       return stricter > 0 || smaller > 0 || (stricter === 0 && smaller === 0);
     }
   }

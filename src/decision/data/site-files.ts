@@ -19,6 +19,23 @@ export function siteDataFiles({ site }: PolicyPaths): string[] {
 /** What to do with one. */
 export const SITE_DATA_MEND = `is data among the rules of the site, which OPA would merge into what they give; put settings under settings.site in data.yaml, with their schema in ${SITE_SCHEMA}`;
 
+/** Rego sources near the policy that nothing looks at: beside the folders, in one with a misspelt name, hidden, in another case. */
+export function strayFiles({ dir, site }: PolicyPaths): string[] {
+  const looked = (name: string) => /^(sallyport|compiled|schemas|replaced-[^/]*|node_modules|\.git)\//.test(name);
+  const inDir = existsSync(dir) ? readdirSync(dir, { recursive: true, encoding: 'utf8' }).slice(0, 20_000) : [];
+  const strayInDir = inDir
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => /\.rego$/i.test(name) && !looked(name) && !/^site\//.test(name) && name.split('/').length <= 2)
+    .map((name) => join(dir, name));
+  const inSite = existsSync(site) ? readdirSync(site, { recursive: true, encoding: 'utf8' }) : [];
+  const strayInSite = inSite
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => /\.rego$/i.test(name) && !/(^|\/)\.\./.test(name))
+    .filter((name) => !name.endsWith('.rego') || /(^|\/)\./.test(name) || /^compiled\//.test(name))
+    .map((name) => join(site, name));
+  return [...strayInDir, ...strayInSite].map(shown);
+}
+
 /** Throws an OperatorError that names every data file among the rules of the site. */
 export function refuseSiteData(paths: PolicyPaths): void {
   const files = siteDataFiles(paths);

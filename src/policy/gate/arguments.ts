@@ -19,7 +19,7 @@ export function checkArguments(
 ): void {
   for (const module of modules)
     for (const rule of module.rules) {
-      const named = toolsNamed(rule);
+      const named = toolsNamed(module, rule);
       for (const [name, at] of argumentsOf(rule)) {
         const where = { file: module.file, row: at?.row ?? lineOf(rule) };
         const those = [...tools].filter(

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import { type PolicyPaths, type PolicyPlace, policyPaths, shown } from '../../decision/data/paths.ts';
 import { readSettingsAt } from '../../decision/data/read.ts';
-import { SITE_DATA_MEND, siteDataFiles } from '../../decision/data/site-files.ts';
+import { SITE_DATA_MEND, siteDataFiles, strayFiles } from '../../decision/data/site-files.ts';
 import {
   type Compiled,
   GATE_VERSION,
@@ -27,8 +27,9 @@ import { keepCases, summary } from '../run/self-test.ts';
 import { type Stage, withStage } from '../run/stage.ts';
 import { type Part, partsOf, testFolders } from '../run/test-folders.ts';
 import { editedFiles } from '../update/shipped.ts';
+import { checkHeads, checkSettings } from './absent.ts';
 import { checkArguments } from './arguments.ts';
-import { createReport, type GateFinding, type Report } from './finding.ts';
+import { createReport, type GateFinding, type Report, type RuleId } from './finding.ts';
 import { checkMasks } from './masks.ts';
 import { checkMetadata } from './metadata.ts';
 import { opaProblems } from './opa-problems.ts';
@@ -65,8 +66,9 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
   const parts = partsOf(paths, testFolders(paths, options.tests)).filter(({ name }) => name !== 'kept');
   const own = parts.at(-1) as Part;
   const first = fileProblems(paths, options.checkSettings);
-  const settings = first.some(({ level }) => level === 'error') ? undefined : readSettingsAt(paths).settings;
-  if (!settings) return { findings: first, compiled: undefined, settings };
+  const file = first.some(({ level }) => level === 'error') ? undefined : readSettingsAt(paths);
+  if (!file) return { findings: first, compiled: undefined, settings: undefined };
+  const { settings } = file;
 
   return withStage(
     paths,
@@ -81,16 +83,32 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
       const tests = [...own.rego.keys()];
       const modules = await parseModules(stage.dir, stage.sources, opa);
       const testModules = await parseModules(stage.dir, tests, opa);
-      checkText(modules, testModules, stage, settings, options.names, report);
+      checkText(modules, testModules, stage, file, options.names, report);
       if (failed()) return stop();
 
       const compiled = await compileStage(stage, modules, opa, before);
-      const cases = parts.flatMap((part) => loadAllCases(part.cases, settings, part.paths, part.own));
+      let cases: DecisionCase[] = [];
+      try {
+        cases = parts.flatMap((part) => loadAllCases(part.cases, settings, part.paths, part.own));
+      } catch (thrown) {
+        report.findings.push(...messageOf(thrown).split('\n').map(problemLine(paths, 'reach')));
+        return stop();
+      }
       const run = await runInGo(stage.dir, stage.roots, cases, opa);
-      const tested = await coveredByTests(stage, testModules, settings, opa);
-      const apart = await Promise.all(parts.slice(0, -1).map((part) => coveredByPart(part, settings, opa)));
+      const failing = (message: string) =>
+        report.findings.push({
+          file: shown(paths.dir),
+          line: 0,
+          path: '',
+          message: failedTests(message),
+          rule: 'reach',
+          level: 'warning',
+        });
+      const tested = await coveredByTests(stage, testModules, settings, opa, failing);
+      const apart = await Promise.all(parts.slice(0, -1).map((part) => coveredByPart(part, settings, opa, failing)));
       checkReach(modules, [run.covered, ...tested, ...apart.flat()], report);
       const kept = keepCases(cases, run.decisions, report);
+      checkExpected(cases, run.decisions, own, report);
       checkWasm(compiled, cases, run.decisions, report);
       if (failed()) return stop();
       if (JSON.stringify(before) !== JSON.stringify(hashSources(place)))
@@ -121,10 +139,20 @@ function fileProblems(paths: PolicyPaths, checkSettings: (settings: SettingsFile
     rule: 'site',
     level: 'error',
   }));
+  for (const file of strayFiles(paths))
+    findings.push({
+      file,
+      line: 0,
+      path: '',
+      message:
+        'is a Rego source that nothing looks at: rules of the site are in site/, in files that end in .rego and begin with no dot',
+      rule: 'site',
+      level: 'error',
+    });
   try {
     checkSettings(readSettingsAt(paths));
   } catch (thrown) {
-    findings.push(...messageOf(thrown).split('\n').map(settingsFinding(paths)));
+    findings.push(...messageOf(thrown).split('\n').map(problemLine(paths, 'settings')));
   }
   for (const { file, message } of editedFiles(paths))
     findings.push({ file, line: 0, path: '', message, rule: 'shipped', level: 'warning' });
@@ -132,11 +160,11 @@ function fileProblems(paths: PolicyPaths, checkSettings: (settings: SettingsFile
 }
 
 /** A problem that was written as one line: `file:line path: message`. */
-function settingsFinding(paths: PolicyPaths): (line: string) => GateFinding {
+function problemLine(paths: PolicyPaths, rule: RuleId): (line: string) => GateFinding {
   return (text) => {
     const [, file = shown(join(paths.dir, 'data.yaml')), line = '0', message = text] =
       /^(\S+?):(\d+):? (.*)$/.exec(text) ?? [];
-    return { file, line: Number(line), path: '', message, rule: 'settings', level: 'error' };
+    return { file, line: Number(line), path: '', message, rule, level: 'error' };
   };
 }
 
@@ -144,10 +172,11 @@ function checkText(
   modules: readonly Module[],
   tests: readonly Module[],
   stage: Stage,
-  settings: LoadedSettings,
+  file: SettingsFile,
   names: ConfiguredNames | undefined,
   report: Report,
 ): void {
+  const { settings } = file;
   checkPackages(modules, report);
   for (const { file, package: name, line } of tests)
     if (name === 'site' || name.startsWith('site.'))
@@ -164,19 +193,57 @@ function checkText(
   const words: Vocabulary = { input, zones: new Set(settings.zones ?? []), ...names };
   if (names) words.roles = new Set([...Object.keys(settings.access.roles), ...Object.keys(settings.roles ?? {})]);
   checkVocabulary(modules, words, report);
+  checkHeads(modules, input, report);
+  checkSettings(modules, file, report);
   if (!names) return;
   checkArguments(modules, names.tools, report);
-  checkMasks(modules, names.tools, report);
+  checkMasks(modules, names.tools, words.roles ?? new Set(), report);
 }
 
 /** What the tests that ask an entrypoint evaluate. */
-async function coveredByTests(stage: Stage, tests: readonly Module[], settings: LoadedSettings, opa: Opa) {
+async function coveredByTests(
+  stage: Stage,
+  tests: readonly Module[],
+  settings: LoadedSettings,
+  opa: Opa,
+  failed: (message: string) => void,
+) {
   const pattern = entrypointTests(tests);
   if (pattern === undefined) return [];
-  // OPA reports no coverage when a test fails. That is told by "policy test"; what only it covers counts as not reached.
-  const text = await runTests(stage, settings, opa, ['--coverage', '--run', pattern]).catch(() => '{}');
+  // OPA reports no coverage when a test fails, so what the others cover is not known, either.
+  const text = await runTests(stage, settings, opa, ['--coverage', '--run', pattern]).catch((thrown) => {
+    failed(messageOf(thrown));
+    return '{}';
+  });
   const report = JSON.parse(text) as Partial<CoverageReport>;
   return report.files ? [coveredOf({ files: report.files })] : [];
+}
+
+/** A case of the site says what its rules are for. What the shipped cases expect is a matter of "policy test". */
+function checkExpected(
+  cases: readonly DecisionCase[],
+  decisions: readonly (PolicyDecision | undefined)[],
+  { name, cases: dirs }: Part,
+  report: Report,
+): void {
+  if (name !== 'site') return;
+  cases.forEach(({ file, line, name: title, expect }, i) => {
+    if (file.startsWith(`${dirs[0]}/`)) return;
+    const got = summary(decisions[i]);
+    const [said, is] = [
+      [expect.outcome, ...[...new Set(expect.reasons)].sort()],
+      [got?.outcome, ...(got?.reasons ?? [])],
+    ];
+    if (canonicalJson(said) !== canonicalJson(is))
+      report.findings.push({
+        file: shown(file),
+        line,
+        path: '',
+        message: `${title}: expected ${said.join(' ')}, got ${is.join(' ')}`,
+        rule: 'reach',
+        level: 'error',
+      });
+  });
 }
 
 /** The compiled policy must load, and decide every case as the Go evaluator does, with which the rules are tested. */
@@ -209,12 +276,16 @@ function checkWasm(
 }
 
 /** What the tests of the shipped rules evaluate, without the rules of the site. */
-const coveredByPart = ({ paths, rego }: Part, settings: LoadedSettings, opa: Opa) =>
+const coveredByPart = ({ paths, rego }: Part, settings: LoadedSettings, opa: Opa, failed: (message: string) => void) =>
   withStage(
     paths,
-    async (stage) => coveredByTests(stage, await parseModules(stage.dir, [...rego.keys()], opa), settings, opa),
+    async (stage) => coveredByTests(stage, await parseModules(stage.dir, [...rego.keys()], opa), settings, opa, failed),
     rego,
   );
+
+/** Which tests failed, of what OPA printed. */
+const failedTests = (message: string): string =>
+  `Rego tests fail, so what they reach is not known: ${[...new Set(message.match(/test_\w+/g) ?? [])].join(', ') || message}`;
 
 /** Runs the Rego tests of a stage and answers the report as JSON. One that fails makes OPA exit with an error. */
 export async function runTests(stage: Stage, settings: LoadedSettings, opa: Opa, args: string[]): Promise<string> {

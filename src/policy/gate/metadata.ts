@@ -3,9 +3,11 @@
 import { REFUSALS } from '../../decision/refusal-codes.ts';
 import { annotationOf, fullPath, lineOf, type Module, nameOf, reached } from '../rego/modules.ts';
 import { type Annotation, eachTerm, type Location, pathOf, type Rule, scalarOf } from '../rego/terms.ts';
-import { givenBy, literalsOf } from '../rego/values.ts';
-import type { Report } from './finding.ts';
+import { givenBy, isLiteral, literalsOf } from '../rego/values.ts';
+import { nearest, type Report } from './finding.ts';
 
+/** What METADATA may say under custom. */
+const KNOWN = ['reason', 'controls', 'own_place'];
 /** Rules of these names give reasons. */
 const GIVING = new Set(['findings', 'allow', 'no_rule', 'faults']);
 
@@ -56,6 +58,14 @@ function checkReason(
       at,
       `the reason code of this rule cannot be read: write it out, as in "code": "${module.package.split('.').at(-1)}.what_happened"`,
     );
+  if (giving)
+    for (const { code } of givenBy(module, rule))
+      if (code && !isLiteral(module, rule, code))
+        report.error(
+          'reason',
+          at,
+          'part of the reason code is computed: write each code out, so that METADATA and log can name it',
+        );
   for (const code of codes)
     if (code !== described && (giving || described !== undefined))
       report.error(
@@ -63,6 +73,14 @@ function checkReason(
         at,
         `reason "${code}" has no METADATA with custom.reason${described === undefined ? '' : ` (it says "${described}")`}`,
       );
+  for (const key of Object.keys(annotation?.custom ?? {}))
+    if (!KNOWN.includes(key)) {
+      const meant = nearest(key, KNOWN);
+      report.error('metadata', at, `METADATA has no custom.${key}${meant ? `; did you mean "${meant}"?` : ''}`);
+    }
+  const ownPlace = annotation?.custom?.own_place;
+  if (ownPlace !== undefined && ownPlace !== true)
+    report.error('metadata', at, 'custom.own_place is true, without quotes, or left out');
   if (described === undefined) return;
   if (codes.length > 0 && !codes.includes(String(described)))
     report.error('metadata', at, `METADATA describes reason "${described}", which no rule gives`);
@@ -97,12 +115,17 @@ function checkOwnPlace(modules: readonly Module[], module: Module, rule: Rule, r
     eachTerm([found.rule.head, found.rule.body, found.rule.else], (term) => {
       if (term.type !== 'ref') return;
       const path = fullPath(found.module, pathOf(term) ?? []);
-      const reads = path[0] === 'input' && (path[1] === 'usage' || path.length === 1 || path[1] === null);
+      const reads =
+        path[0] === 'input' &&
+        (path[1] === 'usage' ||
+          path.length === 1 ||
+          path[1] === null ||
+          (path[1] === 'session' && path[2] === 'bound'));
       if (reads)
         report.error(
           'own-place',
           { file: found.module.file, row: term.location?.row ?? lineOf(found.rule) },
-          'a rule that says own_place may not look at usage, also not through another rule',
+          'a rule that says own_place may not look at usage or at what the session is bound to, also not through another rule',
         );
     });
 }

@@ -46,6 +46,8 @@ export async function opaProblems(stage: Stage, opa: Opa): Promise<GateFinding[]
 /** The message of OPA with what it knows besides. */
 function explain({ message, code, details }: OpaError): string {
   const name = `${code ?? 'error'}: ${message}`;
+  if (/input\.tools\b/.test(message))
+    return `${name}: a rule about tools/list says so in its METADATA: scope: rule, schemas: [{input: schema.listing}]`;
   if (!details?.oneOf)
     return code === 'rego_type_error' && /undefined function/.test(message)
       ? `${name} (there is none of this name in WASM)`

@@ -1,6 +1,6 @@
 // Where a rule may stand. OPA drops without a word what the hook does not find: a package in the wrong place, or a set
 // that is none.
-import { isSet, lineOf, type Module, nameOf } from '../rego/modules.ts';
+import { isSet, lineOf, type Module, nameOf, reached } from '../rego/modules.ts';
 import type { Location } from '../rego/terms.ts';
 import { nearest, oneOf, type Report } from './finding.ts';
 
@@ -36,7 +36,7 @@ function checkSite(module: Module, modules: readonly Module[], at: Location, rep
     if ((HOOKS as readonly string[]).includes(name)) {
       if (!isSet(rule) || rule.default)
         report.error('site', where, `"${name}" must be a set: write "${name} contains … if { … }"`);
-    } else if (isSet(rule) && !mentioned(module, name)) {
+    } else if (isSet(rule) && !mentioned(module, name, modules)) {
       const meant = nearest(name, HOOKS);
       report.error(
         'site',
@@ -46,14 +46,31 @@ function checkSite(module: Module, modules: readonly Module[], at: Location, rep
     }
   }
   const own = modules.filter((other) => other.package === module.package);
-  if (!own.some(({ rules }) => rules.some((rule) => (HOOKS as readonly string[]).includes(nameOf(rule)))))
-    report.error('site', at, `has none of the sets ${oneOf(HOOKS)}, so it takes no part in any decision`);
+  const takesPart = own.some(({ rules }) => rules.some((rule) => (HOOKS as readonly string[]).includes(nameOf(rule))));
+  if (!takesPart && !asked(module, modules))
+    report.error(
+      'site',
+      at,
+      `has none of the sets ${oneOf(HOOKS)} and no other package asks its rules, so it takes no part in any decision`,
+    );
 }
 
-/** Whether another rule of the module names it. */
-function mentioned(module: Module, name: string): boolean {
-  const others = module.rules.filter((rule) => nameOf(rule) !== name);
-  return JSON.stringify(others, (key, value) =>
-    key === 'location' || key === 'annotations' ? undefined : value,
-  ).includes(`{"type":"var","value":${JSON.stringify(name)}}`);
-}
+/** Whether a rule of another package names one of this package. */
+const asked = (module: Module, modules: readonly Module[]): boolean =>
+  modules.some(
+    (other) =>
+      other.package !== module.package &&
+      reached(modules, other, other.rules).some((found) => found.module.package === module.package),
+  );
+
+/** Whether another rule of the site or the package names it. */
+const mentioned = (module: Module, name: string, modules: readonly Module[]): boolean =>
+  modules.some((other) =>
+    other.rules.some(
+      (rule) =>
+        !(nameOf(rule) === name && other.package === module.package) &&
+        reached(modules, other, [rule.head, rule.body, rule.else]).some(
+          ({ module: where, rule: found }) => where.package === module.package && nameOf(found) === name,
+        ),
+    ),
+  );

@@ -1,7 +1,8 @@
 // What rules give, as far as it is written out: grades, reasons and obligations. What is computed is looked at when it is
 // decided (sallyport.shape) and on every test and case.
 import { obligationSchema, reasonSchema } from '../../decision/schema.ts';
-import { lineOf, type Module } from '../rego/modules.ts';
+import { argumentsIn } from '../rego/arguments.ts';
+import { lineOf, type Module, nameOf } from '../rego/modules.ts';
 import { itemsOf, type Location, membersOf, type Rule, scalarOf, type Term } from '../rego/terms.ts';
 import { givenBy, literalsOf, objectsOf, resolve } from '../rego/values.ts';
 import { oneOf, type Report } from './finding.ts';
@@ -25,10 +26,42 @@ export function checkShapes(modules: readonly Module[], report: Report): void {
         checkParams(params, at, report);
       }
       if (module.package !== 'sallyport.shape') checkObligations(module, rule, at, report);
+      if (module.file.startsWith('site/')) checkOrders(modules, module, rule, at, report);
     }
 }
 
 type At = (term: Term | undefined) => Location;
+
+const DENY_ONLY = ['revoke_session', 'require_scope'];
+
+/** What only a denial can order, and what would put an argument on record or into a result by way of an obligation. */
+function checkOrders(modules: readonly Module[], module: Module, rule: Rule, at: At, report: Report): void {
+  const name = nameOf(rule);
+  for (const { grade, obligations } of givenBy(module, rule)) {
+    const grades = literalsOf(module, rule, grade).map(scalarOf);
+    for (const item of (obligations && itemsOf(obligations)) ?? []) {
+      const type = scalarOf(membersOf(item)?.get('type'));
+      if (DENY_ONLY.includes(String(type)) && grades.length > 0 && !grades.includes('deny'))
+        report.error(
+          'obligation',
+          at(item),
+          `obligation "${type}" goes with grade "deny" only: a call that is let through with it is refused`,
+        );
+    }
+    if (obligations && argumentsIn(modules, module, rule, obligations).size > 0)
+      report.error(
+        'obligation',
+        at(obligations),
+        'an obligation may not be made from an argument, which might not be on record',
+      );
+  }
+  if ((name === 'masks' || name === 'limits') && argumentsIn(modules, module, rule, rule.head.key).size > 0)
+    report.error(
+      'obligation',
+      at(rule.head.key),
+      `what "${name}" orders may not be made from an argument, which might not be on record`,
+    );
+}
 
 function checkGrade(module: Module, rule: Rule, grade: Term | undefined, at: At, report: Report): void {
   for (const literal of literalsOf(module, rule, grade)) {

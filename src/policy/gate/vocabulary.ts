@@ -1,7 +1,7 @@
 // Literals that a fact can never have: a rule that waits for one is a control that is not there.
 import { z } from 'zod';
 import { isObject, type JsonObject } from '../../formats/json.ts';
-import { type Comparison, comparisonsOf, inputPaths } from '../rego/conditions.ts';
+import { type Comparison, comparisonsOf, inputPaths, objectGet, toolsNamed } from '../rego/conditions.ts';
 import { lineOf, type Module } from '../rego/modules.ts';
 import {
   type Expression,
@@ -13,6 +13,7 @@ import {
   scalarOf,
   type Term,
 } from '../rego/terms.ts';
+import { literalsOf } from '../rego/values.ts';
 import { nearest, oneOf, type Report } from './finding.ts';
 
 /** Names that only a configuration knows. Undefined: not known, so not checked. */
@@ -34,6 +35,7 @@ export interface ConfiguredNames {
 
 /** What rules may say about a tool. */
 export interface ToolWords {
+  effect: string;
   arguments: ReadonlySet<string>;
   audit: ReadonlySet<string>;
   /** Arguments that may arrive as text of a whole number. */
@@ -68,14 +70,15 @@ export function checkVocabulary(modules: readonly Module[], words: Vocabulary, r
         file: module.file,
         row: location?.row ?? lineOf(rule),
       });
-      for (const comparison of comparisonsOf(rule))
+      for (const comparison of comparisonsOf(module, rule))
         for (const literal of comparison.literals) {
           const problem = impossible(comparison, literal, words);
           if (problem !== undefined) report.error('vocabulary', at(literal.location ?? comparison.location), problem);
         }
+      checkEffects(module, rule, words, (location, message) => report.error('vocabulary', at(location), message));
       checkNegations(rule, words.input, (location, message) => report.warn('vocabulary', at(location), message));
       checkNetworks(rule, (location, message) => report.error('vocabulary', at(location), message));
-      checkTables(rule, words, (location, message) => report.error('vocabulary', at(location), message));
+      checkTables(module, rule, words, (location, message) => report.error('vocabulary', at(location), message));
     }
 }
 
@@ -112,7 +115,8 @@ function impossible({ path, operator }: Comparison, literal: Term, words: Vocabu
 function unknownName(name: string, value: string, { roles, tools, backends }: Vocabulary): string | undefined {
   const check = (kind: string, known: Iterable<string> | undefined): string | undefined => {
     const names = known && [...known];
-    if (!names || names.includes(value)) return undefined;
+    // The empty text stands for "none" in rules, and is no name.
+    if (!names || value === '' || names.includes(value)) return undefined;
     const meant = nearest(value, names);
     return `there is no ${kind} "${value}"${meant ? `; did you mean "${meant}"?` : `; there are ${oneOf(names.slice(0, 12))}`}`;
   };
@@ -136,6 +140,23 @@ function unknownName(name: string, value: string, { roles, tools, backends }: Vo
         : `${name} is never "${value}": it is a network such as "10.1.2.0/24"`;
     default:
       return undefined;
+  }
+}
+
+/** A rule for a tool that asks for an effect which that tool does not have. */
+function checkEffects(
+  module: Module,
+  rule: Rule,
+  { tools }: Vocabulary,
+  tell: (location: Location | undefined, message: string) => void,
+): void {
+  const named = toolsNamed(module, rule).filter((tool) => tools?.has(tool));
+  if (!tools || named.length === 0) return;
+  for (const { path, operator, literals, location } of comparisonsOf(module, rule)) {
+    if (path.join('.') !== 'input.tool.effect' || (operator !== 'eq' && operator !== 'in')) continue;
+    const effects = literals.map(scalarOf);
+    if (!named.some((tool) => effects.includes(tools.get(tool)?.effect)))
+      tell(location, `${named.join(', ')} never has effect ${effects.map((effect) => `"${effect}"`).join(' or ')}`);
   }
 }
 
@@ -178,6 +199,11 @@ function mayBeMissing(schema: Schema | undefined, [part, ...rest]: (string | nul
 
 /** A network that cannot be read makes a rule undefined, which is as if it were not there. */
 function checkNetworks(rule: Rule, tell: (location: Location | undefined, message: string) => void): void {
+  eachTerm([rule.head, rule.body, rule.else], (term) => {
+    const text = term.type === 'string' ? String(term.value) : '';
+    if (/^[0-9a-fA-F:.]+\/\d+$/.test(text) && !NETWORK.safeParse(text).success)
+      tell(term.location, `"${text}" is no network such as "10.8.0.0/16"`);
+  });
   eachCall([rule.head, rule.body, rule.else], ({ name, args: [network, address], location }) => {
     if (!/^net\.cidr_(contains|intersects|expand|contains_matches)$/.test(name)) return;
     const text = scalarOf(network);
@@ -191,13 +217,18 @@ function checkNetworks(rule: Rule, tell: (location: Location | undefined, messag
 
 /** Names that are written as a key: a zone, an argument. */
 function checkTables(
+  module: Module,
   rule: Rule,
-  { zones, tools }: Vocabulary,
+  { zones, tools, input }: Vocabulary,
   tell: (location: Location | undefined, message: string) => void,
 ): void {
   eachTerm([rule.head, rule.body, rule.else], (term) => {
-    if (term.type !== 'ref') return;
-    for (const path of inputPaths(rule, term)) {
+    if (term.type !== 'ref' && !objectGet(term)) return;
+    for (const written of inputPaths(rule, term)) {
+      const path = withKeys(module, rule, term, written);
+      const known = objectGet(term) && !/^input\.(tool\.arguments|time\.zones|client\.claims)/.test(path.join('.'));
+      if (known && !schemaAt(input, path.slice(1)))
+        tell(term.location, `there is no ${path.join('.')}, so object.get always gives the default`);
       const [, group, table, key] = path;
       if (group === 'time' && table === 'zones' && typeof key === 'string' && !zones.has(key))
         tell(
@@ -205,12 +236,31 @@ function checkTables(
           `input.time.zones has no "${key}": add it to settings.zones in data.yaml${zones.size > 0 ? ` (there are ${oneOf(zones)})` : ''}`,
         );
       if (group === 'tool' && table === 'arguments' && typeof key === 'string' && tools) {
-        const all = [...tools.values()].flatMap(({ arguments: names }) => [...names]);
+        const named = toolsNamed(module, rule).filter((tool) => tools.has(tool));
+        const those = named.length > 0 ? named.map((tool) => tools.get(tool) as ToolWords) : [...tools.values()];
+        const all = those.flatMap(({ arguments: names }) => [...names]);
         if (all.includes(key)) continue;
         const meant = nearest(key, all);
-        tell(term.location, `no tool has an argument "${key}"${meant ? `; did you mean "${meant}"?` : ''}`);
+        const who = named.length > 0 ? named.join(', ') : 'no tool';
+        tell(
+          term.location,
+          `${who} ${named.length > 0 ? 'has no' : 'has an'} argument "${key}"${meant ? `; did you mean "${meant}"?` : ''}`,
+        );
       }
     }
+  });
+}
+
+/** The path with a computed key put in, where that is a name for a literal: `zone := "…"; input.time.zones[zone]`. */
+function withKeys(module: Module, rule: Rule, term: Term, path: (string | null)[]): (string | null)[] {
+  if (term.type !== 'ref') return path;
+  const parts = term.value as Term[];
+  const offset = path.length - parts.length;
+  return path.map((part, i) => {
+    const written = parts[i - offset];
+    if (part !== null || !written) return part;
+    const [literal, ...more] = literalsOf(module, rule, written).map(scalarOf);
+    return typeof literal === 'string' && more.length === 0 ? literal : part;
   });
 }
 

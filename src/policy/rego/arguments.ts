@@ -1,6 +1,6 @@
 // Which tool arguments a part of a rule is made from. Too many rather than too few: what comes from an argument that may
 // not be on record must not get there as a parameter.
-import { type Module, reached } from './modules.ts';
+import { fullPath, type Module, reached } from './modules.ts';
 import { eachTerm, pathOf, type Rule, type Term } from './terms.ts';
 import { bindingsOf, collectionsOf } from './values.ts';
 
@@ -9,31 +9,55 @@ export type Names = ReadonlySet<string>;
 
 const ARGUMENTS = ['input', 'tool', 'arguments'];
 
-/** The arguments that `part`, which stands in `rule`, depends on, through local names, functions and other rules. */
+/** Every argument that a rule reads, also through functions and other rules. */
+export function argumentsRead(modules: readonly Module[], module: Module, rule: Rule): Names {
+  const names = new Set<string>();
+  const read = ({ head, body, else: otherwise }: Rule) =>
+    eachTerm([head, body, otherwise], (term) => {
+      const name = argumentOf(term);
+      if (name !== undefined) names.add(name);
+    });
+  read(rule);
+  for (const found of reached(modules, module, [rule.head, rule.body, rule.else])) read(found.rule);
+  return names;
+}
+
+/**
+ * The arguments that `part`, which stands in `rule`, depends on. A local name is followed where it is bound by `:=`, `=` or
+ * `some … in`; where it comes from anything else, it may hold whatever the rule reads.
+ */
 export function argumentsIn(modules: readonly Module[], module: Module, rule: Rule, part: unknown): Names {
   const names = new Set<string>();
   const seen = new Set<string>();
+  let unknown = replaces(rule);
   const visit = (inside: unknown) =>
     eachTerm(inside, (term) => {
       const name = argumentOf(term);
       if (name !== undefined) names.add(name);
-      const [variable] = pathOf(term) ?? [];
-      if (typeof variable !== 'string' || seen.has(variable)) return;
+      const path = pathOf(term);
+      const [variable] = path ?? [];
+      if (!path || typeof variable !== 'string' || seen.has(variable)) return;
+      const full = fullPath(module, path);
+      // A package by a computed name may be any.
+      if (full[0] === 'data' && full[1] !== 'settings' && full.includes(null)) unknown = true;
+      if (full[0] === 'data' || full[0] === 'input') return;
       seen.add(variable);
-      visit([...bindingsOf(rule, variable), ...collectionsOf(rule, variable)]);
+      const bound = [...bindingsOf(rule, variable), ...collectionsOf(rule, variable)];
+      if (bound.length === 0) unknown = true;
+      visit(bound);
     });
   visit(part);
+  if (unknown) for (const name of argumentsRead(modules, module, rule)) names.add(name);
   for (const found of reached(modules, module, part))
-    eachTerm([found.rule.head, found.rule.body, found.rule.else], (term) => {
-      const name = argumentOf(term);
-      if (name !== undefined) names.add(name);
-    });
+    for (const name of argumentsRead(modules, found.module, found.rule)) names.add(name);
   return names;
 }
 
+/** Whether the rule evaluates something with another input, which may be made of arguments. */
+const replaces = (rule: Rule): boolean => JSON.stringify([rule.body, rule.else ?? null]).includes('"with":[');
+
 /** The argument that a reference reads. Whoever takes the arguments, the tool or the input as a whole reads all. */
 function argumentOf(term: Term): string | undefined {
-  if (term.type !== 'ref') return undefined;
   const path = pathOf(term);
   if (path?.[0] !== 'input') return undefined;
   const common = Math.min(path.length, ARGUMENTS.length);

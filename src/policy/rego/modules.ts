@@ -14,6 +14,8 @@ export interface Module {
   imports: ReadonlyMap<string, string>;
   annotations: readonly Annotation[];
   rules: readonly Rule[];
+  /** The names of all rules of the package, in whichever file. */
+  names: ReadonlySet<string>;
 }
 
 interface Parsed {
@@ -26,10 +28,16 @@ interface Parsed {
 /** Parses the files of a stage. Rejects with an OperatorError that has the message of OPA. */
 export async function parseModules(stage: string, files: readonly string[], opa: Opa): Promise<Module[]> {
   const modules: Module[] = [];
+  const names = new Map<string, Set<string>>();
   // A few at a time: each is a process, and a machine that builds has few cores.
   for (let i = 0; i < files.length; i += 4)
     modules.push(...(await Promise.all(files.slice(i, i + 4).map((file) => parseModule(stage, file, opa)))));
-  return modules;
+  for (const module of modules) {
+    const known = names.get(module.package) ?? new Set();
+    for (const rule of module.rules) known.add(nameOf(rule));
+    names.set(module.package, known);
+  }
+  return modules.map((module) => ({ ...module, names: names.get(module.package) ?? new Set() }));
 }
 
 async function parseModule(stage: string, file: string, opa: Opa): Promise<Module> {
@@ -47,6 +55,7 @@ async function parseModule(stage: string, file: string, opa: Opa): Promise<Modul
     imports: new Map(imports),
     annotations: parsed.annotations ?? [],
     rules: parsed.rules ?? [],
+    names: new Set(),
   };
 }
 
@@ -70,8 +79,7 @@ export function fullPath(module: Module, path: (string | null)[]): (string | nul
   if (first === 'data' || first === 'input') return path;
   const imported = module.imports.get(String(first));
   if (imported !== undefined) return ['data', ...imported.split('.'), ...rest];
-  const own = module.rules.some((rule) => nameOf(rule) === first);
-  return own ? ['data', ...module.package.split('.'), ...path] : path;
+  return module.names.has(String(first)) ? ['data', ...module.package.split('.'), ...path] : path;
 }
 
 /** A rule and where it stands. */

@@ -1,6 +1,6 @@
 // What the manifest says of each reason code, from METADATA and from the text of the rules.
 import type { Manifest } from '../../decision/manifest.ts';
-import { argumentsIn, type Names } from './arguments.ts';
+import { argumentsIn, type Names, argumentsRead as readBy } from './arguments.ts';
 import { toolsNamed } from './conditions.ts';
 import { annotationOf, type Module, nameOf } from './modules.ts';
 import type { Rule } from './terms.ts';
@@ -59,8 +59,8 @@ export function argumentsRead(modules: readonly Module[]): Record<string, string
   const read = new Map<string, Set<string> | 'any'>();
   for (const module of modules) {
     for (const rule of module.rules) {
-      const tools = toolsNamed(rule);
-      for (const name of argumentsIn(modules, module, rule, rule)) {
+      const tools = toolsNamed(module, rule);
+      for (const name of readBy(modules, module, rule)) {
         const before = read.get(name);
         if (tools.length === 0 || before === 'any') read.set(name, 'any');
         else read.set(name, new Set([...(before ?? []), ...tools]));

@@ -120,11 +120,34 @@ export function resolve(rule: Rule, term: Term | undefined): Term | undefined {
   return bound.length === 1 ? bound[0] : term;
 }
 
-/** The parameters of the reasons that a rule gives, by name; "*" where they are not written out one by one. */
-export function paramsOf(module: Module, rule: Rule): [string, Term][] {
-  return givenBy(module, rule).flatMap(({ params }): [string, Term][] => {
-    if (!params) return [];
-    const members = membersOf(params);
-    return members ? [...members] : [['*', params]];
-  });
+/**
+ * The parameters of the reasons that a rule gives, by name; "*" with the whole rule where they are not written out one by
+ * one in its head.
+ */
+export function paramsOf(module: Module, rule: Rule): [string, unknown][] {
+  const { head } = rule;
+  const key = resolve(rule, head.key);
+  const reason = key && resolve(rule, membersOf(key)?.get('reason') ?? key);
+  const params = reason && resolve(rule, membersOf(reason)?.get('params'));
+  const members = params && membersOf(params);
+  const whole: [string, unknown][] = [['*', [head, rule.body, rule.else]]];
+  if (!members) return givenBy(module, rule).every(({ params: other }) => other && isEmpty(other)) ? [] : whole;
+  // A name that is computed may itself be an argument.
+  return members.size === (params.value as unknown[]).length ? [...members] : whole;
+}
+
+const isEmpty = (term: Term): boolean => membersOf(term)?.size === 0;
+
+/** Whether a term can be nothing but literals; else part of it is computed. */
+export function isLiteral(module: Module, rule: Rule, term: Term | undefined, depth = 4): boolean {
+  if (!term || depth === 0) return false;
+  if (scalarOf(term) !== undefined) return true;
+  if (term.type !== 'var') return false;
+  const local = bindingsOf(rule, String(term.value));
+  if (local.length > 0) return local.every((bound) => isLiteral(module, rule, bound, depth - 1));
+  const named = module.rules.filter((other) => nameOf(other) === term.value);
+  return (
+    named.length > 0 &&
+    named.every((other) => valuesOf(other).every((value) => isLiteral(module, other, value, depth - 1)))
+  );
 }

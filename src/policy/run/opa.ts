@@ -11,6 +11,20 @@ const MOST_KB = 6 * 1024 * 1024;
 /** Longest time of one run, in milliseconds. */
 const LONGEST_MS = 60_000;
 
+/** The messages of errors that OPA gives as JSON, each with its place; any other text as it is. */
+function messagesOf(text: string): string {
+  try {
+    const { errors = [] } = JSON.parse(text) as {
+      errors?: { message: string; location?: { file: string; row: number } }[];
+    };
+    return errors
+      .map(({ message, location }) => (location ? `${location.file}:${location.row}: ${message}` : message))
+      .join('\n');
+  } catch {
+    return text;
+  }
+}
+
 /**
  * The command that runs OPA. A rule that builds a list of a hundred million items must not take the machine with it: on
  * Linux the memory of the process is limited, and elsewhere its time alone.
@@ -33,7 +47,7 @@ export async function opaRun(opa: Opa, cwd: string, args: string[], reported = f
     const { stderr = '', stdout = '', code } = thrown as { stderr?: string; stdout?: string; code?: unknown };
     const report = [stdout, stderr].map((text) => text.trim()).find((text) => /^[[{]/.test(text));
     if (reported && typeof code === 'number' && report !== undefined) return report;
-    const said = (stderr + stdout).trim();
+    const said = messagesOf((stderr + stdout).trim());
     const why = /out of memory|cannot allocate/.test(said)
       ? 'it ran out of memory: some rule builds something very large'
       : said || `it did not end within ${LONGEST_MS / 1000} s`;

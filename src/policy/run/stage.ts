@@ -7,7 +7,7 @@ import { OperatorError } from '../../core/errors.ts';
 import { type PolicyPaths, shown } from '../../decision/data/paths.ts';
 import { readSiteSchema, SITE_SCHEMA } from '../../decision/data/site-settings.ts';
 import { sourceFiles } from '../../decision/manifest.ts';
-import { isObject, type JsonObject } from '../../formats/json.ts';
+import { atPointer, isObject, type JsonObject } from '../../formats/json.ts';
 
 /** A staged policy. */
 export interface Stage {
@@ -73,13 +73,24 @@ function withOriginals(message: string, stage: string, originals: readonly (read
     .replaceAll(stage, 'a copy of the policy');
 }
 
+/** References within the site's schema put in place: below ours they would point elsewhere. */
+function inlined(value: unknown, root: JsonObject, depth = 16): unknown {
+  if (Array.isArray(value)) return value.map((item) => inlined(item, root, depth));
+  if (!isObject(value) || depth === 0) return value;
+  const { $ref: ref, $defs: _defs, definitions: _definitions, ...rest } = value;
+  const target = typeof ref === 'string' && ref.startsWith('#') ? atPointer(root, ref.slice(1)) : undefined;
+  const all = { ...(isObject(target) && target), ...rest };
+  return Object.fromEntries(Object.entries(all).map(([key, item]) => [key, inlined(item, root, depth - 1)]));
+}
+
 /** OPA takes an object without properties for one that may have any. This name is what it offers instead of a misspelt one. */
 const NO_SCHEMA = `(nothing: there is no ${SITE_SCHEMA} beside the rules)`;
 
 /** Puts the site's schema of its settings where OPA types `settings.site` by it. */
 function writeSettingsSchema(dir: string, paths: PolicyPaths): void {
   const file = join(dir, 'schemas', 'settings.json');
-  const site = readSiteSchema(paths);
+  const schemaOfSite = readSiteSchema(paths);
+  const site = schemaOfSite && (inlined(schemaOfSite, schemaOfSite) as JsonObject);
   if (!existsSync(file)) return;
   const schema = JSON.parse(readFileSync(file, 'utf8')) as JsonObject;
   const properties = schema.properties as JsonObject;
