@@ -14,6 +14,7 @@ import {
   hashSchemas,
   hashSiteSchema,
   hashSources,
+  hashSourcesAt,
   type Manifest,
   manifestSchema,
   sha256,
@@ -116,7 +117,7 @@ export function readSettings(place: string | PolicyPlace): SettingsFile {
 
 /** Throws an OperatorError when there is nothing to compile. */
 function staleness(paths: PolicyPaths): string {
-  const sources = hashSources({ dir: paths.dir, site_dir: paths.site });
+  const sources = hashSourcesAt(paths);
   if (Object.keys(sources).length === 0)
     throw new OperatorError(`${join(paths.shipped, 'sallyport')} holds no Rego source`);
   return `the compiled policy in ${shown(paths.compiled)} does not belong to the Rego sources${staleNames(paths, sources)}`;

@@ -85,8 +85,12 @@ export function sourceFiles(paths: PolicyPaths): Map<string, string> {
 
 /** SHA-256 of every Rego source, by its path in the manifest. Empty when there is none. */
 export function hashSources(place: string | PolicyPlace): Record<string, string> {
-  return Object.fromEntries([...sourceFiles(policyPaths(place))].map(([name, file]) => [name, hashOf(file)]));
+  return hashSourcesAt(policyPaths(place));
 }
+
+/** The same, of a policy whose parts are found already. */
+export const hashSourcesAt = (paths: PolicyPaths): Record<string, string> =>
+  Object.fromEntries([...sourceFiles(paths)].map(([name, file]) => [name, hashOf(file)]));
 
 /** SHA-256 of a file, in hex. */
 export const hashOf = (file: string): string => sha256(readFileSync(file));
