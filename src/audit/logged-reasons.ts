@@ -38,7 +38,10 @@ export function loggedDecision(
   const erased: string[] = [];
   const logged = (reason: Reason, at: string): Reason => {
     const { reason: kept, erased: names } = loggedReason(reason, sources, audited);
-    for (const name of names) erased.push(`${at}/params/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+    // Where any parameter may come from an argument, so may its name.
+    const from = Object.hasOwn(sources, reason.code) ? sources[reason.code] : undefined;
+    if (names.length > 0 && from?.['*']) erased.push(`${at}/params`);
+    else for (const name of names) erased.push(`${at}/params/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`);
     return kept;
   };
   const obligation = (one: Obligation, i: number): Obligation =>

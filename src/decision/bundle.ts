@@ -90,19 +90,29 @@ export function readCompiled(place: string | PolicyPlace): Compiled | undefined 
 function compiledIn(dir: string, paths: PolicyPaths, place: string | PolicyPlace): Compiled | undefined {
   const [wasmFile, manifestFile] = [join(dir, 'policy.wasm'), join(dir, 'manifest.json')];
   if (!existsSync(wasmFile) || !existsSync(manifestFile)) return undefined;
-  const wasm = readFileSync(wasmFile);
-  const manifest = parseManifest(readFileSync(manifestFile, 'utf8'));
+  const [wasm, text] = [readable(wasmFile), readable(manifestFile)];
+  if (!wasm || !text) return undefined;
+  const manifest = parseManifest(text.toString('utf8'));
   if (!manifest || manifest.wasm_sha256 !== sha256(wasm)) return undefined;
   if (differingSources(manifest.sources, hashSources(place)).length > 0) return undefined;
   const { gate } = manifest;
   if (!gate) return { wasm, manifest };
   const casesFile = join(dir, 'cases.json');
-  const cases = existsSync(casesFile) ? readFileSync(casesFile, 'utf8') : undefined;
+  const cases = existsSync(casesFile) ? readable(casesFile)?.toString('utf8') : undefined;
   const same =
     gate.schemas === hashSchemas(paths) &&
     gate.site_schema === hashSiteSchema(paths) &&
     gate.cases === sha256(cases ?? '');
   return same ? { wasm, manifest, cases } : undefined;
+}
+
+/** The content of a file; undefined for one that cannot be read, which is then as if it were stale. */
+function readable(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Reads and checks data.yaml. Throws one OperatorError that lists every problem with file and line. */
@@ -125,7 +135,7 @@ function staleness(paths: PolicyPaths): string {
 
 function staleNames({ compiled }: PolicyPaths, sources: Record<string, string>): string {
   const file = join(compiled, 'manifest.json');
-  const manifest = existsSync(file) ? parseManifest(readFileSync(file, 'utf8')) : undefined;
+  const manifest = parseManifest(readable(file)?.toString('utf8') ?? '');
   if (!manifest) return '';
   const names = differingSources(manifest.sources, sources);
   return names.length > 0 ? ` (changed: ${names.join(', ')})` : ' as they were checked (schemas or cases changed)';

@@ -2,7 +2,7 @@
 // turns everything the module can do wrong into a refusal (R-35): it throws strings and plain objects, it answers
 // `[]` for an undefined result, and after a throw an instance may be unusable.
 import { createRequire } from 'node:module';
-import { messageOf } from '../core/errors.ts';
+import { messageOf, OperatorError } from '../core/errors.ts';
 import { ENTRYPOINT, ENTRYPOINTS, type Manifest, VISIBLE } from './manifest.ts';
 import type { RefusalCode } from './refusal-codes.ts';
 import {
@@ -87,9 +87,14 @@ export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFA
     policy.setData(data);
     return policy;
   };
-  let policy: ReturnType<typeof instantiate> | undefined = instantiate();
+  let policy: ReturnType<typeof instantiate> | undefined;
+  try {
+    policy = instantiate();
+  } catch (thrown) {
+    throw new OperatorError(`the WebAssembly is no policy that OPA compiled: ${messageOf(thrown)}`);
+  }
   for (const name of ENTRYPOINTS)
-    if (!(name in policy.entrypoints)) throw new Error(`the compiled policy has no entrypoint ${name}`);
+    if (!(name in policy.entrypoints)) throw new OperatorError(`the compiled policy has no entrypoint ${name}`);
 
   type Asked =
     | { ok: true; result: unknown; nanoseconds: number }

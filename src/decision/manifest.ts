@@ -126,9 +126,11 @@ function regoBelow(root: string, as: string): [string, string][] {
 }
 
 function isFile(path: string): boolean {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) throw new OperatorError(`${path} is a link to nothing`);
-  return found.isFile();
+  try {
+    return statSync(path).isFile();
+  } catch {
+    throw new OperatorError(`${path} is a link to nothing`);
+  }
 }
 
 /** Names of the sources that were changed, added or removed between the two lists, sorted. */

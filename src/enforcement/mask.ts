@@ -19,55 +19,74 @@ export interface Trimmed {
   limitsAbsent: string[];
 }
 
-/** Carries out limits and masks on a copy of the value. */
+/**
+ * Carries out limits and masks on a copy of the value. Whether a mask meets something is asked of the value as it came: an
+ * item that a limit leaves out, and a place that another mask has blanked, were there.
+ */
 export function trim(value: Json, masks: readonly Mask[], limits: readonly ResultLimit[]): Trimmed {
   const trimmed: Trimmed = { value, masksAbsent: [], requiredAbsent: false, itemsCut: 0, limitsAbsent: [] };
+  for (const { pointers, required = false } of masks)
+    for (const pointer of pointers) {
+      if (meets(value, pointerTokens(pointer), required)) continue;
+      trimmed.masksAbsent.push(pointer);
+      trimmed.requiredAbsent ||= required;
+    }
   for (const { pointer, items } of limits) {
-    const met = change(trimmed.value, pointerTokens(pointer), (list) => {
-      if (!Array.isArray(list)) return undefined;
+    const met = { lists: 0, others: 0 };
+    trimmed.value = change(trimmed.value, pointerTokens(pointer), (list) => {
+      if (!Array.isArray(list)) {
+        met.others += 1;
+        return list;
+      }
+      met.lists += 1;
       trimmed.itemsCut += Math.max(0, list.length - items);
       return list.slice(0, items);
     });
-    trimmed.value = met.value;
-    if (!met.met) trimmed.limitsAbsent.push(pointer);
+    const absent = met.others > 0 || !meets(value, pointerTokens(pointer), false);
+    if (met.lists === 0 && absent) trimmed.limitsAbsent.push(pointer);
   }
-  for (const { pointers, required } of masks)
-    for (const pointer of pointers) {
-      const met = change(trimmed.value, pointerTokens(pointer), () => MASKED);
-      trimmed.value = met.value;
-      if (met.met) continue;
-      trimmed.masksAbsent.push(pointer);
-      trimmed.requiredAbsent ||= required === true;
-    }
+  for (const { pointers } of masks)
+    for (const pointer of pointers) trimmed.value = change(trimmed.value, pointerTokens(pointer), () => MASKED);
   return trimmed;
 }
 
-interface Met {
-  value: Json;
-  /** Whether the pointer met something. In an empty list there is nothing to meet, and nothing that was missed. */
-  met: boolean;
-}
-
-/** Changes a copy of the value at each place that the pointer names. `use` answers undefined where it does not apply. */
-function change(value: Json, [token, ...rest]: string[], use: (value: Json) => Json | undefined): Met {
-  if (token === undefined) {
-    const used = use(value);
-    return { value: used ?? value, met: used !== undefined };
-  }
+/**
+ * Whether a pointer meets something; with `all`, in every item of each list that "*" stands for. In an empty list there is
+ * nothing to meet, and nothing that was missed.
+ */
+function meets(value: Json, [token, ...rest]: string[], all: boolean): boolean {
+  if (token === undefined) return true;
   if (Array.isArray(value)) {
     if (token === '*') {
-      const items = value.map((item) => change(item, rest, use));
-      return { value: items.map((item) => item.value), met: items.length === 0 || items.some(({ met }) => met) };
+      if (value.length === 0) return true;
+      return all ? value.every((item) => meets(item, rest, all)) : value.some((item) => meets(item, rest, all));
     }
-    const index = value.findIndex((_, i) => token === String(i));
-    if (index < 0) return { value, met: value.length === 0 };
-    const item = change(value[index] as Json, rest, use);
-    return { value: value.with(index, item.value), met: item.met };
+    const index = indexOf(value, token);
+    return index === undefined ? false : meets(value[index] as Json, rest, all);
   }
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, token)) return { value, met: false };
-  const member = change(value[token] as Json, rest, use);
-  return { value: { ...value, [token]: member.value }, met: member.met };
+  return isTable(value) && Object.hasOwn(value, token) && meets(value[token] as Json, rest, all);
 }
+
+/** Changes a copy of the value at each place that the pointer names. */
+function change(value: Json, [token, ...rest]: string[], use: (value: Json) => Json): Json {
+  if (token === undefined) return use(value);
+  if (Array.isArray(value)) {
+    if (token === '*') return value.map((item) => change(item, rest, use));
+    const index = indexOf(value, token);
+    return index === undefined ? value : value.with(index, change(value[index] as Json, rest, use));
+  }
+  if (!isTable(value) || !Object.hasOwn(value, token)) return value;
+  return { ...value, [token]: change(value[token] as Json, rest, use) };
+}
+
+/** The index that a token names; undefined for one beyond the list or for no index. */
+function indexOf(list: readonly Json[], token: string): number | undefined {
+  const index = /^(0|[1-9]\d*)$/.test(token) ? Number(token) : list.length;
+  return index < list.length ? index : undefined;
+}
+
+const isTable = (value: Json): value is { [key: string]: Json } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Blanks the named places alone. A pointer that names nothing changes nothing. */
 export const mask = (value: Json, pointers: readonly string[]): Json =>

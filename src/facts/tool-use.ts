@@ -25,12 +25,16 @@ export function parseUse(text: string | null | undefined): ToolUse | undefined {
   return { last: Number(last), slots: slots.map((slot) => slot.split(':').map(Number) as [number, number]) };
 }
 
-/** The row with `calls` more, the last of which ended at `at`. Slots that are older than 90 days are dropped. */
+/**
+ * The row with `calls` more, the last of which ended at `at`. Slots that are 90 days older than the newest are dropped; the
+ * newest may be of another replica, whose clock is ahead, or of a call that was told before this one.
+ */
 export function withCalls(use: ToolUse | undefined, calls: number, at: number): ToolUse {
   const slot = Math.floor(at / SLOT_MS);
-  const slots = new Map((use?.slots ?? []).filter(([old]) => old > slot - SLOTS && old <= slot));
+  const slots = new Map(use?.slots ?? []);
   slots.set(slot, (slots.get(slot) ?? 0) + calls);
-  return { last: Math.max(use?.last ?? 0, at), slots: [...slots] };
+  const newest = Math.max(...slots.keys());
+  return { last: Math.max(use?.last ?? 0, at), slots: [...slots].filter(([old]) => old > newest - SLOTS) };
 }
 
 export const formatUse = ({ last, slots }: ToolUse): string =>

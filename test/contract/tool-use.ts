@@ -47,6 +47,23 @@ export function toolUseContract(name: string, create: (clock: TestClock) => Prom
       expect(await look('pay')).toEqual({ calls_90d: 0, last_seconds: null });
     });
 
+    it('R-36: a slow clock, and calls that were told late, take nothing from the count', async () => {
+      const { clock, called, look } = await start();
+      for (let i = 0; i < 5; i++) await called('pay');
+      clock.advance(50 * DAY);
+      await called('pay');
+      clock.advance(-4 * DAY);
+      await called('pay');
+      clock.advance(4 * DAY);
+      expect((await look('pay'))?.calls_90d).toBe(7);
+      clock.advance(60 * DAY);
+      await called('pay');
+      clock.advance(70);
+      await called('pay');
+      // The five of the beginning are 110 days old.
+      expect((await look('pay'))?.calls_90d).toBe(4);
+    });
+
     it('a client that uses many tools is remembered by the latest of them, and nobody is refused', async () => {
       const { clock, called, look } = await start();
       await called('first');

@@ -42,3 +42,30 @@ it('a limit gives the first items of a list, and says how many are left out and 
   expect([limited.itemsCut, limited.limitsAbsent]).toEqual([2, ['/name', '/gone']]);
   expect(value.items).toHaveLength(3);
 });
+
+it('R-42: masks that overlap, and a limit beside a mask, hide nothing and miss nothing', () => {
+  const value = {
+    items: [
+      { price: 1, name: 'a' },
+      { price: 2, name: 'b' },
+    ],
+  };
+  const overlapping = trim(value, [{ pointers: ['/items', '/items/*/price'], required: true }], []);
+  expect([overlapping.value, overlapping.masksAbsent, overlapping.requiredAbsent]).toEqual([
+    { items: '[masked]' },
+    [],
+    false,
+  ]);
+  const limited = trim(value, [{ pointers: ['/items/*/price'], required: true }], [{ pointer: '/items', items: 1 }]);
+  expect([limited.value, limited.requiredAbsent, limited.itemsCut]).toEqual([
+    { items: [{ price: '[masked]', name: 'a' }] },
+    false,
+    1,
+  ]);
+  // A required mask is for every item: one in which the application has renamed the field must not pass.
+  const renamed = { items: [{ price: 1 }, { prize: 2 }] };
+  expect(trim(renamed, [{ pointers: ['/items/*/price'], required: true }], []).requiredAbsent).toBe(true);
+  expect(trim(renamed, [{ pointers: ['/items/*/price'] }], []).masksAbsent).toEqual([]);
+  expect(trim({ items: [] }, [{ pointers: ['/items/typo'], required: true }], []).requiredAbsent).toBe(true);
+  expect(trim({ pages: [] }, [], [{ pointer: '/pages/*/rows', items: 1 }]).limitsAbsent).toEqual([]);
+});

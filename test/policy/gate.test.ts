@@ -576,13 +576,21 @@ describe.skipIf(!opa)('R-70, R-71: mistakes that would be a control that is not 
     ['a list that is taken apart', '{"sku": s}', '[s, _] := [input.tool.arguments.sku, 1]', { sku: ['sku'] }],
     ['walk', '{"sku": v}', 'walk(input.tool.arguments, [_, v])\n\tis_string(v)', { sku: ['*'] }],
     ['an output argument', '{"sku": v}', 'lower(input.tool.arguments.sku, v)', { sku: ['sku'] }],
+    ['a helper rule and a local name', '{"sku": s}', 's := sku', { sku: ['sku'] }],
+    [
+      'an equal value of a list',
+      '{"sku": v}',
+      'some v in ["A-1", "B-2"]\n\tv == input.tool.arguments.sku',
+      { sku: ['sku'] },
+    ],
     ['a computed name', '{input.tool.arguments.sku: true}', 'input.tool.arguments.sku', { '*': ['sku'] }],
     ['something else', '{"hour": input.time.hour}', 'input.tool.arguments.sku', undefined],
   ])('R-74: a parameter made of an argument by %s follows its audit list', async (_name, params, condition, from) => {
-    const rule = RULE.replace('{"hour": input.time.hour}', params).replace(
-      'input.time.hour < 6',
-      `${condition}\n\tinput.time.hour < 6`,
-    );
+    const rule = RULE.replace('{"hour": input.time.hour}', params)
+      .replace('input.time.hour < 6', `${condition}\n\tinput.time.hour < 6`)
+      .concat(
+        condition === 's := sku' ? '\nsku := input.tool.arguments.sku if is_string(input.tool.arguments.sku)\n' : '',
+      );
     const { compiled, findings } = await runGate(
       site({ 'site/night.rego': rule, 'site/tests/night.yaml': CASES }).dir,
       opa as Opa,

@@ -1,7 +1,13 @@
 // `sallyport client add`: adds a client. Its API key is printed once and stored nowhere; only its hash is.
 import { existsSync } from 'node:fs';
 import { OperatorError } from '../../core/errors.ts';
-import { type Attributes, attributesFile, setAttributes } from '../../identity/api-keys/attributes.ts';
+import {
+  type Attributes,
+  attributesFile,
+  checkAttributes,
+  readAttributes,
+  setAttributes,
+} from '../../identity/api-keys/attributes.ts';
 import { addClient, readClientFile } from '../../identity/client-file.ts';
 import { print, printJson, progress } from '../output.ts';
 
@@ -24,6 +30,14 @@ export function clientAdd(id: string, options: ClientAddOptions): void {
     throw new OperatorError('--expires-days takes a number of days above 0');
   const now = new Date();
   const attributes = attributesOf(options.attribute ?? []);
+  // Before the key is made: a client that is added with an attribute that cannot be would have a key that nobody saw.
+  const beside = attributesFile(options.file);
+  const inherited = options.attribute === undefined && options.replace !== true;
+  checkAttributes(attributes);
+  if (inherited && readAttributes(beside).has(id)) {
+    progress(`${beside} had attributes of an earlier client "${id}"; they are removed`);
+    setAttributes(beside, id, undefined);
+  }
   const key = addClient(
     options.file,
     existsSync(options.file) ? readClientFile(options.file) : [],
@@ -37,7 +51,7 @@ export function clientAdd(id: string, options: ClientAddOptions): void {
     },
     options.replace,
   );
-  if (options.attribute) setAttributes(attributesFile(options.file), id, attributes);
+  if (options.attribute) setAttributes(beside, id, attributes);
   if (options.json) return printJson({ id, key: key.reveal() });
   progress(`client "${id}" is in ${options.file}; its key is shown only now:`);
   print(key.reveal());
@@ -51,11 +65,16 @@ function attributesOf(texts: readonly string[]): Attributes {
     const value = text.slice(at + 1);
     try {
       const parsed: unknown = JSON.parse(value);
-      if (typeof parsed !== 'string') return [text.slice(0, at), parsed as Attributes[string]];
+      // A number that does not come back as it was written is an account number, or the like.
+      const exact = typeof parsed !== 'number' || String(parsed) === value;
+      if (typeof parsed !== 'string' && exact) return [text.slice(0, at), parsed as Attributes[string]];
     } catch {
       // Plain text.
     }
     return [text.slice(0, at), value];
   });
+  const names = entries.map(([name]) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new OperatorError(`--attribute ${twice} is given twice`);
   return Object.fromEntries(entries);
 }

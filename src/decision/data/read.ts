@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { OperatorError } from '../../core/errors.ts';
+import { messageOf, OperatorError } from '../../core/errors.ts';
 import type { JsonObject } from '../../formats/json.ts';
 import { formatProblem, type Problem, parseYaml } from '../../formats/yaml.ts';
 import {
@@ -30,7 +30,13 @@ export function readSettingsAt(paths: PolicyPaths): SettingsFile {
       `${path} is missing: a policy folder holds data.yaml, and site/*.rego where it has rules of its own`,
     );
   const file = shown(path);
-  const parsed = parseYaml(readFileSync(path, 'utf8'), z.strictObject({ settings: settingsFileSchema }), { file });
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw new OperatorError(`${file} cannot be read: ${messageOf(thrown)}`);
+  }
+  const parsed = parseYaml(text, z.strictObject({ settings: settingsFileSchema }), { file });
   if (!parsed.ok) throw new OperatorError(parsed.problems.map(formatProblem).join('\n'));
   const result = completeSettings(parsed.value.settings, paths);
   if (!result.ok)

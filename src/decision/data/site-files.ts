@@ -1,6 +1,6 @@
 // What may lie in the folder of the site's rules. OPA would merge data files into what the rules give, and drop what
 // it cannot place, both in silence.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
 import { type PolicyPaths, shown } from './paths.ts';
@@ -9,6 +9,7 @@ import { SITE_SCHEMA } from './site-settings.ts';
 /** Data files in the folder of the site's rules, as they are shown. */
 export function siteDataFiles({ site }: PolicyPaths): string[] {
   if (!existsSync(site)) return [];
+  if (!statSync(site).isDirectory()) throw new OperatorError(`${shown(site)} is no folder`);
   return readdirSync(site, { recursive: true, encoding: 'utf8' })
     .map((name) => name.replaceAll('\\', '/'))
     .filter((name) => /\.(json|ya?ml)$/.test(name) && !/^(compiled|tests)\//.test(name) && !/(^|\/)\./.test(name))

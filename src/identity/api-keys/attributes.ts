@@ -4,25 +4,30 @@ import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { OperatorError } from '../../core/errors.ts';
 import { readPrivateJson, writePrivateFile } from '../../core/private-file.ts';
+import { isObject, isWellFormed } from '../../formats/json.ts';
 import type { PolicyClaim } from '../client.ts';
 
 /** Attributes of one client. */
 export type Attributes = Readonly<Record<string, PolicyClaim>>;
 
-const text = z.string().max(200);
+const text = z.string().max(200).refine(isWellFormed, 'is no Unicode text');
 const value = z.union([text, z.number(), z.boolean(), z.array(text).max(64)]);
-const name = z
-  .string()
-  .min(1)
-  .max(100)
-  .refine((n) => n !== '__proto__', 'is not a name');
+const name = z.string().min(1).max(100).refine(isWellFormed, 'is no Unicode text');
 const fileSchema = z.strictObject({
   version: z.literal(1),
   attributes: z.record(
     z.string(),
-    z.record(name, value).refine((all) => Object.keys(all).length <= 32, 'more than 32 attributes'),
+    z.record(name, value).refine((all) => Object.keys(all).length <= 32, 'there are more than 32 attributes'),
   ),
 });
+
+/** A name that JavaScript treats apart would be dropped in silence. */
+function refuseOddNames(table: unknown, at: string): void {
+  for (const [key, inner] of Object.entries(isObject(table) ? table : {})) {
+    if (key === '__proto__') throw new OperatorError(`${at}: "__proto__" is not a name`);
+    refuseOddNames(inner, at);
+  }
+}
 
 /** The file beside a client file: `clients.json` has `clients.attributes.json`. */
 export const attributesFile = (clientFile: string): string => `${clientFile.replace(/\.json$/, '')}.attributes.json`;
@@ -33,7 +38,9 @@ export const attributesFile = (clientFile: string): string => `${clientFile.repl
  */
 export function readAttributes(path: string): ReadonlyMap<string, Attributes> {
   if (!existsSync(path)) return new Map();
-  const parsed = fileSchema.safeParse(readPrivateJson(path));
+  const read = readPrivateJson(path);
+  refuseOddNames(read, path);
+  const parsed = fileSchema.safeParse(read);
   if (!parsed.success)
     throw new OperatorError(
       parsed.error.issues.map((i) => `${path} ${i.path.map(String).join('.')}: ${i.message}`).join('\n'),
@@ -41,13 +48,27 @@ export function readAttributes(path: string): ReadonlyMap<string, Attributes> {
   return new Map(Object.entries(parsed.data.attributes));
 }
 
-/** Sets the attributes of one client. Throws an OperatorError when one of them is not valid. */
-export function setAttributes(path: string, id: string, attributes: Attributes): void {
-  const all = { ...Object.fromEntries(readAttributes(path)), [id]: attributes };
-  const parsed = fileSchema.safeParse({ version: 1, attributes: all });
-  if (!parsed.success)
-    throw new OperatorError(
-      parsed.error.issues.map((i) => `attribute ${i.path.slice(2).map(String).join('.')}: ${i.message}`).join('\n'),
-    );
-  writePrivateFile(path, `${JSON.stringify(parsed.data, null, 2)}\n`);
+/** Throws an OperatorError when one of the attributes of a client is not valid. */
+export function checkAttributes(attributes: Attributes): void {
+  refuseOddNames(attributes, 'attribute');
+  parsed({ client: attributes });
+}
+
+/** Sets the attributes of one client, or removes them. Throws an OperatorError when one of them is not valid. */
+export function setAttributes(path: string, id: string, attributes: Attributes | undefined): void {
+  const all: Record<string, Attributes> = Object.fromEntries(readAttributes(path));
+  delete all[id];
+  const file = parsed({ ...all, ...(attributes && { [id]: attributes }) });
+  writePrivateFile(path, `${JSON.stringify(file, null, 2)}\n`);
+}
+
+function parsed(all: Record<string, Attributes>): z.infer<typeof fileSchema> {
+  const result = fileSchema.safeParse({ version: 1, attributes: all });
+  if (result.success) return result.data;
+  const where = (path: PropertyKey[]) => path.slice(2).map(String).join('.');
+  throw new OperatorError(
+    result.error.issues
+      .map(({ path, message }) => `attribute${path.length > 2 ? ` ${where(path)}` : 's'}: ${message}`)
+      .join('\n'),
+  );
 }

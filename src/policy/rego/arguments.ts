@@ -2,7 +2,7 @@
 // not be on record must not get there as a parameter.
 import { fullPath, type Module, reached } from './modules.ts';
 import { eachTerm, pathOf, type Rule, type Term } from './terms.ts';
-import { bindingsOf, collectionsOf } from './values.ts';
+import { bindingsOf, collectionsOf, equalTo } from './values.ts';
 
 /** Names of arguments; "*" is any. */
 export type Names = ReadonlySet<string>;
@@ -30,7 +30,9 @@ export function argumentsIn(modules: readonly Module[], module: Module, rule: Ru
   const names = new Set<string>();
   const seen = new Set<string>();
   let unknown = replaces(rule);
-  const visit = (inside: unknown) =>
+  const visit = (inside: unknown) => {
+    for (const found of reached(modules, module, inside))
+      for (const name of argumentsRead(modules, found.module, found.rule)) names.add(name);
     eachTerm(inside, (term) => {
       const name = argumentOf(term);
       if (name !== undefined) names.add(name);
@@ -42,14 +44,13 @@ export function argumentsIn(modules: readonly Module[], module: Module, rule: Ru
       if (full[0] === 'data' && full[1] !== 'settings' && full.includes(null)) unknown = true;
       if (full[0] === 'data' || full[0] === 'input') return;
       seen.add(variable);
-      const bound = [...bindingsOf(rule, variable), ...collectionsOf(rule, variable)];
+      const bound = [...bindingsOf(rule, variable), ...collectionsOf(rule, variable), ...equalTo(rule, variable)];
       if (bound.length === 0) unknown = true;
       visit(bound);
     });
+  };
   visit(part);
   if (unknown) for (const name of argumentsRead(modules, module, rule)) names.add(name);
-  for (const found of reached(modules, module, part))
-    for (const name of argumentsRead(modules, found.module, found.rule)) names.add(name);
   return names;
 }
 

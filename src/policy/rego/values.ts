@@ -62,6 +62,17 @@ export function bindingsOf(rule: Rule, variable: string): Term[] {
   return bound;
 }
 
+/** What a variable is compared with by `==`: it holds the same then. */
+export function equalTo(rule: Rule, variable: string): Term[] {
+  const found: Term[] = [];
+  eachCall([rule.body, rule.else], ({ name, args: [left, right] }) => {
+    if (name !== 'equal' || !left || !right) return;
+    if (left.type === 'var' && left.value === variable) found.push(right);
+    if (right.type === 'var' && right.value === variable) found.push(left);
+  });
+  return found;
+}
+
 /** The collections that a variable runs over: `some v in collection`, `every v in collection`. */
 export function collectionsOf(rule: Rule, variable: string): Term[] {
   const found: Term[] = [];

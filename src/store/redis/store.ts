@@ -92,7 +92,10 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   });
   const drained: SessionStore['drained'] = (owner, limitMs) => facts.drained(owner, limitMs);
   const sessions = createRedisSessions({ connection, keys, clock: shared, drained });
-  const heartbeat = setInterval(() => void control.read(READY_AGE_MS).catch(() => {}), HEARTBEAT_MS);
+  const heartbeat = setInterval(() => {
+    void control.read(READY_AGE_MS).catch(() => {});
+    facts.tell();
+  }, HEARTBEAT_MS);
   heartbeat.unref();
   return {
     clock: shared,
@@ -114,6 +117,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
       ),
     async close() {
       clearInterval(heartbeat);
+      facts.tell(true);
       await asked.leave().catch(() => undefined);
       await connection.close();
     },

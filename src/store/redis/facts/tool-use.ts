@@ -18,13 +18,17 @@ local tool, calls, at = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local slot = math.floor(at / ${SLOT_MS})
 local text = redis.call('HGET', KEYS[1], tool) or ''
 local last = math.max(tonumber(string.match(text, '^(%d+)')) or 0, at)
-local parts = { string.format('%.0f', last) }
+local newest, slots = slot, {}
 for old, count in string.gmatch(text, ' (%d+):(%d+)') do
   old, count = tonumber(old), tonumber(count)
-  if old == slot then calls = calls + count
-  elseif old > slot - ${SLOTS} and old < slot then parts[#parts + 1] = string.format('%.0f:%.0f', old, count) end
+  newest = math.max(newest, old)
+  if old == slot then calls = calls + count else slots[#slots + 1] = { old, count } end
 end
-parts[#parts + 1] = string.format('%.0f:%.0f', slot, calls)
+slots[#slots + 1] = { slot, calls }
+local parts = { string.format('%.0f', last) }
+for _, each in ipairs(slots) do
+  if each[1] > newest - ${SLOTS} then parts[#parts + 1] = string.format('%.0f:%.0f', each[1], each[2]) end
+end
 redis.call('HSET', KEYS[1], tool, table.concat(parts, ' '))
 redis.call('PEXPIRE', KEYS[1], ${KEEP_MS})
 if redis.call('HLEN', KEYS[1]) > ${MAX_TOOLS} then
@@ -43,11 +47,15 @@ return 1
 export interface ToolUses {
   /** Notes a call that was let through and has ended at `at`. Never rejects: such a count may be lost. */
   used(owner: ClientRef, tool: string, at: number): void;
+  /** Tells what has waited for a minute at `now`; without it, everything, because the process ends. */
+  flush(now?: number): void;
   /** The row of the store, with what is not told yet. */
   read(owner: ClientRef, tool: string, row: string | null): ToolUse | undefined;
 }
 
 interface Pending {
+  owner: ClientRef;
+  tool: string;
   calls: number;
   last: number;
   toldAt: number;
@@ -56,20 +64,33 @@ interface Pending {
 export function createToolUses(connection: RedisConnection, keys: Pick<Keys, 'tools'>): ToolUses {
   const pending = new BoundedCache<string, Pending>(PENDING);
   const nameOf = (owner: ClientRef, tool: string) => `${owner} ${tool}`;
+  const tell = ({ owner, tool, calls, last }: Pending): void => {
+    connection.run(USE, [keys.tools(owner)], [tool, calls, Math.floor(last)]).catch(() => {
+      const name = nameOf(owner, tool);
+      const since = pending.get(name);
+      if (since) pending.set(name, { ...since, calls: since.calls + calls });
+    });
+  };
   return {
     used(owner, tool, at) {
       const name = nameOf(owner, tool);
       const known = pending.get(name);
-      const calls = (known?.calls ?? 0) + 1;
       if (known && at - known.toldAt < TELL_MS && at >= known.toldAt) {
-        pending.set(name, { ...known, calls, last: at });
+        pending.set(name, { ...known, calls: known.calls + 1, last: at });
         return;
       }
-      pending.set(name, { calls: 0, last: at, toldAt: at });
-      connection.run(USE, [keys.tools(owner)], [tool, calls, Math.floor(at)]).catch(() => {
-        const since = pending.get(name);
-        if (since) pending.set(name, { ...since, calls: since.calls + calls, toldAt: 0 });
-      });
+      // What was not told yet is told by its own time: it may be of another slot.
+      if (known && known.calls > 0) tell(known);
+      const first = { owner, tool, calls: 0, last: at, toldAt: at };
+      pending.set(name, first);
+      tell({ ...first, calls: 1 });
+    },
+    flush(now) {
+      for (const [name, known] of pending) {
+        if (known.calls === 0 || (now !== undefined && now - known.toldAt < TELL_MS)) continue;
+        pending.set(name, { ...known, calls: 0, toldAt: now ?? known.last });
+        tell(known);
+      }
     },
     read(owner, tool, row) {
       const use = parseUse(row);
