@@ -11,10 +11,15 @@ import type { ConfiguredNames, ToolWords } from './gate/vocabulary.ts';
 type Tools = Config['tools'];
 
 /** The names of a configuration, as the gate takes them. */
-export function configuredNames({ tools, backends }: Pick<Config, 'tools' | 'backends'>): ConfiguredNames {
+export function configuredNames({
+  tools,
+  backends,
+  identity,
+}: Pick<Config, 'tools' | 'backends'> & Partial<Pick<Config, 'identity'>>): ConfiguredNames {
   return {
     tools: new Map(Object.entries(tools).map(([name, tool]) => [name, wordsOf(tool)])),
     backends: new Set(Object.keys(backends)),
+    ...(identity && !identity.keys && { claims: new Set(identity.claims.policy) }),
   };
 }
 

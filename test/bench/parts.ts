@@ -2,6 +2,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { scrub, spellings } from '../../src/backend/answer/scrub.ts';
 import { holdsEncodedJson } from '../../src/backend/answer/views.ts';
+import { createZoneClock } from '../../src/core/zones.ts';
+import { trim } from '../../src/enforcement/mask.ts';
 import { createNormaliser } from '../../src/formats/arguments.ts';
 import { exactJson } from '../../src/formats/exact-json.ts';
 import type { Json, JsonObject } from '../../src/formats/json.ts';
@@ -110,6 +112,30 @@ export async function partRows(seconds: number, show: (row: Row) => void): Promi
     show(row(`JSON.parse of ${name}`, base));
     show(compared(`look for the session in ${name} (R-40)`, cpuOf(clean(value), each), `JSON.parse of ${name}`, base));
   }
+
+  // What rules of a site can have: local time, and masks and limits on a result.
+  const zones = createZoneClock(['Europe/Berlin', 'Asia/Kolkata']);
+  const masks = [{ pointers: ['/items/*/note'], required: true }];
+  const parseList = cpuOf(() => JSON.parse(JSON.stringify(list)), each);
+  const baseline = 'JSON.stringify and parse of an answer of 32 KB';
+  show(row(baseline, parseList));
+  let at = Date.now();
+  show(
+    compared(
+      'local time of two zones, 60 calls a second',
+      cpuOf(() => zones((at += 17)), each),
+      baseline,
+      parseList,
+    ),
+  );
+  show(
+    compared(
+      'mask and shorten an answer of 32 KB',
+      cpuOf(() => trim(list, masks, [{ pointer: '/items', items: 100 }]), each),
+      baseline,
+      parseList,
+    ),
+  );
 
   // A record of used proofs that is full of live ones must cost no more than an empty one (R-08).
   const claims = async (fill: number): Promise<number> => {

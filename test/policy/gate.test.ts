@@ -641,6 +641,7 @@ describe.skipIf(!opa)('R-70, R-71: mistakes that would be a control that is not 
         },
       },
       backends: { inventory: {} },
+      identity: { claims: { policy: ['tenant'] } },
     } as never);
     const check = async (condition: string, more = '') => {
       const folder = site({
@@ -652,6 +653,9 @@ describe.skipIf(!opa)('R-70, R-71: mistakes that would be a control that is not 
     };
     expect(await check('input.tool.name == "stock_gett"')).toMatch(
       /there is no tool "stock_gett"; did you mean "stock_get"\?/,
+    );
+    expect(await check('input.client.claims.tenat == "acme"')).toMatch(
+      /identity\.claims\.policy does not name "tenat"/,
     );
     expect(await check('input.tool.backend == "inventry"')).toMatch(
       /there is no backend "inventry"; did you mean "inventory"\?/,

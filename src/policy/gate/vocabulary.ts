@@ -25,12 +25,15 @@ export interface Vocabulary {
   roles?: ReadonlySet<string> | undefined;
   tools?: ReadonlyMap<string, ToolWords> | undefined;
   backends?: ReadonlySet<string> | undefined;
+  claims?: ReadonlySet<string> | undefined;
 }
 
 /** The tools and backends of a connector.yaml. */
 export interface ConfiguredNames {
   tools: ReadonlyMap<string, ToolWords>;
   backends: ReadonlySet<string>;
+  /** Claims that policies may read; undefined where clients have attributes, whose names are in a file of theirs. */
+  claims?: ReadonlySet<string> | undefined;
 }
 
 /** What rules may say about a tool. */
@@ -219,7 +222,7 @@ function checkNetworks(rule: Rule, tell: (location: Location | undefined, messag
 function checkTables(
   module: Module,
   rule: Rule,
-  { zones, tools, input }: Vocabulary,
+  { zones, tools, input, claims }: Vocabulary,
   tell: (location: Location | undefined, message: string) => void,
 ): void {
   eachTerm([rule.head, rule.body, rule.else], (term) => {
@@ -235,6 +238,8 @@ function checkTables(
           term.location,
           `input.time.zones has no "${key}": add it to settings.zones in data.yaml${zones.size > 0 ? ` (there are ${oneOf(zones)})` : ''}`,
         );
+      if (group === 'client' && table === 'claims' && typeof key === 'string' && claims && !claims.has(key))
+        tell(term.location, `identity.claims.policy does not name "${key}", so input.client.claims never has it`);
       if (group === 'tool' && table === 'arguments' && typeof key === 'string' && tools) {
         const named = toolsNamed(module, rule).filter((tool) => tools.has(tool));
         const those = named.length > 0 ? named.map((tool) => tools.get(tool) as ToolWords) : [...tools.values()];
