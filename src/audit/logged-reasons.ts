@@ -35,6 +35,10 @@ export function loggedDecision(
   sources: ParameterSources,
   audited: readonly string[],
 ): { result: PolicyDecision; erased: string[] } {
+  // In most decisions there is nothing to erase.
+  const alerted = decision.obligations.flatMap((one) => (one.type === 'alert' && one.reason ? [one.reason] : []));
+  const given = [...decision.reasons, ...(decision.observed ?? []), ...alerted];
+  if (!given.some(({ code }) => Object.hasOwn(sources, code))) return { result: decision, erased: [] };
   const erased: string[] = [];
   const logged = (reason: Reason, at: string): Reason => {
     const { reason: kept, erased: names } = loggedReason(reason, sources, audited);
