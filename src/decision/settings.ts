@@ -165,8 +165,6 @@ export type WrittenSettings = z.infer<typeof settingsFileSchema>;
 export type LoadedSettings = z.infer<typeof loadedSettingsSchema>;
 /** Where the merged groups for one combination of role, backend and tool stand. */
 export type Where = z.infer<typeof whereSchema>;
-/** The settings of one role. */
-export type RoleSettings = z.infer<typeof roleOverrides>;
 
 /** The number of a limit, by the name of the limit. */
 export const LIMIT_FIELDS: Readonly<Record<LimitName, string>> = limitFields;

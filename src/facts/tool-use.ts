@@ -1,5 +1,5 @@
-// How often a client was let use a tool in the last 90 days. The row of a client and tool is a line of text, the same in
-// every store: when the last such call ended, then the calls of each three days that had any.
+// How often a client was let use a tool in the last 90 days: when the last such call ended, and the calls of each three
+// days that had any.
 import { wholeSeconds } from '../core/clock.ts';
 import type { UsageFacts } from '../decision/schema.ts';
 
@@ -18,7 +18,10 @@ export interface ToolUse {
   slots: [slot: number, calls: number][];
 }
 
-/** Reads a row; undefined for none and for one that makes no sense, which is as if nothing were remembered. */
+/**
+ * Reads a row of a shared store, such as `1795424400000 6926:3 6927:1`: the last call, then each slot with its calls.
+ * Undefined for none and for one that makes no sense, which is as if nothing were remembered.
+ */
 export function parseUse(text: string | null | undefined): ToolUse | undefined {
   if (!text || !/^\d+( \d+:\d+)*$/.test(text)) return undefined;
   const [last = '', ...slots] = text.split(' ');
@@ -36,9 +39,6 @@ export function withCalls(use: ToolUse | undefined, calls: number, at: number): 
   const newest = Math.max(...slots.keys());
   return { last: Math.max(use?.last ?? 0, at), slots: [...slots].filter(([old]) => old > newest - SLOTS) };
 }
-
-export const formatUse = ({ last, slots }: ToolUse): string =>
-  [String(last), ...slots.map(([slot, calls]) => `${slot}:${calls}`)].join(' ');
 
 /** The facts of a row. */
 export function useFacts(use: ToolUse | undefined, now: number): NonNullable<UsageFacts['tool']> {

@@ -13,7 +13,7 @@ it('mask blanks what a pointer names, "*" in lists, and nothing else', () => {
   expect(value.a).toBe(1);
 });
 
-it('R-42: a mask that meets nothing is told; in an empty list there is nothing to miss', () => {
+it('R-70: a mask that meets nothing is told; in an empty list there is nothing to miss', () => {
   const value = { items: [{ price: 1 }, { name: 'x' }], none: [] };
   const absent = (pointer: string, required = false) => {
     const { masksAbsent, requiredAbsent } = trim(value, [{ pointers: [pointer], required }], []);
@@ -43,7 +43,7 @@ it('a limit gives the first items of a list, and says how many are left out and 
   expect(value.items).toHaveLength(3);
 });
 
-it('R-42: masks that overlap, and a limit beside a mask, hide nothing and miss nothing', () => {
+it('R-70: masks that overlap, and a limit beside a mask, hide nothing and miss nothing', () => {
   const value = {
     items: [
       { price: 1, name: 'a' },

@@ -144,7 +144,7 @@ describe.skipIf(!opa)('R-72: what a site asks for, by rules of its own on a runn
 });
 
 describe.skipIf(!opa)('masks, limits and hidden tools of a site (needs OPA)', () => {
-  it('R-42: a required mask that meets nothing withholds the result, another is on record and counted, a limit is told', async () => {
+  it('R-70: a required mask that meets nothing withholds the result, another is on record and counted, a limit is told', async () => {
     const own = mkdtempSync(join(tmpdir(), 'sallyport-site-'));
     try {
       cpSync(join(PACKAGE_ROOT, 'policies'), own, { recursive: true });
