@@ -1,9 +1,9 @@
-// The decision log: JSON lines, written through winston (only imported here, in file-transport.ts and in ops.ts).
-// A decision is durable before any effect; a call whose decision cannot be written is refused (R-60).
-import { LEVEL, MESSAGE } from 'triple-beam';
-import winston from 'winston';
-import { jsonLine } from '../core/printable.ts';
-import { FileTransport, type FileTransportOptions, URGENT, WRITTEN } from './file-transport.ts';
+// The decision log: JSON lines. A decision is durable before any effect; a call whose decision cannot be written is
+// refused (R-60). Nothing stands between a record and its file; further sinks hang on winston, off the way of a call.
+import { escapeUnseen } from '../core/printable.ts';
+import { objectText } from '../formats/json-text.ts';
+import { type AppendFileOptions, openAppendFile } from './append-file.ts';
+import { createBatches } from './batches.ts';
 import type { AlertRecord, AuditRecord, CallEndRecord, DecisionRecord, EventRecord } from './records.ts';
 
 /** Writes the records of the decision log, each as one line of JSON. */
@@ -31,39 +31,22 @@ export interface AuditLog {
 }
 
 /** Where the log is written, and what every record says about its writer. */
-export interface AuditOptions extends FileTransportOptions {
+export interface AuditOptions extends AppendFileOptions {
   /**
    * Fields that every record has under `labels`, as in the decision log of OPA: they say which process wrote it.
    */
   labels: Record<string, string>;
 }
 
-/** One record is one line, whatever stands in it (R-62). */
-const line = winston.format((entry) => {
-  entry[MESSAGE] = jsonLine(entry);
-  return entry;
-});
-
 /** Opens the log. Throws when the file cannot be opened. */
 export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
-  const transport = new FileTransport(options);
-  const logger = winston.createLogger({ level: 'info', format: line(), transports: [transport] });
+  const batches = createBatches(openAppendFile(options));
   let closed = false;
 
-  const write = (level: 'info' | 'warn', record: AuditRecord, urgent = false): Promise<void> =>
-    new Promise((resolve, reject) => {
-      if (closed) return reject(new Error('the decision log is closed'));
-      const written = (error?: Error) => (error ? reject(error) : resolve());
-      logger.write({
-        level,
-        [LEVEL]: level,
-        message: record.type,
-        ...record,
-        labels,
-        [WRITTEN]: written,
-        [URGENT]: urgent,
-      });
-    });
+  const write = async (level: 'info' | 'warn', record: AuditRecord, urgent = false): Promise<void> => {
+    if (closed) throw new Error('the decision log is closed');
+    await batches.write(recordLine(level, record, labels), urgent);
+  };
 
   return {
     decided: (record) => write('info', record, true),
@@ -71,14 +54,16 @@ export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
     alert: (record) => write('warn', record, true),
     event: (record) => write('info', record).catch(() => {}),
     get failure() {
-      return transport.failure && 'the decision log cannot be written';
+      return batches.failure && 'the decision log cannot be written';
     },
-    flushed: () => transport.flushed(),
+    flushed: () => batches.flushed(),
     async close() {
       closed = true;
-      await transport.flushed();
-      logger.close();
-      await transport.shut();
+      await batches.close();
     },
   };
 }
+
+/** One record is one line, whatever stands in it (R-62). */
+export const recordLine = (level: 'info' | 'warn', record: AuditRecord, labels: Record<string, string>): string =>
+  escapeUnseen(objectText({ level, message: record.type, ...record, labels }));

@@ -45,10 +45,12 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
   let renews = false;
   /** What the answers of a call have changed in its session. */
   function changes(session: OpenSession, turn: Turn): Changes {
+    const untouched = turn.jar === session.jar && turn.session === session;
+    if (untouched) return { strays: turn.strays, unanswered: renews && turn.unanswered };
     const { cookies } = sessionConfig;
     const before = { cookies: session.jar.keep(cookies), values: session.token.values };
     const after = { cookies: turn.jar.keep(cookies), values: turn.session.token.values };
-    const changed = turn.jar === session.jar && turn.session === session ? undefined : renewed(config, before, after);
+    const changed = renewed(config, before, after);
     if (changed) {
       renews = true;
       // What was fetched for the session, such as a CSRF token, stays with it.

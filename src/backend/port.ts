@@ -1,5 +1,6 @@
 // The port behind which a legacy application server lies: all that the rest of the connector knows of one.
 
+import type { CancelSignal } from '../core/cancellation.ts';
 import type { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { Json, JsonObject } from '../formats/json.ts';
@@ -93,7 +94,7 @@ export interface CallRequest {
   arguments: JsonObject;
   backendToken: BackendTokenSecret;
   account: Account;
-  signal: AbortSignal;
+  signal: CancelSignal;
 }
 
 /**

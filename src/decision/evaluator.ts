@@ -1,8 +1,9 @@
-// The only home of @open-policy-agent/opa-wasm. Evaluates one compiled policy, synchronously and in process, and
-// turns everything the module can do wrong into a refusal (R-35): it throws strings and plain objects, it answers
-// `[]` for an undefined result, and after a throw an instance may be unusable.
-import { createRequire } from 'node:module';
+// Evaluates one compiled policy, synchronously and in process, and turns everything the module can do wrong into a refusal
+// (R-35): it throws strings and plain objects, it answers `[]` for an undefined result, and after a throw an instance may
+// be unusable.
+import { BoundedCache } from '../core/bounded-cache.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
+import { constant } from '../formats/json-text.ts';
 import { ENTRYPOINT, ENTRYPOINTS, type Manifest, VISIBLE } from './manifest.ts';
 import type { RefusalCode } from './refusal-codes.ts';
 import {
@@ -13,17 +14,8 @@ import {
   type PolicyDecision,
   visibleSchema,
 } from './schema.ts';
+import { instantiate, type WasmPolicy } from './wasm.ts';
 
-// The ES module build of opa-wasm 1.10.0 exports only `loadPolicy`; the CommonJS build also has `loadPolicySync`.
-const { loadPolicySync } = createRequire(import.meta.url)(
-  '@open-policy-agent/opa-wasm',
-) as typeof import('@open-policy-agent/opa-wasm');
-
-/**
- * Memory of an instance in pages of 64 KiB; the maximum is 16 MiB. Without a maximum, one bad rule could grow
- * memory for minutes and block the event loop.
- */
-const MEMORY = { initial: 8, maximum: 256 };
 const OBLIGATIONS: ReadonlySet<string> = new Set(obligationSchema.options.map(({ shape }) => shape.type.value));
 
 /**
@@ -38,8 +30,8 @@ export type Visibility = { ok: true; names: ReadonlySet<string> } | { ok: false;
 
 /** Asks the policy. Without I/O, clock or randomness, so the same input always gives the same decision. */
 export interface Evaluator {
-  /** Decides one call. Never throws. */
-  evaluate(input: DecisionInput): Evaluation;
+  /** Decides one call. Never throws. `text`: the input as JSON, where it is at hand. */
+  evaluate(input: DecisionInput, text?: string): Evaluation;
   /** Answers which of the listed tools a client may see. Never throws. */
   visible(input: ListingInput): Visibility;
 }
@@ -82,68 +74,108 @@ export function backing({ reasons }: Pick<Manifest, 'reasons'>): Backing {
  * call; it throws then.
  */
 export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFAULT }: EvaluatorOptions): Evaluator {
-  const instantiate = () => {
-    const policy = loadPolicySync(module, { ...MEMORY });
-    policy.setData(data);
-    return policy;
-  };
-  let policy: ReturnType<typeof instantiate> | undefined;
+  let policy: WasmPolicy | undefined;
   try {
-    policy = instantiate();
+    policy = instantiate(module, data);
   } catch (thrown) {
     throw new OperatorError(`the WebAssembly is no policy that OPA compiled: ${messageOf(thrown)}`);
   }
   for (const name of ENTRYPOINTS)
     if (!(name in policy.entrypoints)) throw new OperatorError(`the compiled policy has no entrypoint ${name}`);
 
-  type Asked =
-    | { ok: true; result: unknown; nanoseconds: number }
-    | { ok: false; code: RefusalCode; detail: string; nanoseconds: number };
+  type Asked = { ok: true; results: string; nanoseconds: number } | (Failure & { nanoseconds: number });
 
-  function ask(input: DecisionInput | ListingInput, entrypoint: string): Asked {
+  function ask(input: string, entrypoint: string): Asked {
     const started = process.hrtime.bigint();
-    let results: unknown;
+    let results: string;
     try {
-      policy ??= instantiate();
-      results = policy.evaluate(input, entrypoint);
+      policy ??= instantiate(module, data);
+      results = policy.evaluate(input, policy.entrypoints[entrypoint] as number);
     } catch (thrown) {
       policy = undefined;
       const nanoseconds = Number(process.hrtime.bigint() - started);
       return { ok: false, code: 'decision.error', detail: messageOf(thrown), nanoseconds };
     }
     const nanoseconds = Number(process.hrtime.bigint() - started);
-    if (nanoseconds > budgetMs * 1e6)
-      return { ok: false, code: 'decision.over_budget', detail: `${Math.round(nanoseconds / 1e6)} ms`, nanoseconds };
-    if (!Array.isArray(results) || results.length === 0)
-      return { ok: false, code: 'decision.undefined', detail: 'empty result set', nanoseconds };
-    return { ok: true, result: results.length === 1 ? results[0]?.result : undefined, nanoseconds };
+    return nanoseconds > budgetMs * 1e6
+      ? { ok: false, code: 'decision.over_budget', detail: `${Math.round(nanoseconds / 1e6)} ms`, nanoseconds }
+      : { ok: true, results, nanoseconds };
   }
 
+  /** On a busy machine the process may have been put aside during an evaluation. The same input has the same answer. */
+  function askInTime(input: string, entrypoint: string): Asked {
+    const asked = ask(input, entrypoint);
+    return !asked.ok && asked.code === 'decision.over_budget' ? ask(input, entrypoint) : asked;
+  }
+
+  const decisionOf = createReader((results) => readDecision(results, backing));
+  const namesOf = createReader(readNames, LISTS);
+
   return {
-    evaluate(input) {
-      const asked = ask(input, ENTRYPOINT);
+    evaluate(input, text = JSON.stringify(input)) {
+      const asked = askInTime(text, ENTRYPOINT);
       if (!asked.ok) return asked;
-      const { result, nanoseconds } = asked;
-      const unknown = unknownObligation(result);
-      if (unknown !== undefined)
-        return { ok: false, code: 'decision.unknown_obligation', detail: unknown, nanoseconds };
-      const parsed = decisionSchema.safeParse(result);
-      if (!parsed.success)
-        return { ok: false, code: 'decision.malformed', detail: describe(parsed.error.issues), nanoseconds };
-      const unbacked = unbackedBy(parsed.data, backing);
-      if (unbacked !== undefined) return { ok: false, code: 'decision.malformed', detail: unbacked, nanoseconds };
-      return { ok: true, decision: parsed.data, nanoseconds };
+      const read = decisionOf(asked.results);
+      return { ...read, nanoseconds: asked.nanoseconds };
     },
 
     visible(input) {
-      const asked = ask(input, VISIBLE);
-      if (!asked.ok) return asked;
-      const parsed = visibleSchema.safeParse(asked.result);
-      return parsed.success
-        ? { ok: true, names: new Set(parsed.data) }
-        : { ok: false, code: 'decision.malformed', detail: describe(parsed.error.issues) };
+      const asked = askInTime(JSON.stringify(input), VISIBLE);
+      return asked.ok ? namesOf(asked.results) : asked;
     },
   };
+}
+
+type Failure = { ok: false; code: RefusalCode; detail: string };
+
+/** Most results that are remembered, and the longest of them, in characters: decisions, and lists of names of tools. */
+const DECISIONS = { most: 1000, longest: 2000 };
+const LISTS = { most: 100, longest: 50_000 };
+
+/** Most results read as one before, so what was read and checked once is looked up by its text. */
+function createReader<T>(read: (results: string) => T, { most, longest } = DECISIONS): (results: string) => T {
+  const known = new BoundedCache<string, T>(most);
+  return (results) => {
+    const before = known.get(results);
+    if (before !== undefined) return before;
+    const fresh = read(results);
+    if (results.length <= longest) known.set(results, fresh);
+    return fresh;
+  };
+}
+
+/** The one value of a result set. A module that is none of OPA's may write anything. */
+function resultOf(results: string): { ok: true; value: unknown } | Failure {
+  let set: unknown;
+  try {
+    set = JSON.parse(results);
+  } catch {
+    return { ok: false, code: 'decision.error', detail: 'the result is no JSON' };
+  }
+  if (!Array.isArray(set) || set.length === 0)
+    return { ok: false, code: 'decision.undefined', detail: 'empty result set' };
+  return { ok: true, value: set.length === 1 ? set[0]?.result : undefined };
+}
+
+function readDecision(results: string, backing: Backing): { ok: true; decision: PolicyDecision } | Failure {
+  const result = resultOf(results);
+  if (!result.ok) return result;
+  const unknown = unknownObligation(result.value);
+  if (unknown !== undefined) return { ok: false, code: 'decision.unknown_obligation', detail: unknown };
+  const parsed = decisionSchema.safeParse(result.value);
+  if (!parsed.success) return { ok: false, code: 'decision.malformed', detail: describe(parsed.error.issues) };
+  const unbacked = unbackedBy(parsed.data, backing);
+  if (unbacked !== undefined) return { ok: false, code: 'decision.malformed', detail: unbacked };
+  return { ok: true, decision: constant(parsed.data) };
+}
+
+function readNames(results: string): Visibility {
+  const result = resultOf(results);
+  if (!result.ok) return result;
+  const parsed = visibleSchema.safeParse(result.value);
+  return parsed.success
+    ? { ok: true, names: new Set(parsed.data) }
+    : { ok: false, code: 'decision.malformed', detail: describe(parsed.error.issues) };
 }
 
 /** Why a decision to let the call pass is not believed. */

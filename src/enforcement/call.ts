@@ -1,6 +1,7 @@
 // The types that pass between MCP and the pipeline: one tool call, and the reply to it.
 
 import type { Blob } from '../backend/port.ts';
+import type { CancelSignal } from '../core/cancellation.ts';
 import type { Effect, Reason } from '../decision/schema.ts';
 import type { RpcId } from '../facts/port.ts';
 import type { Normalised } from '../formats/arguments.ts';
@@ -26,7 +27,7 @@ export interface ToolCall {
   readonly rpcId: RpcId;
   readonly name: string;
   readonly arguments: JsonObject;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Reports progress to the client; does nothing unless the client asked for it. */
   readonly progress: (step: number, total: number, message: string) => void;
 }

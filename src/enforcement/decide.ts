@@ -4,6 +4,7 @@ import type { BackendPort } from '../backend/port.ts';
 import type { LocalTime } from '../core/zones.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildInput } from '../decision/input.ts';
+import { inputText } from '../decision/input-text.ts';
 import type { PolicyDecision } from '../decision/schema.ts';
 import type { SessionManager } from '../session/manager.ts';
 import { codesOf, type Reply, type Tool, type ToolCall } from './call.ts';
@@ -42,10 +43,11 @@ export function createDecide({ evaluator, sessions, ownPlaces, zones }: DecideOp
     const local = zones(known.now);
     const parts = { now: known.now, zones: local, ...scope, tool, arguments: call.arguments, ...known.facts };
     const input = buildInput(parts);
-    const evaluation = evaluator.evaluate(input);
+    const text = inputText(input, tool.audit);
+    const evaluation = evaluator.evaluate(input, text.text);
     let decision: PolicyDecision | undefined;
     try {
-      decision = await trail.decided(tool, input, evaluation);
+      decision = await trail.decided(tool, text, evaluation);
     } catch {
       return refuse('audit.unavailable', 'the decision log cannot be written');
     }

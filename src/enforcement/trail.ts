@@ -2,14 +2,14 @@
 // it.
 import { randomUUID } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
-import { loggedInput } from '../audit/logged-input.ts';
 import { loggedDecision, loggedReason, type ParameterSources } from '../audit/logged-reasons.ts';
 import type { CallEnd, CallEndRecord } from '../audit/records.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluation } from '../decision/evaluator.ts';
+import type { InputText } from '../decision/input-text.ts';
 import { ENTRYPOINT } from '../decision/manifest.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { DecisionInput, PolicyDecision, Reason } from '../decision/schema.ts';
+import type { PolicyDecision, Reason } from '../decision/schema.ts';
 import { canonicalJson } from '../formats/json.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Tool, ToolCall } from './call.ts';
@@ -41,7 +41,7 @@ export interface Trail {
    * Writes the decision record, and answers the decision, or undefined when the policy gave no usable one.
    * Rejects when the record is not durable; the call must then have no effect (R-60).
    */
-  decided(tool: Tool, input: DecisionInput, evaluation: Evaluation): Promise<PolicyDecision | undefined>;
+  decided(tool: Tool, input: InputText, evaluation: Evaluation): Promise<PolicyDecision | undefined>;
   /** Writes the decision record of a call about which no policy was asked. Rejects when it is not durable. */
   refused(code: RefusalCode, detail: string): Promise<void>;
   /** Writes an alert about this call. Rejects when it is not durable. */
@@ -107,7 +107,8 @@ export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdent
         ...decision(),
         decided_by: evaluation.ok ? 'policy' : 'connector',
         tool: { name: tool.name, backend: tool.backend },
-        ...loggedInput(input, tool.audit),
+        input: input.logged,
+        erased: input.erased,
         result,
         ...(erased.length > 0 && { result_erased: erased }),
         metrics: { timer_rego_query_eval_ns: evaluation.nanoseconds },

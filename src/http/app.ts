@@ -1,23 +1,23 @@
-// The Koa application: the list of all middleware in the order in which they run. The earlier a middleware
+// The Koa application: one middleware, and the list of all checks in the order in which they run. The earlier a check
 // stands, the less is known about who sent the request.
+import { randomUUID } from 'node:crypto';
 import Koa from 'koa';
 import type { OpsLog } from '../audit/ops.ts';
 import { createThrottle } from '../audit/throttle.ts';
 import type { Forwarding, Prefixes } from '../identity/address.ts';
 import type { McpEndpoint } from '../mcp/endpoint.ts';
-import { type AuthenticateOptions, authenticate } from './middleware/authenticate.ts';
-import { type BodyLimits, readBody } from './middleware/body.ts';
-import { clientAddress } from './middleware/client-address.ts';
-import { faults } from './middleware/faults.ts';
-import { health, type Readiness } from './middleware/health.ts';
-import { type HostOriginOptions, hostAndOrigin } from './middleware/host-origin.ts';
-import { mcpRoute, onlyMcp } from './middleware/mcp-route.ts';
-import { type MetadataOptions, metadata } from './middleware/metadata.ts';
-import { requestScope } from './middleware/request-scope.ts';
-import { strictHeaders } from './middleware/strict-headers.ts';
-import type { Middleware, State } from './state.ts';
+import { type AuthenticateOptions, authenticate } from './checks/authenticate.ts';
+import { type BodyLimits, readBody } from './checks/body.ts';
+import { clientAddress } from './checks/client-address.ts';
+import { health, type Readiness } from './checks/health.ts';
+import { type HostOriginOptions, hostAndOrigin } from './checks/host-origin.ts';
+import { answerMcp, onlyMcp } from './checks/mcp.ts';
+import { type MetadataOptions, metadata } from './checks/metadata.ts';
+import { strictHeaders } from './checks/strict-headers.ts';
+import { refuse } from './refuse.ts';
+import type { Check, Context, State } from './state.ts';
 
-/** What each middleware needs, and the MCP endpoint that finally gets the message. */
+/** What each check needs, and the MCP endpoint that finally gets the message. */
 export interface AppOptions {
   ops: OpsLog;
   readiness: Readiness;
@@ -30,12 +30,10 @@ export interface AppOptions {
   endpoint: McpEndpoint;
 }
 
-/** Creates the application. No middleware may be moved without a reason: each relies on the checks before it. */
+/** Creates the application. No check may be moved without a reason: each relies on those before it. */
 export function createApp(options: AppOptions): Koa<State> {
   const { header } = options.authenticate.certificates;
-  const order: Middleware[] = [
-    requestScope(),
-    faults(options.ops),
+  const order: readonly Check[] = [
     strictHeaders(header ? [header.header] : []),
     health(options.readiness),
     hostAndOrigin(options.hosts),
@@ -44,10 +42,10 @@ export function createApp(options: AppOptions): Koa<State> {
     clientAddress(options.forwarding, options.prefixes),
     authenticate(options.authenticate),
     readBody(options.body),
-    mcpRoute(options.endpoint, options.authenticate.metadataUrl),
+    answerMcp(options.endpoint, options.authenticate.metadataUrl),
   ];
   const app = new Koa<State>();
-  for (const middleware of order) app.use(middleware as Koa.Middleware<State>);
+  app.use(((ctx: Context) => oneByOne(ctx, order, options.ops)) as Koa.Middleware<State>);
   // By default Koa prints whole errors, which may quote parts of a request.
   app.silent = true;
   // Anybody can break connections, as many as he likes: they get a line a second, and a count.
@@ -59,4 +57,36 @@ export function createApp(options: AppOptions): Koa<State> {
     options.ops.warn('connection failed', { error: name, ...(suppressed > 0 && { suppressed }) });
   });
   return app;
+}
+
+/**
+ * Gives the request an id, which is always made here: an id from outside could be chosen to equal that of another request
+ * in a log. Then one check after the other, in one function: a middleware for each would cost more than most of them do.
+ */
+async function oneByOne(ctx: Context, order: readonly Check[], ops: OpsLog): Promise<void> {
+  ctx.state.requestId = randomUUID();
+  ctx.set('X-Request-Id', ctx.state.requestId);
+  ctx.set('Cache-Control', 'no-store');
+  ctx.set('X-Content-Type-Options', 'nosniff');
+  try {
+    for (const check of order) {
+      const goesOn = check(ctx);
+      if (goesOn !== true && !(await goesOn)) return;
+    }
+  } catch (thrown) {
+    fault(ctx, thrown, ops);
+  }
+}
+
+/**
+ * Answers 500 for an error that nobody has caught; cuts the connection when an answer has already begun. The operational
+ * log gets only the name of the error, because its message may quote parts of the request.
+ */
+function fault(ctx: Context, thrown: unknown, ops: OpsLog): void {
+  ops.error('request failed', {
+    request_id: ctx.state.requestId,
+    error: thrown instanceof Error ? thrown.name : typeof thrown,
+  });
+  if (ctx.headerSent) ctx.res.destroy();
+  else refuse(ctx, 'internal_error');
 }

@@ -11,9 +11,9 @@ import type { Guessing } from '../identity/guessing.ts';
 import type { Identity } from '../identity/open.ts';
 import type { McpEndpoint } from '../mcp/endpoint.ts';
 import { createApp } from './app.ts';
-import type { Readiness } from './middleware/health.ts';
-import { MCP_PATH } from './middleware/mcp-route.ts';
-import { metadataUrl } from './middleware/metadata.ts';
+import type { Readiness } from './checks/health.ts';
+import { MCP_PATH } from './checks/mcp.ts';
+import { metadataUrl } from './checks/metadata.ts';
 import type { State } from './state.ts';
 
 export interface HttpOptions {

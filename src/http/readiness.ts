@@ -1,5 +1,5 @@
 // Which parts keep the connector from taking calls, for /readyz and the metrics.
-import type { Readiness } from './middleware/health.ts';
+import type { Readiness } from './checks/health.ts';
 
 /** By its public name, whether a part is ready. A part that cannot tell is not. */
 export type Parts = Readonly<Record<string, () => boolean | Promise<boolean>>>;

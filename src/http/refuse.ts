@@ -34,8 +34,12 @@ const STATUS: Record<HttpRefusal, number> = {
   internal_error: 500,
 };
 
-/** Sets status and body of the answer. `hint` must be a text of ours without anything secret. */
-export function refuse(ctx: Context, code: HttpRefusal, hint?: string): void {
+/**
+ * Sets status and body of the answer, and answers false, as the check does that refuses. `hint` must be a text of ours
+ * without anything secret.
+ */
+export function refuse(ctx: Context, code: HttpRefusal, hint?: string): false {
   ctx.status = STATUS[code];
   ctx.body = { error: code, ...(hint !== undefined && { hint }), request_id: ctx.state.requestId };
+  return false;
 }

@@ -1,11 +1,11 @@
-// What the middleware find out about one request, in the order in which they find it.
+// What the checks find out about one request, in the order in which they find it.
 import type { ParameterizedContext } from 'koa';
 import type { Address } from '../identity/address.ts';
 import type { Client } from '../identity/client.ts';
 
-/** State of one request. A field may be read only after the middleware that sets it. */
+/** State of one request. A field may be read only after the check that sets it. */
 export interface State {
-  /** Set by requestScope. */
+  /** Set before the first check. */
   requestId: string;
   /** Set by clientAddress. */
   address: Address;
@@ -17,7 +17,8 @@ export interface State {
 
 /** The Koa context with our state. */
 export type Context = ParameterizedContext<State>;
-/** Runs the rest of the middleware. */
-export type Next = () => Promise<void>;
-/** A Koa middleware over our context. */
-export type Middleware = (ctx: Context, next: Next) => Promise<void> | void;
+/**
+ * One step on the way of a request. Answers whether the next one is to follow: false when the request has been answered,
+ * by a result or by a refusal.
+ */
+export type Check = (ctx: Context) => boolean | Promise<boolean>;

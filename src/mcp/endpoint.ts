@@ -1,13 +1,15 @@
 // The MCP endpoint: takes one JSON-RPC message and gives one answer. Of HTTP it knows only status codes.
-import { ErrorCode, type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
+import { ErrorCode } from '@modelcontextprotocol/sdk/types.js';
 import type { RequestScope } from '../enforcement/call.ts';
 import type { RpcId } from '../facts/port.ts';
-import { isObject } from '../formats/json.ts';
 import type { ClientRef } from '../identity/client.ts';
+import { Exchange } from './exchange.ts';
 import type { Handles } from './handles.ts';
 import { createInFlight } from './in-flight.ts';
+import { type Envelope, isRpcId, type JSONRPCMessage, readEnvelope } from './message.ts';
 import { OneShotTransport } from './one-shot-transport.ts';
 import { PROTOCOL_VERSIONS, type ServerFactory, type ServerReport } from './server.ts';
+import type { ToolCalls } from './tool-calls.ts';
 
 export type { JSONRPCMessage };
 
@@ -26,8 +28,11 @@ export interface McpRequest {
 /** The answer to one message, with its HTTP status. */
 export interface McpAnswer {
   status: number;
-  /** Absent for an accepted notification or response, and for a cancelled request. */
-  message?: JSONRPCMessage;
+  /**
+   * Absent for an accepted notification or response, and for a cancelled request. Members may be text already; see
+   * objectText.
+   */
+  message?: object;
   /** A handle that was just minted, to be sent as Mcp-Session-Id. */
   handle?: string;
   /** Scopes that the client lacks; set with status 403 (RFC 6750 §3.1). */
@@ -43,6 +48,7 @@ export interface McpEndpoint {
 /** What the endpoint is made of. */
 export interface EndpointOptions {
   handles: Handles;
+  callTool: ToolCalls;
   createServer: ServerFactory;
   /**
    * Called for a handle that is not accepted. Answers true when there were too many; the status is then 429, else
@@ -61,8 +67,8 @@ const FIXED: Record<number, string> = {
   [ErrorCode.InvalidParams]: 'Invalid params',
 };
 
-/** Creates the endpoint. Each message is served by a fresh server with a transport of its own (R-15). */
-export function createEndpoint({ handles, createServer, onUnknownHandle }: EndpointOptions): McpEndpoint {
+/** Creates the endpoint. Each message is served by itself: nothing is shared between two of them (R-15). */
+export function createEndpoint({ handles, callTool, createServer, onUnknownHandle }: EndpointOptions): McpEndpoint {
   const inFlight = createInFlight();
 
   return {
@@ -96,28 +102,50 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
         return { status: 202 };
       }
 
-      const report: ServerReport = { requiredScopes: [], error: undefined, reached: false };
-      const transport = new OneShotTransport(notify);
-      const server = createServer({ ...scope, handle: handleId }, report, transport.signal);
-      server.onerror = () => transport.abandon();
-      await server.connect(transport);
-      const forget = handleId === null ? () => {} : inFlight.add(scope.client.ref, handleId, id, transport);
+      const exchange = new Exchange(notify);
+      const forget = handleId === null ? () => {} : inFlight.add(scope.client.ref, handleId, id, exchange);
       try {
-        transport.deliver(message);
-        const answer = await transport.answer;
-        if (answer === undefined)
-          return report.reached ? { status: 202 } : failure(400, ErrorCode.InvalidRequest, 'Invalid request', id);
-        if (report.requiredScopes.length > 0)
-          return { status: 403, message: answer, requiredScopes: report.requiredScopes };
-        if ('error' in answer) return { status: 200, message: fixedError(answer.error.code, id, report) };
-        if (method === 'initialize') return { status: 200, message: answer, handle: await handles.mint(scope.client) };
-        return { status: 200, message: answer };
+        const of = { ...scope, handle: handleId };
+        return await (method === 'tools/call' ? called : served)({ message, method, id }, of, exchange);
       } finally {
-        // The server is only dropped. Closing it would build two errors and abort what has already ended.
         forget();
       }
     },
   };
+
+  type Asked = Envelope & { id: RpcId };
+
+  async function called({ message, id }: Asked, scope: RequestScope, exchange: Exchange): Promise<McpAnswer> {
+    const answer = await exchange.answered(callTool(message, id, scope, exchange));
+    if (!answer) return { status: 202 };
+    if (!answer.ok)
+      return answer.code === ErrorCode.InvalidRequest
+        ? failure(400, answer.code, 'Invalid request', id)
+        : failure(200, answer.code, answer.message ?? FIXED[answer.code] ?? 'Internal error', id);
+    const { result, requiredScopes } = answer;
+    const whole = { jsonrpc: '2.0', id, result };
+    return requiredScopes.length > 0
+      ? { status: 403, message: whole, requiredScopes }
+      : { status: 200, message: whole };
+  }
+
+  /** Has a fresh server of the SDK answer the message. */
+  async function served({ message, method, id }: Asked, scope: RequestScope, exchange: Exchange): Promise<McpAnswer> {
+    const report: ServerReport = { result: undefined, error: undefined, reached: false };
+    const transport = new OneShotTransport(exchange);
+    const server = createServer(scope, report);
+    server.onerror = () => exchange.abandon();
+    await server.connect(transport);
+    const answering = exchange.answered(transport.answer);
+    transport.deliver(message);
+    // The server is only dropped. Closing it would build two errors and abort what has already ended.
+    const answer = await answering;
+    if (answer === undefined)
+      return report.reached ? { status: 202 } : failure(400, ErrorCode.InvalidRequest, 'Invalid request', id);
+    if ('error' in answer) return { status: 200, message: fixedError(answer.error.code, id, report) };
+    if (method === 'initialize') return { status: 200, message: answer, handle: await handles.mint(scope.client) };
+    return { status: 200, message: report.result ? { ...answer, result: report.result } : answer };
+  }
 
   function cancel(message: JSONRPCMessage, owner: ClientRef, handle: string | null): void {
     const target = (message as { params?: { requestId?: unknown } }).params?.requestId;
@@ -125,23 +153,6 @@ export function createEndpoint({ handles, createServer, onUnknownHandle }: Endpo
     inFlight.find(owner, handle, target)?.abandon();
   }
 }
-
-/**
- * Reads just enough to route a message; the SDK checks the rest. `id` is null for notifications and responses.
- */
-function readEnvelope(
-  body: unknown,
-): { message: JSONRPCMessage; method: string | undefined; id: RpcId | null } | undefined {
-  if (!isObject(body) || body.jsonrpc !== '2.0') return undefined;
-  const message = body as unknown as JSONRPCMessage;
-  if (body.method === undefined)
-    return 'result' in body || 'error' in body ? { message, method: undefined, id: null } : undefined;
-  if (typeof body.method !== 'string') return undefined;
-  if (!('id' in body)) return { message, method: body.method, id: null };
-  return isRpcId(body.id) ? { message, method: body.method, id: body.id } : undefined;
-}
-
-const isRpcId = (id: unknown): id is RpcId => (typeof id === 'string' && id.length <= 1024) || Number.isSafeInteger(id);
 
 function failure(status: number, code: number, message: string, id: RpcId | null): McpAnswer {
   return { status, message: { jsonrpc: '2.0', id, error: { code, message } } as JSONRPCMessage };

@@ -39,19 +39,23 @@ const OPENED_HANDLES = 10_000;
 
 /** Creates the port. Handles minted by one replica open at every replica with the same keyring and store. */
 export function createHandles({ sealer, facts, control, clock, lifetimeMs }: HandlesOptions): Handles {
-  /**
-   * Content of handles that were opened before, kept under client and handle, because opening costs a decryption.
-   */
-  const opened = new BoundedCache<string, Buffer>(OPENED_HANDLES);
+  /** What handles that were opened before say, by client and handle, because opening costs a decryption. */
+  const opened = new BoundedCache<string, Opened>(OPENED_HANDLES);
 
-  function unseal(handle: string, client: Client): Buffer | undefined {
+  function unseal(handle: string, client: Client): Opened | undefined {
     const key = `${client.ref} ${handle}`;
     const known = opened.get(key);
     if (known && sealer.holds(handle)) return known;
     const payload = sealer.open(handle, client.ref);
     if (payload?.length !== EPOCH && payload?.length !== EPOCH + EPOCH_BYTES) return undefined;
-    opened.set(key, payload);
-    return payload;
+    const fresh = {
+      id: idOf(payload),
+      mintedAt: Number(payload.readBigUInt64BE(ID_BYTES)),
+      lastRevocation: Number(payload.readBigUInt64BE(ID_BYTES + 8)),
+      epoch: payload.toString('hex', EPOCH),
+    };
+    opened.set(key, fresh);
+    return fresh;
   }
 
   return {
@@ -67,16 +71,21 @@ export function createHandles({ sealer, facts, control, clock, lifetimeMs }: Han
     },
     async open(handle, client) {
       if (handle.length > 200) return undefined;
-      const payload = unseal(handle, client);
-      if (!payload || clock.now() - Number(payload.readBigUInt64BE(ID_BYTES)) >= lifetimeMs) return undefined;
-      const lastRevocation = Number(payload.readBigUInt64BE(ID_BYTES + 8));
+      const known = unseal(handle, client);
+      if (!known || clock.now() - known.mintedAt >= lifetimeMs) return undefined;
       const owner = { client: client.id, subject: client.subject, issuer: client.issuer };
-      if (revokedSince(await control.read(CONTROL_AGE_MS), lastRevocation, owner)) return undefined;
-      const id = idOf(payload);
-      const minted = payload.toString('hex', EPOCH);
-      return (await facts.handleState(client.ref, id, minted)) === 'known' ? id : undefined;
+      if (revokedSince(await control.read(CONTROL_AGE_MS), known.lastRevocation, owner)) return undefined;
+      return (await facts.handleState(client.ref, known.id, known.epoch)) === 'known' ? known.id : undefined;
     },
   };
+}
+
+/** `mintedAt` in milliseconds since 1970; `epoch` is its mark, "" in handles of before layout 2. */
+interface Opened {
+  id: string;
+  mintedAt: number;
+  lastRevocation: number;
+  epoch: string;
 }
 
 const idOf = (payload: Buffer): string => payload.toString('base64url', 0, ID_BYTES);

@@ -3,28 +3,28 @@
 //
 import type { RpcId } from '../facts/port.ts';
 import type { ClientRef } from '../identity/client.ts';
-import type { OneShotTransport } from './one-shot-transport.ts';
+import type { Exchange } from './exchange.ts';
 
 /** The requests that this process is answering. */
 export interface InFlight {
-  /** Adds the transport of a request and answers a function that removes it again. */
-  add(owner: ClientRef, handle: string, id: RpcId, transport: OneShotTransport): () => void;
-  find(owner: ClientRef, handle: string, id: RpcId): OneShotTransport | undefined;
+  /** Adds the exchange of a request and answers a function that removes it again. */
+  add(owner: ClientRef, handle: string, id: RpcId, exchange: Exchange): () => void;
+  find(owner: ClientRef, handle: string, id: RpcId): Exchange | undefined;
 }
 
 /** Creates an empty list. */
 export function createInFlight(): InFlight {
-  const transports = new Map<string, OneShotTransport>();
+  const exchanges = new Map<string, Exchange>();
   const key = (owner: ClientRef, handle: string, id: RpcId) => JSON.stringify([owner, handle, id]);
   return {
-    add(owner, handle, id, transport) {
+    add(owner, handle, id, exchange) {
       const name = key(owner, handle, id);
       // The first request keeps the id: a copy that arrives while it is in flight must not take over its
       // cancellation.
-      if (transports.has(name)) return () => {};
-      transports.set(name, transport);
-      return () => void transports.delete(name);
+      if (exchanges.has(name)) return () => {};
+      exchanges.set(name, exchange);
+      return () => void exchanges.delete(name);
     },
-    find: (owner, handle, id) => transports.get(key(owner, handle, id)),
+    find: (owner, handle, id) => exchanges.get(key(owner, handle, id)),
   };
 }

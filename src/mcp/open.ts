@@ -13,6 +13,7 @@ import type { ControlPort } from '../session/control.ts';
 import { createEndpoint, type McpEndpoint } from './endpoint.ts';
 import { createHandles } from './handles.ts';
 import { createServerFactory } from './server.ts';
+import { createToolCalls } from './tool-calls.ts';
 import { createListing } from './tools.ts';
 
 export interface McpOptions {
@@ -32,10 +33,10 @@ export function openMcp(options: McpOptions): McpEndpoint {
   const { config, sealer, facts, control, evaluator, pipeline, guessing, events, clock } = options;
   return createEndpoint({
     handles: createHandles({ sealer, facts, control, clock, lifetimeMs: config.limits.handle_seconds * 1000 }),
+    callTool: createToolCalls(pipeline),
     createServer: createServerFactory({
       version: VERSION,
       list: createListing({ tools: config.tools, evaluator, clock, onRefused: events.listingRefused }),
-      pipeline,
     }),
     onUnknownHandle({ client, ...scope }) {
       const guess = guessing.handle(client.ref, scope.network);

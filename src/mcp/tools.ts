@@ -1,6 +1,7 @@
 // Turns the tools of the configuration into what clients see and what the pipeline enforces.
 import type { Tool as ListedTool } from '@modelcontextprotocol/sdk/types.js';
 import type { ToolConfig } from '../config/schema/tool.ts';
+import { BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildListing } from '../decision/input.ts';
@@ -8,6 +9,7 @@ import type { Tool as EnforcedTool, RequestScope } from '../enforcement/call.ts'
 import { createNormaliser } from '../formats/arguments.ts';
 import type { JsonObject } from '../formats/json.ts';
 import { closedSchema, compileSchema, withInt64Text } from '../formats/json-schema.ts';
+import { JsonText } from '../formats/json-text.ts';
 
 /**
  * The tools as tools/list shows them, sorted by name, so that the list is the same at every replica and after
@@ -40,16 +42,26 @@ export interface ListingOptions {
   onRefused: (scope: RequestScope, code: string, detail: string) => void;
 }
 
+/** Most lists whose text is kept: there are as many as combinations of what the policy shows. */
+const LISTS = 100;
+
 /**
- * Makes the function that lists the tools for a client: those the policy names, or undefined when the policy
- * gives no usable answer.
+ * Makes the function that lists the tools for a client: those the policy names, or undefined when the policy gives no
+ * usable answer. The policy is asked each time, because what it shows may change; only the text of a list is kept.
  */
 export function createListing({ tools, evaluator, clock, onRefused }: ListingOptions) {
-  const all = listedTools(tools);
+  const all = listedTools(tools).map((tool) => ({ name: tool.name, text: JSON.stringify(tool) }));
   const named = all.map(({ name }) => ({ name, ...(tools[name] as Pick<ToolConfig, 'backend' | 'effect'>) }));
-  return (scope: RequestScope): readonly ListedTool[] | undefined => {
+  const lists = new BoundedCache<string, JsonText>(LISTS);
+  return (scope: RequestScope): JsonText | undefined => {
     const visible = evaluator.visible(buildListing(clock.now(), scope, named));
-    if (visible.ok) return all.filter(({ name }) => visible.names.has(name));
+    if (visible.ok) {
+      const shown = all.filter(({ name }) => visible.names.has(name));
+      const key = shown.map(({ name }) => name).join();
+      const known = lists.get(key) ?? new JsonText(`{"tools":[${shown.map(({ text }) => text).join()}]}`);
+      lists.set(key, known);
+      return known;
+    }
     onRefused(scope, visible.code, visible.detail);
     return undefined;
   };

@@ -1,6 +1,7 @@
 // Seals backend tokens into session records and opens them again. The seal covers everything else in the record, so a
 // record in which anything was changed does not open (R-41).
 
+import { isDeepStrictEqual } from 'node:util';
 import type { BackendToken, BackendTokenSecret } from '../backend/port.ts';
 import { stateOf } from '../backend/session/backend-token.ts';
 import { BoundedCache } from '../core/bounded-cache.ts';
@@ -34,12 +35,17 @@ const OPENED = 10_000;
  * (R-42).
  */
 export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
-  /**
-   * Opening a record costs a decryption, so the result is kept. The sealed text is part of the key, and a changed
-   * record is opened anew.
-   */
-  const opened = new BoundedCache<string, BackendTokenSecret>(OPENED);
-  const key = (record: SessionRecord): string => `${context(record)} ${record.sealed}`;
+  /** Opening a record costs a decryption, so the result is kept with the very record: any other is opened anew. */
+  const opened = new BoundedCache<string, { record: SessionRecord; backendToken: BackendTokenSecret }>(OPENED);
+  const name = ({ id, generation }: SessionRecord): string => `${id} ${generation}`;
+  function known(record: SessionRecord): BackendTokenSecret | undefined {
+    const before = opened.get(name(record));
+    // From a store outside this process the same record comes as another object each time.
+    return before && (before.record === record || isDeepStrictEqual(before.record, record))
+      ? before.backendToken
+      : undefined;
+  }
+  const read = (plain: Buffer) => new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
 
   return {
     seal(record, backendToken) {
@@ -49,23 +55,25 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
       const named = { ...record, tokenFingerprint: fingerprint(stateOf(backendToken.reveal())) };
       const sealed = { ...named, sealed: sealer.seal(Buffer.from(text), context(named)) };
       // Kept as this very object, with which the backend part remembers what was fetched for the session.
-      opened.set(key(sealed), backendToken);
+      opened.set(name(sealed), { record: sealed, backendToken });
       return sealed;
     },
     open(record) {
-      const known = opened.get(key(record));
-      if (known && sealer.holds(record.sealed)) return known;
+      const before = known(record);
+      if (before && sealer.holds(record.sealed)) return before;
       const plain = sealer.open(record.sealed, context(record));
       if (!plain) return undefined;
-      const backendToken = new Secret(JSON.parse(plain.toString('utf8')) as BackendToken);
-      opened.set(key(record), backendToken);
+      const backendToken = read(plain);
+      opened.set(name(record), { record, backendToken });
       return backendToken;
     },
     openToEnd(record) {
       const plain = sealer.open(record.sealed, context(record), 'to end');
-      return plain && (opened.get(key(record)) ?? new Secret(JSON.parse(plain.toString('utf8')) as BackendToken));
+      return plain && (known(record) ?? read(plain));
     },
-    forget: (record) => void opened.delete(key(record)),
+    forget(record) {
+      if (known(record)) opened.delete(name(record));
+    },
   };
 }
 

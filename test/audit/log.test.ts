@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createAuditLog } from '../../src/audit/log.ts';
-import { loggedInput } from '../../src/audit/logged-input.ts';
 import { createThrottle } from '../../src/audit/throttle.ts';
+import { inputText } from '../../src/decision/input-text.ts';
 import type { DecisionInput } from '../../src/decision/schema.ts';
 
 let dir: string;
@@ -54,12 +54,13 @@ it('R-36: the log has only known fields of the input; arguments that are not lis
     client: { id: 'c', surprise: 'secret' },
     surprise: 'secret',
   } as unknown as DecisionInput;
-  const logged = loggedInput(input, ['sku']);
-  expect(JSON.stringify(logged.input)).not.toContain('secret');
-  expect(logged).toMatchObject({
-    input: { tool: { arguments: { sku: 'A' } } },
-    erased: ['/tool/arguments/a~1b~0c', '/tool/arguments/password'],
+  const { logged, erased } = inputText(input, ['sku']);
+  expect(logged.text).not.toContain('secret');
+  expect(JSON.parse(logged.text)).toEqual({
+    client: { id: 'c' },
+    tool: { name: 't', backend: 'b', effect: 'read', arguments: { sku: 'A' } },
   });
+  expect(erased).toEqual(['/tool/arguments/a~1b~0c', '/tool/arguments/password']);
 });
 
 it('the throttle lets a limited number through each second and counts the rest', () => {

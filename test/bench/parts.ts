@@ -8,7 +8,7 @@ import { createNormaliser } from '../../src/formats/arguments.ts';
 import { exactJson } from '../../src/formats/exact-json.ts';
 import type { Json, JsonObject } from '../../src/formats/json.ts';
 import { createMemoryProofs } from '../../src/store/memory/proofs.ts';
-import type { Row } from './bench.ts';
+import { type Row, rounded, row as rowOf } from './row.ts';
 
 /** Measures one function for a while; CPU time, because it holds still on a machine that others use. */
 function cpuOf(work: () => void, seconds: number): number {
@@ -24,16 +24,8 @@ function cpuOf(work: () => void, seconds: number): number {
   return (user + system) / runs;
 }
 
-const row = (name: string, us: number, more: Partial<Row> = {}): Row => ({
-  name,
-  concurrency: 1,
-  p50_us: Math.round(us * 10) / 10,
-  p99_us: 0,
-  per_second: Math.round(1e6 / us),
-  ratio_to_passthrough: null,
-  calls: 0,
-  ...more,
-});
+const row = (name: string, us: number, more: Partial<Row> = {}): Row =>
+  rowOf(name, { p50_us: rounded(us, 1), per_second: Math.round(1e6 / us), ...more });
 
 const compared = (name: string, us: number, base: string, baseUs: number): Row =>
   row(name, us, { ratio: Math.round((us / baseUs) * 100) / 100, compared_to: base });

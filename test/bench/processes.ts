@@ -29,6 +29,18 @@ export function stopAll(): void {
   for (const child of children) child.kill();
 }
 
+/** A server of the benchmark in a process of its own: see server.ts for the roles. */
+export const server = (role: string, ...args: string[]) =>
+  start(['--import', 'tsx', join(PACKAGE_ROOT, 'test/bench/server.ts'), role, PASSWORD, ...args]);
+
+const CLOCK_TICKS = 100;
+
+/** User and system time of a process so far, in microseconds. */
+export function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return ((Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS) * 1e6;
+}
+
 export interface Governed {
   url: string;
   pid: number;
@@ -36,15 +48,33 @@ export interface Governed {
   dir: string;
 }
 
+export interface GovernedOptions {
+  legacyUrl: string;
+  redisUrl?: string | undefined;
+  /** Another replica of which this one shares clients and keyring. */
+  beside?: Governed;
+  /** After how many calls a backend token is rotated; left out, never while the benchmark runs. */
+  tokenUses?: number;
+  /** Where the built connector is; left out, this checkout. */
+  root?: string;
+  /** Changes the files in the folder of the connector before it starts. */
+  prepare?: (dir: string) => void;
+}
+
 /**
- * Starts the built connector with the default policy and configuration; only the rate limits are raised out of the
- * way. With `beside`, it is another replica of that connector.
+ * Starts the built connector with the default policy and configuration; only the rate limits are raised out of the way,
+ * and rotation is turned off, whose price has a row of its own.
  */
-export async function governedServer(legacyUrl: string, redisUrl?: string, beside?: Governed): Promise<Governed> {
+export async function governedServer(options: GovernedOptions): Promise<Governed> {
+  const { legacyUrl, redisUrl, beside, tokenUses = 1_000_000_000, root = PACKAGE_ROOT, prepare } = options;
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
-  cpSync(join(PACKAGE_ROOT, 'policies'), join(dir, 'policies'), { recursive: true });
+  cpSync(join(root, 'policies'), join(dir, 'policies'), { recursive: true });
   const data = join(dir, 'policies', 'data.yaml');
-  writeFileSync(data, readFileSync(data, 'utf8').replace(/(calls_per_minute|calls_per_hour): \d+/g, '$1: 1000000000'));
+  const text = readFileSync(data, 'utf8')
+    .replace(/(calls_per_minute|calls_per_hour): \d+/g, '$1: 1000000000')
+    .replace(/(token_age: \{ limit_seconds:) \d+/, '$1 28000')
+    .replace(/(token_uses: \{ limit:) \d+/, `$1 ${tokenUses}`);
+  writeFileSync(data, text);
   writePrivateFile(join(dir, 'demo-backend.password'), PASSWORD);
   const clients = join(dir, 'clients.json');
   const keys: Record<string, string> = { ...beside?.keys };
@@ -56,16 +86,17 @@ export async function governedServer(legacyUrl: string, redisUrl?: string, besid
     }
   if (!beside) writeKeyring(join(dir, 'keyring.json'), createKeyringFile(new Date()));
   const config = join(dir, 'connector.yaml');
-  const text = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8');
+  const demo = readFileSync(join(root, 'src/demo/connector.yaml'), 'utf8');
   const store = redisUrl === undefined ? '' : `store: { redis: { url: "${redisUrl}" } }\n`;
   const ring = `keyring_file: ${join(beside?.dir ?? dir, 'keyring.json')}\n`;
-  writeFileSync(config, `${text}\n${store}${ring}policy: { dir: ${join(dir, 'policies')} }\n`);
+  writeFileSync(config, `${demo}\n${store}${ring}policy: { dir: ${join(dir, 'policies')} }\n`);
+  prepare?.(dir);
   const env = {
     ...process.env,
     SALLYPORT_STATE_DIR: dir,
     LEGACY_INVENTORY_URL: legacyUrl,
     LEGACY_INVENTORY_USER: 'clerk',
   };
-  const main = join(PACKAGE_ROOT, 'dist/main.js');
+  const main = join(root, 'dist/main.js');
   return { ...(await start([main, 'serve', '--config', config, '--port', '0', '--json'], env)), keys, dir };
 }

@@ -2,17 +2,18 @@
 // costs more when there are many sessions or a long history.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createClient } from '@keyv/redis';
 import { KEYS_ISSUER } from '../../src/identity/keys.ts';
 import { openKeyring } from '../../src/keyring/keyring.ts';
 import { rowOf } from '../../src/store/redis/sessions/row.ts';
 import { createRedisStore } from '../../src/store/redis/store.ts';
-import { startRedis } from '../support/redis.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
 import { clientId, ref } from '../support/refs.ts';
-import type { Row } from './bench.ts';
-import { type Governed, governedServer } from './processes.ts';
+import type { Length } from './load.ts';
+import { cpuOf, type Governed, governedServer } from './processes.ts';
+import { median, type Row, rounded, type Show } from './row.ts';
 
 export interface RedisRowsOptions {
   legacyUrl: string;
@@ -20,46 +21,34 @@ export interface RedisRowsOptions {
   sessions: number;
   history: number;
   warmUp: number;
-  passthrough: () => Promise<Row>;
-  run: (
-    name: string,
-    url: string,
-    key: string | undefined,
-    concurrency: number,
-    length?: { amount: number } | { duration: number },
-  ) => Promise<Row>;
-  median: <T>(list: T[], of: (item: T) => number) => T;
-  show: (row: Row) => void;
-}
-
-const CLOCK_TICKS = 100;
-
-/** User and system time of a process so far, in microseconds. */
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return ((Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS) * 1e6;
+  run: (name: string, url: string, key: string | undefined, concurrency: number, length?: Length) => Promise<Row>;
+  show: Show;
 }
 
 const refOf = (id: string) =>
   createHash('sha256')
     .update(JSON.stringify([KEYS_ISSUER, id, id]))
     .digest('hex');
-const rounded = (value: number, digits = 3) => Math.round(value * 10 ** digits) / 10 ** digits;
 
-export async function redisRows(options: RedisRowsOptions): Promise<void> {
-  const { legacyUrl, rounds, sessions, history, warmUp, passthrough, run, median, show } = options;
+/** A Redis of the benchmark's own; without one on PATH, says what is left out. */
+export async function startRedisOf(what: string): Promise<TestRedis | undefined> {
   const program = ['redis-server', 'valkey-server']
     .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
     .find((file) => existsSync(file));
-  if (program === undefined) {
-    console.log('The rows with Redis are left out: redis-server (or valkey) is not on PATH.');
-    return;
-  }
-  const [small, large] = [await startRedis(program), await startRedis(program)];
+  if (program !== undefined) return startRedis(program);
+  console.log(`${what} are left out: redis-server (or valkey) is not on PATH.`);
+  return undefined;
+}
+
+export async function redisRows(options: RedisRowsOptions): Promise<void> {
+  const { legacyUrl, rounds, sessions, history, warmUp, run, show } = options;
+  const small = await startRedisOf('the rows with Redis');
+  if (!small) return;
+  const large = (await startRedisOf('')) as TestRedis;
   try {
-    const first = await governedServer(legacyUrl, small.url);
-    const second = await governedServer(legacyUrl, small.url, first);
-    const crowded = await governedServer(legacyUrl, large.url);
+    const first = await governedServer({ legacyUrl, redisUrl: small.url });
+    const second = await governedServer({ legacyUrl, redisUrl: small.url, beside: first });
+    const crowded = await governedServer({ legacyUrl, redisUrl: large.url });
     await fill(large.url, sessions);
     await fill(small.url, 9);
     await remember(small.url, join(first.dir, 'keyring.json'), refOf('old-hand'), history);
@@ -67,15 +56,6 @@ export async function redisRows(options: RedisRowsOptions): Promise<void> {
       await run('warm-up', url, keys.bench, 32, { amount: warmUp });
       await run('warm-up', url, keys['old-hand'], 1, { amount: 500 });
     }
-
-    const pairs: { row: Row; ratio: number }[] = [];
-    for (let i = 0; i < rounds; i++) {
-      const baseline = await passthrough();
-      const row = await run('(d) Sallyport on Redis, governed', first.url, first.keys.bench, 32);
-      pairs.push({ row, ratio: row.per_second / baseline.per_second });
-    }
-    const middle = median(pairs, ({ ratio }) => ratio);
-    show({ ...middle.row, ratio_to_passthrough: rounded(middle.ratio) });
 
     // Every replica gets the same load, so that the rows show the cost of sharing and not of smaller batches.
     const EACH = 16;
@@ -105,7 +85,7 @@ export async function redisRows(options: RedisRowsOptions): Promise<void> {
     };
     await costPair(first, second, ['one replica', 'two replicas']);
     // For comparison: what two busy processes cost each other on this machine when they share nothing.
-    const [alone, stranger] = [await governedServer(legacyUrl), await governedServer(legacyUrl)];
+    const [alone, stranger] = [await governedServer({ legacyUrl }), await governedServer({ legacyUrl })];
     for (const { url, keys } of [alone, stranger]) await run('warm-up', url, keys.bench, 32, { amount: warmUp });
     await costPair(alone, stranger, ['one connector in memory', 'two that share nothing']);
 

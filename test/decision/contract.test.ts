@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { loggedInput } from '../../src/audit/logged-input.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { buildInput } from '../../src/decision/input.ts';
+import { inputText } from '../../src/decision/input-text.ts';
 import { inputSchema } from '../../src/decision/schema.ts';
 import { createClient } from '../../src/identity/client.ts';
 import { clientId } from '../support/refs.ts';
@@ -98,7 +98,8 @@ const built = buildInput({
     rpc_id: 1,
   },
 });
-const recorded = loggedInput(built, ['sku']);
+const written = inputText(built, ['sku']);
+const recorded = { input: written.logged.toJSON() as object, erased: written.erased };
 const example = inputSchema.parse(JSON.parse(/## Input\n\n```json\n([\s\S]*?)```/.exec(document)?.[1] ?? ''));
 
 it('the schema has fields', () => {
@@ -118,4 +119,5 @@ it.each(fieldsOf(schema))('R-36: %s is in the input, the record, the contract do
 
 it('R-36: the record of an input with everything audited is the input', () => {
   expect(recorded).toEqual({ input: built, erased: [] });
+  expect(written.logged.text).toBe(written.text);
 });

@@ -194,7 +194,9 @@ describe('types', () => {
       (text) => text.replace('user_agent: z.string(),', 'user_agent: z.string(),\n    tenant: z.string(),'),
       'types',
     );
-    expect(field.output).toMatch(/src\/audit\/logged-input\.ts\(\d+,\d+\): error TS2741: Property 'tenant' is missing/);
+    expect(field.output).toMatch(
+      /src\/decision\/input-text\.ts\(\d+,\d+\): error TS2741: Property 'tenant' is missing/,
+    );
     const section = await withChange(
       schema,
       (text) =>
@@ -205,7 +207,7 @@ describe('types', () => {
       'types',
     );
     expect(section.output).toMatch(
-      /src\/audit\/logged-input\.ts\(\d+,\d+\): error TS2741: Property 'freeze' is missing/,
+      /src\/decision\/input-text\.ts\(\d+,\d+\): error TS2741: Property 'freeze' is missing/,
     );
   });
   it('a client id where the key of a store is wanted', async () => {

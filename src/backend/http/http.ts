@@ -12,11 +12,13 @@ import {
   handleWhen,
   wrap,
 } from 'cockatiel';
-import { type Dispatcher, errors, Pool } from 'undici';
+import { errors, Pool } from 'undici';
 import type { BackendConfig } from '../../config/schema/backend.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
+import { type Dispatched, dispatch } from './dispatch.ts';
 import type { BuiltRequest } from './request.ts';
 import { type BackendResponse, responseOf, retryAfter } from './response.ts';
 
@@ -56,7 +58,7 @@ export type OnExchange = (outcome: string, seconds: number) => void;
 export interface BackendHttp {
   readonly url: URL;
   health(): BackendHealth;
-  send(request: BuiltRequest, headers: Record<string, string>, signal?: AbortSignal): Promise<Exchange>;
+  send(request: BuiltRequest, headers: Record<string, string>, signal?: CancelSignal): Promise<Exchange>;
   close(): Promise<void>;
 }
 
@@ -96,27 +98,22 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     pausedUntil = clock.now() + Math.min(seconds, config.retry_after_seconds) * 1000;
   }
 
-  async function guarded(
-    request: BuiltRequest,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<Exchange> {
+  async function guarded(request: BuiltRequest, headers: Record<string, string>, way: Way): Promise<Exchange> {
     const paused = waitSeconds(pausedUntil);
     if (paused > 0) {
       const wait = { detail: 'asked to wait', retryAfterSeconds: paused };
       return { ok: false, code: 'backend.unavailable', ...wait, sent: false, setCookies: [] };
     }
-    const way: Way = { sent: false, setCookies: [] };
     try {
-      const response = await guard.execute(() => exchange(pool, request, headers, signal, way));
+      const response = await guard.execute(() => exchange(pool, request, headers, way));
       heed(response);
       return { ok: true, response };
     } catch (thrown) {
-      const failure = classify(signal.aborted ? signal.reason : thrown);
+      const failure = classify(way.ended ?? thrown);
       const wait =
         thrown instanceof BrokenCircuitError ? waitSeconds(openedAt + config.breaker.open_seconds * 1000) : 0;
-      const sent = way.sent && !UNREACHED.test(codeOf(thrown));
-      return { ok: false, ...failure, ...(wait > 0 && { retryAfterSeconds: wait }), ...way, sent };
+      const { sent, setCookies } = way;
+      return { ok: false, ...failure, ...(wait > 0 && { retryAfterSeconds: wait }), sent, setCookies };
     }
   }
 
@@ -129,15 +126,19 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
       pausedSeconds: waitSeconds(pausedUntil),
     }),
     async send(request, headers, signal) {
-      const controller = new AbortController();
+      const way: Way = { sent: false, setCookies: [], ended: undefined, dispatched: undefined };
+      const end = (reason: Error) => {
+        way.ended ??= reason;
+        way.dispatched?.cancel(reason);
+      };
       // One deadline covers the wait in the queue, the connection and the reading of the body.
-      const timer = setTimeout(() => controller.abort(new DeadlineError()), config.timeout_ms);
-      const cancel = () => controller.abort(new CancelledError());
+      const timer = setTimeout(() => end(new DeadlineError()), config.timeout_ms);
+      const cancel = () => end(new CancelledError());
       if (signal?.aborted) cancel();
-      else signal?.addEventListener('abort', cancel, { once: true });
+      else signal?.addEventListener('abort', cancel);
       const began = performance.now();
       try {
-        const result = await guarded(request, headers, controller.signal);
+        const result = await guarded(request, headers, way);
         const outcome = result.ok ? `${Math.floor(result.response.status / 100)}xx` : result.code;
         onExchange(outcome, (performance.now() - began) / 1000);
         return result;
@@ -155,26 +156,35 @@ async function exchange(
   pool: Pool,
   request: BuiltRequest,
   headers: Record<string, string>,
-  signal: AbortSignal,
   way: Way,
 ): Promise<BackendResponse> {
   // The time was over while the request waited in the queue. That says nothing about the health of the backend.
-  if (signal.aborted) throw new UnsentError();
-  way.sent = true;
-  const answer = await pool.request({
-    method: request.method as Dispatcher.HttpMethod,
-    path: request.path,
-    headers: merged({ 'accept-encoding': 'identity', 'user-agent': 'sallyport' }, request.headers, headers),
-    body: request.body ?? null,
-    signal,
-  });
-  way.setCookies = [answer.headers['set-cookie'] ?? []].flat();
-  const body = await answer.body.arrayBuffer();
-  const encoding = answer.headers['content-encoding'] ?? 'identity';
+  if (way.ended) throw new UnsentError();
+  way.dispatched = dispatch(
+    pool,
+    {
+      method: request.method,
+      path: request.path,
+      headers: merged(OWN_HEADERS, request.headers, headers),
+      body: request.body ?? null,
+    },
+    {
+      started() {
+        way.sent = true;
+      },
+      answered(of) {
+        way.setCookies = [of['set-cookie'] ?? []].flat();
+      },
+    },
+  );
+  const received = await way.dispatched.received;
+  const encoding = received.headers['content-encoding'] ?? 'identity';
   // The request asked for no compression. A compressed body could not be searched for a login page or a secret.
   if (encoding !== 'identity') throw new EncodedError();
-  return responseOf(answer, body);
+  return responseOf(received);
 }
+
+const OWN_HEADERS = { 'accept-encoding': 'identity', 'user-agent': 'sallyport' };
 
 /** Opens after so many failures in a row, and lets one request through after a while to see. */
 function createBreaker({ breaker }: BackendConfig) {
@@ -204,14 +214,13 @@ const CIRCUIT: Partial<Record<CircuitState, BackendHealth['circuit']>> = {
   [CircuitState.HalfOpen]: 'half_open',
 };
 
-/** How far a request has come, so that what is not known of it is not taken for certain. */
+/** How far a request has come, so that what is not known of it is not taken for certain; and why it was ended. */
 interface Way {
   sent: boolean;
   setCookies: readonly string[];
+  ended: Error | undefined;
+  dispatched: Dispatched | undefined;
 }
-
-/** Codes of a connection that was never made, over which nothing can have been sent. */
-const UNREACHED = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|.*CERT.*)$/;
 
 class UnsentError extends Error {}
 class DeadlineError extends Error {}
@@ -236,5 +245,7 @@ function codeOf(error: unknown): string {
 
 /** Of headers with the same name in any case the last one wins; undici would otherwise send both. */
 function merged(...all: Record<string, string>[]): Record<string, string> {
-  return Object.fromEntries(all.flatMap((headers) => Object.entries(headers).map(([k, v]) => [k.toLowerCase(), v])));
+  const one: Record<string, string> = {};
+  for (const headers of all) for (const name in headers) one[name.toLowerCase()] = headers[name] as string;
+  return one;
 }

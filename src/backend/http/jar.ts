@@ -1,6 +1,6 @@
 // The only home of tough-cookie. Each session has a jar of its own (R-52), which follows the Domain, Path, Secure
 // and prefix rules of RFC 6265bis (R-51). Never print a jar: its text form contains the cookie values.
-import { Cookie, CookieJar } from 'tough-cookie';
+import { Cookie, CookieJar, pathMatch } from 'tough-cookie';
 import type { CookieName } from '../../config/schema/backend.ts';
 import { pattern } from '../../formats/pattern.ts';
 
@@ -42,11 +42,13 @@ export function createJar(cookies: readonly object[] = []): Jar {
       const expires = Cookie.fromJSON(serialized)?.expiryTime();
       return Boolean(serialized.value) && (expires === undefined || expires > Date.now());
     });
+  const remembered = createRemembered(all, (url) => jar.getCookieStringSync(url) || undefined);
   return {
     store(setCookies, url) {
+      remembered.forget();
       for (const text of setCookies) jar.setCookieSync(text, url, { ignoreError: true });
     },
-    header: (url) => jar.getCookieStringSync(url) || undefined,
+    header: remembered.header,
     value: (name) =>
       all()
         .filter((cookie) => cookie.key === name)
@@ -56,6 +58,35 @@ export function createJar(cookies: readonly object[] = []): Jar {
     copy(besides = []) {
       const replaced = new Set((besides as StoredCookie[]).map(cookieId));
       return createJar([...all().filter((cookie) => !replaced.has(cookieId(cookie as StoredCookie))), ...besides]);
+    },
+  };
+}
+
+/**
+ * Remembers Cookie headers, because to find out which cookies go with a request costs more than the rest of building it.
+ * For one origin that depends on nothing but which cookies the path of the request is below (RFC 6265 §5.4), until one is
+ * stored or ends.
+ */
+function createRemembered(all: () => Cookie[], find: (url: string) => string | undefined) {
+  let known: { paths: readonly string[]; until: number; headers: Map<string, string | undefined> } | undefined;
+  return {
+    header(url: string): string | undefined {
+      if (!known || Date.now() >= known.until) {
+        const cookies = all() as unknown as StoredCookie[];
+        known = {
+          paths: [...new Set(cookies.map(({ path = '/' }) => path))],
+          until: Math.min(...cookies.map(cookieExpiry)),
+          headers: new Map(),
+        };
+      }
+      const { origin, pathname } = new URL(url);
+      const below = known.paths.map((path) => (pathMatch(pathname, path) ? '1' : '0')).join('');
+      const key = `${origin} ${below}`;
+      if (!known.headers.has(key)) known.headers.set(key, find(url));
+      return known.headers.get(key);
+    },
+    forget() {
+      known = undefined;
     },
   };
 }

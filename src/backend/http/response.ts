@@ -1,6 +1,6 @@
 // An answer of the backend as the rest of this part reads it.
-import type { Dispatcher } from 'undici';
 import { parseJson } from '../../formats/json.ts';
+import type { Received } from './dispatch.ts';
 
 /** An answer of the backend. `body` and `document` are decoded when they are first read. */
 export interface BackendResponse {
@@ -19,23 +19,23 @@ export interface BackendResponse {
   readonly document: unknown;
 }
 
-/** Makes an answer of what undici has received. */
-export function responseOf(answer: Dispatcher.ResponseData, body: ArrayBuffer): BackendResponse {
+/** Makes an answer of what was received. */
+export function responseOf({ status, headers, body }: Received): BackendResponse {
   const header = (name: string): string | undefined => {
-    const value = answer.headers[name];
+    const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
   const contentType = header('content-type') ?? '';
   let text: string | undefined;
   let document: { value: unknown } | undefined;
   return {
-    status: answer.statusCode,
+    status,
     contentType,
     location: header('location'),
-    setCookies: [answer.headers['set-cookie'] ?? []].flat(),
+    setCookies: [headers['set-cookie'] ?? []].flat(),
     header: (name) => header(name.toLowerCase()),
-    headers: (name) => [answer.headers[name.toLowerCase()] ?? []].flat(),
-    bytes: Buffer.from(body),
+    headers: (name) => [headers[name.toLowerCase()] ?? []].flat(),
+    bytes: body,
     get body() {
       text ??= decode(body, contentType);
       return text;
@@ -55,15 +55,25 @@ export function retryAfter(value: string | undefined, now: number): number {
   return Number.isNaN(at) ? 0 : Math.max(0, (at - now) / 1000);
 }
 
+const UTF_8 = new TextDecoder();
+
 /** Old applications answer in Latin-1 and say so in a header or in the page. An unknown charset is read as UTF-8. */
-function decode(body: ArrayBuffer, contentType: string): string {
-  const start = () => Buffer.from(body.slice(0, 1024)).toString('latin1');
-  const charset =
-    /charset="?([\w-]+)/i.exec(contentType)?.[1] ??
-    /^<\?xml[^>]*\bencoding=["']([\w-]+)|<meta[^>]*\bcharset=["']?([\w-]+)/i.exec(start())?.slice(1).find(Boolean);
+function decode(body: Buffer, contentType: string): string {
+  const charset = /charset="?([\w-]+)/i.exec(contentType)?.[1] ?? charsetOfPage(body);
+  if (charset === undefined || /^utf-?8$/i.test(charset)) return UTF_8.decode(body);
   try {
-    return new TextDecoder(charset ?? 'utf-8').decode(body);
+    return new TextDecoder(charset).decode(body);
   } catch {
-    return new TextDecoder().decode(body);
+    return UTF_8.decode(body);
   }
 }
+
+/** The character set that a page names at its beginning. A document of JSON is no page, whatever its texts say. */
+function charsetOfPage(body: Buffer): string | undefined {
+  if (body[0] === OPEN_OBJECT || body[0] === OPEN_ARRAY) return undefined;
+  const start = body.toString('latin1', 0, 1024);
+  return /^<\?xml[^>]*\bencoding=["']([\w-]+)|<meta[^>]*\bcharset=["']?([\w-]+)/i.exec(start)?.slice(1).find(Boolean);
+}
+
+const OPEN_OBJECT = 0x7b;
+const OPEN_ARRAY = 0x5b;

@@ -1,5 +1,6 @@
 // Sends the requests of one session or one login, each with the cookies and headers that belong to it.
 import type { RequestTemplate } from '../../config/schema/request.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import type { BackendHttp, Exchange } from './http.ts';
 import type { Jar } from './jar.ts';
 import { buildRequest } from './request.ts';
@@ -28,7 +29,7 @@ export async function send(
   values: Values,
   jar: Jar,
   { headers, cookies }: Attached = { headers: {}, cookies: [] },
-  signal?: AbortSignal,
+  signal?: CancelSignal,
 ): Promise<Sent> {
   let request: ReturnType<typeof buildRequest>;
   try {

@@ -2,6 +2,7 @@
 // or for each write, and they are sent in the headers, fields or cookies that the configuration names.
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { RequestTemplate } from '../../config/schema/request.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import { PageTooDeepError } from '../../formats/html-fields.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
 import { extract } from '../answer/extract.ts';
@@ -30,7 +31,7 @@ async function fetchCsrfTokens(
   config: BackendConfig,
   session: OpenSession,
   jar: Jar,
-  signal?: AbortSignal,
+  signal?: CancelSignal,
 ): Promise<Fetched> {
   const csrf = config.csrf as NonNullable<BackendConfig['csrf']>;
   const { values: kept } = session.token;

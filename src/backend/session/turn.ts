@@ -1,4 +1,5 @@
 // The state of one call on its way through a backend.
+import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Spelling } from '../answer/scrub.ts';
 import type { Jar } from '../http/jar.ts';
 import type { BackendResponse } from '../http/response.ts';
@@ -24,11 +25,11 @@ export interface Turn {
   unanswered: boolean;
   /** Secrets that appeared during this call, such as a new cookie or a CSRF token, in every spelling. */
   secrets: Spelling[];
-  signal?: AbortSignal | undefined;
+  signal?: CancelSignal | undefined;
 }
 
 /** The state of a call that begins. */
-export const turnOf = (session: OpenSession, signal?: AbortSignal): Turn => ({
+export const turnOf = (session: OpenSession, signal?: CancelSignal): Turn => ({
   session,
   jar: session.jar,
   strays: [],

@@ -1,9 +1,8 @@
-// Facts in this process. The ledger of a client is read, changed and written under its own lock, so
-// that observing is one step however many calls arrive at once (R-37).
+// Facts in this process. The ledger of a client is read and changed within one turn of the event loop, so that observing is
+// one step however many calls arrive at once (R-37).
 
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
-import { createKeyedMutex } from '../../core/mutex.ts';
 import { createLedger, finish, handleState, type Ledger, observe, openHandle, underWay } from '../../facts/ledger.ts';
 import type { FactsPort } from '../../facts/port.ts';
 import { type ToolUse, useFacts, withCalls } from '../../facts/tool-use.ts';
@@ -11,7 +10,7 @@ import type { ClientRef } from '../../identity/client.ts';
 import { type ControlPort, epochMark } from '../../session/control.ts';
 import type { SessionKey } from '../../session/record.ts';
 import type { SessionSnapshot } from '../../session/store.ts';
-import { createMemoryKeyv } from './keyv.ts';
+import { BoundedMap } from './bounded-map.ts';
 
 /** The bounds of the facts, and how they read a session. */
 export interface MemoryFactsOptions {
@@ -20,8 +19,8 @@ export interface MemoryFactsOptions {
   clients: number;
   /** How long a client is remembered after its last call; at least as long as its handles live. */
   ttlMs: number;
-  /** Reads the stored session, which is part of the facts. */
-  session: (key: SessionKey) => Promise<SessionSnapshot>;
+  /** The stored session, which is part of the facts. */
+  session: (key: SessionKey) => SessionSnapshot;
   /** Tells the epoch. */
   control: Pick<ControlPort, 'read'>;
 }
@@ -35,64 +34,62 @@ export interface MemoryFacts extends FactsPort {
 /** An entry is kept by reference, so changing it needs no write; its time to live is renewed now and then. */
 interface Entry {
   ledger: Ledger;
-  renewed: number;
+  expires: number;
   /** Functions that are called whenever a call of the client has ended. */
   waiting: Set<() => void>;
 }
 
 /** Most rows of the use of a tool by a client. */
 const TOOL_USES = 50_000;
-/** After this time an entry has its time to live renewed. */
+/** So much longer than said an entry may live: for so long its time to live is not renewed. */
 const RENEW_MS = 60_000;
 
 /** The facts of a single process. A new client is refused when as many as `clients` are remembered. */
 export function createMemoryFacts({ clock, clients, ttlMs, session, control }: MemoryFactsOptions): MemoryFacts {
-  const entries = createMemoryKeyv<Entry>('facts', clients);
-  const mutex = createKeyedMutex();
+  const entries = new BoundedMap<Entry>(clients, Date.now);
   // Rows of their own, which outlive the ledger and give way to newer ones: nobody is refused because of them.
   const uses = new BoundedCache<string, ToolUse>(TOOL_USES);
   const nameOf = (owner: ClientRef, tool: string) => `${owner} ${tool}`;
-  const change = <T>(owner: ClientRef, use: (entry: Entry, now: number) => T | Promise<T>): Promise<T> =>
-    mutex.run(owner, async () => {
-      const now = clock.now();
-      const entry: Entry = (await entries.get(owner)) ?? {
-        ledger: createLedger(),
-        renewed: Number.NEGATIVE_INFINITY,
-        waiting: new Set(),
-      };
-      if (now - entry.renewed >= RENEW_MS) {
-        entry.renewed = now;
-        await entries.set(owner, entry, ttlMs + RENEW_MS);
-      }
-      return use(entry, now);
-    });
+  const living = (owner: ClientRef): Entry | undefined => {
+    const entry = entries.get(owner);
+    return entry && entry.expires > Date.now() ? entry : undefined;
+  };
+  /** The entry of a client. Throws when it is new and there are as many as may be. */
+  const entryOf = (owner: ClientRef): Entry => {
+    const expires = Date.now() + ttlMs;
+    const entry = living(owner) ?? { ledger: createLedger(), expires: 0, waiting: new Set() };
+    if (entry.expires < expires) {
+      entry.expires = expires + RENEW_MS;
+      entries.set(owner, entry);
+    }
+    return entry;
+  };
 
   return {
-    observe: (observation) =>
-      change(observation.owner, async ({ ledger }, now) => {
-        const { owner, backend } = observation;
-        const storedSession =
-          backend === null ? { record: undefined, revocations: 0 } : await session({ backend, owner });
-        const known = { ...observe(ledger, observation, storedSession.record, now), storedSession };
-        const { tool = null } = observation;
-        if (tool !== null) known.usage.tool = useFacts(uses.get(nameOf(owner, tool)), now);
-        return known;
-      }),
-    finished: (owner, call, ending) =>
-      change(owner, ({ ledger, waiting }, now) => {
-        finish(ledger, call, ending, now);
-        const { used } = ending;
-        if (used !== undefined) uses.set(nameOf(owner, used), withCalls(uses.get(nameOf(owner, used)), 1, now));
-        for (const wake of waiting) wake();
-      }),
-    openHandle: (owner, handle) => change(owner, ({ ledger }) => openHandle(ledger, handle)),
+    async observe(observation) {
+      const { owner, backend, tool = null } = observation;
+      const now = clock.now();
+      const storedSession = backend === null ? { record: undefined, revocations: 0 } : session({ backend, owner });
+      const known = { ...observe(entryOf(owner).ledger, observation, storedSession.record, now), storedSession };
+      if (tool !== null) known.usage.tool = useFacts(uses.get(nameOf(owner, tool)), now);
+      return known;
+    },
+    async finished(owner, call, ending) {
+      const now = clock.now();
+      const { ledger, waiting } = entryOf(owner);
+      finish(ledger, call, ending, now);
+      const { used } = ending;
+      if (used !== undefined) uses.set(nameOf(owner, used), withCalls(uses.get(nameOf(owner, used)), 1, now));
+      for (const wake of waiting) wake();
+    },
+    openHandle: async (owner, handle) => openHandle(entryOf(owner).ledger, handle),
     handleState: async (owner, handle, minted) => {
       const { epoch } = await control.read(0);
-      return change(owner, ({ ledger }) => handleState(ledger, handle, minted === epochMark(epoch)));
+      return handleState(entryOf(owner).ledger, handle, minted === epochMark(epoch));
     },
 
     async drained(owner, limitMs) {
-      const entry = await entries.get(owner);
+      const entry = living(owner);
       if (!entry) return true;
       const before = new Set(underWay(entry.ledger, clock.now()));
       return new Promise((resolve) => {

@@ -10,7 +10,7 @@ const PROOFS = 500_000;
 
 /** The proofs that were used in a single process. It rejects a new proof when it is full. */
 export function createMemoryProofs(clock: Clock): ProofLedger {
-  const uses = createMemoryKeyv<{ use: ProofUse; until: number }>('proofs', PROOFS);
+  const { keyv: uses } = createMemoryKeyv<{ use: ProofUse; until: number }>('proofs', PROOFS);
   const mutex = createKeyedMutex();
   return {
     use: (proof, use, ttlMs) =>

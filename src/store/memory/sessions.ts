@@ -7,7 +7,7 @@ import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
 import { loginName, MOST_SUPERSEDED, olderName, pendingLogoutName, sameLogin } from '../../session/pending.ts';
 import { type SessionKey, type SessionRecord, sessionKey } from '../../session/record.ts';
-import { type SessionStore, sameVersion } from '../../session/store.ts';
+import { type SessionSnapshot, type SessionStore, sameVersion } from '../../session/store.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
 /** What the session store works with. `drained` is that of the facts, which know the calls under way. */
@@ -26,9 +26,14 @@ const TTL_MS = 7 * 24 * 3_600_000;
 /** Most sessions whose revocations are counted. */
 const REVOCATIONS = 100_000;
 
+/** The session store, and its rows within one turn of the event loop. */
+export interface MemorySessions extends SessionStore {
+  peek(key: SessionKey): SessionSnapshot;
+}
+
 /** The session store of a single process. A new session is refused when there are as many as `sessions`. */
-export function createMemorySessions({ clock, sessions, drained }: MemorySessionsOptions): SessionStore {
-  const records = createMemoryKeyv<SessionRecord>('sessions', sessions);
+export function createMemorySessions({ clock, sessions, drained }: MemorySessionsOptions): MemorySessions {
+  const { keyv: records, peek } = createMemoryKeyv<SessionRecord>('sessions', sessions);
   const keys = new Set<string>();
   const revocations = new BoundedCache<string, number>(REVOCATIONS);
   const locks = new Map<string, { lockId: string; until: number }>();
@@ -51,9 +56,10 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
   const superseded = new Map<string, { rows: Map<string, SessionRecord>; older: number }>();
   const turns = new Map<string, { who: string; until: number }>();
 
-  async function snapshot(name: string) {
-    return { record: await records.get(name), revocations: revocations.get(name) ?? 0 };
-  }
+  const snapshot = (name: string): SessionSnapshot => ({
+    record: peek(name),
+    revocations: revocations.get(name) ?? 0,
+  });
   async function put(name: string, record: SessionRecord): Promise<void> {
     await records.set(name, record, TTL_MS);
     keys.add(name);
@@ -84,11 +90,12 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
 
   return {
     volatile: true,
-    get: (key) => snapshot(sessionKey(key)),
+    peek: (key) => snapshot(sessionKey(key)),
+    get: async (key) => snapshot(sessionKey(key)),
 
     lockLogin: (key, observed, leaseMs) =>
       step(key, async (name) => {
-        const now = await snapshot(name);
+        const now = snapshot(name);
         if (!sameVersion(now.record, observed.record) || now.revocations !== observed.revocations)
           return { kind: 'changed', now };
         const pause = pauses.get(name);
@@ -105,7 +112,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
       step(key, async (name) => {
         if (!holds(name, lockId)) return false;
         locks.delete(name);
-        const now = await snapshot(name);
+        const now = snapshot(name);
         if (!sameVersion(now.record, observed.record) || now.revocations !== observed.revocations) return false;
         await put(name, record);
         removePending(key, loginName(lockId));
@@ -123,7 +130,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
 
     replace: (key, current, record) =>
       step(key, async (name) => {
-        const before = await records.get(name);
+        const before = peek(name);
         if (!before || !sameVersion(before, current)) return false;
         await put(name, record);
         if (before.tokenFingerprint === record.tokenFingerprint) return true;
@@ -134,7 +141,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
 
     supersede: (key, record) =>
       step(key, async (name) => {
-        const present = await records.get(name);
+        const present = peek(name);
         if (!present || !sameLogin(present, record)) return false;
         const known = superseded.get(name)?.rows.has(record.tokenFingerprint) ?? false;
         if (present.tokenFingerprint !== record.tokenFingerprint && !known) supersede(name, record);
@@ -143,7 +150,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
 
     revoke: (key, due, version) =>
       step(key, async (name) => {
-        const record = await records.get(name);
+        const record = peek(name);
         // A row in memory is never damaged.
         if (version && ('row' in version || !sameVersion(record, version))) return undefined;
         const count = (revocations.get(name) ?? 0) + 1;
@@ -191,7 +198,7 @@ export function createMemorySessions({ clock, sessions, drained }: MemorySession
     drained,
     async *records() {
       for (const name of keys) {
-        const record = await records.get(name);
+        const record = peek(name);
         if (record) yield record;
         else keys.delete(name);
       }

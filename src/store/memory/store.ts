@@ -1,6 +1,5 @@
 // The store of a single process. Replicas need the one in ../redis.
 import type { Clock } from '../../core/clock.ts';
-import type { SessionKey } from '../../session/record.ts';
 import type { Store } from '../store.ts';
 import { createMemoryControl } from './control.ts';
 import { createMemoryFacts, type MemoryFacts } from './facts.ts';
@@ -27,7 +26,7 @@ export function createMemoryStore({ clock, clients, sessions: most, ttlMs }: Mem
     drained: (owner, limitMs) => facts.drained(owner, limitMs),
   });
   const control = createMemoryControl(clock);
-  facts = createMemoryFacts({ clock, clients, ttlMs, session: (key: SessionKey) => sessions.get(key), control });
+  facts = createMemoryFacts({ clock, clients, ttlMs, session: sessions.peek, control });
   return {
     clock,
     skewMs: 0,

@@ -6,7 +6,7 @@ import { type CertificateHeader, clientCertificate } from '../../identity/certif
 import { AUTH_FAILURES, type AuthFailure, refusedCredential } from '../../identity/failures.ts';
 import type { FailedVerification, Verification, Verifier } from '../../identity/verifier.ts';
 import { refuse } from '../refuse.ts';
-import type { Context, Middleware } from '../state.ts';
+import type { Check, Context } from '../state.ts';
 
 /** How credentials are verified and what the challenge names. */
 export interface AuthenticateOptions {
@@ -33,7 +33,7 @@ export interface AuthenticateOptions {
 const MAX_CREDENTIAL = 16_384;
 
 /** Sets `state.client`, or answers 401, 429, or 503 when the credential cannot be verified at present. */
-export function authenticate(options: AuthenticateOptions): Middleware {
+export function authenticate(options: AuthenticateOptions): Check {
   const { verifier, publicUrl, certificates, onFailure } = options;
   const { dpop } = verifier;
 
@@ -56,13 +56,13 @@ export function authenticate(options: AuthenticateOptions): Middleware {
     });
   }
 
-  return async (ctx, next) => {
+  return async (ctx) => {
     const verified = await verify(ctx);
     if (verified.ok) {
       ctx.state.client = verified.client;
       // RFC 9449 §8.2: every answer carries the next nonce, so that no call fails because its nonce has expired.
       if (dpop && verified.client.auth.method === 'dpop') ctx.set('DPoP-Nonce', await dpop.nonce());
-      return next();
+      return true;
     }
     // A proof without a nonce is no failed guess: at its first call a DPoP client cannot have one.
     const limited = verified.failure !== 'proof_nonce' && onFailure(ctx, verified);
@@ -80,7 +80,7 @@ export function authenticate(options: AuthenticateOptions): Middleware {
       ctx.set('Retry-After', '5');
       return refuse(ctx, 'unavailable', 'the store does not answer');
     }
-    refuse(ctx, 'unauthorized');
+    return refuse(ctx, 'unauthorized');
   };
 }
 

@@ -3,7 +3,7 @@
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Address, clientAddress as addressOf, type Forwarding, type Prefixes } from '../../identity/address.ts';
 import { refuse } from '../refuse.ts';
-import type { Middleware } from '../state.ts';
+import type { Check } from '../state.ts';
 
 /** Most addresses that are remembered, by what they were found from. Most calls come from few clients. */
 const REMEMBERED = 1000;
@@ -11,9 +11,9 @@ const REMEMBERED = 1000;
 const SHORT = 64;
 
 /** Sets `state.address`, or answers 400. */
-export function clientAddress(forwarding: Forwarding, prefixes: Prefixes): Middleware {
+export function clientAddress(forwarding: Forwarding, prefixes: Prefixes): Check {
   const found = new BoundedCache<string, Address>(REMEMBERED);
-  return (ctx, next) => {
+  return (ctx) => {
     const { remoteAddress } = ctx.req.socket;
     const header = ctx.req.headers['x-forwarded-for'];
     const list = Array.isArray(header) ? header.join(',') : header;
@@ -25,6 +25,6 @@ export function clientAddress(forwarding: Forwarding, prefixes: Prefixes): Middl
       return refuse(ctx, 'bad_request', 'the client address is not known; check proxy_hops and X-Forwarded-For');
     if (!known && key.length <= SHORT + (remoteAddress?.length ?? 0)) found.set(key, address);
     ctx.state.address = address;
-    return next();
+    return true;
   };
 }

@@ -1,26 +1,27 @@
 // POST /mcp takes one JSON-RPC message. The answer is JSON, or an event stream once there is progress to report.
 // GET (server stream) and DELETE (end of session) are optional in MCP and not offered.
-import type { JSONRPCMessage, McpEndpoint } from '../../mcp/endpoint.ts';
+import { objectText } from '../../formats/json-text.ts';
+import type { McpEndpoint } from '../../mcp/endpoint.ts';
 import { refuse } from '../refuse.ts';
-import type { Context, Middleware } from '../state.ts';
+import type { Check, Context } from '../state.ts';
 
 /** Path of the MCP endpoint. */
 export const MCP_PATH = '/mcp';
 
 /** Answers 404 for any other path and 405 for any method but POST, before a credential is looked at. */
-export function onlyMcp(): Middleware {
-  return (ctx, next) => {
+export function onlyMcp(): Check {
+  return (ctx) => {
     if (ctx.path !== MCP_PATH) return refuse(ctx, 'not_found');
-    if (ctx.method === 'POST') return next();
+    if (ctx.method === 'POST') return true;
     ctx.set('Allow', 'POST');
-    refuse(ctx, 'method_not_allowed');
+    return refuse(ctx, 'method_not_allowed');
   };
 }
 
 /**
  * Passes the message to the endpoint and writes its answer. `metadataUrl` is named in a 403 for missing scopes.
  */
-export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware {
+export function answerMcp(endpoint: McpEndpoint, metadataUrl: string): Check {
   return async (ctx) => {
     const accept = ctx.req.headers.accept;
     // Nearly all MCP clients send exactly this header, so it is compared as text; any other is parsed (RFC 9110).
@@ -46,7 +47,7 @@ export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware
     if (ctx.headerSent) {
       if (answer.message) sendEvent(ctx, answer.message);
       ctx.res.end();
-      return;
+      return false;
     }
     if (answer.status === 429) ctx.set('Retry-After', '60');
     if (answer.handle !== undefined) ctx.set('Mcp-Session-Id', answer.handle);
@@ -57,14 +58,11 @@ export function mcpRoute(endpoint: McpEndpoint, metadataUrl: string): Middleware
         `Bearer error="insufficient_scope", scope="${answer.requiredScopes.join(' ')}", resource_metadata="${metadataUrl}"`,
       );
     }
-    if (answer.message) {
-      ctx.body = JSON.stringify(answer.message);
-      ctx.type = 'application/json';
-    } else {
-      ctx.body = '';
-      ctx.remove('Content-Type');
-    }
     ctx.status = answer.status;
+    ctx.body = answer.message ? objectText(answer.message) : '';
+    if (answer.message) ctx.type = 'application/json';
+    else ctx.remove('Content-Type');
+    return false;
   };
 }
 
@@ -84,6 +82,6 @@ function openStream(ctx: Context): void {
   });
 }
 
-function sendEvent(ctx: Context, message: JSONRPCMessage): void {
-  ctx.res.write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
+function sendEvent(ctx: Context, message: object): void {
+  ctx.res.write(`event: message\ndata: ${objectText(message)}\n\n`);
 }

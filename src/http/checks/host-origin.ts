@@ -1,7 +1,7 @@
 // with DNS rebinding, a web page can make a browser call a loopback server under a name of its own.
 // Therefore Host must be a name of the connector, and Origin, which only browsers send, must be listed.
 import { refuse } from '../refuse.ts';
-import type { Middleware } from '../state.ts';
+import type { Check } from '../state.ts';
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -13,10 +13,10 @@ export interface HostOriginOptions {
 }
 
 /** Answers 403 when Host or Origin is not accepted. A request without Origin passes that check. */
-export function hostAndOrigin({ publicUrl, allowedHosts, allowedOrigins }: HostOriginOptions): Middleware {
+export function hostAndOrigin({ publicUrl, allowedHosts, allowedOrigins }: HostOriginOptions): Check {
   const hosts = new Set([publicUrl.host, publicUrl.hostname, ...allowedHosts].map((host) => host.toLowerCase()));
   const origins = new Set([publicUrl.origin, ...allowedOrigins]);
-  return (ctx, next) => {
+  return (ctx) => {
     const host = ctx.req.headers.host?.toLowerCase() ?? '';
     const name = host.replace(/:\d+$/, '');
     if (!LOOPBACK.has(name) && !hosts.has(host) && !hosts.has(name))
@@ -24,6 +24,6 @@ export function hostAndOrigin({ publicUrl, allowedHosts, allowedOrigins }: HostO
     const { origin } = ctx.req.headers;
     if (origin !== undefined && !origins.has(origin))
       return refuse(ctx, 'forbidden_origin', 'add the origin to allowed_origins');
-    return next();
+    return true;
   };
 }

@@ -1,15 +1,16 @@
 // /healthz says that the process answers, /readyz that it can take calls. Orchestrators ask them, so they need no
 // credential and come before the check of Host; they tell no more than yes, or which part is not ready.
 import { refuse } from '../refuse.ts';
-import type { Middleware } from '../state.ts';
+import type { Check, Context } from '../state.ts';
 
 /** Answers the names of the parts that are not ready; an empty list means ready. */
 export type Readiness = () => Promise<string[]>;
 
 /** Answers /healthz and /readyz with 200 or 503, and passes on every other path. */
-export function health(readiness: Readiness): Middleware {
-  return async (ctx, next) => {
-    if (ctx.path !== '/healthz' && ctx.path !== '/readyz') return next();
+export function health(readiness: Readiness): Check {
+  return (ctx) => (ctx.path !== '/healthz' && ctx.path !== '/readyz' ? true : answer(ctx));
+
+  async function answer(ctx: Context): Promise<false> {
     if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
       ctx.set('Allow', 'GET, HEAD');
       return refuse(ctx, 'method_not_allowed');
@@ -17,5 +18,6 @@ export function health(readiness: Readiness): Middleware {
     const failing = ctx.path === '/readyz' ? await readiness() : [];
     ctx.status = failing.length === 0 ? 200 : 503;
     ctx.body = failing.length === 0 ? { status: 'ok' } : { status: 'unavailable', failing };
-  };
+    return false;
+  }
 }

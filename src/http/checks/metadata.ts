@@ -1,6 +1,6 @@
 // OAuth 2.0 Protected Resource Metadata (RFC 9728): tells a client where to get an access token.
 import { refuse } from '../refuse.ts';
-import type { Middleware } from '../state.ts';
+import type { Check } from '../state.ts';
 
 /** Well-known path of the document (RFC 9728 §3). */
 export const METADATA_PATH = '/.well-known/oauth-protected-resource';
@@ -20,7 +20,7 @@ export interface MetadataOptions {
 }
 
 /** Answers the metadata document, which needs no credential, and passes on every other path. */
-export function metadata({ resource, authorizationServers, scopes, dpop, mtls }: MetadataOptions): Middleware {
+export function metadata({ resource, authorizationServers, scopes, dpop, mtls }: MetadataOptions): Check {
   const document = {
     resource,
     ...(authorizationServers.length > 0 && { authorization_servers: authorizationServers }),
@@ -33,13 +33,14 @@ export function metadata({ resource, authorizationServers, scopes, dpop, mtls }:
   };
   // RFC 9728 §3.1: the path of the resource comes after the well-known part.
   const paths = [METADATA_PATH, `${METADATA_PATH}${new URL(resource).pathname}`];
-  return (ctx, next) => {
-    if (!paths.includes(ctx.path)) return next();
+  return (ctx) => {
+    if (!paths.includes(ctx.path)) return true;
     if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
       ctx.set('Allow', 'GET, HEAD');
       return refuse(ctx, 'method_not_allowed');
     }
     ctx.body = document;
+    return false;
   };
 }
 

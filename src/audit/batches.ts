@@ -1,0 +1,88 @@
+// Gathers records into batches. Lines that arrive while the disk is busy are written together, so all waiting calls share
+// the cost of one write.
+
+/** Where records are kept: a file, and whatever else may come. The hash of a chain and a new file come in here. */
+export interface Appender {
+  /**
+   * Appends whole lines, each with its line end. Resolves when they are as durable as configured; rejects when they may
+   * not be. It is not called again before it has settled.
+   */
+  append(lines: string): Promise<void>;
+  close(): void;
+}
+
+/** A queue of lines in front of an appender. */
+export interface Batches {
+  /**
+   * Resolves when the line is written, rejects when it may not be. `urgent`: a call waits for this line. Others may wait a
+   * moment, so that several are written at once.
+   */
+  write(line: string, urgent: boolean): Promise<void>;
+  /** The last error of a write; undefined again after a write has succeeded. */
+  readonly failure: Error | undefined;
+  /** Resolves when everything given so far has been written or has failed. */
+  flushed(): Promise<void>;
+  /** Writes what is left and closes the appender. */
+  close(): Promise<void>;
+}
+
+/**
+ * How much text may wait for the next write (as string length). Beyond it lines fail, and a call that waits for such a
+ * line is refused.
+ */
+const MAX_WAITING = 16 * 1024 * 1024;
+/** The longest, in milliseconds, that a line for which no call waits stays in memory before its write begins. */
+const LAZY_MS = 20;
+
+export function createBatches(appender: Appender): Batches {
+  let lines = '';
+  let waiting: ((error: Error | undefined) => void)[] = [];
+  let writing: Promise<void> | undefined;
+  let lazy: NodeJS.Timeout | undefined;
+  let failure: Error | undefined;
+
+  async function drain(): Promise<void> {
+    while (waiting.length > 0) {
+      // Lines that arrive in the same turn of the event loop go into the same write.
+      await new Promise(setImmediate);
+      const [text, told] = [lines, waiting];
+      [lines, waiting] = ['', []];
+      failure = await appender.append(text).then(
+        () => undefined,
+        (thrown: unknown) => (thrown instanceof Error ? thrown : new Error(String(thrown))),
+      );
+      for (const settle of told) settle(failure);
+    }
+    writing = undefined;
+  }
+
+  function start(): void {
+    clearTimeout(lazy);
+    lazy = undefined;
+    writing ??= drain();
+  }
+
+  async function flushed(): Promise<void> {
+    if (waiting.length > 0) start();
+    while (writing) await writing;
+  }
+
+  return {
+    write: (line, urgent) =>
+      new Promise((resolve, reject) => {
+        if (lines.length + line.length > MAX_WAITING) return reject(new Error('too many records wait for the disk'));
+        lines += `${line}\n`;
+        waiting.push((error) => (error ? reject(error) : resolve()));
+        if (urgent) start();
+        else if (!writing) lazy ??= setTimeout(start, LAZY_MS);
+      }),
+    get failure() {
+      return failure;
+    },
+    flushed,
+    async close() {
+      await flushed();
+      appender.close();
+    },
+  };
+}
