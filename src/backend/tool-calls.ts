@@ -39,7 +39,7 @@ export function createToolCalls({ name, config, tools, url, ask }: ToolCallsOpti
     // Tokens that could not be fetched are no secret of this result.
     const kept = await session.csrf?.catch(() => undefined);
     const inPage = shown ? csrfTokensIn(shown, jar, config) : [];
-    return [...session.secrets, ...secrets, ...(kept?.ok ? kept.tokens.secrets : []), ...inPage];
+    return [...session.secrets(), ...secrets, ...(kept?.ok ? kept.tokens.secrets : []), ...inPage];
   }
 
   async function call({ tool, reader }: { tool: ToolConfig; reader: Reader }, args: JsonObject, turn: Turn) {

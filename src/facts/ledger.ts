@@ -29,8 +29,8 @@ export interface Ledger {
   readonly minute: Window;
   readonly hour: Window;
   readonly denials: Window;
-  /** The calls under way, by name, oldest first: when each began, and the network that it does not count for yet. */
-  readonly inFlight: Map<string, { began: number; untaken: string | undefined }>;
+  /** The calls under way, oldest first: when each began, and the network that it does not count for yet. */
+  inFlight: readonly { call: string; began: number; untaken: string | undefined }[];
   lastCall: number | null;
   /**
    * The network that was used last stands last, so that the first key is the one that was not used for the longest
@@ -43,8 +43,8 @@ export interface Ledger {
   readonly handles: Map<string, ReplayWindow>;
   /** Whether a handle was forgotten or used up, so that none goes on without its history any more. */
   handlesGone: boolean;
-  /** How the session with each backend was used, by the name of the backend. */
-  readonly sessions: Map<string, { id: string; login: number; uses: number; lastUsed: number }>;
+  /** How the session with each backend was used. */
+  sessions: readonly { backend: string; id: string; login: number; uses: number; lastUsed: number }[];
 }
 
 /** The ledger of a client that has not called yet. */
@@ -53,13 +53,13 @@ export function createLedger(): Ledger {
     minute: createWindow(60, 1000),
     hour: createWindow(60, 60_000),
     denials: createWindow(60, 60_000),
-    inFlight: new Map(),
+    inFlight: [],
     lastCall: null,
     networks: new Map(),
     droppedLast: null,
     handles: new Map(),
     handlesGone: false,
-    sessions: new Map(),
+    sessions: [],
   };
 }
 
@@ -75,7 +75,8 @@ export function observe(
 ): LedgerFacts {
   dropDead(ledger, now);
   const { networks, dropped, untaken } = seeNetwork(ledger, observation.network, now);
-  ledger.inFlight.set(observation.call, { began: now, untaken: untaken ? observation.network : undefined });
+  const call = { call: observation.call, began: now, untaken: untaken ? observation.network : undefined };
+  ledger.inFlight = ledger.inFlight.concat(call);
   const sinceLastCall = ledger.lastCall === null ? null : wholeSeconds(now - ledger.lastCall);
   ledger.lastCall = now;
   return {
@@ -83,7 +84,7 @@ export function observe(
       calls_1m: count(ledger.minute, now, 1),
       calls_1h: count(ledger.hour, now, 1),
       denials_1h: count(ledger.denials, now, 0),
-      in_flight: ledger.inFlight.size,
+      in_flight: ledger.inFlight.length,
       seconds_since_last_call: sinceLastCall,
       networks,
       ...(dropped !== null && { networks_dropped_seconds: wholeSeconds(now - dropped) }),
@@ -98,8 +99,9 @@ export function observe(
 
 /** Notes that the call has ended. `denied` counts it as a denial; see `FactsPort.finished`. */
 export function finish(ledger: Ledger, call: string, { denied, refusedPlace }: CallEnding, now: number): void {
-  const untaken = ledger.inFlight.get(call)?.untaken;
-  const known = ledger.inFlight.delete(call);
+  const known = ledger.inFlight.find((each) => each.call === call);
+  if (known) ledger.inFlight = ledger.inFlight.filter((each) => each !== known);
+  const untaken = known?.untaken;
   if (denied) count(ledger.denials, now, 1);
   const place = known ? ledger.networks.get(refusedPlace ?? untaken ?? '') : undefined;
   if (place && untaken !== undefined && refusedPlace === undefined) place.taken += 1;
@@ -109,14 +111,13 @@ export function finish(ledger: Ledger, call: string, { denied, refusedPlace }: C
 /** Names of the calls under way. */
 export function underWay(ledger: Ledger, now: number): string[] {
   dropDead(ledger, now);
-  return [...ledger.inFlight.keys()];
+  return ledger.inFlight.map(({ call }) => call);
 }
 
-function dropDead({ inFlight }: Ledger, now: number): void {
-  for (const [call, { began }] of inFlight) {
-    if (now - began < LONGEST_CALL_MS) return;
-    inFlight.delete(call);
-  }
+function dropDead(ledger: Ledger, now: number): void {
+  const [oldest] = ledger.inFlight;
+  if (oldest && now - oldest.began >= LONGEST_CALL_MS)
+    ledger.inFlight = ledger.inFlight.filter(({ began }) => now - began < LONGEST_CALL_MS);
 }
 
 /** Remembers a new handle. When there are too many, those that were not used for the longest time are forgotten. */
@@ -200,12 +201,13 @@ function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number)
  */
 function useSession(ledger: Ledger, record: SessionRecord, now: number): NonNullable<Facts['session']> {
   const { backend, id, login, issuedAt } = record;
-  const known = ledger.sessions.get(backend);
+  const known = ledger.sessions.find((each) => each.backend === backend);
   const same = known?.id === id ? known : undefined;
   // A new generation of the same login is a renewal by the backend: its uses go on (R-80).
   const uses = same?.login === login ? same.uses : 1;
   const lastUsed = Math.max(same?.lastUsed ?? 0, issuedAt);
-  ledger.sessions.set(backend, { id, login, uses: uses + 1, lastUsed: now });
+  const others = known ? ledger.sessions.filter((each) => each !== known) : ledger.sessions;
+  ledger.sessions = others.concat({ backend, id, login, uses: uses + 1, lastUsed: now });
   return { idle_seconds: wholeSeconds(now - lastUsed), token_uses: uses };
 }
 

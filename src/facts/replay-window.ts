@@ -4,19 +4,15 @@
 import { createHash } from 'node:crypto';
 import type { RpcId } from './port.ts';
 import { INTEGERS, LONGEST_STRING, STRINGS } from './replay-limits.ts';
-
-/** When an id was used, in milliseconds since 1970, and from which network. */
-interface Use {
-  at: number;
-  network: string;
-}
+import { type Use, UsedIntegers } from './used-integers.ts';
 
 /** The ids that were used in one handle. `highest` is the highest integer so far, or -1. */
 export interface ReplayWindow {
-  /** Slot i holds the newest integer n with n mod INTEGERS = i. */
-  readonly integers: ({ id: number } & Use)[];
+  /** By remainder, the newest integer that was used. */
+  readonly integers: UsedIntegers;
   highest: number;
-  readonly strings: Map<string, Use>;
+  /** Made when the first string is used: most clients number their requests. */
+  strings: Map<string, Use> | undefined;
   /** The ids that were used before this window began are not known. */
   readonly lost: boolean;
   /** The first integer that was used after that: what is below it may have been used before. */
@@ -32,7 +28,7 @@ export const stringKey = (id: string): string =>
 
 /** An empty window, for a new handle. */
 export function createReplayWindow(lost = false): ReplayWindow {
-  return { integers: [], highest: -1, strings: new Map(), lost, floor: undefined };
+  return { integers: new UsedIntegers(INTEGERS), highest: -1, strings: undefined, lost, floor: undefined };
 }
 
 /** Whether an id lives in the sliding window; every other id is remembered as a string. */
@@ -48,26 +44,27 @@ export function useId(window: ReplayWindow, id: RpcId, use: Use): UseResult {
 
 /** Whether the set of strings is full. Such a window cannot tell a new string from a replay any more. */
 export function exhausted(window: ReplayWindow): boolean {
-  return window.strings.size >= STRINGS;
+  return (window.strings?.size ?? 0) >= STRINGS;
 }
 
 function useInteger(window: ReplayWindow, id: number, use: Use): UseResult {
   // Looked up first: a slot is overwritten by a newer number only, so it may still hold the first use of an id that
   // is left of the window by now. Where that was decides whether a replay came from another network.
-  const held = window.integers[id % INTEGERS];
-  if (held?.id === id) return { seen: true, first: held };
+  const held = window.integers.get(id);
+  if (held) return { seen: true, first: held };
   if (id <= window.highest - INTEGERS || id < (window.floor ?? 0)) return { seen: true, first: null };
   if (window.lost) window.floor ??= id;
-  window.integers[id % INTEGERS] = { id, ...use };
+  window.integers.set(id, use);
   window.highest = Math.max(window.highest, id);
   return { seen: false };
 }
 
 function useString(window: ReplayWindow, id: string, use: Use): UseResult {
   const key = stringKey(id);
-  const first = window.strings.get(key);
+  const first = window.strings?.get(key);
   if (first) return { seen: true, first };
   if (exhausted(window)) return { seen: true, first: null };
+  window.strings ??= new Map();
   window.strings.set(key, use);
   return { seen: false };
 }

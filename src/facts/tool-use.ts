@@ -37,7 +37,7 @@ export function withCalls(use: ToolUse | undefined, calls: number, at: number): 
   const slots = new Map(use?.slots ?? []);
   slots.set(slot, (slots.get(slot) ?? 0) + calls);
   const newest = Math.max(...slots.keys());
-  return { last: Math.max(use?.last ?? 0, at), slots: [...slots].filter(([old]) => old > newest - SLOTS) };
+  return { last: Math.max(use?.last ?? 0, at), slots: [...slots].filter(([old]) => old > newest - SLOTS).slice() };
 }
 
 /** The facts of a row. */

@@ -1,36 +1,35 @@
-// Counts the events of a sliding window in a fixed number of slots, so that it needs the same memory whatever the
-// rate.
+// A sliding window of counts in slots. Only slots with events take memory, because most clients are idle most of the time.
 
-/** The events of each slot, in a ring: slot n is at n mod the number of slots. `total` is the sum of all. */
+/** Counts of the slots of `slots` times `slotMs` milliseconds; see `count`. */
 export interface Window {
   readonly slotMs: number;
-  readonly counts: number[];
-  /** Number of the newest slot, counted from 1970 in steps of `slotMs`. */
+  readonly slots: number;
+  /** Number and events of each slot that has any, oldest first; slots are counted from 1970 in steps of `slotMs`. */
+  counts: number[];
   newest: number;
   total: number;
 }
 
 /** An empty window of `slots` times `slotMs` milliseconds. */
 export function createWindow(slots: number, slotMs: number): Window {
-  return { slotMs, counts: new Array<number>(slots).fill(0), newest: 0, total: 0 };
+  return { slotMs, slots, counts: [], newest: 0, total: 0 };
 }
 
-/** Moves the window to `now`, adds `events`, and returns the events inside it. */
+/** Moves the window to `now`, adds `events`, and returns the events inside it. Time that goes back counts as now. */
 export function count(window: Window, now: number, events: number): number {
   const { counts } = window;
-  const slot = Math.max(window.newest, Math.floor(now / window.slotMs));
-  const passed = Math.min(slot - window.newest, counts.length);
-  for (let i = 1; i <= passed; i++) {
-    const at = (window.newest + i) % counts.length;
-    window.total -= counts[at] as number;
-    counts[at] = 0;
+  window.newest = Math.max(window.newest, Math.floor(now / window.slotMs));
+  let over = 0;
+  while (over < counts.length && (counts[over] as number) <= window.newest - window.slots) {
+    window.total -= counts[over + 1] as number;
+    over += 2;
   }
-  if (passed === counts.length) {
-    counts.fill(0);
-    window.total = 0;
-  }
-  window.newest = slot;
-  counts[slot % counts.length] = (counts[slot % counts.length] as number) + events;
+  if (over > 0) counts.splice(0, over);
+  if (events === 0) return window.total;
+  const last = counts.length - 2;
+  if (counts[last] === window.newest) counts[last + 1] = (counts[last + 1] as number) + events;
+  // What is joined has room for what is in it; an array that is pushed to begins with room for seventeen.
+  else window.counts = counts.concat(window.newest, events);
   window.total += events;
   return window.total;
 }

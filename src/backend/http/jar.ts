@@ -23,73 +23,93 @@ export interface Jar {
 }
 
 /** `cookies`: serialised ones, as `keep` gives them. */
-export function createJar(cookies: readonly object[] = []): Jar {
-  const jar = CookieJar.deserializeSync({
-    version: 'tough-cookie',
-    storeType: 'MemoryCookieStore',
-    rejectPublicSuffixes: true,
-    enableLooseMode: false,
-    allowSpecialUseDomain: true,
-    prefixSecurity: 'strict',
-    cookies: cookies as never[],
-  });
-  /**
-   * The live cookies. tough-cookie keeps a cookie whose lifetime has ended until it is next asked for, and some
-   * backends delete a cookie by setting it to "": both are left out.
-   */
-  const all = (): Cookie[] =>
-    ((jar.serializeSync()?.cookies ?? []) as unknown as Cookie[]).filter((serialized) => {
-      const expires = Cookie.fromJSON(serialized)?.expiryTime();
-      return Boolean(serialized.value) && (expires === undefined || expires > Date.now());
-    });
-  const remembered = createRemembered(all, (url) => jar.getCookieStringSync(url) || undefined);
-  return {
-    store(setCookies, url) {
-      remembered.forget();
-      for (const text of setCookies) jar.setCookieSync(text, url, { ignoreError: true });
-    },
-    header: remembered.header,
-    value: (name) =>
-      all()
-        .filter((cookie) => cookie.key === name)
-        .sort((a, b) => (b.path ?? '').length - (a.path ?? '').length)[0]?.value,
-    names: () => all().map((cookie) => cookie.key),
-    keep: (names) => all().filter(({ key }) => names.some((name) => isNamed(key, name))),
-    copy(besides = []) {
-      const replaced = new Set((besides as StoredCookie[]).map(cookieId));
-      return createJar([...all().filter((cookie) => !replaced.has(cookieId(cookie as StoredCookie))), ...besides]);
-    },
-  };
-}
+export const createJar = (cookies: readonly object[] = []): Jar => new CookieList(cookies as readonly StoredCookie[]);
 
 /**
- * Remembers Cookie headers, because to find out which cookies go with a request costs more than the rest of building it.
- * For one origin that depends on nothing but which cookies the path of the request is below (RFC 6265 §5.4), until one is
- * stored or ends.
+ * A jar as the list of its cookies. One of tough-cookie takes several times the memory, so it is made when a cookie is to
+ * be stored or a header is not known yet.
  */
-function createRemembered(all: () => Cookie[], find: (url: string) => string | undefined) {
-  let known: { paths: readonly string[]; until: number; headers: Map<string, string | undefined> } | undefined;
-  return {
-    header(url: string): string | undefined {
-      if (!known || Date.now() >= known.until) {
-        const cookies = all() as unknown as StoredCookie[];
-        known = {
-          paths: [...new Set(cookies.map(({ path = '/' }) => path))],
-          until: Math.min(...cookies.map(cookieExpiry)),
-          headers: new Map(),
-        };
-      }
-      const { origin, pathname } = new URL(url);
-      const below = known.paths.map((path) => (pathMatch(pathname, path) ? '1' : '0')).join('');
-      const key = `${origin} ${below}`;
-      if (!known.headers.has(key)) known.headers.set(key, find(url));
-      return known.headers.get(key);
-    },
-    forget() {
-      known = undefined;
-    },
-  };
+class CookieList implements Jar {
+  #cookies: readonly StoredCookie[];
+  #known: KnownHeaders | undefined;
+
+  constructor(cookies: readonly StoredCookie[]) {
+    this.#cookies = cookies;
+  }
+
+  store(setCookies: readonly string[], url: string): void {
+    const jar = this.#open();
+    for (const text of setCookies) jar.setCookieSync(text, url, { ignoreError: true });
+    this.#cookies = (jar.serializeSync()?.cookies ?? []) as unknown as StoredCookie[];
+    this.#known = undefined;
+  }
+
+  /**
+   * Remembered, because to find out which cookies go with a request costs more than the rest of building it. For one
+   * origin that depends on nothing but which cookies the path of the request is below (RFC 6265 §5.4), until one is stored
+   * or ends.
+   */
+  header(url: string): string | undefined {
+    if (!this.#known || Date.now() >= this.#known.until) this.#known = knownHeaders(this.#cookies);
+    const { paths, headers } = this.#known;
+    const { origin, pathname } = new URL(url);
+    const key = `${origin} ${paths.map((path) => (pathMatch(pathname, path) ? '1' : '0')).join('')}`;
+    const known = headers.find((each) => each.key === key) ?? { key, header: this.#open().getCookieStringSync(url) };
+    if (!headers.includes(known)) this.#known.headers = headers.concat(known);
+    return known.header || undefined;
+  }
+
+  value(name: string): string | undefined {
+    const named = this.#live().filter(({ key }) => key === name);
+    return named.sort((a, b) => (b.path ?? '').length - (a.path ?? '').length)[0]?.value;
+  }
+
+  names(): string[] {
+    return this.#live().map(({ key }) => key);
+  }
+
+  keep(names: readonly CookieName[]): object[] {
+    return this.#live().filter(({ key }) => names.some((name) => isNamed(key, name)));
+  }
+
+  copy(besides: readonly object[] = []): Jar {
+    const replaced = new Set((besides as StoredCookie[]).map(cookieId));
+    return createJar([...this.#live().filter((cookie) => !replaced.has(cookieId(cookie))), ...besides]);
+  }
+
+  /**
+   * The live cookies. One whose lifetime has ended stays in the list, and some backends delete a cookie by setting it to
+   * "": both are left out.
+   */
+  #live(): StoredCookie[] {
+    return this.#cookies.filter((cookie) => Boolean(cookie.value) && cookieExpiry(cookie) > Date.now());
+  }
+
+  #open(): CookieJar {
+    return CookieJar.deserializeSync({
+      version: 'tough-cookie',
+      storeType: 'MemoryCookieStore',
+      rejectPublicSuffixes: true,
+      enableLooseMode: false,
+      allowSpecialUseDomain: true,
+      prefixSecurity: 'strict',
+      cookies: this.#cookies as never[],
+    });
+  }
 }
+
+/** Cookie headers by origin and by which of the paths a request is below; `until` in milliseconds since 1970. */
+interface KnownHeaders {
+  paths: readonly string[];
+  until: number;
+  headers: readonly { key: string; header: string }[];
+}
+
+const knownHeaders = (cookies: readonly StoredCookie[]): KnownHeaders => ({
+  paths: [...new Set(cookies.map(({ path = '/' }) => path))],
+  until: Math.min(...cookies.map(cookieExpiry)),
+  headers: [],
+});
 
 /** Whether a cookie called `key` is meant by a name, or a pattern for names, of the configuration. */
 export const isNamed = (key: string, name: CookieName): boolean =>

@@ -1,6 +1,7 @@
 // A backend token made ready for use: its cookie jar, the headers and cookies that go with every request, and the
 // secrets that must not come back in a result.
 import type { BackendConfig } from '../../config/schema/backend.ts';
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import { placeholders, replacePlaceholders } from '../../formats/template.ts';
 import type { Account } from '../accounts.ts';
 import { compose, templateOf } from '../answer/extract.ts';
@@ -44,7 +45,7 @@ export interface OpenSession {
   readonly attached: Attached;
   readonly values: Values;
   /** Every spelling of the secrets that are blanked in results. */
-  readonly secrets: readonly Spelling[];
+  readonly secrets: () => readonly Spelling[];
   readonly token: BackendToken;
   readonly account: Account | undefined;
   /**
@@ -74,16 +75,33 @@ export function openSession(
     jar: createJar(backendToken.cookies),
     attached: { headers: fillHeaders(session.headers, values), cookies: fillCookies(session.send_cookies, values) },
     values,
-    secrets: [
-      ...spellings([...secretsOf(backendToken, session.public), ...partsOf(config, backendToken, account)], {
-        pieces: true,
-      }),
-      ...spellings(credentialsOf(config, account)),
-    ],
+    secrets: () => spelt(config, backendToken, account),
     token: backendToken,
     account,
     csrf: undefined,
   };
+}
+
+/** Most backend tokens whose spellings are kept. They take more memory than the rest of a session, and can be made again. */
+const SPELT = 1000;
+interface Spelt {
+  readonly tokens: BoundedCache<BackendToken, { account: Account | undefined; all: readonly Spelling[] }>;
+  /** Sessions of one account share what is a secret of the account. */
+  readonly accounts: WeakMap<Account, readonly Spelling[]>;
+}
+const kept = new WeakMap<BackendConfig, Spelt>();
+
+function spelt(config: BackendConfig, token: BackendToken, account: Account | undefined): readonly Spelling[] {
+  const known = kept.get(config) ?? { tokens: new BoundedCache(SPELT), accounts: new WeakMap() };
+  kept.set(config, known);
+  const before = known.tokens.get(token);
+  if (before && before.account === account) return before.all;
+  const own = [...secretsOf(token, config.session.public), ...partsOf(config, token, account)];
+  const credentials = account && (known.accounts.get(account) ?? spellings(credentialsOf(config, account)));
+  if (account && credentials) known.accounts.set(account, credentials);
+  const all = [...spellings(own, { pieces: true }), ...(credentials ?? [])];
+  known.tokens.set(token, { account, all });
+  return all;
 }
 
 /**

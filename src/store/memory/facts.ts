@@ -35,8 +35,8 @@ export interface MemoryFacts extends FactsPort {
 interface Entry {
   ledger: Ledger;
   expires: number;
-  /** Functions that are called whenever a call of the client has ended. */
-  waiting: Set<() => void>;
+  /** Functions that are called whenever a call of the client has ended; undefined when nobody waits. */
+  waiting: Set<() => void> | undefined;
 }
 
 /** Most rows of the use of a tool by a client. */
@@ -57,7 +57,7 @@ export function createMemoryFacts({ clock, clients, ttlMs, session, control }: M
   /** The entry of a client. Throws when it is new and there are as many as may be. */
   const entryOf = (owner: ClientRef): Entry => {
     const expires = Date.now() + ttlMs;
-    const entry = living(owner) ?? { ledger: createLedger(), expires: 0, waiting: new Set() };
+    const entry = living(owner) ?? { ledger: createLedger(), expires: 0, waiting: undefined };
     if (entry.expires < expires) {
       entry.expires = expires + RENEW_MS;
       entries.set(owner, entry);
@@ -80,7 +80,7 @@ export function createMemoryFacts({ clock, clients, ttlMs, session, control }: M
       finish(ledger, call, ending, now);
       const { used } = ending;
       if (used !== undefined) uses.set(nameOf(owner, used), withCalls(uses.get(nameOf(owner, used)), 1, now));
-      for (const wake of waiting) wake();
+      for (const wake of waiting ?? []) wake();
     },
     openHandle: async (owner, handle) => openHandle(entryOf(owner).ledger, handle),
     handleState: async (owner, handle, minted) => {
@@ -95,11 +95,13 @@ export function createMemoryFacts({ clock, clients, ttlMs, session, control }: M
       return new Promise((resolve) => {
         const end = (drained: boolean) => {
           clearTimeout(timer);
-          entry.waiting.delete(look);
+          entry.waiting?.delete(look);
+          if (entry.waiting?.size === 0) entry.waiting = undefined;
           resolve(drained);
         };
         const timer = setTimeout(() => end(false), limitMs);
         const look = () => underWay(entry.ledger, clock.now()).some((call) => before.has(call)) || end(true);
+        entry.waiting ??= new Set();
         entry.waiting.add(look);
         look();
       });
