@@ -23,7 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   session: ['core', 'decision', 'backend', 'identity', 'keyring'],
   facts: ['core', 'decision', 'identity', 'session'],
   store: ['core', 'formats', 'config', 'facts', 'identity', 'session'],
-  audit: ['core', 'config', 'decision', 'identity', 'session'],
+  audit: ['core', 'formats', 'config', 'decision', 'identity', 'session'],
   openapi: ['core', 'formats', 'config'],
   enforcement: ['core', 'formats', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
   mcp: ['core', 'formats', 'audit', 'config', 'decision', 'enforcement', 'facts', 'identity', 'keyring', 'session'],
@@ -49,7 +49,7 @@ const ADAPTERS = [
 ];
 
 const HOMES: Record<string, RegExp> = {
-  '@open-policy-agent/opa-wasm': /^decision\/evaluator\.ts$/,
+  '@open-policy-agent/opa-wasm': /^decision\/wasm\.ts$/,
   '@modelcontextprotocol/sdk': /^mcp\//,
   '@readme/openapi-parser': /^openapi\/document\.ts$/,
   diff: /^policy\/update\/update\.ts$/,
@@ -70,10 +70,9 @@ const HOMES: Record<string, RegExp> = {
   re2js: /^formats\/pattern\.ts$/,
   saxes: /^formats\/xml\.ts$/,
   'tough-cookie': /^backend\/http\/jar\.ts$/,
-  'triple-beam': /^audit\//,
+  'triple-beam': /^audit\/ops\.ts$/,
   undici: /^backend\/http\//,
-  winston: /^audit\//,
-  'winston-transport': /^audit\//,
+  winston: /^audit\/ops\.ts$/,
   yaml: /^formats\/yaml\.ts$/,
   // zod is used only where the shape of a document is declared, never while a call is handled.
   zod: /^(admin\/|config\/|decision\/|policy\/|formats\/yaml\.ts$|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,

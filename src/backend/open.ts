@@ -4,7 +4,7 @@ import type { Config } from '../config/load.ts';
 import type { AccountsConfig } from '../config/schema/backend.ts';
 import { resolveAccounts, resolveCredentials } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
-import { watchFile } from '../core/watched-file.ts';
+import { watchFile } from '../core/files/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
 import type { BackendHealth } from './http/http.ts';

@@ -2,7 +2,7 @@
 // Values are strings with any characters. Only the owner of the file may be able to read it.
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
-import { readPrivateJson } from '../core/private-file.ts';
+import { readPrivateJson } from '../core/files/private-file.ts';
 import { Secret } from '../core/secret.ts';
 import { isObject } from '../formats/json.ts';
 

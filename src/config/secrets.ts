@@ -2,7 +2,7 @@
 // that nobody can open a session with a copy of connector.yaml.
 import { readFileSync } from 'node:fs';
 import { messageOf, OperatorError } from '../core/errors.ts';
-import { refuseReadableByOthers } from '../core/private-file.ts';
+import { refuseReadableByOthers } from '../core/files/private-file.ts';
 import { Secret } from '../core/secret.ts';
 import type { AccountTable } from './accounts-file.ts';
 import type { SecretRef } from './schema/backend.ts';

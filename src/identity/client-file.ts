@@ -3,7 +3,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
-import { readPrivateJson, writePrivateFile } from '../core/private-file.ts';
+import { readPrivateJson, writePrivateFile } from '../core/files/private-file.ts';
 import { Secret } from '../core/secret.ts';
 
 const name = z

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { watchFile } from '../core/watched-file.ts';
+import { watchFile } from '../core/files/watched-file.ts';
 import { type Attributes, attributesFile, readAttributes } from './api-keys/attributes.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';

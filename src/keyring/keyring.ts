@@ -6,9 +6,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { refuseReadableByOthers, writePrivateFile } from '../core/private-file.ts';
+import { refuseReadableByOthers, writePrivateFile } from '../core/files/private-file.ts';
+import { watchFile } from '../core/files/watched-file.ts';
 import { Secret } from '../core/secret.ts';
-import { watchFile } from '../core/watched-file.ts';
 import { createFingerprint, createSealer, type Fingerprint, type Sealer, type SealingKey } from './sealing.ts';
 
 const key = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32, { message: 'not 32 bytes' });

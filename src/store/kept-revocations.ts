@@ -2,7 +2,7 @@
 // emptied or put back revives what was ended. Each replica writes what it reads, and gives back to the
 // store what that does not know any more.
 import { existsSync, readFileSync } from 'node:fs';
-import { writePrivateFile } from '../core/private-file.ts';
+import { writePrivateFile } from '../core/files/private-file.ts';
 import { isObject } from '../formats/json.ts';
 import { type Control, type ControlPort, MOST_REVOCATIONS, REVOCATION_LIFE_MS } from '../session/control.ts';
 

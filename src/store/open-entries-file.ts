@@ -1,7 +1,7 @@
 // The entries of open logins in a file of the state folder: one line for each change, and written anew when most of
 // them are over.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { writePrivateFile } from '../core/private-file.ts';
+import { writePrivateFile } from '../core/files/private-file.ts';
 import { isObject } from '../formats/json.ts';
 import type { OpenEntries } from '../session/end/open-entries.ts';
 import type { OpenEntry } from '../session/record.ts';

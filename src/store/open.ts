@@ -5,7 +5,7 @@ import type { Config } from '../config/load.ts';
 import type { RedisConfig } from '../config/schema/store.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
-import { writePrivateFile } from '../core/private-file.ts';
+import { writePrivateFile } from '../core/files/private-file.ts';
 import { keepRevocations } from './kept-revocations.ts';
 import { createMemoryStore } from './memory/store.ts';
 import { createRedisStore } from './redis/store.ts';

@@ -5,8 +5,8 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { writePrivateFile } from '../../src/core/files/private-file.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
-import { writePrivateFile } from '../../src/core/private-file.ts';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
 import { createKeyringFile, writeKeyring } from '../../src/keyring/keyring.ts';
 import { endWithParent } from '../support/children.ts';

@@ -81,7 +81,7 @@ describe('R-03: handles', () => {
 
 it('an API key that is removed from the file stops working without a restart', async () => {
   const file = join(h.stateDir, 'clients.json');
-  const { writePrivateFile } = await import('../../src/core/private-file.ts');
+  const { writePrivateFile } = await import('../../src/core/files/private-file.ts');
   expect((await h.rpc('ping', {}, { key: 'agent-a' })).status).toBe(200);
   const records = JSON.parse(readFileSync(file, 'utf8'));
   records.clients = records.clients.filter((c: { id: string }) => c.id !== 'agent-a');

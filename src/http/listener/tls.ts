@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type TlsOptions } from 'node:tls';
 import { messageOf, OperatorError } from '../../core/errors.ts';
-import { refuseReadableByOthers } from '../../core/private-file.ts';
+import { refuseReadableByOthers } from '../../core/files/private-file.ts';
 
 /** PEM files of a listener. */
 export interface TlsFiles {

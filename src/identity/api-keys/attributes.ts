@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { OperatorError } from '../../core/errors.ts';
-import { readPrivateJson, writePrivateFile } from '../../core/private-file.ts';
+import { readPrivateJson, writePrivateFile } from '../../core/files/private-file.ts';
 import { isObject, isWellFormed } from '../../formats/json.ts';
 import type { PolicyClaim } from '../client.ts';
 

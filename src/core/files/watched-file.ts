@@ -1,7 +1,7 @@
 // Watches a small file and reads it again when it changes. When the new content cannot be used, the last good
 // reading stays in force: an editor half-way through a save must not lock everybody out.
 import { statSync } from 'node:fs';
-import { messageOf } from './errors.ts';
+import { messageOf } from '../errors.ts';
 
 /** A file that is watched until `close`. */
 export interface WatchedFile<T> {

@@ -1,7 +1,7 @@
 // Files that hold secrets: written with mode 0600 in one step, and not accepted when others can read them.
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { messageOf, OperatorError } from './errors.ts';
+import { messageOf, OperatorError } from '../errors.ts';
 
 /**
  * Throws an OperatorError when the file is missing or its mode gives group or others access. Windows has no such
