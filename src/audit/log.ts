@@ -1,7 +1,7 @@
 // The decision log: JSON lines. A decision is durable before any effect; a call whose decision cannot be written is
 // refused (R-60). Nothing stands between a record and its file; further sinks hang on winston, off the way of a call.
 import { escapeUnseen } from '../core/printable.ts';
-import { objectText } from '../formats/json-text.ts';
+import { constant, jsonTextOf } from '../formats/json-text.ts';
 import { type AppendFileOptions, openAppendFile } from './append-file.ts';
 import { createBatches } from './batches.ts';
 import type { AlertRecord, AuditRecord, CallEndRecord, DecisionRecord, EventRecord } from './records.ts';
@@ -40,6 +40,7 @@ export interface AuditOptions extends AppendFileOptions {
 
 /** Opens the log. Throws when the file cannot be opened. */
 export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
+  constant(labels);
   const batches = createBatches(openAppendFile(options));
   let closed = false;
 
@@ -64,6 +65,15 @@ export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
   };
 }
 
-/** One record is one line, whatever stands in it (R-62). */
-export const recordLine = (level: 'info' | 'warn', record: AuditRecord, labels: Record<string, string>): string =>
-  escapeUnseen(objectText({ level, message: record.type, ...record, labels }));
+/**
+ * One record is one line, whatever stands in it (R-62). Input and decision of a call come last, because they are text
+ * already.
+ */
+export function recordLine(level: 'info' | 'warn', record: AuditRecord, labels: Record<string, string>): string {
+  const head = `{"level":"${level}","message":"${record.type}",`;
+  const tail = `"labels":${jsonTextOf(labels)}`;
+  if (record.type !== 'decision') return escapeUnseen(`${head}${JSON.stringify(record).slice(1, -1)},${tail}}`);
+  const { input, result, ...rest } = record;
+  const texts = `"input":${jsonTextOf(input)},"result":${jsonTextOf(result)}`;
+  return escapeUnseen(`${head}${JSON.stringify(rest).slice(1, -1)},${tail},${texts}}`);
+}

@@ -72,7 +72,8 @@ export interface Changes {
 export type CallResult = Changes & CallEnd;
 
 type CallEnd =
-  | { kind: 'ok'; status: number; value: Json; blob?: Blob | undefined }
+  /** `text`: the value as JSON.stringify writes it, where that is at hand. */
+  | { kind: 'ok'; status: number; value: Json; text?: string | undefined; blob?: Blob | undefined }
   /**
    * The backend has ended the session. Its answer is not data and is dropped (R-53). `beforeEffect`: the tool's own
    * request was not sent, or the configuration vouches that it had no effect; only then may a write be sent again.

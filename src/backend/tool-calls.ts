@@ -101,7 +101,7 @@ function reading(status: number, read: () => Read): CallResult {
   try {
     const result = read();
     return result.ok
-      ? { kind: 'ok', status, value: result.value, blob: result.blob }
+      ? { kind: 'ok', status, value: result.value, text: result.text, blob: result.blob }
       : { ...failed(result.code, result.detail, status), withheld: result.withheld };
   } catch {
     // Whatever went wrong went wrong here: the backend has done what was asked.

@@ -1,30 +1,31 @@
-// The decision input as text: what the policy is asked with, and what the decision log has of it, made in one pass over
-// one table. Each field has a word on whether it is logged; a field of the contract without one does not compile. So no
-// new field reaches policy or log unasked, and none is forgotten, which would make the record undecidable for whoever
-// replays it (R-36).
-import { JsonText, jsonTextOf } from '../formats/json-text.ts';
+// The decision input as text: what the policy is asked with, and what the decision log has of it, made once (R-36).
+import { JsonText } from '../formats/json-text.ts';
 import type { DecisionInput } from './schema.ts';
 
 /**
- * `logged`: the record has it as it is. `listed`: of this table of names the record has what the tool's `audit`
- * list names. `erased`: the record never has it. What is left out is named in `erased` of the record.
+ * That a field stands in the decision log: `logged` as it is. `listed`: of this table of names the record has what the
+ * tool's `audit` list names, and `erased` of the record names the rest.
  */
-type Treatment = 'logged' | 'listed' | 'erased';
+type Treatment<Path extends string> = Path extends '.tool.arguments' ? 'listed' : 'logged';
 
-/** A list or a table of free names has one word; an object has one for each of its fields. */
-type Treatments<T> = {
-  readonly [K in keyof T]-?: NonNullable<T[K]> extends readonly unknown[]
-    ? Treatment
+/**
+ * A list or a table of free names has one word; an object has one for each of its fields. A field of the contract without
+ * one does not compile: so no new field reaches the log unasked, and none is forgotten, which would make the record
+ * undecidable for whoever replays it. One that must not be logged does not compile either, until `inputText` leaves it out.
+ */
+type Treatments<T, Path extends string = ''> = {
+  readonly [K in keyof T & string]-?: NonNullable<T[K]> extends readonly unknown[]
+    ? Treatment<`${Path}.${K}`>
     : NonNullable<T[K]> extends object
       ? string extends keyof NonNullable<T[K]>
-        ? Treatment
-        : Treatments<NonNullable<T[K]>>
-      : Treatment;
+        ? Treatment<`${Path}.${K}`>
+        : Treatments<NonNullable<T[K]>, `${Path}.${K}`>
+      : Treatment<`${Path}.${K}`>;
 };
 
 const PLACE = { ip: 'logged', network: 'logged' } as const;
 
-const INPUT: Treatments<DecisionInput> = {
+export const ON_RECORD: Treatments<DecisionInput> = {
   version: 'logged',
   time: { rfc3339: 'logged', unix_ms: 'logged', weekday: 'logged', hour: 'logged', zones: 'logged' },
   client: {
@@ -71,7 +72,7 @@ const INPUT: Treatments<DecisionInput> = {
   },
 };
 
-/** The input as JSON.stringify writes its fields, in the order of the table, and as it may stand in the log. */
+/** The input as JSON.stringify writes it, and as it may stand in the log. */
 export interface InputText {
   readonly text: string;
   readonly logged: JsonText;
@@ -81,75 +82,18 @@ export interface InputText {
 
 /** `audited`: names of the arguments that may stand in the log, from the tool's `audit` list. */
 export function inputText(input: DecisionInput, audited: readonly string[]): InputText {
-  const to = createTwin();
-  const erased: string[] = [];
-  writeTable(to, input, INPUT, '', audited, erased);
-  const { text, logged } = to.end();
-  return { text, logged: new JsonText(logged), erased };
-}
-
-interface Table {
-  readonly [field: string]: Treatment | Table;
-}
-
-/** Two texts of which most is the same: it is written once, and where they part, both. */
-interface Twin {
-  same(text: string): void;
-  part(text: string, logged: string): void;
-  end(): { text: string; logged: string };
-}
-
-function createTwin(): Twin {
-  let [text, logged, run] = ['', '', ''];
+  const { version, time, client, tool, session, usage, replay } = input;
+  const { name, backend, effect, arguments: args } = tool;
+  const before = JSON.stringify({ version, time, client, tool: { name, backend, effect } }).slice(0, -2);
+  const after = JSON.stringify({ session, usage, replay }).slice(1);
+  const around = (of: object) => `${before},"arguments":${JSON.stringify(of)}},${after}`;
+  const text = around(args);
+  const left = Object.keys(args).filter((each) => !audited.includes(each));
+  if (left.length === 0) return { text, logged: new JsonText(text), erased: [] };
+  const kept = Object.entries(args).filter(([each]) => audited.includes(each));
   return {
-    same(more) {
-      run += more;
-    },
-    part(one, other) {
-      [text, logged, run] = [`${text}${run}${one}`, `${logged}${run}${other}`, ''];
-    },
-    // Nothing parted: the two are one text in memory, too.
-    end: () =>
-      text === logged ? { text: text + run, logged: text + run } : { text: text + run, logged: logged + run },
+    text,
+    logged: new JsonText(around(Object.fromEntries(kept))),
+    erased: left.map((each) => `/tool/arguments/${each.replaceAll('~', '~0').replaceAll('/', '~1')}`),
   };
-}
-
-function writeTable(
-  to: Twin,
-  value: object,
-  words: Table,
-  at: string,
-  audited: readonly string[],
-  erased: string[],
-): void {
-  let [separator, ofLogged] = ['{', '{'];
-  for (const field in words) {
-    const word = words[field] as Treatment | Table;
-    const found = (value as Record<string, unknown>)[field];
-    if (found === undefined) continue;
-    if (word === 'erased') {
-      erased.push(`${at}/${field}`);
-      to.part(`${separator}"${field}":${jsonTextOf(found)}`, '');
-      separator = ',';
-      continue;
-    }
-    if (separator === ofLogged) to.same(`${separator}"${field}":`);
-    else to.part(`${separator}"${field}":`, `${ofLogged}"${field}":`);
-    [separator, ofLogged] = [',', ','];
-    // A section that is null stays null.
-    if (typeof found !== 'object' || found === null || word === 'logged') to.same(jsonTextOf(found) as string);
-    else if (word === 'listed') writeListed(to, found, `${at}/${field}`, audited, erased);
-    else writeTable(to, found, word, `${at}/${field}`, audited, erased);
-  }
-  if (separator === ofLogged) to.same(separator === '{' ? '{}' : '}');
-  else to.part('}', '{}');
-}
-
-/** Of a table of free names the log has what is audited, and `erased` names the rest. */
-function writeListed(to: Twin, table: object, at: string, audited: readonly string[], erased: string[]): void {
-  const left = Object.keys(table).filter((name) => !audited.includes(name));
-  if (left.length === 0) return to.same(JSON.stringify(table));
-  for (const name of left) erased.push(`${at}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`);
-  const kept = Object.entries(table).filter(([name]) => audited.includes(name));
-  to.part(JSON.stringify(table), JSON.stringify(Object.fromEntries(kept)));
 }

@@ -35,5 +35,7 @@ export function answer(
     return withhold(trail, tool, 'obligation.failed', detail, null);
   }
   trail.finished('success', codesOf(decision.reasons));
-  return { kind: 'result', value, blob: result.blob, decisionId: trail.decisionId, ...(itemsCut > 0 && { itemsCut }) };
+  const text = value === result.value ? result.text : undefined;
+  const { blob } = result;
+  return { kind: 'result', value, text, blob, decisionId: trail.decisionId, ...(itemsCut > 0 && { itemsCut }) };
 }

@@ -55,7 +55,15 @@ export interface Tool {
  */
 export type Reply =
   /** `itemsCut`: items of lists that were left out because of a limit. */
-  | { kind: 'result'; value: Json; blob?: Blob | undefined; decisionId: string; itemsCut?: number }
+  | {
+      kind: 'result';
+      value: Json;
+      /** The value as JSON.stringify writes it, where that is at hand. */
+      text?: string | undefined;
+      blob?: Blob | undefined;
+      decisionId: string;
+      itemsCut?: number;
+    }
   /** The policy denied the call. `requiredScopes`: scopes with which it might be allowed. */
   | { kind: 'denied'; reasons: readonly string[]; decisionId: string; requiredScopes: readonly string[] }
   /**

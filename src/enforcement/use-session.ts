@@ -21,7 +21,7 @@ export interface Unused {
 }
 
 /** The result of the backend, or why there is none. */
-export type Used = { ok: true; value: Json; blob: Blob | undefined } | Unused;
+export type Used = { ok: true; value: Json; text: string | undefined; blob: Blob | undefined } | Unused;
 
 /** A decided call and everything needed to carry it out. */
 export interface UseOptions {
@@ -89,7 +89,7 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
 
   switch (result.kind) {
     case 'ok':
-      return { ok: true, value: result.value, blob: result.blob };
+      return { ok: true, value: result.value, text: result.text, blob: result.blob };
     case 'failed':
       return {
         ...refuse(result.code, result.detail, result.status),

@@ -32,13 +32,3 @@ export function jsonTextOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   return value instanceof JsonText ? value.text : (texts.get(value) ?? JSON.stringify(value));
 }
-
-/** An object as JSON.stringify would write it, in which members that are text already are not made once more. */
-export function objectText(object: object): string {
-  let text = '';
-  for (const [name, value] of Object.entries(object)) {
-    const member = jsonTextOf(value);
-    if (member !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${member}`;
-  }
-  return `{${text}}`;
-}

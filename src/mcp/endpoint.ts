@@ -29,10 +29,9 @@ export interface McpRequest {
 export interface McpAnswer {
   status: number;
   /**
-   * Absent for an accepted notification or response, and for a cancelled request. Members may be text already; see
-   * objectText.
+   * The JSON-RPC message as JSON. Absent for an accepted notification or response, and for a cancelled request.
    */
-  message?: object;
+  message?: string;
   /** A handle that was just minted, to be sent as Mcp-Session-Id. */
   handle?: string;
   /** Scopes that the client lacks; set with status 403 (RFC 6750 §3.1). */
@@ -123,7 +122,7 @@ export function createEndpoint({ handles, callTool, createServer, onUnknownHandl
         ? failure(400, answer.code, 'Invalid request', id)
         : failure(200, answer.code, answer.message ?? FIXED[answer.code] ?? 'Internal error', id);
     const { result, requiredScopes } = answer;
-    const whole = { jsonrpc: '2.0', id, result };
+    const whole = success(id, result);
     return requiredScopes.length > 0
       ? { status: 403, message: whole, requiredScopes }
       : { status: 200, message: whole };
@@ -142,9 +141,11 @@ export function createEndpoint({ handles, callTool, createServer, onUnknownHandl
     const answer = await answering;
     if (answer === undefined)
       return report.reached ? { status: 202 } : failure(400, ErrorCode.InvalidRequest, 'Invalid request', id);
-    if ('error' in answer) return { status: 200, message: fixedError(answer.error.code, id, report) };
-    if (method === 'initialize') return { status: 200, message: answer, handle: await handles.mint(scope.client) };
-    return { status: 200, message: report.result ? { ...answer, result: report.result } : answer };
+    if ('error' in answer) return fixedError(answer.error.code, id, report);
+    const text = report.result ? success(id, report.result.text) : JSON.stringify(answer);
+    return method === 'initialize'
+      ? { status: 200, message: text, handle: await handles.mint(scope.client) }
+      : { status: 200, message: text };
   }
 
   function cancel(message: JSONRPCMessage, owner: ClientRef, handle: string | null): void {
@@ -154,14 +155,18 @@ export function createEndpoint({ handles, callTool, createServer, onUnknownHandl
   }
 }
 
+/** The answer with a result that is JSON already. */
+const success = (id: RpcId, result: string): string =>
+  `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`;
+
 function failure(status: number, code: number, message: string, id: RpcId | null): McpAnswer {
-  return { status, message: { jsonrpc: '2.0', id, error: { code, message } } as JSONRPCMessage };
+  return { status, message: JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } }) };
 }
 
 /**
  * Replaces the error text: texts of the SDK quote the request and whatever was thrown, so only our own may leave.
  */
-function fixedError(code: number, id: RpcId, report: ServerReport): JSONRPCMessage {
+function fixedError(code: number, id: RpcId, report: ServerReport): McpAnswer {
   const known = !report.reached && code === ErrorCode.InternalError ? ErrorCode.InvalidParams : code;
-  return { jsonrpc: '2.0', id, error: { code: known, message: report.error ?? FIXED[known] ?? 'Internal error' } };
+  return failure(200, known, report.error ?? FIXED[known] ?? 'Internal error', id);
 }

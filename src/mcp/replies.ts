@@ -6,15 +6,22 @@ import { isObject } from '../formats/json.ts';
 
 type Answered = Exclude<Reply, { kind: 'unknown_tool' }>;
 
-/** Turns the reply of the pipeline into the MCP result. `_meta` always has the decision id. */
-export function toolResult(reply: Answered): CallToolResult {
+/**
+ * The reply of the pipeline as an MCP result (`CallToolResult`), in JSON. `_meta` always has the decision id. The value of a
+ * tool is written once, and stands there twice.
+ */
+export function resultText(reply: Answered): string {
+  if (reply.kind !== 'result') return JSON.stringify(failed(reply));
+  const { value, text = JSON.stringify(value), blob, decisionId } = reply;
+  const content: CallToolResult['content'][number] = blob
+    ? embedded(blob, decisionId)
+    : { type: 'text', text: typeof value === 'string' ? value : text };
+  const structured = isObject(value) ? `"structuredContent":${text},` : '';
+  return `{"content":${JSON.stringify([content, ...cut(reply)])},${structured}"_meta":${JSON.stringify(meta(decisionId))}}`;
+}
+
+function failed(reply: Exclude<Answered, { kind: 'result' }>): CallToolResult {
   switch (reply.kind) {
-    case 'result':
-      return {
-        content: [contentOf(reply), ...cut(reply)],
-        ...(isObject(reply.value) && { structuredContent: reply.value }),
-        _meta: meta(reply.decisionId),
-      };
     case 'denied':
       return failure(`The call was denied by policy.${mend(reply.reasons)}`, reply.reasons, reply.decisionId);
     case 'refused':
@@ -44,17 +51,14 @@ export function toolResult(reply: Answered): CallToolResult {
   }
 }
 
-/** Bytes become an embedded resource; everything else becomes text. */
-function contentOf({ value, blob, decisionId }: Extract<Reply, { kind: 'result' }>): CallToolResult['content'][number] {
-  if (blob) {
-    const { mediaType, base64 } = blob;
-    return {
-      type: 'resource',
-      resource: { uri: `urn:sallyport:result:${decisionId}`, mimeType: mediaType, blob: base64 },
-    };
-  }
-  return { type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) };
-}
+/** Bytes become an embedded resource. */
+const embedded = (
+  { mediaType, base64 }: NonNullable<Extract<Reply, { kind: 'result' }>['blob']>,
+  decisionId: string,
+): CallToolResult['content'][number] => ({
+  type: 'resource',
+  resource: { uri: `urn:sallyport:result:${decisionId}`, mimeType: mediaType, blob: base64 },
+});
 
 /** A model that took a shortened list for the whole would draw wrong conclusions. */
 const cut = ({ itemsCut }: Extract<Reply, { kind: 'result' }>): CallToolResult['content'] =>

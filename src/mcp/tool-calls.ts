@@ -6,11 +6,11 @@ import type { Pipeline } from '../enforcement/pipeline.ts';
 import type { RpcId } from '../facts/port.ts';
 import type { Exchange } from './exchange.ts';
 import { readToolCall } from './message.ts';
-import { toolResult } from './replies.ts';
+import { resultText } from './replies.ts';
 
-/** The result of a tool, or the error of a call that names none. */
+/** The result of a tool as JSON, or the error of a call that names none. */
 export type CalledTool =
-  | { ok: true; result: object; requiredScopes: readonly string[] }
+  | { ok: true; result: string; requiredScopes: readonly string[] }
   | { ok: false; code: number; message?: string };
 
 /** Carries out one tools/call request. Never rejects unless the pipeline does. */
@@ -40,6 +40,6 @@ export function createToolCalls(pipeline: Pipeline): ToolCalls {
     });
     if (reply.kind === 'unknown_tool') return { ok: false, code: ErrorCode.InvalidParams, message: 'Unknown tool' };
     const requiredScopes = reply.kind === 'denied' ? reply.requiredScopes : [];
-    return { ok: true, result: toolResult(reply), requiredScopes };
+    return { ok: true, result: resultText(reply), requiredScopes };
   };
 }

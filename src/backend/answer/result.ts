@@ -14,11 +14,11 @@ import { type Spelling, scrub, scrubText } from './scrub.ts';
 import { holdsEncoded, holdsEncodedJson, holdsSecret } from './views.ts';
 
 /**
- * A result, or why the answer gives none. `value` is null beside a `blob`. `detail` has no value of the answer.
+ * A result, or why the answer gives none. `text`: the value as JSON, where that is at hand. `value` is null beside a `blob`. `detail` has no value of the answer.
  * `withheld`: the answer is good, and holds a secret of the session in a form that cannot be blanked (R-40).
  */
 export type Read =
-  | { ok: true; value: Json; blob?: Blob }
+  | { ok: true; value: Json; text?: string | undefined; blob?: Blob }
   | { ok: false; code: RefusalCode; detail: string; withheld?: boolean };
 
 /** Reads the answers to one tool. Its schema and selectors are compiled once, when it is created. */
@@ -125,11 +125,11 @@ const withheld: Read = { ...unusable('the session stands in it, encoded'), withh
 function createFinisher(result: ResultConfig) {
   const validate: Validate | undefined = result.schema && compileSchema(result.schema);
 
-  function shape(value: Json): Read {
+  function shape(value: Json, text?: string): Read {
     const wrapped = result.wrap === undefined ? value : { [result.wrap]: value };
     const problem = validate?.(wrapped);
     return problem === undefined
-      ? { ok: true, value: wrapped }
+      ? { ok: true, value: wrapped, text: wrapped === value ? text : undefined }
       : unusable(`the result does not match its schema: ${problem}`);
   }
 
@@ -141,7 +141,7 @@ function createFinisher(result: ResultConfig) {
     const text = clean === picked ? json : JSON.stringify(clean);
     const bytes = Buffer.byteLength(text);
     if (bytes > result.max_bytes) return tooLarge(bytes);
-    return holdsEncodedJson(text, secrets) ? withheld : shape(clean);
+    return holdsEncodedJson(text, secrets) ? withheld : shape(clean, text);
   }
 
   /** Secrets are blanked before the text is cut, because a secret that was cut in half would not be recognised. */

@@ -1,6 +1,5 @@
 // POST /mcp takes one JSON-RPC message. The answer is JSON, or an event stream once there is progress to report.
 // GET (server stream) and DELETE (end of session) are optional in MCP and not offered.
-import { objectText } from '../../formats/json-text.ts';
 import type { McpEndpoint } from '../../mcp/endpoint.ts';
 import { refuse } from '../refuse.ts';
 import type { Check, Context } from '../state.ts';
@@ -40,7 +39,7 @@ export function answerMcp(endpoint: McpEndpoint, metadataUrl: string): Check {
         // A notification after the answer, or after the client has disconnected, would reach nobody.
         if (answered || !ctx.writable) return;
         if (!ctx.headerSent && accepts('text/event-stream')) openStream(ctx);
-        if (ctx.headerSent) sendEvent(ctx, message);
+        if (ctx.headerSent) sendEvent(ctx, JSON.stringify(message));
       },
     });
     answered = true;
@@ -59,7 +58,7 @@ export function answerMcp(endpoint: McpEndpoint, metadataUrl: string): Check {
       );
     }
     ctx.status = answer.status;
-    ctx.body = answer.message ? objectText(answer.message) : '';
+    ctx.body = answer.message ?? '';
     if (answer.message) ctx.type = 'application/json';
     else ctx.remove('Content-Type');
     return false;
@@ -82,6 +81,6 @@ function openStream(ctx: Context): void {
   });
 }
 
-function sendEvent(ctx: Context, message: object): void {
-  ctx.res.write(`event: message\ndata: ${objectText(message)}\n\n`);
+function sendEvent(ctx: Context, message: string): void {
+  ctx.res.write(`event: message\ndata: ${message}\n\n`);
 }
