@@ -61,7 +61,7 @@ export function createMetrics(version: string): Metrics {
   ]);
   const denials = counter('denials_total', 'Calls that the policy denied, by reason.', ['reason']);
   const absent = counter('masks_absent_total', 'Masks that met nothing in a result, and so hid nothing.', ['backend']);
-  const ended = counter('sessions_ended_total', 'Backend sessions that were ended: proven dead, or residual.', [
+  const ended = counter('sessions_callEndedtotal', 'Backend sessions that were ended: proven dead, or residual.', [
     'backend',
     'proof',
   ]);
@@ -104,10 +104,16 @@ export function createMetrics(version: string): Metrics {
   const turned = counter('connections_turned_total', 'Connections refused, or idle and closed for others.', ['what']);
   gauge('info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
 
+  // To find the row of a counter by its labels costs more than to count, so the rows of every call are kept.
+  const decided = bound((outcome: string, by: string) => decisions.labels({ outcome, decided_by: by }));
+  const callEnded = bound((outcome: string) => calls.labels({ outcome }));
+  const exchanged = bound((backend: string, outcome: string) => exchanges.labels({ backend, outcome }));
+  const took = bound((backend: string) => duration.labels({ backend }));
+
   return {
     exchange(backend, outcome, seconds) {
-      exchanges.inc({ backend, outcome });
-      duration.observe({ backend }, seconds);
+      exchanged(backend, outcome).inc();
+      took(backend).observe(seconds);
     },
 
     turned: (what) => turned.inc({ what }),
@@ -118,12 +124,12 @@ export function createMetrics(version: string): Metrics {
         return log.failure;
       },
       // What is not on record was not decided: such a call is refused (R-60), and counted as that.
-      async decided(record) {
-        await log.decided(record);
-        decisions.inc({ outcome: record.result.outcome, decided_by: record.decided_by });
+      async decided(record, body) {
+        await log.decided(record, body);
+        decided(body.result.outcome, record.decided_by).inc();
       },
       finished(record) {
-        calls.inc({ outcome: record.outcome });
+        callEnded(record.outcome).inc();
         const reasons = {
           refused: refusals,
           done_answer_withheld: refusals,
@@ -153,6 +159,17 @@ export function createMetrics(version: string): Metrics {
 
     text: () => registry.metrics(),
     contentType: registry.contentType,
+  };
+}
+
+/** Remembers what a function of one or two names gives. The names are of the configuration and of ours, so they are few. */
+function bound<T>(find: (...names: [string, string]) => T): (first: string, second?: string) => T {
+  const known = new Map<string, T>();
+  return (first, second = '') => {
+    const name = `${first} ${second}`;
+    const row = known.get(name) ?? find(first, second);
+    known.set(name, row);
+    return row;
   };
 }
 

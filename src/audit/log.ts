@@ -1,15 +1,15 @@
 // The decision log: JSON lines. A decision is durable before any effect; a call whose decision cannot be written is
 // refused (R-60). Nothing stands between a record and its file; further sinks hang on winston, off the way of a call.
 import { escapeUnseen } from '../core/printable.ts';
-import { constant, jsonTextOf } from '../formats/json-text.ts';
+import { jsonTextOf } from '../formats/json-text.ts';
 import { type AppendFileOptions, openAppendFile } from './append-file.ts';
 import { createBatches } from './batches.ts';
-import type { AlertRecord, AuditRecord, CallEndRecord, DecisionRecord, EventRecord } from './records.ts';
+import type { AlertRecord, AuditRecord, CallEndRecord, DecisionHead, DecisionRecord, EventRecord } from './records.ts';
 
 /** Writes the records of the decision log, each as one line of JSON. */
 export interface AuditLog {
   /** Writes a decision record. Rejects when it is not durable; the call must then have no effect. */
-  decided(record: DecisionRecord): Promise<void>;
+  decided(record: DecisionHead, body: Pick<DecisionRecord, 'input' | 'result'>): Promise<void>;
   /**
    * Writes the record of how a call ended. Never rejects, because the effect has already happened; a write error
    * shows in `failure`.
@@ -40,17 +40,18 @@ export interface AuditOptions extends AppendFileOptions {
 
 /** Opens the log. Throws when the file cannot be opened. */
 export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
-  constant(labels);
   const batches = createBatches(openAppendFile(options));
   let closed = false;
 
-  const write = async (level: 'info' | 'warn', record: AuditRecord, urgent = false): Promise<void> => {
+  const labelled = `"labels":${JSON.stringify(labels)}`;
+  const write = async (level: Level, record: AuditRecord, urgent = false, body = ''): Promise<void> => {
     if (closed) throw new Error('the decision log is closed');
-    await batches.write(recordLine(level, record, labels), urgent);
+    await batches.write(recordLine(level, record, labelled, body), urgent);
   };
 
   return {
-    decided: (record) => write('info', record, true),
+    decided: (record, { input, result }) =>
+      write('info', record, true, `,"input":${jsonTextOf(input)},"result":${jsonTextOf(result)}`),
     finished: (record) => write('info', record).catch(() => {}),
     alert: (record) => write('warn', record, true),
     event: (record) => write('info', record).catch(() => {}),
@@ -65,15 +66,10 @@ export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
   };
 }
 
-/**
- * One record is one line, whatever stands in it (R-62). Input and decision of a call come last, because they are text
- * already.
- */
-export function recordLine(level: 'info' | 'warn', record: AuditRecord, labels: Record<string, string>): string {
-  const head = `{"level":"${level}","message":"${record.type}",`;
-  const tail = `"labels":${jsonTextOf(labels)}`;
-  if (record.type !== 'decision') return escapeUnseen(`${head}${JSON.stringify(record).slice(1, -1)},${tail}}`);
-  const { input, result, ...rest } = record;
-  const texts = `"input":${jsonTextOf(input)},"result":${jsonTextOf(result)}`;
-  return escapeUnseen(`${head}${JSON.stringify(rest).slice(1, -1)},${tail},${texts}}`);
-}
+type Level = 'info' | 'warn';
+
+/** One record is one line, whatever stands in it (R-62). `labelled` and `body` are members of it that are text already. */
+const recordLine = (level: Level, record: AuditRecord, labelled: string, body: string): string =>
+  escapeUnseen(
+    `{"level":"${level}","message":"${record.type}",${JSON.stringify(record).slice(1, -1)},${labelled}${body}}`,
+  );

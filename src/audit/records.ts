@@ -1,6 +1,7 @@
 // The records of the decision log. Field names are those of the decision log of OPA where it has one (R-62).
 // Redaction is an allow-list: a record is built from named fields, never by removing some.
 import type { PolicyDecision, Reason } from '../decision/schema.ts';
+import type { JsonText } from '../formats/json-text.ts';
 
 interface Common {
   /** RFC 3339, UTC. */
@@ -10,11 +11,17 @@ interface Common {
   req_id: string;
 }
 
-/** The decision on a call, durable before any effect (R-60). */
-export interface DecisionRecord extends Common {
+/** The decision on a call, durable before any effect (R-60). On its line input and result come last. */
+export interface DecisionRecord extends DecisionHead {
+  input: JsonText | null;
+  result: PolicyDecision | { outcome: 'deny'; reasons: Reason[]; obligations: [] };
+}
+
+/** What a decision record says besides the input and the decision, which are text already. */
+export interface DecisionHead extends Common {
   type: 'decision';
   /** The decision of the same call that this one replaces, because the session was another one by then. */
-  supersedes?: string;
+  supersedes?: string | undefined;
   /** Entrypoint of the policy, such as "sallyport/decision". */
   path: string;
   /** Who decided: the policy, or the connector when the policy gave no usable decision. */
@@ -25,15 +32,13 @@ export interface DecisionRecord extends Common {
   requested_by: string;
   client: ClientFields;
   tool: { name: string; backend: string | null };
-  input: object | null;
   /** JSON pointers (RFC 6901) to what was left out of `input`; "" is the whole input. */
   erased: string[];
-  result: PolicyDecision | { outcome: 'deny'; reasons: Reason[]; obligations: [] };
   /** JSON pointers to what was left out of `result`: parameters from arguments that may not be on record. */
-  result_erased?: string[];
+  result_erased?: string[] | undefined;
   metrics: { timer_rego_query_eval_ns: number };
   /** Why the connector refused the call, for the auditor only. */
-  detail?: string;
+  detail?: string | undefined;
 }
 
 /**
@@ -52,12 +57,12 @@ export interface CallEndRecord extends Common {
   session: { id: string; generation: number; token: string } | null;
   backend: { name: string; status: number | null; attempts: number } | null;
   /** Pointers of masks that met nothing in the result: perhaps a misspelt one, which hides nothing. */
-  masks_absent?: string[];
+  masks_absent?: string[] | undefined;
   /** How many items of lists were left out because of a limit. */
-  items_cut?: number;
+  items_cut?: number | undefined;
   /** Pointers of limits at which there was no list. */
-  limits_absent?: string[];
-  detail?: string;
+  limits_absent?: string[] | undefined;
+  detail?: string | undefined;
 }
 
 /**
@@ -91,7 +96,7 @@ export interface EventRecord {
 }
 
 /** Any record of the decision log; `type` tells which. */
-export type AuditRecord = DecisionRecord | CallEndRecord | AlertRecord | EventRecord;
+export type AuditRecord = DecisionHead | CallEndRecord | AlertRecord | EventRecord;
 
 /** The client, as records name it. */
 export interface ClientFields {

@@ -3,20 +3,30 @@ import type { Pipeline } from './pipeline.ts';
 
 export interface Calls {
   readonly pipeline: Pipeline;
-  /** Resolves when every call that has begun by now has ended. */
+  /** Resolves when no call is under way. No more come then: whoever waits has closed the way in. */
   settled(): Promise<void>;
 }
 
+/**
+ * The calls are only counted. A Set of them would be renewed all the time, and V8 lets each of its old tables point to the
+ * next: once one of them is old, it keeps the calls of all of them in memory until the next full collection.
+ */
 export function countCalls(pipeline: Pipeline): Calls {
-  const underWay = new Set<Promise<unknown>>();
+  let underWay = 0;
+  let waiting: (() => void)[] = [];
   return {
-    pipeline(call) {
-      const running = pipeline(call).finally(() => underWay.delete(running));
-      underWay.add(running);
-      return running;
+    async pipeline(call) {
+      underWay += 1;
+      try {
+        return await pipeline(call);
+      } finally {
+        underWay -= 1;
+        if (underWay === 0) {
+          for (const wake of waiting) wake();
+          waiting = [];
+        }
+      }
     },
-    async settled() {
-      await Promise.allSettled(underWay);
-    },
+    settled: () => (underWay === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   };
 }

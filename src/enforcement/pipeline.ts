@@ -38,6 +38,7 @@ export type Pipeline = (call: ToolCall) => Promise<Reply>;
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { tools, backends, facts, policy, audit, sessions, clock } = options;
   const identity: PolicyIdentity = { ...policy, parameterSources: parameterSources(policy.manifest.reasons) };
+  const records = { audit, policy: identity, clock };
   const idsOf = createIdsOf(options.fingerprint);
   const decide = createDecide({ ...options, ...policy });
 
@@ -108,7 +109,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   return async (call) => {
-    const trail = createTrail(call, audit, identity, clock);
+    const trail = createTrail(call, records);
     const tool = tools.get(call.name);
     const backend = tool && backends.get(tool.backend);
     if (!tool || !backend) {

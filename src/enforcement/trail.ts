@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
 import { loggedDecision, loggedReason, type ParameterSources } from '../audit/logged-reasons.ts';
-import type { CallEnd, CallEndRecord } from '../audit/records.ts';
+import type { CallEnd, CallEndRecord, ClientFields, DecisionHead } from '../audit/records.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluation } from '../decision/evaluator.ts';
 import type { InputText } from '../decision/input-text.ts';
@@ -55,130 +55,157 @@ export interface Trail {
   finished(end: CallEnd, reasons: readonly string[], detail?: string): void;
 }
 
-/** Starts the trail of a call: mints its decision id and starts to measure its duration. */
-export function createTrail(call: ToolCall, audit: AuditLog, policy: PolicyIdentity, clock: Clock): Trail {
-  let decisionId = randomUUID();
-  let superseded: string | undefined;
-  const alerted = new Set<string>();
-  const started = performance.now();
-  const { scope } = call;
-  const client = { id: scope.client.id, subject: scope.client.subject, issuer: scope.client.issuer };
-  let session: CallEndRecord['session'] = null;
-  let backend: CallEndRecord['backend'] = null;
-  let backendName: string | undefined;
-  let results: Pick<CallEndRecord, 'masks_absent' | 'items_cut' | 'limits_absent'> = {};
-
-  const common = () => ({
-    timestamp: new Date(clock.now()).toISOString(),
-    decision_id: decisionId,
-    req_id: scope.requestId,
-  });
-  const decision = () => ({
-    type: 'decision' as const,
-    ...common(),
-    ...(superseded !== undefined && { supersedes: superseded }),
-    path: ENTRYPOINT,
-    bundles: { sallyport: { revision: policy.revision } },
-    wasm_sha256: policy.wasmSha256,
-    requested_by: scope.ip,
-    client,
-  });
-  const refusal = (code: RefusalCode) => ({
-    outcome: 'deny' as const,
-    reasons: [{ code, params: {} }],
-    obligations: [] as [],
-  });
-
-  return {
-    get decisionId() {
-      return decisionId;
-    },
-    supersede() {
-      superseded = decisionId;
-      decisionId = randomUUID();
-    },
-
-    async decided(tool, input, evaluation) {
-      backendName = tool.backend;
-      const { result, erased } = evaluation.ok
-        ? loggedDecision(evaluation.decision, policy.parameterSources, tool.audit)
-        : { result: refusal(evaluation.code), erased: [] };
-      await audit.decided({
-        ...decision(),
-        decided_by: evaluation.ok ? 'policy' : 'connector',
-        tool: { name: tool.name, backend: tool.backend },
-        input: input.logged,
-        erased: input.erased,
-        result,
-        ...(erased.length > 0 && { result_erased: erased }),
-        metrics: { timer_rego_query_eval_ns: evaluation.nanoseconds },
-        ...(!evaluation.ok && { detail: evaluation.detail }),
-      });
-      return evaluation.ok ? evaluation.decision : undefined;
-    },
-
-    refused: (code, detail) =>
-      audit.decided({
-        ...decision(),
-        decided_by: 'connector',
-        // The name may be any text the client has chosen, because no tool may have it.
-        tool: { name: call.name.slice(0, 128), backend: null },
-        input: null,
-        erased: [''],
-        result: refusal(code),
-        metrics: { timer_rego_query_eval_ns: 0 },
-        detail,
-      }),
-
-    async alert({ severity, reason, codes, tool, session: about }) {
-      const kept = reason && loggedReason(reason, policy.parameterSources, tool.audit).reason;
-      const reasons = kept ? [kept.code] : codes;
-      // A call that is decided twice says the same once.
-      const what = `${severity} ${reasons.join(' ')} ${canonicalJson(kept?.params)}`;
-      if (alerted.has(what)) return;
-      await audit.alert({
-        type: 'alert',
-        ...common(),
-        requested_by: scope.ip,
-        severity,
-        reasons: [...reasons],
-        ...(kept && { params: kept.params }),
-        tool: tool.name,
-        backend: tool.backend,
-        session: about,
-        client,
-      });
-      alerted.add(what);
-    },
-
-    trimmed({ masksAbsent, itemsCut, limitsAbsent }) {
-      results = {
-        ...(masksAbsent.length > 0 && { masks_absent: masksAbsent }),
-        ...(itemsCut > 0 && { items_cut: itemsCut }),
-        ...(limitsAbsent.length > 0 && { limits_absent: limitsAbsent }),
-      };
-    },
-
-    used(record) {
-      session = { id: record.fingerprint, generation: record.generation, token: record.tokenFingerprint };
-    },
-
-    answered(status) {
-      backend = { name: backendName ?? '', status, attempts: (backend?.attempts ?? 0) + 1 };
-    },
-
-    finished(end, reasons, detail) {
-      void audit.finished({
-        type: 'outcome',
-        ...common(),
-        outcome: end,
-        reasons: [...reasons],
-        duration_ms: Math.round((performance.now() - started) * 1000) / 1000,
-        session,
-        backend,
-        ...results,
-        ...(detail !== undefined && { detail }),
-      });
-    },
-  };
+/** What the log of a connector is written with: the same for all calls. */
+export interface TrailOptions {
+  audit: AuditLog;
+  policy: PolicyIdentity;
+  clock: Clock;
 }
+
+/** Starts the trail of a call: mints its decision id and starts to measure its duration. */
+export const createTrail = (call: ToolCall, options: TrailOptions): Trail => new CallTrail(call, options);
+
+/** A class: a literal of closures for every call would take several times the memory. */
+class CallTrail implements Trail {
+  decisionId = randomUUID() as string;
+  readonly #call: ToolCall;
+  readonly #options: TrailOptions;
+  readonly #client: ClientFields;
+  readonly #started = performance.now();
+  #superseded: string | undefined;
+  #alerted: readonly string[] = [];
+  #session: CallEndRecord['session'] = null;
+  #backend: CallEndRecord['backend'] = null;
+  #backendName = '';
+  #results: Pick<CallEndRecord, 'masks_absent' | 'items_cut' | 'limits_absent'> = {};
+
+  constructor(call: ToolCall, options: TrailOptions) {
+    this.#call = call;
+    this.#options = options;
+    const { id, subject, issuer } = call.scope.client;
+    this.#client = { id, subject, issuer };
+  }
+
+  supersede(): void {
+    this.#superseded = this.decisionId;
+    this.decisionId = randomUUID();
+  }
+
+  async decided(tool: Tool, input: InputText, evaluation: Evaluation): Promise<PolicyDecision | undefined> {
+    const { audit, policy } = this.#options;
+    this.#backendName = tool.backend;
+    const { result, erased } = evaluation.ok
+      ? loggedDecision(evaluation.decision, policy.parameterSources, tool.audit)
+      : { result: denial(evaluation.code), erased: [] };
+    const own: Own = {
+      decided_by: evaluation.ok ? 'policy' : 'connector',
+      tool: { name: tool.name, backend: tool.backend },
+      erased: input.erased,
+      result_erased: erased.length > 0 ? erased : undefined,
+      detail: evaluation.ok ? undefined : evaluation.detail,
+    };
+    await audit.decided(this.#head(own, evaluation.nanoseconds), { input: input.logged, result });
+    return evaluation.ok ? evaluation.decision : undefined;
+  }
+
+  refused(code: RefusalCode, detail: string): Promise<void> {
+    // The name may be any text the client has chosen, because no tool may have it.
+    const tool = { name: this.#call.name.slice(0, 128), backend: null };
+    const own: Own = { decided_by: 'connector', tool, erased: [''], result_erased: undefined, detail };
+    return this.#options.audit.decided(this.#head(own, 0), { input: null, result: denial(code) });
+  }
+
+  async alert({ severity, reason, codes, tool, session }: CallAlert): Promise<void> {
+    const { audit, policy } = this.#options;
+    const kept = reason && loggedReason(reason, policy.parameterSources, tool.audit).reason;
+    const reasons = kept ? [kept.code] : [...codes];
+    // A call that is decided twice says the same once.
+    const what = `${severity} ${reasons.join(' ')} ${canonicalJson(kept?.params)}`;
+    if (this.#alerted.includes(what)) return;
+    await audit.alert({
+      type: 'alert',
+      timestamp: this.#now(),
+      decision_id: this.decisionId,
+      req_id: this.#call.scope.requestId,
+      requested_by: this.#call.scope.ip,
+      severity,
+      reasons,
+      ...(kept && { params: kept.params }),
+      tool: tool.name,
+      backend: tool.backend,
+      session,
+      client: this.#client,
+    });
+    this.#alerted = [...this.#alerted, what];
+  }
+
+  trimmed({ masksAbsent, itemsCut, limitsAbsent }: Pick<Trimmed, 'masksAbsent' | 'itemsCut' | 'limitsAbsent'>): void {
+    this.#results = {
+      masks_absent: masksAbsent.length > 0 ? masksAbsent : undefined,
+      items_cut: itemsCut > 0 ? itemsCut : undefined,
+      limits_absent: limitsAbsent.length > 0 ? limitsAbsent : undefined,
+    };
+  }
+
+  used({ fingerprint, generation, tokenFingerprint }: SessionRecord): void {
+    this.#session = { id: fingerprint, generation, token: tokenFingerprint };
+  }
+
+  answered(status: number | null): void {
+    this.#backend = { name: this.#backendName, status, attempts: (this.#backend?.attempts ?? 0) + 1 };
+  }
+
+  finished(end: CallEnd, reasons: readonly string[], detail?: string): void {
+    void this.#options.audit.finished({
+      type: 'outcome',
+      timestamp: this.#now(),
+      decision_id: this.decisionId,
+      req_id: this.#call.scope.requestId,
+      outcome: end,
+      reasons: [...reasons],
+      duration_ms: Math.round((performance.now() - this.#started) * 1000) / 1000,
+      session: this.#session,
+      backend: this.#backend,
+      masks_absent: this.#results.masks_absent,
+      items_cut: this.#results.items_cut,
+      limits_absent: this.#results.limits_absent,
+      detail,
+    });
+  }
+
+  #now(): string {
+    return new Date(this.#options.clock.now()).toISOString();
+  }
+
+  /** What is undefined is left out of the line. */
+  #head(own: Own, nanoseconds: number): DecisionHead {
+    const { revision, wasmSha256 } = this.#options.policy;
+    return {
+      type: 'decision',
+      timestamp: this.#now(),
+      decision_id: this.decisionId,
+      req_id: this.#call.scope.requestId,
+      supersedes: this.#superseded,
+      path: ENTRYPOINT,
+      bundles: { sallyport: { revision } },
+      wasm_sha256: wasmSha256,
+      requested_by: this.#call.scope.ip,
+      client: this.#client,
+      decided_by: own.decided_by,
+      tool: own.tool,
+      erased: own.erased,
+      result_erased: own.result_erased,
+      metrics: { timer_rego_query_eval_ns: nanoseconds },
+      detail: own.detail,
+    };
+  }
+}
+
+/** What each decision record has for itself. */
+type Own = Pick<DecisionHead, 'decided_by' | 'tool' | 'erased' | 'result_erased' | 'detail'>;
+
+const denial = (code: RefusalCode) => ({
+  outcome: 'deny' as const,
+  reasons: [{ code, params: {} }],
+  obligations: [] as [],
+});

@@ -136,9 +136,8 @@ export function handleState(ledger: Ledger, handle: string, present: boolean): H
   const window = ledger.handles.get(handle);
   ledger.handlesGone ||= window !== undefined && exhausted(window);
   if (!window || exhausted(window)) return 'unknown';
-  // The handle moves to the end as the one used last, so that an idle handle gives way to new ones first.
-  ledger.handles.delete(handle);
-  ledger.handles.set(handle, window);
+  // An idle handle gives way to new ones first.
+  becomeLast(ledger.handles, handle, window);
   return 'known';
 }
 
@@ -153,8 +152,7 @@ function seeNetwork(ledger: Ledger, network: string, now: number) {
   count(known.calls, now, 1);
   known.lastSeen = now;
   if (!untaken) known.taken += 1;
-  ledger.networks.delete(network);
-  ledger.networks.set(network, known);
+  becomeLast(ledger.networks, network, known);
   for (const [name, { lastSeen }] of ledger.networks) if (now - lastSeen > HOUR_MS) ledger.networks.delete(name);
   for (const [name, { lastSeen }] of ledger.networks) {
     if (ledger.networks.size <= MAX_NETWORKS) break;
@@ -209,6 +207,12 @@ function useSession(ledger: Ledger, record: SessionRecord, now: number): NonNull
   const others = known ? ledger.sessions.filter((each) => each !== known) : ledger.sessions;
   ledger.sessions = others.concat({ backend, id, login, uses: uses + 1, lastUsed: now });
   return { idle_seconds: wholeSeconds(now - lastUsed), token_uses: uses };
+}
+
+/** Moves an entry to the end, as the one used last. Most maps have one entry, and need not change for it. */
+function becomeLast<T>(map: Map<string, T>, key: string, value: T): void {
+  if (map.size > 1) map.delete(key);
+  map.set(key, value);
 }
 
 function keepNewest(map: Map<string, unknown>, most: number): void {

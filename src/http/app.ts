@@ -64,10 +64,12 @@ export function createApp(options: AppOptions): Koa<State> {
  * in a log. Then one check after the other, in one function: a middleware for each would cost more than most of them do.
  */
 async function oneByOne(ctx: Context, order: readonly Check[], ops: OpsLog): Promise<void> {
-  ctx.state.requestId = randomUUID();
-  ctx.set('X-Request-Id', ctx.state.requestId);
-  ctx.set('Cache-Control', 'no-store');
-  ctx.set('X-Content-Type-Options', 'nosniff');
+  const { state, res } = ctx;
+  state.requestId = randomUUID();
+  state.path = ctx.path;
+  res.setHeader('X-Request-Id', state.requestId);
+  res.setHeader('Cache-Control', 'no-store');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
   try {
     for (const check of order) {
       const goesOn = check(ctx);

@@ -12,19 +12,22 @@ export interface InFlight {
   find(owner: ClientRef, handle: string, id: RpcId): Exchange | undefined;
 }
 
-/** Creates an empty list. */
+/**
+ * Creates an empty list. It is an object and no Map: entries come and go with every request, and the old tables of a Map keep
+ * what stood in them; see countCalls.
+ */
 export function createInFlight(): InFlight {
-  const exchanges = new Map<string, Exchange>();
+  const exchanges: Record<string, Exchange> = Object.create(null);
   const key = (owner: ClientRef, handle: string, id: RpcId) => JSON.stringify([owner, handle, id]);
   return {
     add(owner, handle, id, exchange) {
       const name = key(owner, handle, id);
       // The first request keeps the id: a copy that arrives while it is in flight must not take over its
       // cancellation.
-      if (exchanges.has(name)) return () => {};
-      exchanges.set(name, exchange);
-      return () => void exchanges.delete(name);
+      if (exchanges[name]) return () => {};
+      exchanges[name] = exchange;
+      return () => void delete exchanges[name];
     },
-    find: (owner, handle, id) => exchanges.get(key(owner, handle, id)),
+    find: (owner, handle, id) => exchanges[key(owner, handle, id)],
   };
 }

@@ -77,8 +77,13 @@ export const REVOCATION_LIFE_MS = 8 * 24 * 3_600_000;
  */
 export const MOST_REVOCATIONS = 10_000;
 
-/** A short name of an epoch, for what is sealed. */
-export const epochMark = (epoch: string): string => createHash('sha256').update(epoch).digest('hex').slice(0, 16);
+/** A short name of an epoch, for what is sealed. It is asked for with every call, and there is one epoch at a time. */
+export function epochMark(epoch: string): string {
+  if (last.epoch !== epoch) last = { epoch, mark: createHash('sha256').update(epoch).digest('hex').slice(0, 16) };
+  return last.mark;
+}
+
+let last = { epoch: '', mark: '' };
 
 /**
  * Spells a selector as one text, such as `client:agent-7` or `all`. The newest revocation is kept under this text.

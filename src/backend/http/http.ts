@@ -74,6 +74,9 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
     pipelining: 1,
     keepAliveTimeout: 10_000,
     maxResponseSize: config.max_response_bytes,
+    // Every request has a deadline of its own, below, so that those of undici would only cost.
+    headersTimeout: 0,
+    bodyTimeout: 0,
     connect: { timeout: config.timeout_ms, rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
   });
   const breaker = createBreaker(config);

@@ -6,8 +6,8 @@ import type { Received } from './dispatch.ts';
 export interface BackendResponse {
   status: number;
   contentType: string;
-  location: string | undefined;
-  setCookies: string[];
+  readonly location: string | undefined;
+  readonly setCookies: string[];
   /** The first header of this name, in any case. */
   header(name: string): string | undefined;
   headers(name: string): readonly string[];
@@ -20,31 +20,53 @@ export interface BackendResponse {
 }
 
 /** Makes an answer of what was received. */
-export function responseOf({ status, headers, body }: Received): BackendResponse {
-  const header = (name: string): string | undefined => {
-    const value = headers[name];
+export const responseOf = (received: Received): BackendResponse => new Response(received);
+
+/**
+ * A class, because an object literal with accessors has a hidden class of its own each time it is made, which V8 keeps, with
+ * all that the accessors know of, until the next full collection.
+ */
+class Response implements BackendResponse {
+  readonly status: number;
+  readonly contentType: string;
+  readonly bytes: Buffer;
+  readonly #headers: Received['headers'];
+  #text: string | undefined;
+  #document: { value: unknown } | undefined;
+
+  constructor({ status, headers, body }: Received) {
+    this.status = status;
+    this.bytes = body;
+    this.#headers = headers;
+    this.contentType = this.header('content-type') ?? '';
+  }
+
+  get location(): string | undefined {
+    return this.header('location');
+  }
+
+  get setCookies(): string[] {
+    return [this.#headers['set-cookie'] ?? []].flat();
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#headers[name.toLowerCase()];
     return Array.isArray(value) ? value[0] : value;
-  };
-  const contentType = header('content-type') ?? '';
-  let text: string | undefined;
-  let document: { value: unknown } | undefined;
-  return {
-    status,
-    contentType,
-    location: header('location'),
-    setCookies: [headers['set-cookie'] ?? []].flat(),
-    header: (name) => header(name.toLowerCase()),
-    headers: (name) => [headers[name.toLowerCase()] ?? []].flat(),
-    bytes: body,
-    get body() {
-      text ??= decode(body, contentType);
-      return text;
-    },
-    get document() {
-      document ??= { value: parseJson(this.body) };
-      return document.value;
-    },
-  };
+  }
+
+  headers(name: string): readonly string[] {
+    return [this.#headers[name.toLowerCase()] ?? []].flat();
+  }
+
+  get body(): string {
+    this.#text ??= decode(this.bytes, this.contentType);
+    return this.#text;
+  }
+
+  get document(): unknown {
+    this.#document ??= { value: parseJson(this.body) };
+    return this.#document.value;
+  }
 }
 
 /** The seconds that a Retry-After header asks for, which has a number or an HTTP date; 0 when it cannot be read. */

@@ -50,8 +50,8 @@ export function authenticate(options: AuthenticateOptions): Check {
       // proof invalid (RFC 9449 §4.3, check 1).
       proof: Array.isArray(proof) ? proof.join() : proof,
       certificate: certificate.thumbprint,
-      method: ctx.method,
-      url: publicUrl ?? `http${secure ? 's' : ''}://${ctx.req.headers.host}${ctx.path}`,
+      method: ctx.req.method ?? '',
+      url: publicUrl ?? `http${secure ? 's' : ''}://${ctx.req.headers.host}${ctx.state.path}`,
       ...ctx.state.address,
     });
   }

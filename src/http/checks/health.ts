@@ -8,14 +8,14 @@ export type Readiness = () => Promise<string[]>;
 
 /** Answers /healthz and /readyz with 200 or 503, and passes on every other path. */
 export function health(readiness: Readiness): Check {
-  return (ctx) => (ctx.path !== '/healthz' && ctx.path !== '/readyz' ? true : answer(ctx));
+  return (ctx) => (ctx.state.path !== '/healthz' && ctx.state.path !== '/readyz' ? true : answer(ctx));
 
   async function answer(ctx: Context): Promise<false> {
-    if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+    if (ctx.req.method !== 'GET' && ctx.req.method !== 'HEAD') {
       ctx.set('Allow', 'GET, HEAD');
       return refuse(ctx, 'method_not_allowed');
     }
-    const failing = ctx.path === '/readyz' ? await readiness() : [];
+    const failing = ctx.state.path === '/readyz' ? await readiness() : [];
     ctx.status = failing.length === 0 ? 200 : 503;
     ctx.body = failing.length === 0 ? { status: 'ok' } : { status: 'unavailable', failing };
     return false;

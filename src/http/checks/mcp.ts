@@ -10,8 +10,8 @@ export const MCP_PATH = '/mcp';
 /** Answers 404 for any other path and 405 for any method but POST, before a credential is looked at. */
 export function onlyMcp(): Check {
   return (ctx) => {
-    if (ctx.path !== MCP_PATH) return refuse(ctx, 'not_found');
-    if (ctx.method === 'POST') return true;
+    if (ctx.state.path !== MCP_PATH) return refuse(ctx, 'not_found');
+    if (ctx.req.method === 'POST') return true;
     ctx.set('Allow', 'POST');
     return refuse(ctx, 'method_not_allowed');
   };
@@ -57,12 +57,19 @@ export function answerMcp(endpoint: McpEndpoint, metadataUrl: string): Check {
         `Bearer error="insufficient_scope", scope="${answer.requiredScopes.join(' ')}", resource_metadata="${metadataUrl}"`,
       );
     }
-    ctx.status = answer.status;
-    ctx.body = answer.message ?? '';
-    if (answer.message) ctx.type = 'application/json';
-    else ctx.remove('Content-Type');
+    send(ctx, answer.status, answer.message);
     return false;
   };
+}
+
+/** Writes the answer past Koa, which would look up what is known here: type and length. */
+function send(ctx: Context, status: number, message: string | undefined): void {
+  const { res } = ctx;
+  ctx.respond = false;
+  res.statusCode = status;
+  if (message !== undefined) res.setHeader('Content-Type', 'application/json; charset=utf-8');
+  res.setHeader('Content-Length', message === undefined ? 0 : Buffer.byteLength(message));
+  res.end(message);
 }
 
 function header(ctx: Context, name: string): string | undefined {

@@ -34,8 +34,8 @@ export function metadata({ resource, authorizationServers, scopes, dpop, mtls }:
   // RFC 9728 §3.1: the path of the resource comes after the well-known part.
   const paths = [METADATA_PATH, `${METADATA_PATH}${new URL(resource).pathname}`];
   return (ctx) => {
-    if (!paths.includes(ctx.path)) return true;
-    if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+    if (!paths.includes(ctx.state.path)) return true;
+    if (ctx.req.method !== 'GET' && ctx.req.method !== 'HEAD') {
       ctx.set('Allow', 'GET, HEAD');
       return refuse(ctx, 'method_not_allowed');
     }
