@@ -31,7 +31,7 @@ export function openAppendFile({ file, durability }: AppendFileOptions): Appende
   return {
     async append(lines) {
       // A write that failed half-way may have left part of a line, so the next record starts on a line of its own.
-      const data = Buffer.from(torn ? `\n${lines}` : lines);
+      const data = encode(torn ? ['', ...lines] : lines);
       torn = true;
       for (let at = 0; at < data.length; ) at += (await write(fd, data, at)).bytesWritten;
       torn = false;
@@ -40,6 +40,21 @@ export function openAppendFile({ file, durability }: AppendFileOptions): Appende
     close: () => fs.closeSync(fd),
   };
 }
+
+/** The lines with their ends, each written once: joined to one text first they would be copied twice. */
+function encode(lines: readonly string[]): Buffer {
+  let size = 0;
+  for (const line of lines) size += Buffer.byteLength(line) + 1;
+  const data = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const line of lines) {
+    at += data.write(line, at);
+    data[at++] = NEWLINE;
+  }
+  return data;
+}
+
+const NEWLINE = 0x0a;
 
 /**
  * Whoever can write to the log can forge it, so such a file is refused: what stands in it may be forged already. It
@@ -65,5 +80,5 @@ function endsWithoutNewline(fd: number): boolean {
   if (size === 0) return false;
   const last = Buffer.alloc(1);
   fs.readSync(fd, last, 0, 1, size - 1);
-  return last[0] !== 0x0a;
+  return last[0] !== NEWLINE;
 }

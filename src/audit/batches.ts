@@ -4,10 +4,10 @@
 /** Where records are kept: a file, and whatever else may come. The hash of a chain and a new file come in here. */
 export interface Appender {
   /**
-   * Appends whole lines, each with its line end. Resolves when they are as durable as configured; rejects when they may
+   * Appends lines, which come without their line ends. Resolves when they are as durable as configured; rejects when they may
    * not be. It is not called again before it has settled.
    */
-  append(lines: string): Promise<void>;
+  append(lines: readonly string[]): Promise<void>;
   close(): void;
 }
 
@@ -35,7 +35,8 @@ const MAX_WAITING = 16 * 1024 * 1024;
 const LAZY_MS = 20;
 
 export function createBatches(appender: Appender): Batches {
-  let lines = '';
+  let lines: string[] = [];
+  let waitingSize = 0;
   let waiting: ((error: Error | undefined) => void)[] = [];
   let writing: Promise<void> | undefined;
   let lazy: NodeJS.Timeout | undefined;
@@ -45,9 +46,9 @@ export function createBatches(appender: Appender): Batches {
     while (waiting.length > 0) {
       // Lines that arrive in the same turn of the event loop go into the same write.
       await new Promise(setImmediate);
-      const [text, told] = [lines, waiting];
-      [lines, waiting] = ['', []];
-      failure = await appender.append(text).then(
+      const [batch, told] = [lines, waiting];
+      [lines, waiting, waitingSize] = [[], [], 0];
+      failure = await appender.append(batch).then(
         () => undefined,
         (thrown: unknown) => (thrown instanceof Error ? thrown : new Error(String(thrown))),
       );
@@ -70,8 +71,9 @@ export function createBatches(appender: Appender): Batches {
   return {
     write: (line, urgent) =>
       new Promise((resolve, reject) => {
-        if (lines.length + line.length > MAX_WAITING) return reject(new Error('too many records wait for the disk'));
-        lines += `${line}\n`;
+        if (waitingSize + line.length > MAX_WAITING) return reject(new Error('too many records wait for the disk'));
+        lines.push(line);
+        waitingSize += line.length;
         waiting.push((error) => (error ? reject(error) : resolve()));
         if (urgent) start();
         else if (!writing) lazy ??= setTimeout(start, LAZY_MS);

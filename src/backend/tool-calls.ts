@@ -35,7 +35,8 @@ export function createToolCalls({ name, config, tools, url, ask }: ToolCallsOpti
   );
 
   /** What the result must not contain: secrets of the session, its CSRF tokens, and those of this call. */
-  async function secretsOf({ session, secrets, jar }: Turn, shown?: BackendResponse): Promise<Spelling[]> {
+  async function secretsOf({ session, secrets, jar }: Turn, shown?: BackendResponse): Promise<readonly Spelling[]> {
+    if (!session.csrf && secrets.length === 0 && !config.csrf) return session.secrets();
     // Tokens that could not be fetched are no secret of this result.
     const kept = await session.csrf?.catch(() => undefined);
     const inPage = shown ? csrfTokensIn(shown, jar, config) : [];

@@ -10,7 +10,7 @@ export interface CancelSignal {
 /** A signal that is given by `abort`, once. A listener that is added later is not called. */
 export class Cancellation implements CancelSignal {
   #aborted = false;
-  readonly #listeners = new Set<() => void>();
+  #listeners: readonly (() => void)[] = [];
 
   get aborted(): boolean {
     return this.#aborted;
@@ -20,14 +20,14 @@ export class Cancellation implements CancelSignal {
     if (this.#aborted) return;
     this.#aborted = true;
     for (const listener of this.#listeners) listener();
-    this.#listeners.clear();
+    this.#listeners = [];
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.add(listener);
+    this.#listeners = [...this.#listeners, listener];
   }
 
   removeEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.delete(listener);
+    this.#listeners = this.#listeners.filter((each) => each !== listener);
   }
 }

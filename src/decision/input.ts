@@ -80,8 +80,59 @@ export function buildInput(parts: InputParts): DecisionInput {
     },
     client: clientOf(now, parts),
     tool: { name: tool.name, backend: tool.backend, effect: tool.effect, arguments: parts.arguments },
-    session: parts.session,
-    usage: parts.usage,
-    replay: parts.replay,
+    session: parts.session && sessionOf(parts.session),
+    usage: usageOf(parts.usage),
+    replay: replayOf(parts.replay),
   };
 }
+
+// Each field is named, so that whatever else a store may hold reaches neither policy nor log.
+
+function sessionOf(session: SessionFacts): SessionFacts {
+  const { client_id, subject, key, ipv4, ipv6, networks } = session.bound;
+  return {
+    id: session.id,
+    generation: session.generation,
+    token_age_seconds: session.token_age_seconds,
+    age_seconds: session.age_seconds,
+    idle_seconds: session.idle_seconds,
+    token_uses: session.token_uses,
+    bound: { client_id, subject, key, ipv4: placeOf(ipv4), ipv6: placeOf(ipv6), ...(networks && { networks }) },
+  };
+}
+
+const placeOf = (place: SessionFacts['bound']['ipv4']): SessionFacts['bound']['ipv4'] =>
+  place && { ip: place.ip, network: place.network };
+
+function usageOf(usage: UsageFacts): UsageFacts {
+  const { networks_dropped_seconds: dropped, tool } = usage;
+  return {
+    calls_1m: usage.calls_1m,
+    calls_1h: usage.calls_1h,
+    denials_1h: usage.denials_1h,
+    in_flight: usage.in_flight,
+    seconds_since_last_call: usage.seconds_since_last_call,
+    networks: usage.networks,
+    ...(dropped !== undefined && { networks_dropped_seconds: dropped }),
+    ...(tool && { tool: { calls_90d: tool.calls_90d, last_seconds: tool.last_seconds } }),
+    forgotten: usage.forgotten,
+  };
+}
+
+const replayOf = ({
+  source,
+  seen,
+  first_seen_seconds,
+  same_network,
+  history,
+  handle,
+  rpc_id,
+}: ReplayFacts): ReplayFacts => ({
+  source,
+  seen,
+  first_seen_seconds,
+  same_network,
+  history,
+  ...(handle !== undefined && { handle }),
+  ...(rpc_id !== undefined && { rpc_id }),
+});

@@ -1,7 +1,7 @@
 // The reply to a call that was let through: its result with the masked parts blanked, or why there is none.
 import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import type { Decided } from './decide.ts';
-import { trim } from './mask.ts';
+import { trim, untrimmed } from './mask.ts';
 import { refusal, withhold } from './refusals.ts';
 import type { Trail } from './trail.ts';
 import type { Used } from './use-session.ts';
@@ -23,7 +23,7 @@ export function answer(
   const { masks, limits } = carried;
   if (masks.length > 0 && (typeof result.value !== 'object' || result.value === null))
     return withhold(trail, tool, 'obligation.failed', 'mask on a result that has no fields', null);
-  const trimmed = trim(result.value, masks, limits);
+  const trimmed = masks.length + limits.length === 0 ? untrimmed(result.value) : trim(result.value, masks, limits);
   const { value, itemsCut } = trimmed;
   trail.trimmed(trimmed);
   if (trimmed.requiredAbsent)

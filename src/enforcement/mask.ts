@@ -19,12 +19,21 @@ export interface Trimmed {
   limitsAbsent: string[];
 }
 
+/** The value as it came, for which nothing is ordered. */
+export const untrimmed = (value: Json): Trimmed => ({
+  value,
+  masksAbsent: [],
+  requiredAbsent: false,
+  itemsCut: 0,
+  limitsAbsent: [],
+});
+
 /**
  * Carries out limits and masks on a copy of the value. Whether a mask meets something is asked of the value as it came: an
  * item that a limit leaves out, and a place that another mask has blanked, were there.
  */
 export function trim(value: Json, masks: readonly Mask[], limits: readonly ResultLimit[]): Trimmed {
-  const trimmed: Trimmed = { value, masksAbsent: [], requiredAbsent: false, itemsCut: 0, limitsAbsent: [] };
+  const trimmed = untrimmed(value);
   for (const { pointers, required = false } of masks)
     for (const pointer of pointers) {
       if (meets(value, pointerTokens(pointer), required)) continue;

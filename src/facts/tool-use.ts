@@ -34,6 +34,11 @@ export function parseUse(text: string | null | undefined): ToolUse | undefined {
  */
 export function withCalls(use: ToolUse | undefined, calls: number, at: number): ToolUse {
   const slot = Math.floor(at / SLOT_MS);
+  const [newestKnown] = use?.slots.slice(-1) ?? [];
+  if (use && newestKnown?.[0] === slot) {
+    const slots = use.slots.with(-1, [slot, newestKnown[1] + calls]);
+    return { last: Math.max(use.last, at), slots };
+  }
   const slots = new Map(use?.slots ?? []);
   slots.set(slot, (slots.get(slot) ?? 0) + calls);
   const newest = Math.max(...slots.keys());

@@ -66,7 +66,6 @@ export function createApp(options: AppOptions): Koa<State> {
 async function oneByOne(ctx: Context, order: readonly Check[], ops: OpsLog): Promise<void> {
   const { state, res } = ctx;
   state.requestId = randomUUID();
-  state.path = ctx.path;
   res.setHeader('X-Request-Id', state.requestId);
   res.setHeader('Cache-Control', 'no-store');
   res.setHeader('X-Content-Type-Options', 'nosniff');

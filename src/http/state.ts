@@ -5,8 +5,9 @@ import type { Client } from '../identity/client.ts';
 
 /** State of one request. A field may be read only after the check that sets it. */
 export interface State {
-  /** Set before the first check. `path` is that of the request target, without the query. */
+  /** Set before the first check. */
   requestId: string;
+  /** Of the request target, without the query. Set by strictHeaders. */
   path: string;
   /** Set by clientAddress. */
   address: Address;

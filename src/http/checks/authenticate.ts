@@ -44,15 +44,19 @@ export function authenticate(options: AuthenticateOptions): Check {
     const certificate = clientCertificate(ctx.req.socket, ctx.req.socket.remoteAddress, ctx.req.headers, certificates);
     if (!credential || !certificate.ok) return refusedCredential('malformed');
     const secure = 'encrypted' in ctx.req.socket;
+    const { scheme, secret } = credential;
+    const { ip, network } = ctx.state.address;
     return verifier.verify({
-      ...credential,
+      scheme,
+      secret,
       // Node joins two DPoP headers with a comma, which no valid proof contains, so a second header makes the
       // proof invalid (RFC 9449 §4.3, check 1).
       proof: Array.isArray(proof) ? proof.join() : proof,
       certificate: certificate.thumbprint,
       method: ctx.req.method ?? '',
       url: publicUrl ?? `http${secure ? 's' : ''}://${ctx.req.headers.host}${ctx.state.path}`,
-      ...ctx.state.address,
+      ip,
+      network,
     });
   }
 

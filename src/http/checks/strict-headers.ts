@@ -3,7 +3,7 @@
 import { refuse } from '../refuse.ts';
 import type { Check } from '../state.ts';
 
-/** Headers that may appear only once. */
+/** Headers that may appear only once: with those of `alsoOnce` at most 32, one bit for each. */
 const ONCE = new Set([
   'authorization',
   'host',
@@ -24,17 +24,18 @@ const ONCE = new Set([
  * as the header with the client certificate.
  */
 export function strictHeaders(alsoOnce: readonly string[] = []): Check {
-  const once = new Set([...ONCE, ...alsoOnce]);
+  const once = new Map([...ONCE, ...alsoOnce].map((name, i) => [name, 1 << i]));
   return (ctx) => {
     // Absolute and other unusual request targets are for proxies, and the connector is not one.
     if (!ctx.req.url?.startsWith('/')) return refuse(ctx, 'bad_request', 'the request target is not a path');
+    ctx.state.path = ctx.path;
     const { rawHeaders } = ctx.req;
-    const seen = new Set<string>();
+    let seen = 0;
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = (rawHeaders[i] as string).toLowerCase();
-      if (!once.has(name)) continue;
-      if (seen.has(name)) return refuse(ctx, 'bad_request', `the header ${name} appears twice`);
-      seen.add(name);
+      const bit = once.get(name) ?? 0;
+      if ((seen & bit) !== 0) return refuse(ctx, 'bad_request', `the header ${name} appears twice`);
+      seen |= bit;
     }
     return true;
   };
