@@ -142,7 +142,7 @@ async function openInner(context: Context, closing: Closing) {
   });
   closing.add({ close: sessions.start() });
   const identity = closing.add(
-    openIdentity({
+    await openIdentity({
       identity: config.identity,
       keep: accountClaims(config.backends),
       clock,

@@ -46,11 +46,6 @@ export function createMetrics(version: string): Metrics {
     listener: { connections: 0 },
   };
 
-  const measure = (name: string, help: string, read: (of: Watched) => number): Gauge =>
-    gauge(name, help, [], function (this: Gauge) {
-      this.set(read(watched));
-    });
-
   const decisions = counter('decisions_total', 'Decisions on record, by outcome and by who decided.', [
     'outcome',
     'decided_by',
@@ -61,7 +56,7 @@ export function createMetrics(version: string): Metrics {
   ]);
   const denials = counter('denials_total', 'Calls that the policy denied, by reason.', ['reason']);
   const absent = counter('masks_absent_total', 'Masks that met nothing in a result, and so hid nothing.', ['backend']);
-  const ended = counter('sessions_callEndedtotal', 'Backend sessions that were ended: proven dead, or residual.', [
+  const ended = counter('sessions_ended_total', 'Backend sessions that were ended: proven dead, or residual.', [
     'backend',
     'proof',
   ]);
@@ -79,28 +74,7 @@ export function createMetrics(version: string): Metrics {
     registers,
   });
   watchBackends(gauge, () => watched.health());
-  const ready = gauge(
-    'ready',
-    'What /readyz says: 1 when all is well; each part that is not has a 0.',
-    ['part'],
-    async () => {
-      const missing = await watched.notReady();
-      ready.reset();
-      ready.set({ part: 'all' }, missing.length === 0 ? 1 : 0);
-      for (const part of missing) ready.set({ part }, 0);
-    },
-  );
-  measure(
-    'clock_skew_seconds',
-    'How far the clock of the store is ahead of that of this machine.',
-    ({ store }) => store.skewMs / 1000,
-  );
-  measure(
-    'revocations',
-    'Revocations in force. At the most that are kept, they become one of all.',
-    ({ store }) => store.revocations,
-  );
-  measure('connections', 'Open connections of clients and proxies.', ({ listener }) => listener.connections);
+  watchConnector(gauge, () => watched);
   const turned = counter('connections_turned_total', 'Connections refused, or idle and closed for others.', ['what']);
   gauge('info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
 
@@ -173,7 +147,41 @@ function bound<T>(find: (...names: [string, string]) => T): (first: string, seco
   };
 }
 
-type MakeGauge = <T extends string>(name: string, help: string, labelNames: T[], collect?: () => void) => Gauge<T>;
+type MakeGauge = <T extends string>(
+  name: string,
+  help: string,
+  labelNames: T[],
+  collect?: () => void | Promise<void>,
+) => Gauge<T>;
+
+/** What is asked of the parts of the connector at every scrape. */
+function watchConnector(gauge: MakeGauge, watched: () => Watched): void {
+  const ready = gauge(
+    'ready',
+    'What /readyz says: 1 when all is well; each part that is not has a 0.',
+    ['part'],
+    async () => {
+      const missing = await watched().notReady();
+      ready.reset();
+      ready.set({ part: 'all' }, missing.length === 0 ? 1 : 0);
+      for (const part of missing) ready.set({ part }, 0);
+    },
+  );
+  const measure = (name: string, help: string, read: (of: Watched) => number): void => {
+    const one: Gauge = gauge(name, help, [], () => one.set(read(watched())));
+  };
+  measure(
+    'clock_skew_seconds',
+    'How far the clock of the store is ahead of that of this machine.',
+    ({ store }) => store.skewMs / 1000,
+  );
+  measure(
+    'revocations',
+    'Revocations in force. At the most that are kept, they become one of all.',
+    ({ store }) => store.revocations,
+  );
+  measure('connections', 'Open connections of clients and proxies.', ({ listener }) => listener.connections);
+}
 
 /** What is asked of each backend at every scrape. */
 function watchBackends(gauge: MakeGauge, health: Watched['health']): void {

@@ -1,23 +1,18 @@
 // The command line: all commands with their options. The work of each command is in a file of its own.
 import { Command } from 'commander';
 import { VERSION } from '../core/paths.ts';
-import { backendCheck } from './backend/check.ts';
-import { clientAdd } from './client/add.ts';
-import { configCheck } from './config/check.ts';
-import { importOpenapi } from './import-openapi.ts';
-import { keysAdd, keysInit, keysRetire, keysStatus } from './keys.ts';
-import { policyBuild } from './policy/build.ts';
-import { policyCheck } from './policy/check.ts';
-import { policyTest } from './policy/test.ts';
-import { policyUpdate } from './policy/update.ts';
-import { revoke } from './revoke.ts';
-import { serve } from './serve.ts';
 
 const EXIT_CODES = `
 Exit codes:
   0  done, or everything is as it should be
   1  something must be fixed; what and where is on standard error
   2  the command line was not understood`;
+
+/** Runs a command that is loaded when it is given: what one command needs takes no memory from the others. */
+const later =
+  <M extends Record<N, (...args: never[]) => unknown>, N extends string>(load: () => Promise<M>, name: N) =>
+  async (...args: unknown[]): Promise<void> =>
+    void (await (await load())[name](...(args as never[])));
 
 /** Creates the command line. It throws a CommanderError instead of ending the process. */
 export function createProgram(): Command {
@@ -43,7 +38,7 @@ function addServe(program: Command): void {
     .option('-p, --port <port>', 'port to listen on instead of the configured one (also: PORT)')
     .option('--allow-debugging', 'start although an inspector, TLS key log or debug output is turned on')
     .option('--json', 'print where it listens as one line of JSON')
-    .action(serve);
+    .action(later(() => import('./serve.ts'), 'serve'));
 }
 
 function addRevoke(program: Command): void {
@@ -59,7 +54,7 @@ function addRevoke(program: Command): void {
     .option('--backend <name>', 'all sessions with a backend')
     .option('--all', 'all sessions')
     .option('--json', 'print the result as JSON')
-    .action(revoke);
+    .action(later(() => import('./revoke.ts'), 'revoke'));
 }
 
 function addKeys(program: Command): void {
@@ -70,13 +65,15 @@ function addKeys(program: Command): void {
       .description(description)
       .requiredOption('-f, --file <file>', 'keyring (keyring_file, or keyring.json in state_dir)')
       .option('--json', 'print the result as JSON');
-  ring('init', 'make a keyring, for all replicas').action(keysInit);
+  ring('init', 'make a keyring, for all replicas').action(later(() => import('./keys.ts'), 'keysInit'));
   ring('add', 'add a key: it opens at once and seals after a delay')
     .option('--delay-seconds <seconds>', 'until every replica knows the key (longer for a mounted secret)', '30')
     .option('--create', 'make the file when there is none')
-    .action(keysAdd);
-  ring('retire', 'remove a key that no longer seals; what it sealed ends').argument('<id>').action(keysRetire);
-  ring('status', 'list the keys, never their values').action(keysStatus);
+    .action(later(() => import('./keys.ts'), 'keysAdd'));
+  ring('retire', 'remove a key that no longer seals; what it sealed ends')
+    .argument('<id>')
+    .action(later(() => import('./keys.ts'), 'keysRetire'));
+  ring('status', 'list the keys, never their values').action(later(() => import('./keys.ts'), 'keysStatus'));
 }
 
 function addConfig(program: Command): void {
@@ -86,7 +83,7 @@ function addConfig(program: Command): void {
     .description('list every problem of a connector.yaml, with path and line')
     .argument('[file]', 'configuration to check', 'connector.yaml')
     .option('--json', 'print the problems as JSON')
-    .action(configCheck);
+    .action(later(() => import('./config/check.ts'), 'configCheck'));
 }
 
 function addImport(program: Command): void {
@@ -103,7 +100,7 @@ function addImport(program: Command): void {
     .option('-o, --out <file>', 'write here (default: standard output)')
     .option('--force', 'replace the file')
     .option('--json', 'print tools and what became of each operation as JSON')
-    .action(importOpenapi);
+    .action(later(() => import('./import-openapi.ts'), 'importOpenapi'));
 }
 
 function addBackend(program: Command): void {
@@ -120,7 +117,7 @@ function addBackend(program: Command): void {
     .option('-t, --tool <name>', 'tool to call (default: one that reads without arguments, else the probe)')
     .option('--args <json>', 'arguments of the tool, as a JSON object')
     .option('--json', 'print the results as JSON')
-    .action(backendCheck);
+    .action(later(() => import('./backend/check.ts'), 'backendCheck'));
 }
 
 function addPolicy(program: Command): void {
@@ -143,10 +140,12 @@ function addPolicy(program: Command): void {
     .option('-c, --config <file>', 'check names, arguments and masks against this connector.yaml, too')
     .option('--strict', 'fail on controls that are off and are on in the shipped policy')
     .option('--sarif', 'print the findings as SARIF 2.1.0')
-    .action(policyCheck);
-  command('build', 'check, then compile the Rego sources').action(policyBuild);
+    .action(later(() => import('./policy/check.ts'), 'policyCheck'));
+  command('build', 'check, then compile the Rego sources').action(
+    later(() => import('./policy/build.ts'), 'policyBuild'),
+  );
   command('test', 'run the Rego tests at 100 % coverage, and the cases through the Go evaluator and the WASM').action(
-    policyTest,
+    later(() => import('./policy/test.ts'), 'policyTest'),
   );
   policy
     .command('update')
@@ -155,7 +154,7 @@ function addPolicy(program: Command): void {
     .option('-t, --tests <folder>', 'cases to decide before and after (default: policy-tests beside the policy)')
     .option('--dry-run', 'show the differences and write nothing')
     .option('--json', 'print the result as JSON')
-    .action(policyUpdate);
+    .action(later(() => import('./policy/update.ts'), 'policyUpdate'));
 }
 
 function addClient(program: Command): void {
@@ -172,5 +171,5 @@ function addClient(program: Command): void {
     .option('--expires-days <days>', 'days after which the key stops working')
     .option('--replace', 'give an existing client a new key')
     .option('--json', 'print id and key as JSON')
-    .action(clientAdd);
+    .action(later(() => import('./client/add.ts'), 'clientAdd'));
 }

@@ -2,8 +2,7 @@
 import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Sealer } from '../keyring/sealing.ts';
-import { createDpopVerifier, type DpopVerifier, type ProofLedger } from './dpop.ts';
-import { createJwtVerifier } from './jwt.ts';
+import type { DpopVerifier, ProofLedger } from './dpop.ts';
 import { createKeysVerifier } from './keys.ts';
 import { createNonces } from './nonces.ts';
 import { createVerifier, type Verifier } from './verifier.ts';
@@ -34,27 +33,27 @@ export interface Identity {
   close(): void;
 }
 
-/** Opens the configured verifiers. Throws an OperatorError when the client file or the key set cannot be used. */
-export function openIdentity(options: IdentityOptions): Identity {
+/** Opens the configured verifiers. Rejects with an OperatorError when the client file or the key set cannot be used. */
+export async function openIdentity(options: IdentityOptions): Promise<Identity> {
   const { identity, keep, clock, sealer, epoch, proofs, onProblem } = options;
   const { keys, jwt, dpop: settings } = identity;
   const policyClaims = identity.claims.policy;
   const keysVerifier = keys && createKeysVerifier({ file: keys.file, clock, onProblem });
-  const dpop =
-    jwt &&
-    createDpopVerifier({
-      nonces: createNonces({ sealer, epoch, clock, lifetimeMs: settings.nonce_seconds * 1000 }),
-      proofs,
-      clock,
-      algorithms: settings.algorithms,
-      proofSeconds: settings.proof_seconds,
-      skewSeconds: settings.skew_seconds,
-    });
+  // Without access tokens their library is not loaded.
+  const tokens = jwt && { ...(await import('./jwt.ts')), ...(await import('./dpop.ts')) };
+  const dpop = tokens?.createDpopVerifier({
+    nonces: createNonces({ sealer, epoch, clock, lifetimeMs: settings.nonce_seconds * 1000 }),
+    proofs,
+    clock,
+    algorithms: settings.algorithms,
+    proofSeconds: settings.proof_seconds,
+    skewSeconds: settings.skew_seconds,
+  });
   const strict = identity.sender_constrained !== 'optional';
   const verifier = createVerifier({
     ...(keysVerifier && { keys: keysVerifier }),
-    ...(jwt && {
-      jwt: createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, keep, policyClaims, clock }),
+    ...(tokens && {
+      jwt: tokens.createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, keep, policyClaims, clock }),
     }),
     ...(dpop && { dpop }),
     strict,

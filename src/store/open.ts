@@ -8,7 +8,6 @@ import type { Clock } from '../core/clock.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
 import { keepRevocations } from './kept-revocations.ts';
 import { createMemoryStore } from './memory/store.ts';
-import { createRedisStore } from './redis/store.ts';
 import type { Store } from './store.ts';
 
 const HOUR_MS = 3_600_000;
@@ -83,6 +82,8 @@ async function openBare(options: OpenStoreOptions): Promise<Store> {
   const secret = (ref: RedisConfig['username'], name: string) => ref && resolveSecret(ref, `store.redis.${name}`, env);
   // The epoch is kept in a file, so that a loss while no replica was running is noticed as well.
   const epochFile = join(config.state_dir, 'store-epoch');
+  // The client of Redis takes nine megabytes, which a store in memory has no use for.
+  const { createRedisStore } = await import('./redis/store.ts');
   return createRedisStore({
     url: redis.url,
     sentinel: redis.sentinel,
