@@ -115,6 +115,7 @@ async function openInner(context: Context, closing: Closing) {
       onManyRevocations: events.manyRevocations,
       onSkew: events.clockAgrees,
       onProblem: problemOf(STATE_PROBLEM),
+      onLimits: (needed, heap) => warnOfLimits(ops, needed, heap),
       ...(context.storeTime && { storeTime: context.storeTime }),
     }),
   );
@@ -154,6 +155,14 @@ async function openInner(context: Context, closing: Closing) {
   );
   return { ...context, credential, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
 }
+
+/** A process without memory for as many clients as it may remember would end before it refuses the next one. */
+const warnOfLimits = (ops: OpsLog, needed_mb: number, heap_mb: number): void =>
+  ops.warn('limits.clients may need more memory than this process has: lower it, or start node with more', {
+    needed_mb,
+    heap_mb,
+    mend: `--max-old-space-size=${needed_mb}`,
+  });
 
 function listenOptions({
   config,

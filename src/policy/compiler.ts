@@ -13,8 +13,7 @@ import { type Stage, withStage } from './run/stage.ts';
 
 /**
  * Compiles the rules of a policy, shipped and site's. Rejects with an OperatorError that has the message of OPA. `-O` is
- * not used: with OPA 1.22.2 an earlier version of the default policy, compiled with `-O1`, answered deny where the plain
- * module and the interpreter answered allow.
+ * not used, because it gains nothing.
  */
 export async function compile(place: string | PolicyPlace, opa: Opa): Promise<Compiled> {
   const paths = policyPaths(place);

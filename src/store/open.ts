@@ -1,12 +1,14 @@
 // Opens the store that the configuration names: Redis, or the memory of this process.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 import type { Config } from '../config/load.ts';
 import type { RedisConfig } from '../config/schema/store.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
 import { keepRevocations } from './kept-revocations.ts';
+import { heapNeeded, OWN_HEAP } from './memory/needs.ts';
 import { createMemoryStore } from './memory/store.ts';
 import type { Store } from './store.ts';
 
@@ -36,6 +38,8 @@ export interface OpenStoreOptions {
   onSkew: (agrees: boolean, skewMs: number) => void;
   /** Called when a file in the state folder cannot be used. */
   onProblem: (problem: string) => void;
+  /** Called when `limits.clients` may need more heap than the process has; both in mebibytes. */
+  onLimits?: (needed: number, heap: number) => void;
   /** What time it is for Redis, in milliseconds since 1970: left out except in tests that move the clock. */
   storeTime?: () => number;
 }
@@ -78,7 +82,12 @@ async function openBare(options: OpenStoreOptions): Promise<Store> {
   // remembered as long as it lives.
   const ttlMs = Math.max(2 * HOUR_MS, handle_seconds * 1000);
   const backends = Math.max(1, Object.keys(config.backends).length);
-  if (!redis) return createMemoryStore({ clock, clients, sessions: clients * backends, ttlMs });
+  if (!redis) {
+    const needed = heapNeeded(clients, backends) + OWN_HEAP;
+    const heap = getHeapStatistics().heap_size_limit;
+    if (needed > heap) options.onLimits?.(toMebibytes(needed), toMebibytes(heap));
+    return createMemoryStore({ clock, clients, sessions: clients * backends, ttlMs });
+  }
   const secret = (ref: RedisConfig['username'], name: string) => ref && resolveSecret(ref, `store.redis.${name}`, env);
   // The epoch is kept in a file, so that a loss while no replica was running is noticed as well.
   const epochFile = join(config.state_dir, 'store-epoch');
@@ -109,3 +118,5 @@ async function openBare(options: OpenStoreOptions): Promise<Store> {
     onEviction,
   });
 }
+
+const toMebibytes = (bytes: number): number => Math.ceil(bytes / 1024 / 1024);

@@ -1,11 +1,23 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createAuditLog } from '../../src/audit/log.ts';
 import { createThrottle } from '../../src/audit/throttle.ts';
+import { buildInput } from '../../src/decision/input.ts';
 import { inputText } from '../../src/decision/input-text.ts';
-import type { DecisionInput } from '../../src/decision/schema.ts';
+import { constant, JsonText } from '../../src/formats/json-text.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -48,18 +60,26 @@ it('R-60: an unusable path is an error at start', () => {
   expect(() => createAuditLog({ file: join(dir, 'file', 'log.jsonl'), durability: 'disk', labels: {} })).toThrow();
 });
 
-it('R-36: the log has only known fields of the input; arguments that are not listed are left out and named by pointer', () => {
-  const input = {
-    tool: { name: 't', backend: 'b', effect: 'read', arguments: { sku: 'A', 'a/b~c': 1, password: 'x' } },
-    client: { id: 'c', surprise: 'secret' },
-    surprise: 'secret',
-  } as unknown as DecisionInput;
-  const { logged, erased } = inputText(input, ['sku']);
-  expect(logged.text).not.toContain('secret');
-  expect(JSON.parse(logged.text)).toEqual({
-    client: { id: 'c' },
-    tool: { name: 't', backend: 'b', effect: 'read', arguments: { sku: 'A' } },
-  });
+it('R-36: policy and log get only known fields; arguments that are not listed are left out of the log and named by pointer', () => {
+  const surprise = { surprise: 'secret' };
+  const input = buildInput({
+    now: 0,
+    client: { id: 'c', auth: { issuedAt: null, expiresAt: null, ...surprise }, ...surprise },
+    tool: { name: 't', backend: 'b', effect: 'read', ...surprise },
+    arguments: { sku: 'A', 'a/b~c': 1, password: 'x' },
+    session: {
+      id: 's',
+      bound: { client_id: 'c', ipv4: { ip: '10.0.0.1', network: '10.0.0.0/24', ...surprise }, ...surprise },
+      ...surprise,
+    },
+    usage: { calls_1m: 1, networks: [], tool: { calls_90d: 1, last_seconds: 1, ...surprise }, ...surprise },
+    replay: { source: null, ...surprise },
+    ...surprise,
+  } as never);
+  const { text, logged, erased } = inputText(input, ['sku']);
+  expect(text).not.toContain('secret');
+  expect(text).toContain('10.0.0.0/24');
+  expect(JSON.parse(logged.text).tool.arguments).toEqual({ sku: 'A' });
   expect(erased).toEqual(['/tool/arguments/a~1b~0c', '/tool/arguments/password']);
 });
 
@@ -114,4 +134,62 @@ it.each([
   chmodSync(file, before);
   await createAuditLog({ file, durability: 'os', labels: {} }).close();
   expect(statSync(file).mode & 0o777).toBe(after);
+});
+
+it.runIf(process.platform === 'linux')(
+  'R-60: a durable log is written through to the disk by each write itself',
+  async () => {
+    const file = join(dir, 'log.jsonl');
+    const flagsOf = () =>
+      readdirSync('/proc/self/fd').flatMap((fd) => {
+        try {
+          if (readlinkSync(`/proc/self/fd/${fd}`) !== realpathSync(file)) return [];
+          return [
+            Number.parseInt(/^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '', 8),
+          ];
+        } catch {
+          return [];
+        }
+      });
+    const durable = createAuditLog({ file, durability: 'disk', labels: {} });
+    expect(flagsOf().map((flags) => flags & constants.O_DSYNC)).toEqual([constants.O_DSYNC]);
+    await durable.close();
+    const lazy = createAuditLog({ file, durability: 'os', labels: {} });
+    expect(flagsOf().map((flags) => flags & constants.O_DSYNC)).toEqual([0]);
+    await lazy.close();
+  },
+);
+
+it('R-62: the line of a decision is the text of its record, byte for byte', async () => {
+  const file = join(dir, 'log.jsonl');
+  const labels = { id: 'host', version: '1' };
+  const log = createAuditLog({ file, durability: 'os', labels });
+  const input = { tool: { arguments: { text: 'a"b\\c 😀' } } };
+  const result = constant({
+    outcome: 'deny' as const,
+    reasons: [{ code: 'a.b', params: { n: 1 } }],
+    obligations: [] as [],
+  });
+  const head = {
+    type: 'decision' as const,
+    timestamp: 't',
+    decision_id: 'd',
+    req_id: 'r',
+    supersedes: undefined,
+    path: 'p',
+    bundles: { sallyport: { revision: 'v' } },
+    wasm_sha256: 'w',
+    requested_by: '::1',
+    client: { id: 'c', subject: 's "quoted"', issuer: 'i' },
+    decided_by: 'policy' as const,
+    tool: { name: 't', backend: 'b' },
+    erased: [],
+    result_erased: undefined,
+    metrics: { timer_rego_query_eval_ns: 1 },
+    detail: undefined,
+  };
+  await log.decided(head, { input: new JsonText(JSON.stringify(input)), result });
+  await log.close();
+  const record = { level: 'info', message: 'decision', ...head, labels, input, result };
+  expect(readFileSync(file, 'utf8')).toBe(`${JSON.stringify(record)}\n`);
 });

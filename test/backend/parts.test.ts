@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import { CookieJar } from 'tough-cookie';
+import { describe, expect, it, vi } from 'vitest';
 import { scrub, secretsOf, spellings } from '../../src/backend/answer/scrub.ts';
 import { judge } from '../../src/backend/answer/verdict.ts';
 import { createJar } from '../../src/backend/http/jar.ts';
@@ -111,6 +113,47 @@ describe('R-51, R-52: cookies', () => {
     jar.store(['JSESSIONID=1'], url);
     jar.store(['JSESSIONID=; Max-Age=0'], url);
     expect(jar.value('JSESSIONID')).toBeUndefined();
+  });
+  it('go with a request as tough-cookie says, although their header is remembered', () => {
+    const paths = ['/', '/app', '/app/', '/app/page', '/application', '/else', '/app/a/b?x=/else'];
+    const setCookies = fc.array(
+      fc.record({
+        name: fc.constantFrom('a', 'b', 'c'),
+        value: fc.constantFrom('1', '2', ''),
+        path: fc.constantFrom('', '; Path=/', '; Path=/app', '; Path=/app/a', '; Path=/else'),
+        end: fc.constantFrom('', '', '; Max-Age=0', '; Max-Age=3600'),
+      }),
+      { maxLength: 6 },
+    );
+    fc.assert(
+      fc.property(fc.array(setCookies, { maxLength: 4 }), (answers) => {
+        const [jar, plain] = [createJar(), new CookieJar()];
+        for (const answer of answers) {
+          const texts = answer.map(({ name, value, path, end }) => `${name}=${value}${path}${end}`);
+          jar.store(texts, url);
+          for (const text of texts) plain.setCookieSync(text, url, { ignoreError: true });
+          for (const path of [...paths, ...paths]) {
+            const at = `http://legacy.example${path}`;
+            expect(jar.header(at)).toBe(plain.getCookieStringSync(at) || undefined);
+          }
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+  it('stop going with requests when their time is over', () => {
+    vi.useFakeTimers({ now: 1_000_000 });
+    try {
+      const jar = createJar();
+      jar.store(['short=1; Max-Age=10', 'long=2'], url);
+      expect(jar.header(url)).toBe('short=1; long=2');
+      vi.setSystemTime(1_000_000 + 9_999);
+      expect(jar.header(url)).toBe('short=1; long=2');
+      vi.setSystemTime(1_000_000 + 10_001);
+      expect(jar.header(url)).toBe('long=2');
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

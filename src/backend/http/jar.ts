@@ -93,7 +93,7 @@ class CookieList implements Jar {
       enableLooseMode: false,
       allowSpecialUseDomain: true,
       prefixSecurity: 'strict',
-      cookies: this.#cookies as never[],
+      cookies: this.#cookies.filter((cookie) => cookieExpiry(cookie) > Date.now()) as never[],
     });
   }
 }
