@@ -44,10 +44,10 @@ export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
   let closed = false;
 
   const labelled = `"labels":${JSON.stringify(labels)}`;
-  const write = async (level: Level, record: AuditRecord, urgent = false, body = ''): Promise<void> => {
-    if (closed) throw new Error('the decision log is closed');
-    await batches.write(recordLine(level, record, labelled, body), urgent);
-  };
+  const write = (level: Level, record: AuditRecord, urgent = false, body = ''): Promise<void> =>
+    closed
+      ? Promise.reject(new Error('the decision log is closed'))
+      : batches.write(recordLine(level, record, labelled, body), urgent);
 
   return {
     decided: (record, { input, result }) =>

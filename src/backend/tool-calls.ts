@@ -35,8 +35,7 @@ export function createToolCalls({ name, config, tools, url, ask }: ToolCallsOpti
   );
 
   /** What the result must not contain: secrets of the session, its CSRF tokens, and those of this call. */
-  async function secretsOf({ session, secrets, jar }: Turn, shown?: BackendResponse): Promise<readonly Spelling[]> {
-    if (!session.csrf && secrets.length === 0 && !config.csrf) return session.secrets();
+  async function secretsOf({ session, secrets, jar }: Turn, shown?: BackendResponse): Promise<Spelling[]> {
     // Tokens that could not be fetched are no secret of this result.
     const kept = await session.csrf?.catch(() => undefined);
     const inPage = shown ? csrfTokensIn(shown, jar, config) : [];
@@ -67,7 +66,11 @@ export function createToolCalls({ name, config, tools, url, ask }: ToolCallsOpti
     const answer = await fetch(argument);
     if (!answer.ok) return answer.ended;
     const { response } = answer;
-    const all = await secretsOf(turn, tool.result.as === 'binary' ? undefined : response);
+    const { session, secrets } = turn;
+    const all =
+      config.csrf || secrets.length > 0
+        ? await secretsOf(turn, tool.result.as === 'binary' ? undefined : response)
+        : session.secrets();
     return reading(response.status, () => reader.read(response, all));
   }
 

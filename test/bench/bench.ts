@@ -71,7 +71,7 @@ async function measure(): Promise<void> {
   if (measures('policy')) await policyRows(seconds, show);
   if (measures('parts')) await partRows(seconds, show);
   if (measures('list')) await listRows(rounds, show);
-  if (measures('memory')) await memoryRows(Number(options.sessions), show);
+  if (measures('memory')) await memoryRows(Number(options.sessions), seconds * 10, show);
   if (!(measures('calls') || measures('rotation') || measures('redis'))) return;
 
   const legacyUrl = (await server('legacy')).url;

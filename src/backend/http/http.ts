@@ -95,9 +95,9 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
    * RFC 9110 §10.2.3: with 429 or 503 the backend may say when to come back, and until then nothing is sent to it.
    * `retry_after_seconds` is the limit, so that one odd answer cannot shut the backend off for days.
    */
-  function heed({ status, header }: BackendResponse): void {
-    if (status !== 429 && status !== 503) return;
-    const seconds = retryAfter(header('retry-after'), clock.now());
+  function heed(response: BackendResponse): void {
+    if (response.status !== 429 && response.status !== 503) return;
+    const seconds = retryAfter(response.header('retry-after'), clock.now());
     pausedUntil = clock.now() + Math.min(seconds, config.retry_after_seconds) * 1000;
   }
 

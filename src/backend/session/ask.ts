@@ -47,7 +47,7 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
   async function ask(question: Question, turn: Turn, again = true): Promise<Answer> {
     const { request, values, expectation, writes } = question;
     const { session, signal } = turn;
-    const fetched = await tokensFor(request, writes, turn);
+    const fetched = config.csrf && (await tokensFor(request, writes, turn));
     if (fetched && !fetched.ok) return { ok: false, ended: fetched.result, unsent: true };
     const used = fetched && session.csrf;
     const filled = withCsrfTokens(values, fetched?.tokens);
