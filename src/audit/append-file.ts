@@ -28,6 +28,8 @@ export function openAppendFile({ file, durability }: AppendFileOptions): Appende
   const fd = fs.openSync(file, O_APPEND | O_CREAT | O_RDWR | (disk ? WRITES_THROUGH : 0), 0o600);
   closeToOthers(file, fd);
   let torn = endsWithoutNewline(fd);
+  // A pipe, a terminal or a device takes the flag and ignores it. There the sync fails, and with it every record.
+  const syncs = disk && (WRITES_THROUGH === 0 || !fs.fstatSync(fd).isFile());
   return {
     async append(lines) {
       // A write that failed half-way may have left part of a line, so the next record starts on a line of its own.
@@ -35,7 +37,7 @@ export function openAppendFile({ file, durability }: AppendFileOptions): Appende
       torn = true;
       for (let at = 0; at < data.length; ) at += (await write(fd, data, at)).bytesWritten;
       torn = false;
-      if (disk && WRITES_THROUGH === 0) await datasync(fd);
+      if (syncs) await datasync(fd);
     },
     close: () => fs.closeSync(fd),
   };

@@ -1,5 +1,5 @@
 // The decision log: JSON lines. A decision is durable before any effect; a call whose decision cannot be written is
-// refused. Nothing stands between a record and its file; further sinks hang on winston, off the way of a call.
+// refused. Nothing stands between a record and its file.
 import { escapeUnseen } from '../core/printable.ts';
 import { jsonTextOf } from '../formats/json-text.ts';
 import { type AppendFileOptions, openAppendFile } from './append-file.ts';

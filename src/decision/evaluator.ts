@@ -42,8 +42,8 @@ export interface EvaluatorOptions {
   /** Base data of the policy: `{ settings }`. */
   data: object;
   /**
-   * The longest evaluation that is accepted, in milliseconds. An answer that comes later is discarded and the
-   * call refused.
+   * The longest evaluation that is accepted, in milliseconds. An answer that comes later is discarded, and the input is
+   * evaluated once more; when that is late, too, the call is refused.
    */
   budgetMs: number;
   /** Which reasons may let a call pass; left out, every reason but that of the default. */

@@ -9,7 +9,7 @@ import { createInFlight } from './in-flight.ts';
 import { type Envelope, isRpcId, type JSONRPCMessage, readEnvelope } from './message.ts';
 import { OneShotTransport } from './one-shot-transport.ts';
 import { PROTOCOL_VERSIONS, type ServerFactory, type ServerReport } from './server.ts';
-import type { ToolCalls } from './tool-calls.ts';
+import type { CalledTool, ToolCalls } from './tool-calls.ts';
 
 export type { JSONRPCMessage };
 
@@ -115,7 +115,9 @@ export function createEndpoint({ handles, callTool, createServer, onUnknownHandl
   type Asked = Envelope & { id: RpcId };
 
   async function called({ message, id }: Asked, scope: RequestScope, exchange: Exchange): Promise<McpAnswer> {
-    const answer = await exchange.answered(callTool(message, id, scope, exchange));
+    const answer = await exchange.answered(
+      callTool(message, id, scope, exchange).catch((): CalledTool => ({ ok: false, code: ErrorCode.InternalError })),
+    );
     if (!answer) return { status: 202 };
     if (!answer.ok)
       return answer.code === ErrorCode.InvalidRequest

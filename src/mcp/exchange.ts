@@ -18,7 +18,12 @@ export class Exchange {
 
   /** Sends a notification, unless the client has given the request up. */
   notify(message: JSONRPCMessage): void {
-    if (!this.#cancellation.aborted) this.#notify(message);
+    if (this.#cancellation.aborted) return;
+    try {
+      this.#notify(message);
+    } catch {
+      // Who cannot be told of progress still gets the answer: a call must not fail because of that.
+    }
   }
 
   /** Gives up the request without an answer, as MCP asks for a cancelled request, and stops its tool call. */

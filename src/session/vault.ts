@@ -38,8 +38,8 @@ export function createVault(sealer: Sealer, fingerprint: Fingerprint): Vault {
   /** Opening a record costs a decryption, so the result is kept with the very record: any other is opened anew. */
   const opened = new BoundedCache<string, { record: SessionRecord; backendToken: BackendTokenSecret }>(OPENED);
   /** Several values of one generation can be kept at the same time, as when an answer has brought a stray one. */
-  const name = ({ id, generation, tokenFingerprint }: SessionRecord): string =>
-    `${id} ${generation} ${tokenFingerprint}`;
+  const name = ({ id, generation, serial, tokenFingerprint }: SessionRecord): string =>
+    `${id} ${generation} ${serial} ${tokenFingerprint}`;
   function known(record: SessionRecord): BackendTokenSecret | undefined {
     const before = opened.get(name(record));
     // From a store outside this process the same record comes as another object each time.

@@ -193,3 +193,13 @@ it('R-62: the line of a decision is the text of its record, byte for byte', asyn
   const record = { level: 'info', message: 'decision', ...head, labels, input, result };
   expect(readFileSync(file, 'utf8')).toBe(`${JSON.stringify(record)}\n`);
 });
+
+it.runIf(process.platform === 'linux')(
+  'R-60: what cannot be synced is no durable log: every record fails',
+  async () => {
+    const log = createAuditLog({ file: '/dev/null', durability: 'disk', labels: {} });
+    await expect(log.alert({ type: 'alert' } as never)).rejects.toThrow('EINVAL');
+    expect(log.failure).toBe('the decision log cannot be written');
+    await log.close();
+  },
+);

@@ -115,12 +115,22 @@ describe('R-51, R-52: cookies', () => {
     expect(jar.value('JSESSIONID')).toBeUndefined();
   });
   it('go with a request as tough-cookie says, although their header is remembered', () => {
-    const paths = ['/', '/app', '/app/', '/app/page', '/application', '/else', '/app/a/b?x=/else'];
+    const paths = [
+      '/',
+      '/app',
+      '/app/',
+      '/app/page',
+      '/application',
+      '/else',
+      '/app/a/b?x=/else',
+      '/my%20app/x',
+      '/%61pp/x',
+    ];
     const setCookies = fc.array(
       fc.record({
         name: fc.constantFrom('a', 'b', 'c'),
         value: fc.constantFrom('1', '2', ''),
-        path: fc.constantFrom('', '; Path=/', '; Path=/app', '; Path=/app/a', '; Path=/else'),
+        path: fc.constantFrom('', '; Path=/', '; Path=/app', '; Path=/app/a', '; Path=/else', '; Path=/my app'),
         end: fc.constantFrom('', '', '; Max-Age=0', '; Max-Age=3600'),
       }),
       { maxLength: 6 },
@@ -151,6 +161,12 @@ describe('R-51, R-52: cookies', () => {
       expect(jar.header(url)).toBe('short=1; long=2');
       vi.setSystemTime(1_000_000 + 10_001);
       expect(jar.header(url)).toBe('long=2');
+      expect(jar.over()).toBe(false);
+      const short = createJar();
+      short.store(['short=1; Max-Age=10'], url);
+      expect([createJar().over(), short.over()]).toEqual([false, false]);
+      vi.setSystemTime(1_000_000 + 20_002);
+      expect(short.over()).toBe(true);
     } finally {
       vi.useRealTimers();
     }

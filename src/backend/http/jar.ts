@@ -10,6 +10,8 @@ export interface Jar {
   store(setCookies: readonly string[], url: string): void;
   /** The value of the Cookie header for a request to this URL, or undefined when no cookie applies. */
   header(url: string): string | undefined;
+  /** Whether there were cookies and the time of all is over (`Max-Age`, `Expires`): the session has ended. */
+  over(): boolean;
   /** The value of the live cookie with this name; of several the one with the longest path. */
   value(name: string): string | undefined;
   names(): string[];
@@ -53,10 +55,16 @@ class CookieList implements Jar {
     if (!this.#known || Date.now() >= this.#known.until) this.#known = knownHeaders(this.#cookies);
     const { paths, headers } = this.#known;
     const { origin, pathname } = new URL(url);
-    const key = `${origin} ${paths.map((path) => (pathMatch(pathname, path) ? '1' : '0')).join('')}`;
+    const decoded = decodedPath(pathname);
+    const key = `${origin} ${paths.map((path) => (pathMatch(decoded, path) ? '1' : '0')).join('')}`;
     const known = headers.find((each) => each.key === key) ?? { key, header: this.#open().getCookieStringSync(url) };
     if (!headers.includes(known)) this.#known.headers = headers.concat(known);
     return known.header || undefined;
+  }
+
+  over(): boolean {
+    this.#known ??= knownHeaders(this.#cookies);
+    return Date.now() >= this.#known.over;
   }
 
   value(name: string): string | undefined {
@@ -98,16 +106,30 @@ class CookieList implements Jar {
   }
 }
 
-/** Cookie headers by origin and by which of the paths a request is below; `until` in milliseconds since 1970. */
+/** As tough-cookie reads the path of a request before it compares it with those of the cookies. */
+function decodedPath(pathname: string): string {
+  try {
+    return decodeURI(pathname);
+  } catch {
+    return pathname;
+  }
+}
+
+/**
+ * Cookie headers by origin and by which of the paths a request is below. `until`: when the first cookie ends; `over`: when
+ * the last one has; both in milliseconds since 1970.
+ */
 interface KnownHeaders {
   paths: readonly string[];
   until: number;
+  over: number;
   headers: readonly { key: string; header: string }[];
 }
 
 const knownHeaders = (cookies: readonly StoredCookie[]): KnownHeaders => ({
   paths: [...new Set(cookies.map(({ path = '/' }) => path))],
   until: Math.min(...cookies.map(cookieExpiry)),
+  over: cookies.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...cookies.map(cookieExpiry)),
   headers: [],
 });
 

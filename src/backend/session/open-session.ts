@@ -1,7 +1,6 @@
 // A backend token made ready for use: its cookie jar, the headers and cookies that go with every request, and the
 // secrets that must not come back in a result.
 import type { BackendConfig } from '../../config/schema/backend.ts';
-import { BoundedCache } from '../../core/bounded-cache.ts';
 import { placeholders, replacePlaceholders } from '../../formats/template.ts';
 import type { Account } from '../accounts.ts';
 import { compose, templateOf } from '../answer/extract.ts';
@@ -85,14 +84,17 @@ export function openSession(
 /** Most backend tokens whose spellings are kept. They take more memory than the rest of a session, and can be made again. */
 const SPELT = 1000;
 interface Spelt {
-  readonly tokens: BoundedCache<BackendToken, { account: Account | undefined; all: readonly Spelling[] }>;
+  /** By token, and no longer than it: what is forgotten when a session ends is forgotten here as well. */
+  readonly tokens: WeakMap<BackendToken, { account: Account | undefined; all: readonly Spelling[] }>;
+  /** The tokens in the order in which their spellings were made. */
+  readonly made: WeakRef<BackendToken>[];
   /** Sessions of one account share what is a secret of the account. */
   readonly accounts: WeakMap<Account, readonly Spelling[]>;
 }
 const kept = new WeakMap<BackendConfig, Spelt>();
 
 function spelt(config: BackendConfig, token: BackendToken, account: Account | undefined): readonly Spelling[] {
-  const known = kept.get(config) ?? { tokens: new BoundedCache(SPELT), accounts: new WeakMap() };
+  const known = kept.get(config) ?? { tokens: new WeakMap(), made: [], accounts: new WeakMap() };
   kept.set(config, known);
   const before = known.tokens.get(token);
   if (before && before.account === account) return before.all;
@@ -101,6 +103,9 @@ function spelt(config: BackendConfig, token: BackendToken, account: Account | un
   if (account && credentials) known.accounts.set(account, credentials);
   const all = [...spellings(own, { pieces: true }), ...(credentials ?? [])];
   known.tokens.set(token, { account, all });
+  known.made.push(new WeakRef(token));
+  const oldest = known.made.length > SPELT ? known.made.shift()?.deref() : undefined;
+  if (oldest) known.tokens.delete(oldest);
   return all;
 }
 

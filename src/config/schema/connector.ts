@@ -191,7 +191,7 @@ export const connectorSchema = z.strictObject({
         .enum(['disk', 'os'])
         .default('disk')
         .describe(
-          'disk: a decision is on disk before the call is made (one fdatasync for all that wait); os: it is written only',
+          'disk: a decision is on disk before the call is made (one write for all that wait); os: it is written only',
         ),
     })
     .prefault({}),
