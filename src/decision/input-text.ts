@@ -80,11 +80,15 @@ export interface InputText {
   readonly erased: string[];
 }
 
-/** `audited`: names of the arguments that may stand in the log, from the tool's `audit` list. */
-export function inputText(input: DecisionInput, audited: readonly string[]): InputText {
+/**
+ * `audited`: names of the arguments that may stand in the log, from the tool's `audit` list. `of`: the client that the input
+ * was built from, by which the part that is the same in all of its calls is remembered.
+ */
+export function inputText(input: DecisionInput, audited: readonly string[], of?: object): InputText {
   const { version, time, client, tool, session, usage, replay } = input;
   const { name, backend, effect, arguments: args } = tool;
-  const before = JSON.stringify({ version, time, client, tool: { name, backend, effect } }).slice(0, -2);
+  const when = JSON.stringify({ version, time }).slice(0, -1);
+  const before = `${when},"client":${clientText(client, of)},"tool":${JSON.stringify({ name, backend, effect }).slice(0, -1)}`;
   const after = JSON.stringify({ session, usage, replay }).slice(1);
   const around = (of: object) => `${before},"arguments":${JSON.stringify(of)}},${after}`;
   const text = around(args);
@@ -96,4 +100,25 @@ export function inputText(input: DecisionInput, audited: readonly string[]): Inp
     logged: new JsonText(around(Object.fromEntries(kept))),
     erased: left.map((each) => `/tool/arguments/${each.replaceAll('~', '~0').replaceAll('/', '~1')}`),
   };
+}
+
+/** What a client is, as text without its end, and the place that it was written for. */
+interface Standing {
+  ip: string;
+  network: string;
+  userAgent: string;
+  text: string;
+}
+
+const standing = new WeakMap<object, Standing>();
+
+/** Only `auth`, which stands last, has ages that differ from call to call. */
+function clientText(client: DecisionInput['client'], of: object | undefined): string {
+  const { auth, ip, network, user_agent: userAgent } = client;
+  let known = of && standing.get(of);
+  if (!known || known.ip !== ip || known.network !== network || known.userAgent !== userAgent) {
+    known = { ip, network, userAgent, text: JSON.stringify({ ...client, auth: undefined }).slice(0, -1) };
+    if (of) standing.set(of, known);
+  }
+  return `${known.text},"auth":${JSON.stringify(auth)}}`;
 }

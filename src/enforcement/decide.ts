@@ -43,7 +43,7 @@ export function createDecide({ evaluator, sessions, ownPlaces, zones }: DecideOp
     const local = zones(known.now);
     const parts = { now: known.now, zones: local, ...scope, tool, arguments: call.arguments, ...known.facts };
     const input = buildInput(parts);
-    const text = inputText(input, tool.audit);
+    const text = inputText(input, tool.audit, scope.client);
     const evaluation = evaluator.evaluate(input, text.text);
     let decision: PolicyDecision | undefined;
     try {

@@ -13,21 +13,25 @@ export interface InFlight {
 }
 
 /**
- * Creates an empty list. It is an object and no Map: entries come and go with every request, and the old tables of a Map keep
- * what stood in them; see countCalls.
+ * Creates an empty list. It is no Map: entries come and go with every request, and the old tables of a Map keep what stood
+ * in them; see countCalls. A list of so many as are under way at once is looked through faster than a key is made.
  */
 export function createInFlight(): InFlight {
-  const exchanges: Record<string, Exchange> = Object.create(null);
-  const key = (owner: ClientRef, handle: string, id: RpcId) => JSON.stringify([owner, handle, id]);
+  const entries: { owner: ClientRef; handle: string; id: RpcId; exchange: Exchange }[] = [];
+  const find = (owner: ClientRef, handle: string, id: RpcId) =>
+    entries.find((entry) => entry.id === id && entry.handle === handle && entry.owner === owner);
   return {
     add(owner, handle, id, exchange) {
-      const name = key(owner, handle, id);
       // The first request keeps the id: a copy that arrives while it is in flight must not take over its
       // cancellation.
-      if (exchanges[name]) return () => {};
-      exchanges[name] = exchange;
-      return () => void delete exchanges[name];
+      if (find(owner, handle, id)) return () => {};
+      const entry = { owner, handle, id, exchange };
+      entries.push(entry);
+      return () => {
+        const last = entries.pop();
+        if (last && last !== entry) entries[entries.indexOf(entry)] = last;
+      };
     },
-    find: (owner, handle, id) => exchanges[key(owner, handle, id)],
+    find: (owner, handle, id) => find(owner, handle, id)?.exchange,
   };
 }

@@ -84,7 +84,11 @@ it('R-36: what the policy is asked with and what is on record is the text of the
     fc.property(changes, (change) => {
       const input = changed(change);
       const names = Object.keys(input.tool.arguments);
-      const all = inputText(input, names);
+      const client = {};
+      const all = inputText(input, names, client);
+      expect(inputText(input, names, client).text).toBe(all.text);
+      const elsewhere = { ...input, client: { ...input.client, ip: '192.0.2.1' } };
+      expect(inputText(elsewhere, names, client).text).toBe(JSON.stringify(elsewhere));
       expect(all.text).toBe(JSON.stringify(input));
       expect(all.logged.text).toBe(all.text);
       expect(all.erased).toEqual([]);
