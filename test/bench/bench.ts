@@ -106,9 +106,9 @@ async function measure(): Promise<void> {
     }
   }
   if (measures('rotation')) {
-    const each = 50;
+    const each = 20;
     const rotating = await governedServer({ legacyUrl, tokenUses: each });
-    await load('warm-up', rotating.url, 1, await conversation(rotating.url, rotating.keys.bench), {
+    await load('warm-up', rotating.url, 16, await conversation(rotating.url, rotating.keys.bench), {
       amount: warmUp / 4,
     });
     await rotationRows({ governed, rotating, each, rounds, length }, show);

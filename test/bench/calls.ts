@@ -63,7 +63,7 @@ export async function rotationRows(
   const pairs: { without: Row; with: Row; ratio: number }[] = [];
   for (let i = 0; i < rounds; i++) {
     const run = async (name: string, server: Governed) =>
-      measured(name, server, 1, await conversation(server.url, server.keys.bench), length);
+      measured(name, server, 16, await conversation(server.url, server.keys.bench), length);
     const without = await run('no rotation', governed);
     const other = await run(`a rotation every ${each} calls`, rotating);
     pairs.push({ without, with: other, ratio: other.cpu_us_per_call / without.cpu_us_per_call });

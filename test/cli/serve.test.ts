@@ -184,7 +184,7 @@ describe('npm run', () => {
         ...['(b) Koa -> undici, ungoverned', '(d) Sallyport on Redis, governed'],
         ...['(b) Koa -> undici, ungoverned', '(d) Sallyport on Redis, governed'],
         'no rotation',
-        'a rotation every 50 calls',
+        'a rotation every 20 calls',
         'one replica',
         'two replicas',
         'one connector in memory',
