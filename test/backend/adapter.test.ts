@@ -1,7 +1,7 @@
 // The adapter against small real servers that answer in odd ways.
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { createBackendAdapter } from '../../src/backend/adapter.ts';
 import type { BackendPort, BackendTokenSecret } from '../../src/backend/port.ts';
 import { backendSchema } from '../../src/config/schema/backend.ts';
@@ -116,4 +116,22 @@ it('R-50, attack 23: a redirect to another origin is not followed, and no header
   expect(await call()).toMatchObject({ kind: 'failed', code: 'backend.redirected', detail: 'to another origin' });
   expect(heard).toEqual([]);
   elsewhere.close();
+});
+
+it('R-53, R-91: a session whose cookies are over is told as ended before anything is sent', async () => {
+  const seen: string[] = [];
+  await answering((request, response) => {
+    seen.push(request.url ?? '');
+    response.writeHead(200, { 'set-cookie': 'S=1; Path=/; Max-Age=60', 'content-type': 'text/plain' }).end('fine');
+  });
+  const login = await backend.login(SHARED, async () => {});
+  if (!login.ok) throw new Error(login.detail);
+  expect(await callWith(login.backendToken)).toMatchObject({ kind: 'ok' });
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 });
+  try {
+    expect(await callWith(login.backendToken)).toMatchObject({ kind: 'expired', beforeEffect: true });
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(seen).toEqual(['/login', '/page']);
 });
