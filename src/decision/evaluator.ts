@@ -85,12 +85,13 @@ export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFA
 
   type Asked = { ok: true; results: string; nanoseconds: number } | (Failure & { nanoseconds: number });
 
-  function ask(input: string, entrypoint: string): Asked {
+  function ask(input: object | string, entrypoint: string): Asked {
     const started = process.hrtime.bigint();
     let results: string;
     try {
       policy ??= instantiate(module, data);
-      results = policy.evaluate(input, policy.entrypoints[entrypoint] as number);
+      const text = typeof input === 'string' ? input : JSON.stringify(input);
+      results = policy.evaluate(text, policy.entrypoints[entrypoint] as number);
     } catch (thrown) {
       policy = undefined;
       const nanoseconds = Number(process.hrtime.bigint() - started);
@@ -103,7 +104,7 @@ export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFA
   }
 
   /** On a busy machine the process may have been put aside during an evaluation. The same input has the same answer. */
-  function askInTime(input: string, entrypoint: string): Asked {
+  function askInTime(input: object | string, entrypoint: string): Asked {
     const asked = ask(input, entrypoint);
     return !asked.ok && asked.code === 'decision.over_budget' ? ask(input, entrypoint) : asked;
   }
@@ -112,15 +113,15 @@ export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFA
   const namesOf = createReader(readNames, LISTS);
 
   return {
-    evaluate(input, text = JSON.stringify(input)) {
-      const asked = askInTime(text, ENTRYPOINT);
+    evaluate(input, text) {
+      const asked = askInTime(text ?? input, ENTRYPOINT);
       if (!asked.ok) return asked;
       const read = decisionOf(asked.results);
       return { ...read, nanoseconds: asked.nanoseconds };
     },
 
     visible(input) {
-      const asked = askInTime(JSON.stringify(input), VISIBLE);
+      const asked = askInTime(input, VISIBLE);
       return asked.ok ? namesOf(asked.results) : asked;
     },
   };
