@@ -67,6 +67,7 @@ loaded(general) := object.union(general, {"merged": {
 	"usage": [general.usage],
 	"site": [object.get(general, "site", {})],
 	"at": {"": {"": {"": {"binding": 0, "lifetime": 0, "replay": 0, "usage": 0, "site": 0}}}},
+	"tools": {role: {tool: true | some tool in listed.tools} | some role, listed in general.access.roles},
 }})
 
 codes(findings) := {code | some finding in findings; code := finding.reason.code}

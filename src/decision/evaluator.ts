@@ -78,7 +78,12 @@ export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFA
   try {
     policy = instantiate(module, data);
   } catch (thrown) {
-    throw new OperatorError(`the WebAssembly is no policy that OPA compiled: ${messageOf(thrown)}`);
+    const message = messageOf(thrown);
+    throw new OperatorError(
+      message.startsWith('opa_malloc')
+        ? 'the settings do not fit the 16 MiB that a policy has: where a role lists very many tools, let it list "*" and have a rule of the site deny the others'
+        : `the WebAssembly is no policy that OPA compiled: ${message}`,
+    );
   }
   for (const name of ENTRYPOINTS)
     if (!(name in policy.entrypoints)) throw new OperatorError(`the compiled policy has no entrypoint ${name}`);

@@ -144,7 +144,8 @@ const whereSchema = z.strictObject({ binding: at, lifetime: at, replay: at, usag
 
 /**
  * The settings as the policy reads them: in `merged`, every group once for each way in which overrides change it, and
- * `at` says which holds for a role, a backend and a tool; the name "" stands for all that have no overrides.
+ * `at` says which holds for a role, a backend and a tool; the name "" stands for all that have no overrides. `tools` has
+ * the tools that each role lists, by name.
  */
 export const loadedSettingsSchema = settingsSchema.extend({
   merged: z.strictObject({
@@ -154,6 +155,7 @@ export const loadedSettingsSchema = settingsSchema.extend({
     usage: z.array(usage),
     site: z.array(site),
     at: z.record(z.string(), z.record(z.string(), z.record(z.string(), whereSchema))),
+    tools: z.record(z.string(), z.record(z.string(), z.literal(true))),
   }),
 });
 

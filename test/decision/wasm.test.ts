@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { loadBundle } from '../../src/decision/bundle.ts';
+import { withMerged } from '../../src/decision/data/merge.ts';
 import { createEvaluator } from '../../src/decision/evaluator.ts';
 import { inputText } from '../../src/decision/input-text.ts';
 import { ENTRYPOINT } from '../../src/decision/manifest.ts';
@@ -101,6 +102,27 @@ it('R-36: what the policy is asked with and what is on record is the text of the
     }),
     { numRuns: 1000 },
   );
+});
+
+describe('R-72: a role that lists many tools by name', () => {
+  const listing = (roles: number, tools: string[]) => {
+    const { merged: _merged, ...plain } = settings;
+    const names = ['clerk', ...Array.from({ length: roles - 1 }, (_, i) => `role_${i}`)];
+    const table = Object.fromEntries(names.map((role) => [role, { tools }]));
+    const data = { settings: withMerged({ ...plain, access: { ...plain.access, roles: table } }) };
+    return createEvaluator({ module, data, budgetMs: 1000 });
+  };
+  const named = Array.from({ length: 700 }, (_, i) => `tool_number_${i}`);
+  const tools = [...named, 'another'].map((name) => ({ name, backend: 'inventory', effect: 'read' as const }));
+
+  it('is shown each of them and no other', () => {
+    const visible = listing(50, named).visible({ version: 1, client: { ...base.client, roles: ['clerk'] }, tools });
+    expect(visible).toEqual({ ok: true, names: new Set(named) });
+  });
+
+  it('and settings that do not fit the memory of the policy are an error at the start that says so', () => {
+    expect(() => listing(300, named)).toThrow(/the settings do not fit the 16 MiB/);
+  });
 });
 
 describe('R-35: an answer that comes late', () => {

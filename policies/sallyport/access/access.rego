@@ -14,9 +14,12 @@ package sallyport.access
 #   controls: [C02]
 allow contains {"code": "access.role", "params": {"role": role}} if {
 	some role in input.client.roles
-	some tool in data.settings.access.roles[role].tools
-	tool in {input.tool.name, "*"}
+	lists(role)
 }
+
+lists(role) if data.settings.merged.tools[role][input.tool.name]
+
+lists(role) if data.settings.merged.tools[role]["*"]
 
 # METADATA
 # title: No role of the client lists the tool

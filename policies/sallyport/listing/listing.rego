@@ -17,10 +17,13 @@ package sallyport.listing
 visible contains tool.name if {
 	some tool in input.tools
 	some role in input.client.roles
-	some listed in data.settings.access.roles[role].tools
-	listed in {tool.name, "*"}
+	lists(role, tool.name)
 	not hidden(tool.name)
 }
+
+lists(role, name) if data.settings.merged.tools[role][name]
+
+lists(role, _) if data.settings.merged.tools[role]["*"]
 
 hidden(name) if {
 	data.settings.access.hide_without_scope

@@ -47,8 +47,17 @@ export function withMerged(settings: Settings): LoadedSettings {
     ),
   );
   const groups = Object.fromEntries(GROUPS.map((group) => [group, variants[group].values]));
-  return { ...settings, merged: { ...groups, at } } as LoadedSettings;
+  return { ...settings, merged: { ...groups, at, tools: toolsByRole(settings) } } as LoadedSettings;
 }
+
+/** The lists of `access.roles` as tables, so that a role with 700 tools costs a call no more than one with three. */
+const toolsByRole = ({ access }: Settings): Record<string, Record<string, true>> =>
+  Object.fromEntries(
+    Object.entries(access.roles).map(([role, { tools }]) => [
+      role,
+      Object.fromEntries(tools.map((tool) => [tool, true as const])),
+    ]),
+  );
 
 type Layer = { [K in Group]?: unknown };
 
