@@ -9,10 +9,14 @@ import { count, createWindow, type Window } from './window.ts';
 
 /** A call that has not ended after this time, in milliseconds, is given up: its replica must be gone. */
 export const LONGEST_CALL_MS = 900_000;
+/** Slots of the window of a minute, and of those of an hour. */
+const SECOND_MS = 1000;
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 /** One network that a client has called from. */
 interface Place {
+  readonly network: string;
   readonly calls: Window;
   lastSeen: number;
   /** When the client last came back to it, from which network of the same family, and how long it had been away. */
@@ -28,38 +32,38 @@ interface Place {
 export interface Ledger {
   readonly minute: Window;
   readonly hour: Window;
-  readonly denials: Window;
+  /** Made when the first call is denied. */
+  denials: Window | undefined;
   /** The calls under way, oldest first: when each began, and the network that it does not count for yet. */
   inFlight: readonly { call: string; began: number; untaken: string | undefined }[];
   lastCall: number | null;
-  /**
-   * The network that was used last stands last, so that the first key is the one that was not used for the longest
-   * time.
-   */
-  readonly networks: Map<string, Place>;
+  /** The networks of the last hour; the one that was used last stands last. */
+  places: readonly Place[];
   /** The last call from a network that had to make room for others, in milliseconds since 1970. */
   droppedLast: number | null;
   /** The replay window of each handle. The handle that was used last stands last. */
-  readonly handles: Map<string, ReplayWindow>;
+  handles: readonly { handle: string; window: ReplayWindow }[];
   /** Whether a handle was forgotten or used up, so that none goes on without its history any more. */
   handlesGone: boolean;
   /** How the session with each backend was used. */
   sessions: readonly { backend: string; id: string; login: number; uses: number; lastUsed: number }[];
 }
 
+const NONE: readonly never[] = [];
+
 /** The ledger of a client that has not called yet. */
 export function createLedger(): Ledger {
   return {
-    minute: createWindow(60, 1000),
-    hour: createWindow(60, 60_000),
-    denials: createWindow(60, 60_000),
-    inFlight: [],
+    minute: createWindow(),
+    hour: createWindow(),
+    denials: undefined,
+    inFlight: NONE,
     lastCall: null,
-    networks: new Map(),
+    places: NONE,
     droppedLast: null,
-    handles: new Map(),
+    handles: NONE,
     handlesGone: false,
-    sessions: [],
+    sessions: NONE,
   };
 }
 
@@ -81,9 +85,9 @@ export function observe(
   ledger.lastCall = now;
   return {
     usage: {
-      calls_1m: count(ledger.minute, now, 1),
-      calls_1h: count(ledger.hour, now, 1),
-      denials_1h: count(ledger.denials, now, 0),
+      calls_1m: count(ledger.minute, SECOND_MS, now, 1),
+      calls_1h: count(ledger.hour, MINUTE_MS, now, 1),
+      denials_1h: ledger.denials ? count(ledger.denials, MINUTE_MS, now, 0) : 0,
       in_flight: ledger.inFlight.length,
       seconds_since_last_call: sinceLastCall,
       networks,
@@ -102,8 +106,12 @@ export function finish(ledger: Ledger, call: string, { denied, refusedPlace }: C
   const known = ledger.inFlight.find((each) => each.call === call);
   if (known) ledger.inFlight = ledger.inFlight.filter((each) => each !== known);
   const untaken = known?.untaken;
-  if (denied) count(ledger.denials, now, 1);
-  const place = known ? ledger.networks.get(refusedPlace ?? untaken ?? '') : undefined;
+  if (denied) {
+    ledger.denials ??= createWindow();
+    count(ledger.denials, MINUTE_MS, now, 1);
+  }
+  const network = refusedPlace ?? untaken;
+  const place = known && ledger.places.find((each) => each.network === network);
   if (place && untaken !== undefined && refusedPlace === undefined) place.taken += 1;
   else if (place && untaken === undefined && place.taken > 0) place.taken -= 1;
 }
@@ -122,9 +130,8 @@ function dropDead(ledger: Ledger, now: number): void {
 
 /** Remembers a new handle. When there are too many, those that were not used for the longest time are forgotten. */
 export function openHandle(ledger: Ledger, handle: string, lost = false): void {
-  ledger.handlesGone ||= ledger.handles.size >= MAX_HANDLES;
-  keepNewest(ledger.handles, MAX_HANDLES - 1);
-  ledger.handles.set(handle, createReplayWindow(lost));
+  ledger.handlesGone ||= ledger.handles.length >= MAX_HANDLES;
+  ledger.handles = ledger.handles.slice(1 - MAX_HANDLES).concat({ handle, window: createReplayWindow(lost) });
 }
 
 /**
@@ -132,38 +139,35 @@ export function openHandle(ledger: Ledger, handle: string, lost = false): void {
  * minted in this epoch, so if it is not remembered it never will be.
  */
 export function handleState(ledger: Ledger, handle: string, present: boolean): HandleState {
-  if (!ledger.handles.has(handle) && !present && !ledger.handlesGone) openHandle(ledger, handle, true);
-  const window = ledger.handles.get(handle);
-  ledger.handlesGone ||= window !== undefined && exhausted(window);
-  if (!window || exhausted(window)) return 'unknown';
+  const named = (each: Ledger['handles'][number]) => each.handle === handle;
+  if (!present && !ledger.handlesGone && !ledger.handles.some(named)) openHandle(ledger, handle, true);
+  const known = ledger.handles.find(named);
+  const usedUp = known !== undefined && exhausted(known.window);
+  ledger.handlesGone ||= usedUp;
+  if (!known || usedUp) return 'unknown';
   // An idle handle gives way to new ones first.
-  becomeLast(ledger.handles, handle, window);
+  ledger.handles = withLast(ledger.handles, known);
   return 'known';
 }
 
 function seeNetwork(ledger: Ledger, network: string, now: number) {
-  const before = ledger.networks.get(network);
-  const known = before ?? { calls: createWindow(60, 60_000), lastSeen: now, returned: undefined, taken: 0 };
-  const beforeSeen = known.lastSeen;
-  const last = [...ledger.networks.keys()].findLast((name) => sameFamily(name, network));
-  if (before && last !== undefined && last !== network)
-    known.returned = { at: now, awayMs: now - beforeSeen, from: last };
+  const before = ledger.places.find((place) => place.network === network);
+  const here = before ?? { network, calls: createWindow(), lastSeen: now, returned: undefined, taken: 0 };
+  const beforeSeen = here.lastSeen;
+  const last = ledger.places.findLast((place) => sameFamily(place.network, network));
+  if (before && last && last !== before) here.returned = { at: now, awayMs: now - beforeSeen, from: last.network };
   const untaken = before?.taken === 0;
-  count(known.calls, now, 1);
-  known.lastSeen = now;
-  if (!untaken) known.taken += 1;
-  becomeLast(ledger.networks, network, known);
-  for (const [name, { lastSeen }] of ledger.networks) if (now - lastSeen > HOUR_MS) ledger.networks.delete(name);
-  for (const [name, { lastSeen }] of ledger.networks) {
-    if (ledger.networks.size <= MAX_NETWORKS) break;
+  count(here.calls, MINUTE_MS, now, 1);
+  here.lastSeen = now;
+  if (!untaken) here.taken += 1;
+  const recent = withLast(ledger.places, here).filter(({ lastSeen }) => now - lastSeen <= HOUR_MS);
+  for (const { lastSeen } of recent.slice(0, -MAX_NETWORKS))
     ledger.droppedLast = Math.max(ledger.droppedLast ?? 0, lastSeen);
-    ledger.networks.delete(name);
-  }
-  const networks: Facts['usage']['networks'] = [...ledger.networks]
-    .reverse()
-    .map(([name, { calls, lastSeen, returned, taken }]) => ({
+  ledger.places = recent.slice(-MAX_NETWORKS);
+  const networks: Facts['usage']['networks'] = ledger.places
+    .map(({ network: name, calls, lastSeen, returned, taken }) => ({
       network: name,
-      calls: count(calls, now, 0),
+      calls: count(calls, MINUTE_MS, now, 0),
       last_seen_seconds: wholeSeconds(now - (name === network ? beforeSeen : lastSeen)),
       ...(returned && {
         returned_seconds: wholeSeconds(now - returned.at),
@@ -171,7 +175,8 @@ function seeNetwork(ledger: Ledger, network: string, now: number) {
         returned_from: returned.from,
       }),
       ...(taken === 0 && { refused: true as const }),
-    }));
+    }))
+    .reverse();
   const { droppedLast } = ledger;
   return { networks, dropped: droppedLast !== null && now - droppedLast <= HOUR_MS ? droppedLast : null, untaken };
 }
@@ -180,7 +185,7 @@ const sameFamily = (a: string, b: string): boolean => a.includes(':') === b.incl
 
 function replayFacts(ledger: Ledger, { rpc, network }: Observation, now: number): Facts['replay'] {
   if (rpc === null) return { source: null, seen: false, first_seen_seconds: null, same_network: null, history: null };
-  const window = ledger.handles.get(rpc.handle);
+  const window = ledger.handles.find(({ handle }) => handle === rpc.handle)?.window;
   // A handle that was forgotten since it was looked up cannot prove that an id is new, so the id counts as used.
   const result: UseResult = window ? useId(window, rpc.id, { at: now, network }) : { seen: true, first: null };
   const first = result.seen ? result.first : null;
@@ -209,15 +214,6 @@ function useSession(ledger: Ledger, record: SessionRecord, now: number): NonNull
   return { idle_seconds: wholeSeconds(now - lastUsed), token_uses: uses };
 }
 
-/** Moves an entry to the end, as the one used last. Most maps have one entry, and need not change for it. */
-function becomeLast<T>(map: Map<string, T>, key: string, value: T): void {
-  if (map.size > 1) map.delete(key);
-  map.set(key, value);
-}
-
-function keepNewest(map: Map<string, unknown>, most: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= most) return;
-    map.delete(key);
-  }
-}
+/** The entries with this one last, as the one used last. Most clients have one of each, and nothing to move. */
+const withLast = <T>(entries: readonly T[], entry: T): readonly T[] =>
+  entries.at(-1) === entry ? entries : entries.filter((each) => each !== entry).concat(entry);

@@ -1,26 +1,28 @@
 // A sliding window of counts in slots. Only slots with events take memory, because most clients are idle most of the time.
 
-/** Counts of the slots of `slots` times `slotMs` milliseconds; see `count`. */
+/** How many slots a window has. */
+export const SLOTS = 60;
+
+/** Counts of the newest slots; see `count`. */
 export interface Window {
-  readonly slotMs: number;
-  readonly slots: number;
-  /** Number and events of each slot that has any, oldest first; slots are counted from 1970 in steps of `slotMs`. */
+  /** Number and events of each slot that has any, oldest first; slots are counted from 1970. */
   counts: number[];
   newest: number;
   total: number;
 }
 
-/** An empty window of `slots` times `slotMs` milliseconds. */
-export function createWindow(slots: number, slotMs: number): Window {
-  return { slotMs, slots, counts: [], newest: 0, total: 0 };
-}
+/** An empty window. */
+export const createWindow = (): Window => ({ counts: [], newest: 0, total: 0 });
 
-/** Moves the window to `now`, adds `events`, and returns the events inside it. Time that goes back counts as now. */
-export function count(window: Window, now: number, events: number): number {
+/**
+ * Moves the window to `now`, adds `events`, and returns the events inside it. Time that goes back counts as now. Slots
+ * are `slotMs` milliseconds long, always the same for one window.
+ */
+export function count(window: Window, slotMs: number, now: number, events: number): number {
   const { counts } = window;
-  window.newest = Math.max(window.newest, Math.floor(now / window.slotMs));
+  window.newest = Math.max(window.newest, Math.floor(now / slotMs));
   let over = 0;
-  while (over < counts.length && (counts[over] as number) <= window.newest - window.slots) {
+  while (over < counts.length && (counts[over] as number) <= window.newest - SLOTS) {
     window.total -= counts[over + 1] as number;
     over += 2;
   }

@@ -31,7 +31,7 @@ export function checkReach(modules: readonly Module[], covered: readonly Covered
         report.error(
           'reach',
           at,
-          `no case or test makes this rule fire through an entrypoint (reason "${reason}"): add a case, or mend the condition that never holds`,
+          `no case or test makes this rule fire through an entrypoint (reason "${reason}"): add a case, or mend the condition that never holds${module.file.startsWith('site/') ? '' : '; rules of your own belong in site/, since the shipped ones are not asked where sallyport.quiet.call holds'}`,
         );
       else if (module.file.startsWith('site/'))
         for (const branch of branchesOf(rule))
