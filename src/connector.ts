@@ -25,6 +25,7 @@ import { readinessOf } from './http/readiness.ts';
 import { createGuessing } from './identity/guessing.ts';
 import { openIdentity } from './identity/open.ts';
 import { openKeyring } from './keyring/keyring.ts';
+import { beginStop, type Stop, type StopParts } from './life/stop.ts';
 import { openMcp } from './mcp/open.ts';
 import { enforcedTools } from './mcp/tools.ts';
 import { recompileWith } from './policy/recompile.ts';
@@ -54,8 +55,14 @@ export interface Connector {
   readonly policy: Pick<Policy, 'revision' | 'wasmSha256' | 'unverified'>;
   /** Waits until retired backend sessions are logged out and all records are written. */
   settled(): Promise<void>;
-  /** Stops taking calls, lets those in flight finish, logs backend sessions out, closes the log. */
-  close(): Promise<void>;
+  /**
+   * Stops taking calls, lets those in flight finish, logs backend sessions out, closes the log; all of it within
+   * `limits.shutdown_seconds`. `delay`: as told by a signal, so it goes on taking calls for `shutdown.delay_seconds`,
+   * in which whoever sends them notices that it is not ready any more.
+   */
+  close(options?: { delay: boolean }): Promise<void>;
+  /** Once it is closing: waits for nothing any more. */
+  hurry(): void;
 }
 
 /** Starts a connector. Rejects with an OperatorError when something must be fixed first; nothing stays open then. */
@@ -216,16 +223,22 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const verified = config.policy.require === 'none' && unverified !== undefined ? 'unverified' : 'compared';
   await events.lifecycle('sys_startup', { revision, wasm_sha256: wasmSha256, policy: verified, url });
 
-  const stop = async () => {
-    stopping = true;
-    await listener.close();
-    const ended = sessions.close();
-    await settled();
-    await ended;
-    await events.lifecycle('sys_shutdown', {});
-    await closing.close();
+  const parts: StopParts = {
+    retreat() {
+      stopping = true;
+      listener.drain();
+    },
+    closeDoor: listener.close,
+    settled,
+    cutShort: endpoint.cutShort,
+    cutConnections: listener.cut,
+    endSessions: sessions.close,
+    async last(report) {
+      await events.lifecycle('sys_shutdown', { ...report });
+      await closing.close();
+    },
   };
-  let stopped: Promise<void> | undefined;
+  let stop: Stop | undefined;
   return {
     url: `${url}${MCP_PATH}`,
     adminUrl: admin?.url,
@@ -234,9 +247,14 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
       await sessions.settled();
       await audit.flushed();
     },
-    close() {
-      stopped ??= stop();
-      return stopped;
+    close({ delay } = { delay: false }) {
+      const { shutdown, limits } = config;
+      stop ??= beginStop(parts, {
+        delayMs: delay ? shutdown.delay_seconds * 1000 : 0,
+        boundMs: limits.shutdown_seconds * 1000,
+      });
+      return stop.ended;
     },
+    hurry: () => stop?.hurry(),
   };
 }

@@ -34,7 +34,7 @@ export interface AuditEvents {
   /** The policy could not say which tools a client may see, so the client got an error instead of a list. */
   listingRefused(source: Source, code: string, detail: string): void;
   /** The connector started or stopped. Resolves when the record is written or has failed. */
-  lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string>): Promise<void>;
+  lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string | number | boolean>): Promise<void>;
   /** Sessions were revoked. `ended` is how many were ended, null when the revocation failed half-way. */
   revoked(selector: Selector, ended: number | null, requestedBy: string): void;
   /** A request to the admin listener had no valid admin token. */

@@ -44,14 +44,17 @@ export async function serve(options: ServeOptions): Promise<void> {
     throw thrown;
   }
 
-  await new Promise<void>((stop) => {
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
-    stopWithParent(stop);
+  const delay = await new Promise<boolean>((stop) => {
+    process.on('SIGINT', () => stop(false));
+    process.on('SIGTERM', () => stop(true));
+    stopWithParent(() => stop(false));
   });
   progress('stopping: calls in flight may finish');
-  await connector.close();
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, connector.hurry);
+  await connector.close({ delay });
   await demo?.legacy.close();
+  // Whatever still holds the process open, such as a request that hangs, does not hold it any longer than this.
+  setTimeout(() => process.exit(), 1000).unref();
 }
 
 /**

@@ -14,6 +14,7 @@ export const REFUSALS = {
   'call.unknown_tool': 'No tool has this name.',
   'call.invalid_arguments': 'The arguments do not match the schema of the tool.',
   'call.cancelled': 'The client cancelled the call.',
+  'call.cut_short': 'The connector stopped before the call had ended; it may have been done.',
   'session.login_failed': 'The backend did not accept the login.',
   'session.unavailable': 'The backend session could not be read or stored.',
   'session.revoked': 'The backend session was revoked while the call was on its way.',

@@ -73,7 +73,11 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
   try {
     trail.used(session.record);
     toolCall.progress(2, STEPS, 'calling the backend');
-    if (toolCall.signal.aborted) return refuse('call.cancelled', 'before the backend was called');
+    if (toolCall.signal.aborted)
+      return refuse(
+        toolCall.signal.cause === 'stopping' ? 'call.cut_short' : 'call.cancelled',
+        'before the backend was called',
+      );
     result = await request.backend.call({
       tool: tool.name,
       arguments: toolCall.arguments,

@@ -42,6 +42,8 @@ export interface McpAnswer {
 export interface McpEndpoint {
   /** Resolves for every body, whatever its form. Rejects when the store does not answer about a handle. */
   answer(request: McpRequest): Promise<McpAnswer>;
+  /** Ends the calls under way, because the process ends. Each is answered that it was cut short. Answers how many. */
+  cutShort(): number;
 }
 
 /** What the endpoint is made of. */
@@ -102,13 +104,19 @@ export function createEndpoint({ handles, callTool, createServer, onUnknownHandl
       }
 
       const exchange = new Exchange(notify);
-      const forget = handleId === null ? () => {} : inFlight.add(scope.client.ref, handleId, id, exchange);
+      const forget = inFlight.add(scope.client.ref, handleId, id, exchange);
       try {
         const of = { ...scope, handle: handleId };
         return await (method === 'tools/call' ? called : served)({ message, method, id }, of, exchange);
       } finally {
         forget();
       }
+    },
+
+    cutShort() {
+      const all = inFlight.all();
+      for (const exchange of all) exchange.cutShort();
+      return all.length;
     },
   };
 

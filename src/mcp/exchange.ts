@@ -6,6 +6,7 @@ import type { JSONRPCMessage } from './message.ts';
 export class Exchange {
   readonly #notify: (message: JSONRPCMessage) => void;
   readonly #cancellation = new Cancellation();
+  #giveUp: () => void = () => {};
 
   constructor(notify: (message: JSONRPCMessage) => void) {
     this.#notify = notify;
@@ -29,12 +30,18 @@ export class Exchange {
   /** Gives up the request without an answer, as MCP asks for a cancelled request, and stops its tool call. */
   abandon(): void {
     this.#cancellation.abort();
+    this.#giveUp();
+  }
+
+  /** Stops the tool call, because the process ends: the request is still answered, by what is known of the call then. */
+  cutShort(): void {
+    this.#cancellation.abort('stopping');
   }
 
   /** What the work answers; undefined as soon as the request is given up, although the work goes on to its end. */
   answered<T>(work: Promise<T>): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
-      this.#cancellation.addEventListener('abort', () => resolve(undefined));
+      this.#giveUp = () => resolve(undefined);
       work.then(resolve, reject);
     });
   }

@@ -7,8 +7,10 @@ import type { Exchange } from './exchange.ts';
 
 /** The requests that this process is answering. */
 export interface InFlight {
-  /** Adds the exchange of a request and answers a function that removes it again. */
-  add(owner: ClientRef, handle: string, id: RpcId, exchange: Exchange): () => void;
+  /** Adds the exchange of a request, with its handle if it has one, and answers a function that removes it again. */
+  add(owner: ClientRef, handle: string | null, id: RpcId, exchange: Exchange): () => void;
+  /** Every request that is being answered. */
+  all(): readonly Exchange[];
   find(owner: ClientRef, handle: string, id: RpcId): Exchange | undefined;
 }
 
@@ -17,15 +19,15 @@ export interface InFlight {
  * in them; see countCalls. A list of so many as are under way at once is looked through faster than a key is made.
  */
 export function createInFlight(): InFlight {
-  const entries: { owner: ClientRef; handle: string; id: RpcId; exchange: Exchange }[] = [];
+  const entries: { owner: ClientRef; handle: string | null; id: RpcId; exchange: Exchange }[] = [];
   const find = (owner: ClientRef, handle: string, id: RpcId) =>
     entries.find((entry) => entry.id === id && entry.handle === handle && entry.owner === owner);
   return {
     add(owner, handle, id, exchange) {
       // The first request keeps the id: a copy that arrives while it is in flight must not take over its
       // cancellation.
-      if (find(owner, handle, id)) return () => {};
-      const entry = { owner, handle, id, exchange };
+      const copy = handle !== null && find(owner, handle, id) !== undefined;
+      const entry = { owner, handle: copy ? null : handle, id, exchange };
       entries.push(entry);
       return () => {
         const last = entries.pop();
@@ -33,5 +35,6 @@ export function createInFlight(): InFlight {
       };
     },
     find: (owner, handle, id) => find(owner, handle, id)?.exchange,
+    all: () => entries.map(({ exchange }) => exchange),
   };
 }

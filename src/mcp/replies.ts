@@ -26,7 +26,7 @@ function failed(reply: Exclude<Answered, { kind: 'result' }>): CallToolResult {
       return failure(`The call was denied by policy.${mend(reply.reasons)}`, reply.reasons, reply.decisionId);
     case 'refused':
       return failure(
-        `${reply.status === null ? 'The call was refused.' : `The call failed: the backend answered ${reply.status}.`}${again(reply)}`,
+        `${refused(reply)}${again(reply)}`,
         reply.reasons,
         reply.decisionId,
         reply.retryAfterSeconds === undefined ? {} : { 'sallyport/retry-after-seconds': reply.retryAfterSeconds },
@@ -70,6 +70,13 @@ const cut = ({ itemsCut }: Extract<Reply, { kind: 'result' }>): CallToolResult['
           text: `The result is shortened by policy: ${itemsCut} ${itemsCut === 1 ? 'item is' : 'items are'} left out.`,
         },
       ];
+
+function refused({ status, reasons }: Extract<Reply, { kind: 'refused' }>): string {
+  if (status !== null) return `The call failed: the backend answered ${status}.`;
+  return reasons.includes('call.cut_short')
+    ? 'The connector stopped while the call was under way: it may have been done, so look before you call again.'
+    : 'The call was refused.';
+}
 
 /** What a client can do about a denial, where it can do something. */
 const mend = (reasons: readonly string[]): string =>

@@ -136,7 +136,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
       };
       // One deadline covers the wait in the queue, the connection and the reading of the body.
       const timer = setTimeout(() => end(new DeadlineError()), config.timeout_ms);
-      const cancel = () => end(new CancelledError());
+      const cancel = () => end(signal?.cause === 'stopping' ? new StoppingError() : new CancelledError());
       if (signal?.aborted) cancel();
       else signal?.addEventListener('abort', cancel);
       const began = performance.now();
@@ -196,7 +196,7 @@ function createBreaker({ breaker }: BackendConfig) {
     // health of the backend.
     handleWhen(
       (error) =>
-        ![UnsentError, CancelledError, EncodedError, errors.ResponseExceededMaxSizeError].some(
+        ![UnsentError, CancelledError, StoppingError, EncodedError, errors.ResponseExceededMaxSizeError].some(
           (own) => error instanceof own,
         ),
     ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
@@ -228,11 +228,13 @@ interface Way {
 class UnsentError extends Error {}
 class DeadlineError extends Error {}
 class CancelledError extends Error {}
+class StoppingError extends Error {}
 class EncodedError extends Error {}
 
 function classify(error: unknown): { code: RefusalCode; detail: string } {
   if (error instanceof DeadlineError) return { code: 'backend.deadline', detail: 'deadline' };
   if (error instanceof CancelledError) return { code: 'call.cancelled', detail: 'cancelled' };
+  if (error instanceof StoppingError) return { code: 'call.cut_short', detail: 'the connector stops' };
   if (error instanceof EncodedError) return { code: 'backend.response_unusable', detail: 'content-encoding' };
   if (error instanceof BulkheadRejectedError) return { code: 'backend.overloaded', detail: 'queue full' };
   if (error instanceof BrokenCircuitError) return { code: 'backend.unavailable', detail: 'circuit open' };

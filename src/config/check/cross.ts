@@ -10,6 +10,7 @@ import { checkTool } from './tool.ts';
 export function crossCheck(config: ConnectorFile): PathProblem[] {
   return [
     ...checkListen(config),
+    ...checkShutdown(config),
     ...checkProxies(config),
     ...checkIdentity(config),
     ...checkStore(config),
@@ -49,6 +50,13 @@ function checkListen({ listen, public_url, allowed_hosts }: ConnectorFile): Path
         'a connector that others reach needs "public_url" (or "allowed_hosts"): calls under other names are refused',
     },
   ];
+}
+
+/** A delay as long as all of it would leave no time for the calls under way. */
+function checkShutdown({ shutdown, limits }: ConnectorFile): PathProblem[] {
+  if (shutdown.delay_seconds < limits.shutdown_seconds) return [];
+  const message = `must be less than limits.shutdown_seconds (${limits.shutdown_seconds}), which is the time for all of it`;
+  return [{ path: ['shutdown', 'delay_seconds'], message }];
 }
 
 /**

@@ -130,7 +130,9 @@ export const connectorSchema = z.strictObject({
         .min(1)
         .default(1024)
         .describe('Most open connections from one address; only where no proxy stands before the connector'),
-      shutdown_seconds: seconds.default(10),
+      shutdown_seconds: seconds
+        .default(25)
+        .describe('Longest time from the signal to the end of the process; calls that take longer are cut short'),
       handle_seconds: seconds.default(86_400).describe('How long a handle lives'),
       failures_per_minute: z
         .int()
@@ -138,6 +140,16 @@ export const connectorSchema = z.strictObject({
         .default(60)
         .describe('Refused credentials from one network, or unknown handles of one client, before they get 429'),
       clients: z.int().positive().default(100_000).describe('Most clients remembered at once; more are refused'),
+    })
+    .prefault({}),
+  shutdown: z
+    .strictObject({
+      delay_seconds: z
+        .number()
+        .min(0)
+        .max(300)
+        .default(0)
+        .describe('How long after SIGTERM it still takes calls, not ready, until balancers have noticed'),
     })
     .prefault({}),
   state_dir: z.string().default('.sallyport').describe('Keys and the decision log; created with mode 0700'),

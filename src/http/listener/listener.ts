@@ -16,8 +16,12 @@ export interface Listener {
   readonly connections: number;
   /** Hands requests to the application from now on; before that each is answered 503. */
   serve(handler: RequestListener): void;
+  /** From now on each answer ends its connection, so that clients and proxies go elsewhere by themselves. */
+  drain(): void;
   /** Stops listening and resolves when all connections are closed. Those still open after `graceSeconds` are cut. */
   close(): Promise<void>;
+  /** Cuts every connection now. */
+  cut(): void;
 }
 
 /**
@@ -62,8 +66,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.maxHeadersCount = 0;
   const connections = limitConnections(server, options.connections, onTurned);
   const front = behindFront((request, response) => application(request, response));
+  let draining = false;
   const handler: RequestListener = (request, response) => {
     connections.busy(request, response);
+    if (draining) response.shouldKeepAlive = false;
     front(request, response);
   };
   server.on('request', handler);
@@ -88,11 +94,16 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     serve(handler) {
       application = handler;
     },
+    drain() {
+      draining = true;
+    },
     close() {
+      draining = true;
       stopped ??= stop(server, graceSeconds * 1000);
       connections.closeSilent();
       return stopped;
     },
+    cut: () => server.closeAllConnections(),
   };
 }
 
