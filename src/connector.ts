@@ -11,6 +11,7 @@ import type { Config } from './config/load.ts';
 import { type Clock, createSystemClock } from './core/clock.ts';
 import { type Closing, createClosing } from './core/closing.ts';
 import { preparePrivateFolder } from './core/files/private-file.ts';
+import { trustFolders } from './core/files/secret-file.ts';
 import { refuseUnverifiedTls } from './core/hardening.ts';
 import { VERSION } from './core/paths.ts';
 import { endOfSession } from './decision/lifetimes.ts';
@@ -88,6 +89,7 @@ async function openInner(context: Context, closing: Closing) {
   const { config, env, clock, ops, progress } = context;
   const problemOf = (message: string) => (problem: string) => ops.error(message, { problem });
   refuseUnverifiedTls(env);
+  trustFolders(config.secrets.trusted_dirs);
   const credential = adminCredential(config.admin, env);
   preparePrivateFolder(config.state_dir);
   const opa = { env, ...(progress && { progress }) };
@@ -98,7 +100,8 @@ async function openInner(context: Context, closing: Closing) {
   const policy = await openPolicy({ ...config.policy, recompile: recompileWith(opa), checkSettings, check });
   const keyring = closing.add(
     openKeyring({
-      path: config.keyring_file,
+      source: config.keyring,
+      env,
       shared: config.store.redis !== undefined,
       clock,
       onProblem: problemOf('the keyring cannot be used as it is'),
@@ -152,6 +155,7 @@ async function openInner(context: Context, closing: Closing) {
   const identity = closing.add(
     await openIdentity({
       identity: config.identity,
+      env,
       keep: accountClaims(config.backends),
       clock,
       sealer: keyring.sealer('nonce'),

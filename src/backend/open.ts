@@ -4,7 +4,7 @@ import type { Config } from '../config/load.ts';
 import type { AccountsConfig } from '../config/schema/backend.ts';
 import { resolveAccounts, resolveCredentials } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
-import { watchFile } from '../core/files/watched-file.ts';
+import { type watchFile, watchSource } from '../core/files/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
 import type { BackendHealth } from './http/http.ts';
@@ -44,9 +44,10 @@ export function openBackends(options: BackendsOptions): Backends {
     Object.entries(config.backends).map(([name, b]) => [name, resolveCredentials(b.credentials, name, env)]),
   );
 
-  function tableOf(name: string, { file, map }: AccountsConfig): () => AccountTable {
-    if (file !== undefined) {
-      const table = watchFile(file, () => readAccountsFile(file), options.onProblem ?? (() => {}));
+  function tableOf(name: string, { file, env: variable, map }: AccountsConfig): () => AccountTable {
+    if (file !== undefined || variable !== undefined) {
+      const source = file === undefined ? { env: variable as string } : { file };
+      const table = watchSource(source, () => readAccountsFile(source, env), options.onProblem ?? (() => {}));
       watched.push(table);
       return () => table.value;
     }

@@ -2,7 +2,7 @@
 // Values are strings with any characters. Only the owner of the file may be able to read it (R-48).
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
-import { readPrivateJson } from '../core/files/private-file.ts';
+import { readSecretJson, type SecretSource, sourceName } from '../core/files/secret-source.ts';
 import { Secret } from '../core/secret.ts';
 import { isObject } from '../formats/json.ts';
 
@@ -15,8 +15,9 @@ const credentialsSchema = z.record(
 export type AccountTable = ReadonlyMap<string, Readonly<Record<string, Secret>>>;
 
 /** Throws an OperatorError when the file cannot be used. Its message names accounts and credentials, never values. */
-export function readAccountsFile(path: string): AccountTable {
-  const file = readPrivateJson(path);
+export function readAccountsFile(source: SecretSource, env?: NodeJS.ProcessEnv): AccountTable {
+  const path = sourceName(source);
+  const file = readSecretJson(source, env);
   if (!isObject(file)) throw new OperatorError(`${path} is not an object of accounts`);
   const table = new Map<string, Readonly<Record<string, Secret>>>();
   const problems: string[] = [];

@@ -3,6 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { OperatorError } from '../core/errors.ts';
+import { privateFolder } from '../core/files/private-file.ts';
+import type { SecretSource } from '../core/files/secret-source.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
 import { formatProblem, type Problem, parseYaml } from '../formats/yaml.ts';
 import { crossCheck } from './check/cross.ts';
@@ -10,7 +12,11 @@ import type { SecretRef } from './schema/backend.ts';
 import { type ConnectorFile, connectorSchema } from './schema/connector.ts';
 
 /** The configuration the connector runs with: checked, frozen, with defaults filled in and absolute paths. */
-export type Config = ConnectorFile & { policy: { dir: string }; audit: { file: string }; keyring_file: string };
+export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file'> & {
+  policy: { dir: string };
+  audit: { file: string };
+  keyring: SecretSource;
+};
 /** A configuration, or its problems in the order of their lines. */
 export type ConfigResult = { ok: true; config: Config } | { ok: false; problems: Problem[] };
 
@@ -49,7 +55,8 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): 
 
 function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
   const at = (path: string) => resolve(baseDir, path);
-  const stateDir = at(config.state_dir);
+  const stateDir = privateFolder(at(config.state_dir));
+  const { keyring_file: keyringFile, keyring, ...rest } = config;
   const { keys, jwt } = config.identity;
   const { tls } = config.listen;
   const { redis } = config.store;
@@ -58,9 +65,10 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
   const all = (refs: Record<string, SecretRef>) =>
     Object.fromEntries(Object.entries(refs).map(([key, ref]) => [key, secret(ref)]));
   return {
-    ...config,
+    ...rest,
     state_dir: stateDir,
-    keyring_file: config.keyring_file === undefined ? join(stateDir, 'keyring.json') : at(config.keyring_file),
+    keyring: keyring ?? { file: keyringFile === undefined ? join(stateDir, 'keyring.json') : at(keyringFile) },
+    secrets: { trusted_dirs: config.secrets.trusted_dirs.map(at) },
     listen: {
       ...config.listen,
       ...(tls && {
@@ -93,7 +101,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
     },
     identity: {
       ...config.identity,
-      ...(keys && { keys: { file: at(keys.file) } }),
+      ...(keys && { keys: secret(keys) }),
       ...(jwt && { jwt: { ...jwt, jwks: 'file' in jwt.jwks ? { file: at(jwt.jwks.file) } : jwt.jwks } }),
     },
     backends: Object.fromEntries(

@@ -1,8 +1,7 @@
 // Reads the credentials that the configuration refers to. They come only from files or the environment (R-48), so
 // that nobody can open a session with a copy of connector.yaml.
-import { readFileSync } from 'node:fs';
 import { messageOf, OperatorError } from '../core/errors.ts';
-import { refuseReadableByOthers } from '../core/files/private-file.ts';
+import { readSecretFile } from '../core/files/secret-file.ts';
 import { Secret } from '../core/secret.ts';
 import type { AccountTable } from './accounts-file.ts';
 import type { SecretRef } from './schema/backend.ts';
@@ -19,8 +18,7 @@ export function resolveSecret(ref: SecretRef, label: string, env: NodeJS.Process
   }
   let text: string;
   try {
-    refuseReadableByOthers(ref.file);
-    text = readFileSync(ref.file, 'utf8');
+    text = readSecretFile(ref.file);
   } catch (thrown) {
     throw new OperatorError(`${label}: ${messageOf(thrown)}`);
   }

@@ -3,7 +3,8 @@
 import { hash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
-import { readPrivateJson, writePrivateFile } from '../core/files/private-file.ts';
+import { writePrivateFile } from '../core/files/private-file.ts';
+import { readSecretJson, type SecretSource, sourceName } from '../core/files/secret-source.ts';
 import { Secret } from '../core/secret.ts';
 
 const name = z
@@ -31,14 +32,14 @@ export type ClientRecord = z.infer<typeof recordSchema>;
 export const hashKey = (key: string): string => hash('sha256', key);
 
 /**
- * Reads the client records. Throws an OperatorError when the file is missing, readable by others (R-48), or
+ * Reads the client records. Throws an OperatorError when the file or variable is missing, readable by others (R-48), or
  * malformed.
  */
-export function readClientFile(path: string): ClientRecord[] {
-  const parsed = fileSchema.safeParse(readPrivateJson(path));
+export function readClientFile(source: string | SecretSource, env?: NodeJS.ProcessEnv): ClientRecord[] {
+  const parsed = fileSchema.safeParse(readSecretJson(source, env));
   if (!parsed.success) {
     throw new OperatorError(
-      parsed.error.issues.map((i) => `${path} ${i.path.map(String).join('.')}: ${i.message}`).join('\n'),
+      parsed.error.issues.map((i) => `${sourceName(source)} ${i.path.map(String).join('.')}: ${i.message}`).join('\n'),
     );
   }
   return parsed.data.clients;

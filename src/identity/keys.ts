@@ -3,7 +3,8 @@
 import { existsSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { watchFile } from '../core/files/watched-file.ts';
+import type { SecretSource } from '../core/files/secret-source.ts';
+import { type WatchedFile, watchFile, watchSource } from '../core/files/watched-file.ts';
 import { type Attributes, attributesFile, readAttributes } from './api-keys/attributes.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
@@ -22,26 +23,17 @@ export interface KeysVerifier extends CredentialVerifier {
 
 /** Settings of the API key verifier. */
 export interface KeysOptions {
-  file: string;
+  source: SecretSource;
+  env?: NodeJS.ProcessEnv;
   clock: Clock;
   /** Called when the file has changed and cannot be used; the last good list stays in force. */
   onProblem: (message: string) => void;
 }
 
 /** Creates the verifier. Reads the file at once and throws an OperatorError when it cannot be used. */
-export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): KeysVerifier {
-  const clients = watchFile(file, () => index(readClientFile(file)), onProblem);
-  const beside = attributesFile(file);
-  let had = false;
-  const attributes = watchFile(
-    beside,
-    () => {
-      if (had && !existsSync(beside)) throw new OperatorError(`${beside} is gone`);
-      had = existsSync(beside);
-      return readAttributes(beside);
-    },
-    onProblem,
-  );
+export function createKeysVerifier({ source, env, clock, onProblem }: KeysOptions): KeysVerifier {
+  const clients = watchSource(source, () => index(readClientFile(source, env)), onProblem);
+  const attributes = 'file' in source ? watchAttributes(attributesFile(source.file), onProblem) : NONE;
   const described = new WeakMap<Client, { of: ReadonlyMap<string, Attributes>; client: Client }>();
   /** The client with its attributes. All calls with the same key share one object until the attributes change. */
   const describe = (client: Client): Client => {
@@ -68,6 +60,22 @@ export function createKeysVerifier({ file, clock, onProblem }: KeysOptions): Key
       attributes.close();
     },
   };
+}
+
+const NONE: WatchedFile<ReadonlyMap<string, Attributes>> = { value: new Map(), stale: false, close: () => {} };
+
+/** There may be none; one that was there must not go without a word. */
+function watchAttributes(path: string, onProblem: KeysOptions['onProblem']): typeof NONE {
+  let had = false;
+  return watchFile(
+    path,
+    () => {
+      if (had && !existsSync(path)) throw new OperatorError(`${path} is gone`);
+      had = existsSync(path);
+      return readAttributes(path);
+    },
+    onProblem,
+  );
 }
 
 function index(records: ClientRecord[]): Map<string, Client> {

@@ -10,6 +10,7 @@ import { createVerifier, type Verifier } from './verifier.ts';
 /** The configuration of identity and the ports it needs. */
 export interface IdentityOptions {
   identity: Config['identity'];
+  env: NodeJS.ProcessEnv;
   /** Names of access token claims that are kept besides the usual ones. */
   keep: readonly string[];
   clock: Clock;
@@ -35,10 +36,10 @@ export interface Identity {
 
 /** Opens the configured verifiers. Rejects with an OperatorError when the client file or the key set cannot be used. */
 export async function openIdentity(options: IdentityOptions): Promise<Identity> {
-  const { identity, keep, clock, sealer, epoch, proofs, onProblem } = options;
+  const { identity, env, keep, clock, sealer, epoch, proofs, onProblem } = options;
   const { keys, jwt, dpop: settings } = identity;
   const policyClaims = identity.claims.policy;
-  const keysVerifier = keys && createKeysVerifier({ file: keys.file, clock, onProblem });
+  const keysVerifier = keys && createKeysVerifier({ source: keys, env, clock, onProblem });
   // Without access tokens their library is not loaded.
   const tokens = jwt && { ...(await import('./jwt.ts')), ...(await import('./dpop.ts')) };
   const dpop = tokens?.createDpopVerifier({

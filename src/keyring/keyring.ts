@@ -2,12 +2,13 @@
 // fingerprints have separate keys, so that the key behind the fingerprints in logs opens no record. The file is read
 // again when it changes, so that keys rotate without a restart (R-42).
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { refuseReadableByOthers, writePrivateFile } from '../core/files/private-file.ts';
-import { watchFile } from '../core/files/watched-file.ts';
+import { writePrivateFile } from '../core/files/private-file.ts';
+import { readSecretText, type SecretSource, sourceName } from '../core/files/secret-source.ts';
+import { watchSource } from '../core/files/watched-file.ts';
 import { Secret } from '../core/secret.ts';
 import { createFingerprint, createSealer, type Fingerprint, type Sealer, type SealingKey } from './sealing.ts';
 
@@ -52,7 +53,8 @@ export interface Keyring {
 
 /** Where the keyring is. `clock` says which key seals. */
 export interface KeyringOptions {
-  path: string;
+  source: SecretSource;
+  env?: NodeJS.ProcessEnv;
   clock: Clock;
   /**
    * Other replicas use the same store. Then a missing file is a mistake: a replica that made a keyring of its own could
@@ -70,22 +72,22 @@ export interface KeyringOptions {
  * Opens the keyring, and makes the file when there is none, unless it is shared. Throws an OperatorError when the file
  * cannot be used.
  */
-export function openKeyring({ path, clock, shared = false, onProblem = () => {} }: KeyringOptions): Keyring {
-  if (!existsSync(path)) {
-    if (shared) throw missingKeyring(path);
-    writeKeyring(path, createKeyringFile(new Date(clock.now())));
+export function openKeyring({ source, env, clock, shared = false, onProblem = () => {} }: KeyringOptions): Keyring {
+  if ('file' in source && !existsSync(source.file)) {
+    if (shared) throw missingKeyring(source.file);
+    writeKeyring(source.file, createKeyringFile(new Date(clock.now())));
   }
-  const first = readKeyring(path);
+  const first = readKeyring(source, env);
   /** Keys that were taken out while this process runs: what they have sealed can still be ended. */
   const retired = new Map<string, SealingKey>();
   let before: readonly SealingKey[] = [];
-  const file = watchFile(
-    path,
+  const file = watchSource(
+    source,
     () => {
-      const keyring = readKeyring(path);
+      const keyring = readKeyring(source, env);
       // Fingerprints of the same thing must stay equal while the process runs.
       if (keyring.fingerprint !== first.fingerprint)
-        onProblem(`${path}: a changed fingerprint key takes effect at the next start`);
+        onProblem(`${sourceName(source)}: a changed fingerprint key takes effect at the next start`);
       const present = new Set(keyring.sealing.map(({ id }) => id));
       for (const { id, secret } of before) if (!present.has(id)) retired.set(id, { id, secret, retired: true });
       for (const id of present) retired.delete(id);
@@ -147,14 +149,14 @@ export function sealsAt({ sealing }: KeyringFile, now: number): StoredKey {
  * Reads and checks the file. Throws an OperatorError when it is missing, can be read by others (R-48), or is not a
  * keyring.
  */
-export function readKeyring(path: string): KeyringFile {
-  refuseReadableByOthers(path);
+export function readKeyring(source: string | SecretSource, env?: NodeJS.ProcessEnv): KeyringFile {
+  const text = readSecretText(source, env);
   try {
-    return fileSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return fileSchema.parse(JSON.parse(text));
   } catch {
     // The cause is left out on purpose: the message of a parser quotes what it could not read, which may be a key.
     throw new OperatorError(
-      `${path} is not a keyring. Restore it, or remove it: sessions and handles then start afresh.`,
+      `${sourceName(source)} is not a keyring. Restore it, or remove it: sessions and handles then start afresh.`,
     );
   }
 }

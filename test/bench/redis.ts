@@ -154,7 +154,7 @@ async function fill(url: string, count: number): Promise<void> {
 
 /** Gives one client a history of `calls` calls, counted by the same store script that counts every call. */
 async function remember(url: string, ring: string, client: string, calls: number): Promise<void> {
-  const keyring = openKeyring({ path: ring, clock: { now: Date.now }, shared: true });
+  const keyring = openKeyring({ source: { file: ring }, clock: { now: Date.now }, shared: true });
   keyring.close();
   const store = await createRedisStore({
     url,

@@ -27,7 +27,7 @@ it('the demo configuration is valid and frozen, with absolute paths', () => {
   });
   if (!result.ok) throw new Error(result.problems.map(formatProblem).join('\n'));
   expect(result.config.state_dir).toBe('/base/state');
-  expect(result.config.identity.keys?.file).toBe('/base/state/clients.json');
+  expect(result.config.identity.keys).toEqual({ file: '/base/state/clients.json' });
   expect(() => {
     (result.config.tools as Record<string, unknown>).x = 1;
   }).toThrow();

@@ -32,7 +32,7 @@ afterEach(() => {
 });
 
 const open = () => {
-  keyring = openKeyring({ path, clock, onProblem: (problem) => void problems.push(problem) });
+  keyring = openKeyring({ source: { file: path }, clock, onProblem: (problem) => void problems.push(problem) });
   return keyring;
 };
 const ids = () => (keyring as Keyring).sealing().map(({ id }) => id);
@@ -77,7 +77,7 @@ it('R-42: an unusable keyring file leaves the last good one in force, and readyz
 }, 20_000);
 
 it('R-42: with a shared store a missing keyring is an error that names the mend, and nothing is made', () => {
-  const start = () => openKeyring({ path, clock, shared: true });
+  const start = () => openKeyring({ source: { file: path }, clock, shared: true });
   expect(start).toThrow(`${path} does not exist, and all replicas on one store need the same keyring`);
   expect(start).toThrow(`sallyport keys init --file ${path}`);
   expect(existsSync(path)).toBe(false);

@@ -7,6 +7,8 @@ import { readAccountsFile } from '../../config/accounts-file.ts';
 import { type Config, parseConfig } from '../../config/load.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
+import { trustFolders } from '../../core/files/secret-file.ts';
+import type { SecretSource } from '../../core/files/secret-source.ts';
 import { readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem } from '../../formats/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
@@ -39,20 +41,16 @@ export function configCheck(file: string, { json = false }: { json?: boolean }):
  * one problem for each line of an error.
  */
 function secretProblems(file: string, config: Config): Problem[] {
+  trustFolders(config.secrets.trusted_dirs);
   const checks: [string, () => unknown][] = Object.entries(config.backends).flatMap(
     ([name, { credentials, accounts, ca_file }]) => [
       ...Object.entries(credentials).map(([key, ref]): [string, () => unknown] => [
         `backends.${name}.credentials.${key}`,
         () => resolveSecret(ref, 'credential'),
       ]),
-      ...(accounts?.file === undefined
+      ...(accounts === undefined || accounts.map
         ? []
-        : [
-            [`backends.${name}.accounts.file`, () => readAccountsFile(accounts.file as string)] as [
-              string,
-              () => unknown,
-            ],
-          ]),
+        : [[`backends.${name}.accounts`, () => readAccountsFile(accounts as SecretSource)] as [string, () => unknown]]),
       ...Object.entries(accounts?.map ?? {}).flatMap(([key, refs]) =>
         Object.entries(refs).map(([credential, ref]): [string, () => unknown] => [
           `backends.${name}.accounts.map.${key}.${credential}`,
@@ -79,15 +77,16 @@ function secretProblems(file: string, config: Config): Problem[] {
     checks.push(['store.redis.ca_file', () => readFileSync(ca_file)]);
   }
   checks.push([
-    'keyring_file',
+    'keyring',
     () => {
-      if (existsSync(config.keyring_file)) readKeyring(config.keyring_file);
-      else if (redis) throw missingKeyring(config.keyring_file);
+      const { keyring } = config;
+      if (!('file' in keyring) || existsSync(keyring.file)) readKeyring(keyring);
+      else if (redis) throw missingKeyring(keyring.file);
     },
   ]);
   const { tls } = config.listen;
   if (tls) checks.push(['listen.tls', () => readTls(tls)]);
-  if (keys) checks.push(['identity.keys.file', () => readClientFile(keys.file)]);
+  if (keys) checks.push(['identity.keys', () => readClientFile(keys)]);
   if (jwt && 'file' in jwt.jwks) {
     const { file: jwks } = jwt.jwks;
     checks.push(['identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8'))]);

@@ -63,9 +63,11 @@ function checkShutdown({ shutdown, limits }: ConnectorFile): PathProblem[] {
  * Without a common keyring each replica would create one of its own and could not read the sessions of the others.
  * The port of the admin listener is checked here as well.
  */
-function checkStore({ store, keyring_file, listen, admin }: ConnectorFile): PathProblem[] {
+function checkStore({ store, keyring_file, keyring, listen, admin }: ConnectorFile): PathProblem[] {
   const problems: PathProblem[] = [];
-  if (store.redis && keyring_file === undefined)
+  if (keyring && keyring_file !== undefined)
+    problems.push({ path: ['keyring'], message: 'give either "keyring" or "keyring_file"' });
+  if (store.redis && keyring_file === undefined && !keyring)
     problems.push({ path: ['store', 'redis'], message: 'replicas need the same keys: set "keyring_file"' });
   if (admin && admin.port !== 0 && admin.port === listen.port)
     problems.push({ path: ['admin', 'port'], message: 'the same as listen.port; the admin listener needs its own' });

@@ -25,13 +25,14 @@ const accountsSchema = z
       .string()
       .optional()
       .describe('JSON file, mode 0600: { "<key>": { "<credential>": "<value>" } }; read again when it changes'),
+    env: z.string().min(1).optional().describe('Environment variable that has what the file would have'),
     map: z
       .record(z.string(), z.record(name, secretRefSchema))
       .optional()
       .describe('The same accounts written here, each credential as a reference { file } or { env }'),
   })
-  .refine((accounts) => (accounts.file === undefined) !== (accounts.map === undefined), {
-    message: 'give either "file" or "map"',
+  .refine(({ file, env, map }) => [file, env, map].filter((given) => given !== undefined).length === 1, {
+    message: 'give one of "file", "env" and "map"',
   });
 
 const extractSchema = z.union([

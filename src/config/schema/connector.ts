@@ -1,6 +1,7 @@
 // The schema of connector.yaml. It refuses unknown keys everywhere. docs/connector.schema.json is generated from it
 // for editors, and `npm run check` compares the two.
 import { z } from 'zod';
+import { TRUSTED_FOLDERS } from '../../core/files/secret-file.ts';
 import { backendSchema, secretRefSchema } from './backend.ts';
 import { storeSchema } from './store.ts';
 import { toolSchema } from './tool.ts';
@@ -27,9 +28,12 @@ const algorithm = z.enum([
   'RS512',
 ]);
 
-const keys = z.strictObject({
-  file: z.string().describe('Client records with hashed API keys; written by "sallyport client add"'),
-});
+const keys = z.union([
+  z.strictObject({
+    file: z.string().describe('Client records with hashed API keys; written by "sallyport client add"'),
+  }),
+  z.strictObject({ env: z.string().min(1).describe('Environment variable that has what the file would have') }),
+]);
 
 const jwt = z.strictObject({
   issuer: z.string().min(1),
@@ -98,6 +102,20 @@ export const connectorSchema = z.strictObject({
     .string()
     .optional()
     .describe('File with the keys of the connector; default: keyring.json in state_dir. Replicas need the same one'),
+  keyring: z
+    .strictObject({ env: z.string().min(1) })
+    .optional()
+    .describe('Instead of keyring_file: the environment variable that has what the file would have'),
+  secrets: z
+    .strictObject({
+      trusted_dirs: z
+        .array(z.string().min(1))
+        .default([...TRUSTED_FOLDERS])
+        .describe(
+          'Folders in which secrets are mounted: files there may be readable by a group, if nobody can change them',
+        ),
+    })
+    .prefault({}),
   public_url: url.optional().describe('URL of /mcp as clients see it; default: the listening address'),
   allowed_hosts: z
     .array(z.string())

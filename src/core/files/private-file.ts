@@ -1,35 +1,7 @@
-// Files that hold secrets: written with mode 0600 in one step, and not accepted when others can read them (R-48).
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { messageOf, OperatorError } from '../errors.ts';
-
-/**
- * Throws an OperatorError when the file is missing or its mode gives group or others access. Windows has no such
- * mode, so there the mode is not checked.
- */
-export function refuseReadableByOthers(path: string): void {
-  let mode: number;
-  try {
-    mode = statSync(path).mode;
-  } catch (thrown) {
-    throw new OperatorError(`${path} cannot be read: ${messageOf(thrown)}`);
-  }
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-    throw new OperatorError(
-      `${path} can be read by others (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
-    );
-  }
-}
-
-/** Reads a private JSON file. Throws an OperatorError when it is missing, readable by others, or not JSON. */
-export function readPrivateJson(path: string): unknown {
-  refuseReadableByOthers(path);
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    throw new OperatorError(`${path} is not JSON`);
-  }
-}
+// What this process writes for itself alone: files with mode 0600, written in one step, in folders with mode 0700 (R-48).
+import { existsSync, mkdirSync, renameSync, type Stats, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { OperatorError } from '../errors.ts';
 
 /**
  * Writes a temporary file and renames it, so that a reader sees the old file or the new one, never half of one.
@@ -41,13 +13,38 @@ export function writePrivateFile(path: string, data: string): void {
   renameSync(partial, path);
 }
 
+/** The folder that is made inside one that others have a part in. */
+const INSIDE = 'sallyport-private';
+
+/**
+ * Where private files of a folder are: in it, or, where it is a mount that belongs to somebody else and others have a part
+ * in it, in a folder of its own inside. Changes nothing.
+ */
+export function privateFolder(dir: string): string {
+  const stat = statOf(dir);
+  return stat && isShared(stat) && (stat.uid === 0 || stat.uid !== process.getuid?.()) ? join(dir, INSIDE) : dir;
+}
+
 /**
  * Creates the folder with mode 0700. A folder that exists already is not changed; an OperatorError is thrown when
- * others can read it.
+ * others can read it, or when it belongs to another user.
  */
 export function preparePrivateFolder(dir: string): void {
-  if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (process.platform !== 'win32' && (statSync(dir).mode & 0o077) !== 0) {
-    throw new OperatorError(`${dir} holds keys and can be read by others; run: chmod 700 ${dir}`);
+  try {
+    if (!existsSync(dir)) mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    throw new OperatorError(`${dir} cannot be made: ${(thrown as NodeJS.ErrnoException).code ?? 'unknown error'}`);
   }
+  const stat = statOf(dir);
+  if (process.platform === 'win32' || !stat) return;
+  if (isShared(stat)) throw new OperatorError(`${dir} holds keys and can be read by others; run: chmod 700 ${dir}`);
+  const uid = process.getuid?.();
+  if (stat.uid !== uid)
+    throw new OperatorError(`${dir} holds keys and belongs to uid ${stat.uid}, while this process has uid ${uid}`);
+}
+
+const isShared = ({ mode }: Stats): boolean => process.platform !== 'win32' && (mode & 0o077) !== 0;
+
+function statOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
 }

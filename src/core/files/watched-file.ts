@@ -2,6 +2,7 @@
 // reading stays in force: an editor half-way through a save must not lock everybody out.
 import { statSync } from 'node:fs';
 import { messageOf } from '../errors.ts';
+import type { SecretSource } from './secret-source.ts';
 
 /** A file that is watched until `close`. */
 export interface WatchedFile<T> {
@@ -41,6 +42,15 @@ export function watchFile<T>(path: string, read: () => T, onProblem: (message: s
     },
     close: () => clearInterval(timer),
   };
+}
+
+/** As `watchFile`; an environment variable stays what it was when the process began. */
+export function watchSource<T>(
+  source: SecretSource,
+  read: () => T,
+  onProblem: (message: string) => void,
+): WatchedFile<T> {
+  return 'file' in source ? watchFile(source.file, read, onProblem) : { value: read(), stale: false, close: () => {} };
 }
 
 function stampOf(path: string): string {

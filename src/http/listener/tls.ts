@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type TlsOptions } from 'node:tls';
 import { messageOf, OperatorError } from '../../core/errors.ts';
-import { refuseReadableByOthers } from '../../core/files/private-file.ts';
+import { refuseSharedWithOthers } from '../../core/files/secret-file.ts';
 
 /** PEM files of a listener. */
 export interface TlsFiles {
@@ -24,7 +24,7 @@ export function readTls({ cert_file, key_file, client_ca_file }: TlsFiles): TlsO
       throw new OperatorError(`listen.tls: ${messageOf(thrown)}`);
     }
   };
-  refuseReadableByOthers(key_file);
+  refuseSharedWithOthers(key_file);
   const material = {
     cert: read(cert_file),
     key: read(key_file),

@@ -3,7 +3,8 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { OperatorError } from '../../core/errors.ts';
-import { readPrivateJson, writePrivateFile } from '../../core/files/private-file.ts';
+import { writePrivateFile } from '../../core/files/private-file.ts';
+import { readSecretJson } from '../../core/files/secret-source.ts';
 import { isObject, isWellFormed } from '../../formats/json.ts';
 import type { PolicyClaim } from '../client.ts';
 
@@ -38,7 +39,7 @@ export const attributesFile = (clientFile: string): string => `${clientFile.repl
  */
 export function readAttributes(path: string): ReadonlyMap<string, Attributes> {
   if (!existsSync(path)) return new Map();
-  const read = readPrivateJson(path);
+  const read = readSecretJson(path);
   refuseOddNames(read, path);
   const parsed = fileSchema.safeParse(read);
   if (!parsed.success)
