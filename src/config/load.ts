@@ -6,13 +6,14 @@ import { OperatorError } from '../core/errors.ts';
 import { privateFolder } from '../core/files/private-file.ts';
 import type { SecretSource } from '../core/files/secret-source.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
-import { formatProblem, type Problem, parseYaml } from '../formats/yaml.ts';
+import { checkYaml, formatProblem, type Problem, sorted } from '../formats/yaml.ts';
 import { crossCheck } from './check/cross.ts';
+import { readFiles } from './files.ts';
 import type { SecretRef } from './schema/backend.ts';
 import { type ConnectorFile, connectorSchema } from './schema/connector.ts';
 
 /** The configuration the connector runs with: checked, frozen, with defaults filled in and absolute paths. */
-export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file'> & {
+export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file' | 'include'> & {
   policy: { dir: string };
   audit: { file: string };
   keyring: SecretSource;
@@ -30,17 +31,18 @@ export interface ConfigSource {
   env: NodeJS.ProcessEnv;
 }
 
-/** Parses and checks a configuration. It does not open the files that the configuration names. */
+/** Parses and checks a configuration. Of the files that it names it opens those that it includes, and no other. */
 export function parseConfig({ text, file, baseDir, env }: ConfigSource): ConfigResult {
-  const parsed = parseYaml<ConnectorFile>(text, connectorSchema, { file, env });
+  const files = readFiles({ text, file }, baseDir, env);
+  if (!files.ok) return files;
+  const parsed = checkYaml<ConnectorFile>(files.read, connectorSchema, files.at);
   if (!parsed.ok) return parsed;
   const problems = crossCheck(parsed.value).map(({ path, message }) => ({
-    file,
-    line: parsed.at(path),
+    ...files.at(path),
     path: path.join('.'),
     message,
   }));
-  if (problems.length > 0) return { ok: false, problems: problems.sort((a, b) => a.line - b.line) };
+  if (problems.length > 0) return { ok: false, problems: sorted(problems) };
   return { ok: true, config: freeze(withAbsolutePaths(parsed.value, baseDir)) };
 }
 
@@ -56,7 +58,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): 
 function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
   const at = (path: string) => resolve(baseDir, path);
   const stateDir = privateFolder(at(config.state_dir));
-  const { keyring_file: keyringFile, keyring, ...rest } = config;
+  const { keyring_file: keyringFile, keyring, include: _include, ...rest } = config;
   const { keys, jwt } = config.identity;
   const { tls } = config.listen;
   const { redis } = config.store;

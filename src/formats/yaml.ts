@@ -10,10 +10,11 @@ import {
   type ParsedNode,
   parseDocument,
   parse as parsePlain,
-  visit,
   YAMLMap,
 } from 'yaml';
 import type { z } from 'zod';
+import { expandReferences, hideReferences, shownReferences } from './references.ts';
+import { flatten, type Issue, valueAt, wantedTypes } from './yaml-issues.ts';
 
 /** One problem in a file. `line` counts from 1; 0 means the file as a whole. */
 export interface Problem {
@@ -32,30 +33,55 @@ export type YamlResult<T> =
 export interface YamlOptions {
   /** Name of the file in problems. */
   file: string;
-  /** When given, `${NAME}` in any string is replaced by that variable, and `$${` is a literal `${`. */
+  /** When given, references to environment variables in any scalar are replaced; see references.ts. */
   env?: NodeJS.ProcessEnv;
 }
+
+/** A file that was read and not checked yet. */
+export interface YamlRead {
+  file: string;
+  raw: unknown;
+  /** The line of the key at the end of a path, or of the nearest parent that exists. */
+  lineOf(path: PropertyKey[]): number;
+  /** By `keyOf` their paths, the values that are one variable as a whole, and its name. */
+  variables: ReadonlyMap<string, string>;
+  /** What is wrong with references, at the paths of their values. */
+  unset: { path: PropertyKey[]; message: string }[];
+}
+
+const keyOf = (path: readonly PropertyKey[]): string => path.map(String).join('\0');
 
 /**
  * Parses `text` and checks it against `schema`. Duplicate keys, aliases that expand without bound, and tabs are
  * problems, too.
  */
 export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOptions): YamlResult<T> {
-  const { file } = options;
-  const lines = new LineCounter();
-  const document = parseDocument<ParsedNode>(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const problem = (line: number, path: PropertyKey[], message: string): Problem => ({
-    file,
-    line,
-    path: path.map(String).join('.'),
-    message,
-  });
-  const syntax = [...document.errors, ...document.warnings].map((e) =>
-    problem(lines.linePos(e.pos[0]).line, [], e.message),
-  );
-  if (syntax.length > 0) return { ok: false, problems: syntax };
+  const read = readYaml(text, options);
+  if (!read.ok) return read;
+  const checked = checkYaml(read.read, schema);
+  return checked.ok ? { ...checked, at: read.read.lineOf } : checked;
+}
 
-  /** The line of the key at the end of a path, or of the nearest parent that exists. */
+/** Reads a file without a schema. What follows from one slip of the syntax is not told again and again. */
+export function readYaml(
+  text: string,
+  { file, env }: YamlOptions,
+): { ok: true; read: YamlRead } | { ok: false; problems: Problem[] } {
+  const failed = (line: number, message: string): Problem => ({ file, line, path: '', message });
+  const hidden = env ? hideReferences(text) : text;
+  if (hidden === undefined)
+    return { ok: false, problems: [failed(0, 'has characters from U+E020 to U+E07E, which are not allowed here')] };
+  const lines = new LineCounter();
+  const document = parseDocument<ParsedNode>(hidden, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const errors = [...document.errors, ...document.warnings];
+  const twice = errors.filter(({ code }) => code === 'DUPLICATE_KEY');
+  const syntax = twice.length > 0 ? twice : errors.slice(0, 1);
+  if (syntax.length > 0)
+    return {
+      ok: false,
+      problems: syntax.map((e) => failed(lines.linePos(e.pos[0]).line, shownReferences(e.message))),
+    };
+
   const lineOf = (path: PropertyKey[]): number => {
     for (let depth = path.length; depth > 0; depth--) {
       const parent = document.getIn(path.slice(0, depth - 1), true);
@@ -68,81 +94,86 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
     }
     return 1;
   };
-
-  const expansion: Problem[] = [];
-  if (options.env) {
-    const env = options.env;
-    visit(document, {
-      Scalar(_key, node) {
-        if (typeof node.value !== 'string') return;
-        const before = node.value;
-        node.value = node.value.replaceAll(/(\$?)\$\{([^}]*)\}/g, (whole, escaped: string, name: string) => {
-          if (escaped) return whole.slice(1);
-          const value = env[name];
-          if (value !== undefined) return value;
-          const line = node.range ? lines.linePos(node.range[0]).line : 1;
-          expansion.push(
-            problem(
-              line,
-              [],
-              `the environment variable ${name} is not set; set it or write $\${${name}} for the text itself`,
-            ),
-          );
-          return '';
-        });
-        // Without quotes, a number stays a number: `port: ${PORT}`.
-        if (node.type === 'PLAIN' && node.value !== before && /^-?\d{1,15}$/.test(String(node.value))) {
-          node.value = Number(node.value);
-        }
-      },
-    });
-  }
   let raw: unknown;
   try {
     raw = document.toJS({ maxAliasCount: 50 });
   } catch (thrown) {
-    return { ok: false, problems: [problem(1, [], thrown instanceof Error ? thrown.message : String(thrown))] };
+    return { ok: false, problems: [failed(1, thrown instanceof Error ? thrown.message : String(thrown))] };
   }
-  const checked = schema.safeParse(raw);
-  const problems = [...expansion];
-  if (!checked.success)
-    problems.push(...flatten(checked.error.issues, raw).map((i) => problem(lineOf(i.path), i.path, i.message)));
-  if (problems.length > 0) return { ok: false, problems: problems.sort((a, b) => a.line - b.line) };
-  return { ok: true, value: checked.data as T, at: lineOf };
+  const variables = new Map<string, string>();
+  const unset: YamlRead['unset'] = [];
+  const expand = (value: unknown, path: PropertyKey[]): unknown => {
+    if (typeof value === 'string') {
+      const { text: expanded, whole, problems } = expandReferences(value, env ?? {});
+      if (whole !== undefined) variables.set(keyOf(path), whole);
+      unset.push(...problems.map((message) => ({ path, message })));
+      return expanded;
+    }
+    if (Array.isArray(value)) return value.map((item, i) => expand(item, [...path, i]));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => {
+        const { text: name, problems } = expandReferences(key, env ?? {});
+        unset.push(...problems.map((message) => ({ path: [...path, key], message })));
+        return [name, expand(item, [...path, name])];
+      }),
+    );
+  };
+  if (env) raw = expand(raw, []);
+  return { ok: true, read: { file, raw, lineOf, variables, unset } };
 }
 
-type Issue = { path: PropertyKey[]; message: string };
-
-/** Reports each unknown key on its own line and, for a choice, only the branch that came closest. */
-function flatten(issues: readonly z.core.$ZodIssue[], raw: unknown, parent: PropertyKey[] = []): Issue[] {
-  return issues.flatMap((issue): Issue[] => {
-    const path = [...parent, ...issue.path];
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ path: [...path, key], message: `unknown key "${key}"` }));
+/**
+ * Checks what was read. A value that is a variable as a whole gets the type that the schema wants there; where it wants
+ * none, it is text. `at`: where a path stands, where several files were read as one.
+ */
+export function checkYaml<T>(
+  read: YamlRead,
+  schema: z.ZodType<T>,
+  at = (path: PropertyKey[]) => ({ file: read.file, line: read.lineOf(path) }),
+): { ok: true; value: T } | { ok: false; problems: Problem[] } {
+  const { raw, variables, unset } = read;
+  let checked = schema.safeParse(raw);
+  const misfits: Issue[] = [];
+  // A choice may want another type only when a first value has got its own, so it is looked at again.
+  for (let again = true; again && !checked.success; ) {
+    again = false;
+    misfits.length = 0;
+    for (const { path, value, type } of wantedTypes(checked.error.issues, raw)) {
+      const name = variables.get(keyOf(path));
+      if (name === undefined || typeof valueAt(raw, path) !== 'string') continue;
+      if (value === undefined) misfits.push({ path, message: `the environment variable ${name} is no ${type}` });
+      else {
+        setAt(raw, path, value);
+        again = true;
+      }
     }
-    if (issue.code === 'invalid_key') {
-      return issue.issues.map((inner) => ({ path, message: `this name is not allowed: ${inner.message}` }));
-    }
-    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-      const branches = issue.errors.map((errors) => flatten(errors, raw, path));
-      const closest = branches.filter(
-        (b) => !b.some((i) => i.path.length === path.length && i.message.startsWith('Invalid input: expected')),
-      );
-      return closest[0] ?? branches.sort((a, b) => a.length - b.length)[0] ?? [];
-    }
-    // For a missing key, the message of zod speaks of its type or its choices, so it is reworded.
-    if (valueAt(raw, path) !== undefined || !/^Invalid (input|option): expected /.test(issue.message))
-      return [{ path, message: issue.message }];
-    const expected = issue.message.replace(/^Invalid \w+: expected (.*?)(, received undefined)?$/, '$1');
-    return [{ path, message: `is missing (${expected})` }];
-  });
+    if (again) checked = schema.safeParse(raw);
+  }
+  const missing = new Set(unset.map(({ path }) => keyOf(path)));
+  const said = [...unset, ...misfits.filter(({ path }) => !missing.has(keyOf(path)))];
+  const known = new Set(said.map(({ path }) => keyOf(path)));
+  const issues = [
+    ...said,
+    ...(checked.success ? [] : flatten(checked.error.issues, raw).filter(({ path }) => !known.has(keyOf(path)))),
+  ];
+  if (issues.length === 0 && checked.success) return { ok: true, value: checked.data as T };
+  const problems = issues.map(({ path, message }) => ({
+    ...at(path),
+    path: path.map(String).join('.'),
+    message,
+  }));
+  return { ok: false, problems: sorted(problems) };
 }
 
-const valueAt = (value: unknown, [key, ...rest]: PropertyKey[]): unknown => {
-  if (key === undefined) return value;
-  const inside = typeof value === 'object' && value !== null && Object.hasOwn(value, key);
-  return inside ? valueAt((value as Record<PropertyKey, unknown>)[key], rest) : undefined;
-};
+/** File by file, in the order of their lines. */
+export const sorted = (problems: Problem[]): Problem[] =>
+  problems.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
+
+function setAt(raw: unknown, path: PropertyKey[], value: unknown): void {
+  const parent = valueAt(raw, path.slice(0, -1)) as Record<PropertyKey, unknown>;
+  parent[path.at(-1) as PropertyKey] = value;
+}
 
 /** Parses JSON or YAML to plain data. Throws the error of the parser. */
 export function parseData(text: string): unknown {

@@ -191,7 +191,7 @@ describe('a mistake is found', () => {
       'accounts without a file or map',
       '    login:',
       '    accounts: { by: client }\n    login:',
-      'give either "file" or "map"',
+      'give one of "file", "env" and "map"',
     ],
     [
       'accounts by claim when clients have only API keys',

@@ -51,6 +51,10 @@ describe('R-40: a result does not show', () => {
     expect(textOf(await call('page'))).toBe('<input name=tok value=[redacted]> csrf-token-1 [redacted]');
   });
 
+  it('the whole of a form that begins with another', () => {
+    expect(scrubText('before aaaaa&#38; after', spellings(['aaaaa&']))).toBe('before [redacted] after');
+  });
+
   it('a secret in any mixture of its spellings', () => {
     const ways = [
       (c: string) => c,

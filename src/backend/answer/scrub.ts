@@ -51,9 +51,10 @@ export function scrubText(text: string, secrets: readonly Spelling[]): string {
   const spelt = text.includes('%') || text.includes('&') || text.includes('\\');
   const anySpelt = spelt && SPELT_OUT.test(text);
   for (const { value, loose, loosest, encoded, chunks, least } of secrets) {
-    if (clean.includes(value)) clean = clean.replaceAll(value, REDACTED);
+    // Before the plain form, which may be the beginning of another: of "&#38;" a "&" would be blanked, and the rest stay.
     const pattern = anySpelt ? loosest() : loose;
     if (spelt && pattern) clean = clean.replace(pattern, REDACTED);
+    if (clean.includes(value)) clean = clean.replaceAll(value, REDACTED);
     for (const other of encoded) if (clean.includes(other)) clean = clean.replaceAll(other, REDACTED);
     for (const chunk of chunks) if (clean.includes(chunk)) clean = blankPieces(clean, chunk, value, least);
   }

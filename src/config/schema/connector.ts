@@ -89,6 +89,12 @@ const mtls = z.strictObject({
 /** A whole connector.yaml. What a schema cannot express is in cross-check.ts. */
 export const connectorSchema = z.strictObject({
   version: z.literal(1),
+  include: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'Further files with backends and tools, or folders of such files; paths in them start where this file is',
+    ),
   listen: z
     .strictObject({
       host: z.string().default('127.0.0.1'),

@@ -1,0 +1,52 @@
+// References to environment variables in a text that is parsed afterwards: `${NAME}`, `${NAME:-default}`, and `$${` for the
+// text itself. Before the text is parsed each reference is written in characters that mean nothing to any format, so that
+// it is a part of a scalar wherever it stands, and its value is never read as YAML.
+
+/** Printable ASCII is moved here, into the private use area of Unicode. */
+const MOVED = 0xe000;
+const REFERENCE = /\$?\$\{[^}\n]*\}/g;
+const HIDDEN = /[\uE020-\uE07E]/g;
+const HIDDEN_REFERENCE = /(\uE024?)\uE024\uE07B([^\uE07D]*)\uE07D/g;
+const INSIDE = /^([A-Za-z_]\w*)(?::-(.*))?$/s;
+
+/** What became of the references in one text. `whole`: the variable that is the whole text, so that its type can be chosen. */
+export interface Expanded {
+  text: string;
+  whole: string | undefined;
+  problems: string[];
+}
+
+/** Hides each reference. Answers undefined where the text has hidden characters already. The length stays the same. */
+export function hideReferences(text: string): string | undefined {
+  HIDDEN.lastIndex = 0;
+  if (HIDDEN.test(text)) return undefined;
+  return text.replaceAll(REFERENCE, (reference) =>
+    reference.replace(/[ -~]/g, (one) => String.fromCharCode(MOVED + one.charCodeAt(0))),
+  );
+}
+
+/** The text as it was written. */
+export const shownReferences = (text: string): string =>
+  text.replaceAll(HIDDEN, (one) => String.fromCharCode(one.charCodeAt(0) - MOVED));
+
+/** Puts the values in. A variable that is not set, or is empty, gives its default. */
+export function expandReferences(text: string, env: NodeJS.ProcessEnv): Expanded {
+  const problems: string[] = [];
+  let whole: string | undefined;
+  const expanded = text.replaceAll(HIDDEN_REFERENCE, (hidden, escaped: string, inside: string) => {
+    const shown = shownReferences(hidden);
+    if (escaped) return shown.slice(1);
+    const [, name, otherwise] = INSIDE.exec(shownReferences(inside)) ?? [];
+    if (name === undefined) {
+      problems.push(`${shown} is no reference: write \${NAME} or \${NAME:-default}, or $${shown} for the text itself`);
+      return '';
+    }
+    if (hidden.length === text.length) whole = name;
+    const value = env[name];
+    if (value !== undefined && (value !== '' || otherwise === undefined)) return value;
+    if (otherwise === undefined)
+      problems.push(`the environment variable ${name} is not set; set it or write $\${${name}} for the text itself`);
+    return otherwise ?? '';
+  });
+  return { text: shownReferences(expanded), whole, problems };
+}
