@@ -2,7 +2,10 @@
 // docs/architecture.md read from the right, and closes them again the other way round.
 import { join } from 'node:path';
 import { createMetrics, type Metrics } from './admin/metrics.ts';
-import { adminCredential, openAdmin } from './admin/open.ts';
+import { openAdmin } from './admin/open.ts';
+import { createSessionListing } from './admin/sessions.ts';
+import { watchOperators } from './admin/tokens.ts';
+import type { Act } from './audit/events.ts';
 import { openAudit } from './audit/open.ts';
 import { createOpsLog, type OpsLog } from './audit/ops.ts';
 import { accountClaims } from './backend/accounts.ts';
@@ -14,6 +17,7 @@ import { preparePrivateFolder } from './core/files/private-file.ts';
 import { trustFolders } from './core/files/secret-file.ts';
 import { refuseUnverifiedTls } from './core/hardening.ts';
 import { VERSION } from './core/paths.ts';
+import type { Reloadable } from './core/reloadable.ts';
 import { endOfSession } from './decision/lifetimes.ts';
 import { openPolicy, type Policy } from './decision/open.ts';
 import { countCalls } from './enforcement/calls.ts';
@@ -26,6 +30,9 @@ import { readinessOf } from './http/readiness.ts';
 import { createGuessing } from './identity/guessing.ts';
 import { openIdentity } from './identity/open.ts';
 import { openKeyring } from './keyring/keyring.ts';
+import { createLive } from './life/live.ts';
+import { openOperations } from './life/open.ts';
+import type { Reloaded } from './life/reload.ts';
 import { beginStop, type Stop, type StopParts } from './life/stop.ts';
 import { openMcp } from './mcp/open.ts';
 import { enforcedTools } from './mcp/tools.ts';
@@ -46,6 +53,8 @@ export interface ConnectorOptions {
   ops?: OpsLog;
   /** Told one line before something slow begins. */
   progress?: (line: string) => void;
+  /** Reads the configuration again, for a reload. Throws an OperatorError when it cannot be used. */
+  reread?: () => Config;
 }
 
 export interface Connector {
@@ -64,6 +73,8 @@ export interface Connector {
   close(options?: { delay: boolean }): Promise<void>;
   /** Once it is closing: waits for nothing any more. */
   hurry(): void;
+  /** Reads again what can be read again: all of it, or nothing where a part cannot be used. */
+  reload(act: Act): Reloaded;
 }
 
 /** Starts a connector. Rejects with an OperatorError when something must be fixed first; nothing stays open then. */
@@ -80,7 +91,7 @@ export async function startConnector(options: ConnectorOptions): Promise<Connect
 
 const STATE_PROBLEM = 'a file in the state folder cannot be used';
 
-type Optional = 'progress' | 'storeTime';
+type Optional = 'progress' | 'storeTime' | 'reread';
 type Context = Required<Omit<ConnectorOptions, Optional>> & Pick<ConnectorOptions, Optional>;
 type Inner = Awaited<ReturnType<typeof openInner>>;
 
@@ -90,7 +101,7 @@ async function openInner(context: Context, closing: Closing) {
   const problemOf = (message: string) => (problem: string) => ops.error(message, { problem });
   refuseUnverifiedTls(env);
   trustFolders(config.secrets.trusted_dirs);
-  const credential = adminCredential(config.admin, env);
+  const operators = config.admin && watchOperators(config.admin, env);
   preparePrivateFolder(config.state_dir);
   const opa = { env, ...(progress && { progress }) };
   const checkSettings = settingsCheck(config, (tool) =>
@@ -164,7 +175,7 @@ async function openInner(context: Context, closing: Closing) {
       onProblem: problemOf('the client file cannot be used; the last good one stays in force'),
     }),
   );
-  return { ...context, credential, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
+  return { ...context, operators, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
 }
 
 /** A process without memory for as many clients as it may remember would end before it refuses the next one. */
@@ -208,26 +219,61 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const readiness = readinessOf({
     stopping: () => !stopping,
     audit: () => audit.failure === undefined,
-    clients: () => !identity.stale,
-    accounts: () => !backends.stale,
     keyring: () => !keyring.stale,
     store: () => store.ready(),
     clock: () => store.clockAgrees,
   });
-  const guessing = createGuessing(config.limits.failures_per_minute, () => clock.now());
+  const { live, reloadable } = createLive(config, inner.reread);
+  const guessing = createGuessing(
+    () => live.config.limits.failures_per_minute,
+    () => clock.now(),
+  );
   const sealer = keyring.sealer('handle');
   const endpoint = openMcp({ ...inner, sealer, facts, control, evaluator, pipeline, guessing, clock: store.clock });
   const listener = closing.add(await listen(listenOptions(inner)));
   metrics.watch({ health: backends.health, notReady: readiness, store, listener });
   const { url } = listener;
-  listener.serve(openHttp({ ...inner, url, endpoint, guessing, readiness }).callback());
-  const admin = await openAdmin({ ...inner, config: config.admin });
-  if (admin) closing.add(admin);
+  listener.serve(openHttp({ ...inner, url, endpoint, guessing, readiness, allowed: () => live.config }).callback());
   const { revision, wasmSha256, unverified } = policy;
   const verified = config.policy.require === 'none' && unverified !== undefined ? 'unverified' : 'compared';
+  // The configuration comes first, because others look at what was read of it.
+  const parts: Reloadable[] = [
+    reloadable,
+    ...listener.reloadable,
+    ...(inner.operators ? [inner.operators.reloadable(() => live.latest.admin)] : []),
+    ...identity.reloadable,
+    ...backends.reloadable,
+    keyring.reloadable,
+  ];
+  const operations = closing.add(
+    openOperations({ ...inner, live, readiness, parts, policy: { revision, wasmSha256, verdict: verified } }),
+  );
+  const admin =
+    config.admin &&
+    inner.operators &&
+    closing.add(
+      await openAdmin({
+        ...inner,
+        ...operations,
+        config: { ...config.admin, prefixes: config.network_prefix },
+        allowedHosts: () => live.config.admin?.allowed_hosts ?? [],
+        operators: inner.operators.present,
+        guessing,
+        readiness,
+        reload: async (act) => operations.reload(act),
+        listing: createSessionListing({
+          store: store.sessions,
+          facts,
+          settings: policy.settings,
+          endsAt: endOfSession(policy.settings),
+          now: () => store.clock.now(),
+        }),
+      }),
+    );
+  if (admin) parts.push(...admin.reloadable);
   await events.lifecycle('sys_startup', { revision, wasm_sha256: wasmSha256, policy: verified, url });
 
-  const parts: StopParts = {
+  const stopped: StopParts = {
     retreat() {
       stopping = true;
       listener.drain();
@@ -252,13 +298,14 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
       await audit.flushed();
     },
     close({ delay } = { delay: false }) {
-      const { shutdown, limits } = config;
-      stop ??= beginStop(parts, {
+      const { shutdown, limits } = live.config;
+      stop ??= beginStop(stopped, {
         delayMs: delay ? shutdown.delay_seconds * 1000 : 0,
         boundMs: limits.shutdown_seconds * 1000,
       });
       return stop.ended;
     },
     hurry: () => stop?.hurry(),
+    reload: operations.reload,
   };
 }

@@ -1,60 +1,69 @@
 // The admin listener, from its configuration.
 import type { AuditEvents } from '../audit/events.ts';
 import type { Config } from '../config/load.ts';
-import { resolveSecret } from '../config/secrets.ts';
-import type { Secret } from '../core/secret.ts';
+import type { Reloadable } from '../core/reloadable.ts';
 import { type Listener, listen } from '../http/listener/listener.ts';
+import { parseAddress } from '../identity/address.ts';
+import type { Guessing } from '../identity/guessing.ts';
 import type { SessionManager } from '../session/contract.ts';
-import { createAdminApp, refuseShortToken } from './app.ts';
+import { type AdminOptions, createAdminApp } from './app.ts';
 import type { Metrics } from './metrics.ts';
+import type { Operators } from './tokens.ts';
 
 /** How long the answer to an operator may take once the connector stops: not at all. */
 const GRACE_SECONDS = 0;
-const REQUEST_SECONDS = 60;
+/** Requests are small, so whoever is slower than this holds a connection and wants nothing. */
+const REQUEST_SECONDS = 10;
 /** Scrapers and operators are few. */
 const CONNECTIONS = 32;
 
-export interface AdminListenerOptions {
-  config: Config['admin'];
-  /** From `adminCredential`. */
-  credential: Secret | undefined;
-  sessions: SessionManager;
+export interface AdminListenerOptions
+  extends Pick<AdminOptions, 'operators' | 'reload' | 'status' | 'readiness'>,
+    Pick<AdminOptions, 'metrics'> {
+  config: NonNullable<Config['admin']> & { prefixes: Config['network_prefix'] };
+  /** Host header values as they are allowed at present. */
+  allowedHosts: () => readonly string[];
+  listing: AdminOptions['sessions'];
+  sessions: Pick<SessionManager, 'revokeAll'>;
   metrics: Metrics;
   events: AuditEvents;
+  guessing: Guessing;
 }
 
-/**
- * The credential of the admin listener, read before anything else is opened: a start that must fail fails without a
- * trace. Undefined when no listener is configured. Throws an OperatorError when it is missing or too short.
- */
-export function adminCredential(config: Config['admin'], env: NodeJS.ProcessEnv): Secret | undefined {
-  if (!config) return undefined;
-  const credential = resolveSecret(config.token, 'admin.token', env);
-  refuseShortToken(credential);
-  return credential;
-}
+export type { Operators };
 
-/** Undefined when none is configured. Rejects with an OperatorError when the port cannot be used. */
-export async function openAdmin(options: AdminListenerOptions): Promise<Listener | undefined> {
-  const { config, credential, sessions, metrics, events } = options;
-  if (!config || !credential) return undefined;
+/** Rejects with an OperatorError when the port cannot be used. */
+export async function openAdmin(
+  options: AdminListenerOptions,
+): Promise<Listener & { reloadable: readonly Reloadable[] }> {
+  const { config, sessions, metrics, events, guessing, listing } = options;
   const app = createAdminApp({
-    token: credential,
-    metrics,
-    async revoke(selector, cause, ip) {
+    ...options,
+    sessions: listing,
+    async revoke(selector, act) {
       let ended: number | null = null;
       try {
-        ended = await sessions.revokeAll(selector, cause);
+        ended = await sessions.revokeAll(selector, 'admin');
         return ended;
       } finally {
         // On record also when it failed half-way: what was begun holds.
-        events.revoked(selector, ended, ip);
+        events.revoked(selector, ended, act);
       }
     },
-    onRefused: events.adminRefused,
+    onRefused(ip) {
+      const network = parseAddress(ip, config.prefixes)?.network ?? ip;
+      const { limited, alert } = guessing.credential('unknown_key', `admin ${network}`);
+      events.adminRefused({ ip, network }, alert !== undefined);
+      return limited;
+    },
   });
+  const { host, port, tls } = config;
   const listener = await listen({
-    ...config,
+    host,
+    port,
+    tls,
+    tlsPart: 'admin.tls',
+    clientCertificates: tls?.client_ca_file === undefined ? 'asked' : 'demanded',
     requestSeconds: REQUEST_SECONDS,
     graceSeconds: GRACE_SECONDS,
     connections: { total: CONNECTIONS, perSource: CONNECTIONS, isProxy: () => false },

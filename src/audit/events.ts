@@ -17,6 +17,13 @@ export interface Source {
   client?: ClientFields | undefined;
 }
 
+/** What an operator did: under which name, from where, and why. */
+export interface Act {
+  operator: string;
+  reason: string;
+  ip: string;
+}
+
 /**
  * Writes events and alerts to the decision log. Methods that return nothing do not wait for the disk and never
  * fail.
@@ -36,9 +43,15 @@ export interface AuditEvents {
   /** The connector started or stopped. Resolves when the record is written or has failed. */
   lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string | number | boolean>): Promise<void>;
   /** Sessions were revoked. `ended` is how many were ended, null when the revocation failed half-way. */
-  revoked(selector: Selector, ended: number | null, requestedBy: string): void;
-  /** A request to the admin listener had no valid admin token. */
-  adminRefused(ip: string): void;
+  revoked(selector: Selector, ended: number | null, act: Act): void;
+  /** A request to the admin listener had no valid admin token. `alerting`: there were too many from there. */
+  adminRefused(source: Pick<Source, 'ip' | 'network'>, alerting: boolean): void;
+  /** Parts were read again, or were not, because one of them could not be used. `changed` names those that changed. */
+  reloaded(act: Act, ok: boolean, changed: string, refused: string): void;
+  /** A file that is watched cannot be used (true), so that the last good one stays in force, or can again. */
+  fileUnusable(part: string, unusable: boolean): void;
+  /** The replicas began to differ in something, or agree again; `values` names them by what they have. */
+  replicasDiffer(what: string, values: Readonly<Record<string, readonly string[]>>): void;
   /** The store began a new epoch. `lost`: it may have lost what it knew. */
   storeEpoch(epoch: string, lost: boolean): void;
   /** The store knows less than it did, although its servers are the same: somebody has changed it (R-85). */
@@ -85,6 +98,9 @@ function sessionFields(event: SessionEvent): Fields {
     }
   }
 }
+
+/** Who acted, from where and why. */
+const actFields = ({ operator, reason, ip }: Act): Fields => ({ operator, reason, requested_by: ip });
 
 /** Names in the log that differ from those in the code. */
 const EVENT_NAMES: Partial<Record<SessionEvent['type'], string>> = {
@@ -161,9 +177,23 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     },
 
     lifecycle: (event, fields) => write(event, fields),
-    revoked: (selector, ended, requested_by) =>
-      void write('session_revocation', { selector: JSON.stringify(selector), ended, requested_by }),
-    adminRefused: (requested_by) => writeBounded('authn_login_fail', { requested_by, failure: 'admin' }),
+    revoked: (selector, ended, act) =>
+      void write('session_revocation', { selector: JSON.stringify(selector), ended, ...actFields(act) }),
+    adminRefused(source, alerting) {
+      writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });
+      if (alerting) alert('admin.too_many_failures', 'high', source);
+    },
+    reloaded: (act, ok, changed, refused) => void write('reload', { ok, changed, refused, ...actFields(act) }),
+    fileUnusable(part, unusable) {
+      void write('file_unusable', { part, unusable });
+      if (unusable) alert(`file.unusable`, 'medium', {});
+    },
+    replicasDiffer: (what, values) =>
+      void write('replicas_differ', {
+        what,
+        differ: Object.keys(values).length > 0,
+        values: JSON.stringify(values),
+      }),
 
     storeEpoch(epoch, lost) {
       void write('store_epoch', { epoch, lost });

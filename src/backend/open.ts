@@ -4,7 +4,8 @@ import type { Config } from '../config/load.ts';
 import type { AccountsConfig } from '../config/schema/backend.ts';
 import { resolveAccounts, resolveCredentials } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
-import { type watchFile, watchSource } from '../core/files/watched-file.ts';
+import { type WatchedFile, watchSource } from '../core/files/watched-file.ts';
+import type { Reloadable } from '../core/reloadable.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
 import type { BackendHealth } from './http/http.ts';
@@ -31,6 +32,8 @@ export interface Backends {
   readonly ports: ReadonlyMap<string, BackendPort>;
   /** True while a file of accounts on disk cannot be used; /readyz shows it. */
   readonly stale: boolean;
+  /** The files of accounts, which can be read again. */
+  readonly reloadable: readonly Reloadable[];
   /** How each backend fares, by name. */
   health(): Iterable<readonly [string, BackendHealth]>;
   close(): Promise<void>;
@@ -39,7 +42,8 @@ export interface Backends {
 /** Throws an OperatorError that names every missing credential of the first backend (or account) that lacks one. */
 export function openBackends(options: BackendsOptions): Backends {
   const { config, env, clock, onExchange, onStep, onAnswer, onLogoutFailure } = options;
-  const watched: ReturnType<typeof watchFile<AccountTable>>[] = [];
+  const watched: WatchedFile<AccountTable>[] = [];
+  const reloadable: Reloadable[] = [];
   const credentials = new Map(
     Object.entries(config.backends).map(([name, b]) => [name, resolveCredentials(b.credentials, name, env)]),
   );
@@ -49,6 +53,7 @@ export function openBackends(options: BackendsOptions): Backends {
       const source = file === undefined ? { env: variable as string } : { file };
       const table = watchSource(source, () => readAccountsFile(source, env), options.onProblem ?? (() => {}));
       watched.push(table);
+      reloadable.push({ part: `backends.${name}.accounts`, check: table.check });
       return () => table.value;
     }
     const table = resolveAccounts(map ?? {}, name, env);
@@ -76,6 +81,7 @@ export function openBackends(options: BackendsOptions): Backends {
   }
   return {
     ports,
+    reloadable,
     *health() {
       for (const [name, port] of ports) yield [name, port.health()] as const;
     },

@@ -23,7 +23,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', EXIT_CODES);
 
-  for (const add of [addServe, addRevoke, addKeys, addConfig, addImport, addBackend, addPolicy, addClient])
+  for (const add of [addServe, addOperations, addKeys, addConfig, addImport, addBackend, addPolicy, addClient])
     add(program);
   // Every command must throw instead of ending the process, so that main.ts sets the exit code.
   for (const command of [program, ...program.commands.flatMap((c) => [c, ...c.commands])]) command.exitOverride();
@@ -41,12 +41,31 @@ function addServe(program: Command): void {
     .action(later(() => import('./serve.ts'), 'serve'));
 }
 
-function addRevoke(program: Command): void {
-  program
-    .command('revoke')
-    .description('end sessions on every replica, through the admin listener of one of them')
-    .option('-u, --url <url>', 'admin listener', 'http://127.0.0.1:8788')
-    .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)')
+/** Commands that ask the admin listener of a running connector. */
+function addOperations(program: Command): void {
+  const command = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .option('-u, --url <url>', 'admin listener', 'http://127.0.0.1:8788')
+      .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)');
+  command('status', 'what a running connector is and does, and in what its replicas differ (right: read)')
+    .option('--json', 'print it as JSON')
+    .action(later(() => import('./admin/status.ts'), 'status'));
+  command('sessions', 'which backend sessions there are, whose, and when they rotate or end (right: read)')
+    .option('--backend <name>', 'only of this backend')
+    .option('--client <id>', 'only of this client id')
+    .option('--subject <subject>', 'only of this user')
+    .option('--limit <number>', 'how many at most, up to 1000', '100')
+    .option('--after <session>', 'the page after this one')
+    .option('--json', 'print them as JSON')
+    .action(later(() => import('./admin/sessions.ts'), 'sessions'));
+  command('reload', 'read certificates, clients, accounts, key sets and connector.yaml again (right: act)')
+    .requiredOption('--reason <text>', 'why, for the record')
+    .option('--json', 'print what became of each part as JSON')
+    .action(later(() => import('./admin/reload.ts'), 'reload'));
+  command('revoke', 'end sessions on every replica, through the admin listener of one of them (right: act)')
+    .requiredOption('--reason <text>', 'why, for the record')
     .option('--session <fingerprint>', 'one session, by the fingerprint the decision log shows')
     .option('--client <id>', 'all sessions of a client id')
     .option('--subject <subject>', 'all sessions of a user')
@@ -54,7 +73,7 @@ function addRevoke(program: Command): void {
     .option('--backend <name>', 'all sessions with a backend')
     .option('--all', 'all sessions')
     .option('--json', 'print the result as JSON')
-    .action(later(() => import('./revoke.ts'), 'revoke'));
+    .action(later(() => import('./admin/revoke.ts'), 'revoke'));
 }
 
 function addKeys(program: Command): void {

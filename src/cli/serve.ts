@@ -36,8 +36,14 @@ export async function serve(options: ServeOptions): Promise<void> {
   const demo = options.config === undefined ? await prepareDemo({ stateDir: resolve(STATE_DIR) }) : undefined;
   let connector: Connector;
   try {
-    const config = withPort(demo?.config ?? loadConfig(options.config as string), port);
-    connector = await startConnector({ config, env: demo?.env ?? process.env, progress });
+    const reread = () => withPort(demo?.config ?? loadConfig(options.config as string), port);
+    const config = reread();
+    connector = await startConnector({
+      config,
+      env: demo?.env ?? process.env,
+      progress,
+      ...(!demo && { reread }),
+    });
     announce(connector, config, demo, options.json === true);
   } catch (thrown) {
     await demo?.legacy.close();
@@ -47,6 +53,12 @@ export async function serve(options: ServeOptions): Promise<void> {
   const delay = await new Promise<boolean>((stop) => {
     process.on('SIGINT', () => stop(false));
     process.on('SIGTERM', () => stop(true));
+    // A terminal that is closed sends it, too, and then nobody is there any more.
+    process.on('SIGHUP', () =>
+      process.stdout.isTTY || process.stdin.isTTY
+        ? stop(false)
+        : void connector.reload({ operator: 'signal', reason: 'SIGHUP', ip: '' }),
+    );
     stopWithParent(() => stop(false));
   });
   progress('stopping: calls in flight may finish');

@@ -17,6 +17,8 @@ export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file' | 'include'>
   policy: { dir: string };
   audit: { file: string };
   keyring: SecretSource;
+  /** The file it was read from; undefined where it was none. */
+  source?: string;
 };
 /** A configuration, or its problems in the order of their lines. */
 export type ConfigResult = { ok: true; config: Config } | { ok: false; problems: Problem[] };
@@ -52,7 +54,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): 
     throw new OperatorError(`${file} does not exist; give the path of a connector.yaml with --config`);
   const result = parseConfig({ text: readFileSync(file, 'utf8'), file, baseDir: dirname(resolve(file)), env });
   if (!result.ok) throw new OperatorError(result.problems.map(formatProblem).join('\n'));
-  return result.config;
+  return Object.freeze({ ...result.config, source: resolve(file) });
 }
 
 function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
@@ -73,15 +75,20 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
     secrets: { trusted_dirs: config.secrets.trusted_dirs.map(at) },
     listen: {
       ...config.listen,
-      ...(tls && {
-        tls: {
-          cert_file: at(tls.cert_file),
-          key_file: at(tls.key_file),
-          ...(tls.client_ca_file !== undefined && { client_ca_file: at(tls.client_ca_file) }),
-        },
-      }),
+      ...(tls && { tls: tlsAt(tls, at) }),
     },
-    ...(config.admin && { admin: { ...config.admin, token: secret(config.admin.token) } }),
+    ...(config.admin && {
+      admin: {
+        ...config.admin,
+        ...(config.admin.token && { token: secret(config.admin.token) }),
+        ...(config.admin.tokens && {
+          tokens: Object.fromEntries(
+            Object.entries(config.admin.tokens).map(([name, { rights, ...ref }]) => [name, { ...secret(ref), rights }]),
+          ),
+        }),
+        ...(config.admin.tls && { tls: tlsAt(config.admin.tls, at) }),
+      },
+    }),
     store: {
       ...(redis && {
         redis: {
@@ -127,6 +134,15 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
     ),
   };
 }
+
+const tlsAt = (
+  { cert_file, key_file, client_ca_file }: NonNullable<ConnectorFile['listen']['tls']>,
+  at: (path: string) => string,
+) => ({
+  cert_file: at(cert_file),
+  key_file: at(key_file),
+  ...(client_ca_file !== undefined && { client_ca_file: at(client_ca_file) }),
+});
 
 function freeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {

@@ -2,6 +2,7 @@
 // no other call comes between the check and the record (R-37).
 import type { ReplayFacts, UsageFacts } from '../decision/schema.ts';
 import type { ClientRef } from '../identity/client.ts';
+import type { SessionKey } from '../session/record.ts';
 import type { SessionSnapshot } from '../session/store.ts';
 
 /** A JSON-RPC id as the client sent it. */
@@ -35,6 +36,13 @@ export interface Facts {
   session: { idle_seconds: number; token_uses: number } | null;
 }
 
+/** The use of a session: its id, the uses of its backend token (the login is the first), and when it was used last. */
+export interface SessionUse {
+  id: string;
+  uses: number;
+  lastUsed: number;
+}
+
 /** How a call ended, as far as the facts count it. */
 export interface CallEnding {
   denied: boolean;
@@ -60,6 +68,8 @@ export interface FactsPort {
    * denied for the place it came from: that network is not in use by the client (see `UsageFacts`).
    */
   finished(owner: ClientRef, call: string, ending: CallEnding): Promise<void>;
+  /** How the session with a backend was used so far; undefined where nothing is remembered of it. Counts nothing. */
+  sessionUse(key: SessionKey): Promise<SessionUse | undefined>;
   /** Remembers a handle that was just minted. */
   openHandle(owner: ClientRef, handle: string): Promise<void>;
   /**

@@ -12,6 +12,7 @@ import type { Identity } from '../identity/open.ts';
 import type { McpEndpoint } from '../mcp/endpoint.ts';
 import { createApp } from './app.ts';
 import type { Readiness } from './checks/health.ts';
+import type { Allowed } from './checks/host-origin.ts';
 import { MCP_PATH } from './checks/mcp.ts';
 import { metadataUrl } from './checks/metadata.ts';
 import type { State } from './state.ts';
@@ -28,6 +29,8 @@ export interface HttpOptions {
   events: AuditEvents;
   readiness: Readiness;
   ops: OpsLog;
+  /** Host and Origin values as they are allowed at present. */
+  allowed: () => Allowed;
 }
 
 /** Whether an address is that of a proxy: any, where it is not said which and only this machine can connect. */
@@ -47,7 +50,7 @@ export function openHttp(options: HttpOptions): Koa<State> {
   return createApp({
     ops,
     readiness,
-    hosts: { publicUrl, allowedHosts: config.allowed_hosts, allowedOrigins: config.allowed_origins },
+    hosts: { publicUrl, allowed: options.allowed },
     metadata: {
       resource: publicUrl.href,
       authorizationServers: jwt ? [jwt.issuer] : [],

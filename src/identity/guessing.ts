@@ -24,7 +24,7 @@ export interface Guessing {
 const NO_GUESS: Guess = { limited: false, alert: undefined };
 
 /** `perMinute`: failures of one source that are answered as usual. `now`: milliseconds since 1970. */
-export function createGuessing(perMinute: number, now: () => number): Guessing {
+export function createGuessing(perMinute: () => number, now: () => number): Guessing {
   const limits = createFailureLimits(perMinute);
   const count = (source: string): Guess => {
     const { limited, first } = limits.failed(source, now());
@@ -57,7 +57,7 @@ const MOST_SOURCES = 10_000;
 const WINDOW_MS = 60_000;
 
 /** Creates the counters. `perMinute` failures of one source are allowed before it is limited. */
-function createFailureLimits(perMinute: number): FailureLimits {
+function createFailureLimits(perMinute: () => number): FailureLimits {
   const windows = new BoundedCache<string, { began: number; failures: number }>(MOST_SOURCES);
   return {
     failed(source, now) {
@@ -68,7 +68,8 @@ function createFailureLimits(perMinute: number): FailureLimits {
         windows.set(source, window);
       }
       window.failures += 1;
-      return { limited: window.failures > perMinute, first: window.failures === perMinute + 1 };
+      const most = perMinute();
+      return { limited: window.failures > most, first: window.failures === most + 1 };
     },
   };
 }

@@ -14,6 +14,7 @@ import {
 import { BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
+import { type Checked, type Reloadable, UNCHANGED } from '../core/reloadable.ts';
 import { atPointer, isObject, isWellFormed } from '../formats/json.ts';
 import { type Client, createClient, type PolicyClaim } from './client.ts';
 import { type JwtCheck, type RefusedCredential, refusedCredential } from './failures.ts';
@@ -50,8 +51,8 @@ const MAX_NAMES = 64;
  * Creates the verifier. Throws an OperatorError when a key file cannot be read as a JWK set (RFC 7517); a key
  * server is asked only when an access token arrives, and `unavailable` is the answer while it is down.
  */
-export function createJwtVerifier(options: JwtOptions): CredentialVerifier {
-  const keys = keySource(options.jwks);
+export function createJwtVerifier(options: JwtOptions): CredentialVerifier & { reloadable: readonly Reloadable[] } {
+  let keys = keySource(options.jwks);
   const cache = new BoundedCache<string, { verified: Extract<CredentialVerification, { ok: true }>; until: number }>(
     CACHE_ENTRIES,
   );
@@ -77,7 +78,29 @@ export function createJwtVerifier(options: JwtOptions): CredentialVerifier {
     }
   }
 
+  /** A key file is read again on demand; a key server is asked by itself. */
+  function reloadableOf(): Reloadable[] {
+    if (!('file' in options.jwks)) return [];
+    const { file } = options.jwks;
+    let before = textOf(file);
+    const check = (): Checked => {
+      const text = textOf(file);
+      if (text === before) return UNCHANGED;
+      const fresh = localKeys(file, text);
+      return {
+        result: 'changed',
+        apply() {
+          [before, keys] = [text, fresh];
+          // A key that was taken out accepts nothing any more, also what it had signed a moment ago.
+          cache.clear();
+        },
+      };
+    };
+    return [{ part: 'identity.jwt.jwks', check }];
+  }
+
   return {
+    reloadable: reloadableOf(),
     async verify(token) {
       const raw = token.reveal();
       const hash = createHash('sha256').update(raw).digest('base64');
@@ -99,10 +122,24 @@ export function createJwtVerifier(options: JwtOptions): CredentialVerifier {
 
 function keySource(jwks: JwtOptions['jwks']): JWTVerifyGetKey {
   if ('url' in jwks) return createRemoteJWKSet(new URL(jwks.url), { timeoutDuration: 3000, cooldownDuration: 10_000 });
+  return localKeys(jwks.file, textOf(jwks.file));
+}
+
+const unreadableKeys = (file: string) => new OperatorError(`${file} cannot be read as a JWK set (RFC 7517)`);
+
+function textOf(file: string): string {
   try {
-    return createLocalJWKSet(JSON.parse(readFileSync(jwks.file, 'utf8')) as JSONWebKeySet);
+    return readFileSync(file, 'utf8');
   } catch {
-    throw new OperatorError(`${jwks.file} cannot be read as a JWK set (RFC 7517)`);
+    throw unreadableKeys(file);
+  }
+}
+
+function localKeys(file: string, text: string): JWTVerifyGetKey {
+  try {
+    return createLocalJWKSet(JSON.parse(text) as JSONWebKeySet);
+  } catch {
+    throw unreadableKeys(file);
   }
 }
 

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
 import type { SecretSource } from '../core/files/secret-source.ts';
-import { type WatchedFile, watchFile, watchSource } from '../core/files/watched-file.ts';
+import { constantFile, type WatchedFile, watchFile, watchSource } from '../core/files/watched-file.ts';
+import type { Reloadable } from '../core/reloadable.ts';
 import { type Attributes, attributesFile, readAttributes } from './api-keys/attributes.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';
@@ -18,6 +19,7 @@ export const KEYS_ISSUER = 'urn:sallyport:keys';
 export interface KeysVerifier extends CredentialVerifier {
   /** True while the file on disk cannot be used and the last good list stays in force. Reported by /readyz. */
   readonly stale: boolean;
+  readonly reloadable: readonly Reloadable[];
   close(): void;
 }
 
@@ -48,6 +50,10 @@ export function createKeysVerifier({ source, env, clock, onProblem }: KeysOption
     get stale() {
       return clients.stale || attributes.stale;
     },
+    reloadable: [
+      { part: 'identity.keys', check: clients.check },
+      { part: 'attributes of clients', check: attributes.check },
+    ],
     async verify(token) {
       const client = clients.value.get(hashKey(token.reveal()));
       if (!client) return refusedCredential('unknown_key');
@@ -62,7 +68,7 @@ export function createKeysVerifier({ source, env, clock, onProblem }: KeysOption
   };
 }
 
-const NONE: WatchedFile<ReadonlyMap<string, Attributes>> = { value: new Map(), stale: false, close: () => {} };
+const NONE: WatchedFile<ReadonlyMap<string, Attributes>> = constantFile(new Map());
 
 /** There may be none; one that was there must not go without a word. */
 function watchAttributes(path: string, onProblem: KeysOptions['onProblem']): typeof NONE {

@@ -1,6 +1,7 @@
 // Puts the verification of credentials together from the configuration: API keys, access tokens and DPoP proofs.
 import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Reloadable } from '../core/reloadable.ts';
 import type { Sealer } from '../keyring/sealing.ts';
 import type { DpopVerifier, ProofLedger } from './dpop.ts';
 import { createKeysVerifier } from './keys.ts';
@@ -31,6 +32,8 @@ export interface Identity {
   readonly strict: boolean;
   /** True while the client file cannot be used and the last good one stays in force. Reported by /readyz. */
   readonly stale: boolean;
+  /** The client file and the key file, which can be read again. */
+  readonly reloadable: readonly Reloadable[];
   close(): void;
 }
 
@@ -51,11 +54,16 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     skewSeconds: settings.skew_seconds,
   });
   const strict = identity.sender_constrained !== 'optional';
+  const jwtVerifier = tokens?.createJwtVerifier({
+    ...(jwt as NonNullable<typeof jwt>),
+    clockSkewSeconds: jwt?.clock_skew_seconds ?? 0,
+    keep,
+    policyClaims,
+    clock,
+  });
   const verifier = createVerifier({
     ...(keysVerifier && { keys: keysVerifier }),
-    ...(tokens && {
-      jwt: tokens.createJwtVerifier({ ...jwt, clockSkewSeconds: jwt.clock_skew_seconds, keep, policyClaims, clock }),
-    }),
+    ...(jwtVerifier && { jwt: jwtVerifier }),
     ...(dpop && { dpop }),
     strict,
   });
@@ -66,6 +74,7 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     get stale() {
       return keysVerifier?.stale === true;
     },
+    reloadable: [...(keysVerifier?.reloadable ?? []), ...(jwtVerifier?.reloadable ?? [])],
     close: () => keysVerifier?.close(),
   };
 }

@@ -9,6 +9,7 @@ import { OperatorError } from '../core/errors.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
 import { readSecretText, type SecretSource, sourceName } from '../core/files/secret-source.ts';
 import { watchSource } from '../core/files/watched-file.ts';
+import type { Reloadable } from '../core/reloadable.ts';
 import { Secret } from '../core/secret.ts';
 import { createFingerprint, createSealer, type Fingerprint, type Sealer, type SealingKey } from './sealing.ts';
 
@@ -47,6 +48,9 @@ export interface Keyring {
   readonly fingerprint: Fingerprint;
   /** Whether the file on disk cannot be used at present, so that the last good one is in force. /readyz shows it. */
   readonly stale: boolean;
+  /** Names the sealing keys that there are, in no order: replicas with the same keys have the same revision. */
+  readonly revision: string;
+  readonly reloadable: Reloadable;
   /** Stops watching the file. */
   close(): void;
 }
@@ -112,6 +116,11 @@ export function openKeyring({ source, env, clock, shared = false, onProblem = ()
     get stale() {
       return file.stale;
     },
+    get revision() {
+      const ids = file.value.keyring.sealing.map(({ id }) => id).sort();
+      return fingerprint(`sealing keys ${ids.join(' ')}`);
+    },
+    reloadable: { part: 'keyring', check: file.check },
     close: () => file.close(),
   };
 }

@@ -6,6 +6,20 @@ import type { ControlPort } from '../session/control.ts';
 import type { SessionLimits } from '../session/limits.ts';
 import type { SessionStore } from '../session/store.ts';
 
+/** What one replica says of itself to the others. Revisions are short hashes. */
+export interface ReplicaDescription {
+  /** Another one with every start. */
+  id: string;
+  host: string;
+  version: string;
+  /** RFC 3339. */
+  started_at: string;
+  policy: string;
+  configuration: string;
+  keyring: string;
+  clock_skew_ms: number;
+}
+
 /** The parts of one store. They share the epoch that `control` reads. */
 export interface Store {
   /**
@@ -22,6 +36,11 @@ export interface Store {
   readonly limits: SessionLimits;
   readonly proofs: ProofLedger;
   readonly control: ControlPort;
+  /**
+   * Tells what this replica is, and answers what all replicas that live have told, this one among them. Rejects when the
+   * store does not answer.
+   */
+  replicas(self: ReplicaDescription): Promise<readonly ReplicaDescription[]>;
   /** Whether the store answers at present, for /readyz. */
   ready(): Promise<boolean>;
   close(): Promise<void>;

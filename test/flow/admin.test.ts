@@ -9,6 +9,7 @@ import { type Harness, reasons, startHarness } from '../support/harness.ts';
 const TOKEN = 'an-admin-token-of-forty-characters-or-so';
 let h: Harness;
 
+const ALL = '{"all":true,"reason":"a test"}';
 const start = (admin = `{ port: 0, token: { env: TEST_ADMIN_TOKEN } }`) =>
   startHarness({
     clients: { 'agent-b': ['clerk'] },
@@ -26,7 +27,7 @@ const send = (body: string, headers: Record<string, string> = {}, path = '/revoc
     headers: { authorization: `Bearer ${TOKEN}`, ...headers },
     ...(method === 'POST' && { body }),
   });
-const revoke = async (selector: object) => (await send(JSON.stringify(selector))).json();
+const revoke = async (selector: object) => (await send(JSON.stringify({ reason: 'a test', ...selector }))).json();
 
 describe('R-28: revocation', () => {
   it('by client, subject, session, backend or all ends the session and its handle, and other sessions go on', async () => {
@@ -85,10 +86,10 @@ describe('R-28: revocation', () => {
 describe('the admin listener', () => {
   it('has its own credential, and refuses requests from browsers', async () => {
     for (const authorization of ['', 'Bearer', `Bearer ${TOKEN}x`, `Bearer ${h.key}`, `Basic ${TOKEN}`]) {
-      const answer = await send('{"all":true}', { authorization });
+      const answer = await send(ALL, { authorization });
       expect(answer.status).toBe(401);
     }
-    expect((await send('{"all":true}', { origin: 'http://evil.example' })).status).toBe(403);
+    expect((await send(ALL, { origin: 'http://evil.example' })).status).toBe(403);
     expect((await fetch(new URL('/revocations', h.url), { method: 'POST' })).status).toBe(404);
     expect((await h.audit('event')).filter(({ failure }) => failure === 'admin')).toHaveLength(5);
   });
@@ -99,16 +100,18 @@ describe('the admin listener', () => {
       '{',
       '[]',
       '{}',
-      '{"all":false}',
-      '{"client":""}',
-      '{"client":1}',
-      '{"client":"a","all":true}',
-      '{"backend":"a","issuer":"i"}',
-      '{"who":"a"}',
+      '{"all":true}',
+      '{"all":true,"reason":" "}',
+      '{"all":false,"reason":"r"}',
+      '{"client":"","reason":"r"}',
+      '{"client":1,"reason":"r"}',
+      '{"client":"a","all":true,"reason":"r"}',
+      '{"backend":"a","issuer":"i","reason":"r"}',
+      '{"who":"a","reason":"r"}',
       `{"client":"${'x'.repeat(9000)}"}`,
     ];
     for (const body of wrong) expect((await send(body)).status).toBe(400);
-    expect((await send('{"all":true}', {}, '/')).status).toBe(404);
+    expect((await send(ALL, {}, '/')).status).toBe(404);
     expect((await send('', {}, '/revocations', 'GET')).status).toBe(405);
   });
 

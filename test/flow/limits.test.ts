@@ -30,7 +30,10 @@ describe('R-65: refused credentials', () => {
   });
 
   it('from very many networks are forgotten, so that no network is limited by mistake', async () => {
-    const guessing = createGuessing(2, () => 0);
+    const guessing = createGuessing(
+      () => 2,
+      () => 0,
+    );
     for (let i = 0; i < 3; i++) guessing.credential('unknown_key', 'first');
     for (let i = 0; i < 20_000; i++) expect(guessing.credential('unknown_key', `other-${i}`).limited).toBe(false);
     expect(guessing.credential('unknown_key', 'first').limited).toBe(false);

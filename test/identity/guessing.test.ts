@@ -2,7 +2,11 @@ import { expect, it } from 'vitest';
 import { createGuessing } from '../../src/identity/guessing.ts';
 
 let now = 0;
-const start = (perMinute = 2) => createGuessing(perMinute, () => now);
+const start = (perMinute = 2) =>
+  createGuessing(
+    () => perMinute,
+    () => now,
+  );
 
 it('R-65: failures of one source are limited, with one alert when there are too many', () => {
   const guessing = start();

@@ -2,7 +2,7 @@
 // secrets it names.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { refuseShortToken } from '../../admin/app.ts';
+import { readOperators } from '../../admin/tokens.ts';
 import { readAccountsFile } from '../../config/accounts-file.ts';
 import { type Config, parseConfig } from '../../config/load.ts';
 import { resolveSecret } from '../../config/secrets.ts';
@@ -71,7 +71,8 @@ function secretProblems(file: string, config: Config): Problem[] {
     if (ref) checks.push([path, () => resolveSecret(ref, 'credential')]);
   }
   const { admin } = config;
-  if (admin) checks.push(['admin.token', () => refuseShortToken(resolveSecret(admin.token, 'credential'))]);
+  if (admin) checks.push(['admin', () => readOperators(admin)]);
+  if (admin?.tls) checks.push(['admin.tls', () => readTls(admin.tls as NonNullable<typeof admin.tls>)]);
   if (redis?.ca_file !== undefined) {
     const { ca_file } = redis;
     checks.push(['store.redis.ca_file', () => readFileSync(ca_file)]);

@@ -61,11 +61,34 @@ const tls = z.strictObject({
     .describe('Accept only client certificates of this CA; default: any, since an access token names its own'),
 });
 
-const admin = z.strictObject({
-  host: z.string().default('127.0.0.1'),
-  port: z.int().min(0).max(65535).default(8788),
-  token: secretRefSchema.describe('Credential of the admin listener; at least 32 characters'),
-});
+const rights = z
+  .array(z.enum(['metrics', 'read', 'act']))
+  .min(1)
+  .describe('metrics: scrape; read: see status and sessions; act: revoke, reload');
+
+const admin = z
+  .strictObject({
+    host: z.string().default('127.0.0.1'),
+    port: z.int().min(0).max(65535).default(8788),
+    token: secretRefSchema
+      .optional()
+      .describe('One token with all rights and the name "admin"; at least 32 characters'),
+    tokens: z
+      .record(
+        z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "_" and "-"'),
+        z.union([z.strictObject({ file: z.string(), rights }), z.strictObject({ env: z.string(), rights })]),
+      )
+      .optional()
+      .describe('Tokens by the name of who has them, which stands on record with what is done'),
+    tls: tls.optional().describe('Listen with TLS; with client_ca_file only for clients with a certificate of that CA'),
+    allowed_hosts: z
+      .array(z.string())
+      .default([])
+      .describe('Host header values to accept besides loopback names and the address that was connected to'),
+  })
+  .refine(({ token, tokens }) => token !== undefined || Object.keys(tokens ?? {}).length > 0, {
+    message: 'give "token" or "tokens"',
+  });
 
 const dpop = z.strictObject({
   algorithms: z.array(algorithm).min(1).default(['ES256', 'ES384', 'EdDSA', 'Ed25519', 'PS256']),
@@ -166,6 +189,10 @@ export const connectorSchema = z.strictObject({
       clients: z.int().positive().default(100_000).describe('Most clients remembered at once; more are refused'),
     })
     .prefault({}),
+  watch: z
+    .boolean()
+    .default(false)
+    .describe('Read certificates, key files, admin tokens and this file again when they change, as SIGHUP does'),
   shutdown: z
     .strictObject({
       delay_seconds: z

@@ -2,6 +2,7 @@
 // reading stays in force: an editor half-way through a save must not lock everybody out.
 import { statSync } from 'node:fs';
 import { messageOf } from '../errors.ts';
+import { type Checked, UNCHANGED } from '../reloadable.ts';
 import type { SecretSource } from './secret-source.ts';
 
 /** A file that is watched until `close`. */
@@ -10,6 +11,8 @@ export interface WatchedFile<T> {
   readonly value: T;
   /** True while the file on disk cannot be used. Reported by /readyz. */
   readonly stale: boolean;
+  /** Reads the file now, whether it looks changed or not. Throws what reading throws, and uses nothing of it yet. */
+  check(): Checked;
   close(): void;
 }
 
@@ -40,6 +43,17 @@ export function watchFile<T>(path: string, read: () => T, onProblem: (message: s
     get stale() {
       return stale;
     },
+    check() {
+      const current = stampOf(path);
+      if (current === stamp && !stale) return UNCHANGED;
+      const fresh = read();
+      return {
+        result: 'changed',
+        apply() {
+          [value, stamp, stale] = [fresh, current, false];
+        },
+      };
+    },
     close: () => clearInterval(timer),
   };
 }
@@ -50,7 +64,12 @@ export function watchSource<T>(
   read: () => T,
   onProblem: (message: string) => void,
 ): WatchedFile<T> {
-  return 'file' in source ? watchFile(source.file, read, onProblem) : { value: read(), stale: false, close: () => {} };
+  return 'file' in source ? watchFile(source.file, read, onProblem) : constantFile(read());
+}
+
+/** What never changes while the process runs. */
+export function constantFile<T>(value: T): WatchedFile<T> {
+  return { value, stale: false, check: () => UNCHANGED, close: () => {} };
 }
 
 function stampOf(path: string): string {

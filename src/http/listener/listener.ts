@@ -1,9 +1,11 @@
 // Opens a listener that can be stopped gracefully: it takes no new connections, and calls in flight may finish
 // within a limited time.
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { OperatorError } from '../../core/errors.ts';
+import { type Checked, type Reloadable, UNCHANGED } from '../../core/reloadable.ts';
 import { type ConnectionLimits, limitConnections, type Turned } from './connections.ts';
 import { behindFront, refuseExpectation } from './front.ts';
 import { readTls, type TlsFiles } from './tls.ts';
@@ -14,6 +16,8 @@ export interface Listener {
   readonly url: string;
   /** How many connections are open. */
   readonly connections: number;
+  /** Its certificate and key, which can be read again; connections that are open keep theirs. */
+  readonly reloadable: readonly Reloadable[];
   /** Hands requests to the application from now on; before that each is answered 503. */
   serve(handler: RequestListener): void;
   /** From now on each answer ends its connection, so that clients and proxies go elsewhere by themselves. */
@@ -34,6 +38,10 @@ export interface ListenOptions {
   requestSeconds: number;
   graceSeconds: number;
   tls?: TlsFiles | undefined;
+  /** The key of connector.yaml that names the TLS files. */
+  tlsPart?: string;
+  /** Whether a client certificate of the CA of `tls` is demanded. */
+  clientCertificates?: 'asked' | 'demanded';
   connections: ConnectionLimits;
   /** Told of each connection that there was no room for. */
   onTurned?: ((what: Turned) => void) | undefined;
@@ -50,6 +58,8 @@ const CHECK_MS = 1000;
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, requestSeconds, graceSeconds, tls, onTurned = () => {} } = options;
+  const material = () => readTls(tls as TlsFiles, options.clientCertificates === 'demanded');
+  const first = tls && material();
   let application: RequestListener = (_request, response) => void response.writeHead(503).end();
   const limits = {
     maxHeaderSize: 32_768,
@@ -59,8 +69,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     keepAliveTimeout: 65_000,
     insecureHTTPParser: false,
   };
-  const server = tls
-    ? createSecureServer({ ...limits, ...readTls(tls), handshakeTimeout: HEADERS_MS })
+  const server = first
+    ? createSecureServer({ ...limits, ...first, handshakeTimeout: HEADERS_MS })
     : createServer(limits);
   // No limit of Node's own, because it would drop the lines beyond it; see HEADER_LINES in front.ts.
   server.maxHeadersCount = 0;
@@ -88,6 +98,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   let stopped: Promise<void> | undefined;
   return {
     url: `http${tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    reloadable: first
+      ? [{ part: options.tlsPart ?? 'listen.tls', check: checkTls(server as SecureServer, first, material) }]
+      : [],
     get connections() {
       return connections.open;
     },
@@ -104,6 +117,23 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       return stopped;
     },
     cut: () => server.closeAllConnections(),
+  };
+}
+
+/** New connections get the new certificate. */
+function checkTls(server: SecureServer, first: TlsOptions, read: () => TlsOptions): () => Checked {
+  const textOf = ({ cert, key, ca }: TlsOptions) => [cert, key, ca].map(String).join('\0');
+  let before = textOf(first);
+  return () => {
+    const fresh = read();
+    if (textOf(fresh) === before) return UNCHANGED;
+    return {
+      result: 'changed',
+      apply() {
+        before = textOf(fresh);
+        server.setSecureContext(fresh);
+      },
+    };
   };
 }
 

@@ -14,9 +14,10 @@ export interface TlsFiles {
 /**
  * Reads certificate, key and client CA; throws an OperatorError when they cannot be used. A client certificate is
  * requested but not demanded: the access token says whether there must be one, and which (RFC 8705 §3). Whether
- * its CA is accepted is decided together with the credential.
+ * its CA is accepted is decided together with the credential. `demanded`: whoever has no certificate of the CA is turned
+ * away at once.
  */
-export function readTls({ cert_file, key_file, client_ca_file }: TlsFiles): TlsOptions {
+export function readTls({ cert_file, key_file, client_ca_file }: TlsFiles, demanded = false): TlsOptions {
   const read = (file: string): Buffer => {
     try {
       return readFileSync(file);
@@ -35,5 +36,5 @@ export function readTls({ cert_file, key_file, client_ca_file }: TlsFiles): TlsO
   } catch {
     throw new OperatorError(`listen.tls: ${cert_file} and ${key_file} are not a certificate and its key (PEM)`);
   }
-  return { ...material, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: false };
+  return { ...material, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: demanded };
 }

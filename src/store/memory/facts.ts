@@ -82,6 +82,7 @@ export function createMemoryFacts({ clock, clients, ttlMs, session, control }: M
       if (used !== undefined) uses.set(nameOf(owner, used), withCalls(uses.get(nameOf(owner, used)), 1, now));
       for (const wake of waiting ?? []) wake();
     },
+    sessionUse: async ({ owner, backend }) => living(owner)?.ledger.sessions.find((each) => each.backend === backend),
     openHandle: async (owner, handle) => openHandle(entryOf(owner).ledger, handle),
     handleState: async (owner, handle, minted) => {
       const { epoch } = await control.read(0);

@@ -13,6 +13,8 @@ export interface Keys {
   /** When the lease of each replica ends, and what each replica is. */
   readonly leases: string;
   readonly replicas: string;
+  /** What each replica says of itself, as JSON, in a hash by its id. */
+  readonly described: string;
   /**
    * Reminders of the sessions that somebody has to look at, by time: for a pending logout, for a login whose lease
    * ends, or for the end of the session.
@@ -61,6 +63,7 @@ export function createKeys(prefix: string): Keys {
     state: `${prefix}:2:{control}:state`,
     leases: `${prefix}:2:{control}:leases`,
     replicas: `${prefix}:2:{control}:replicas`,
+    described: `${prefix}:2:{control}:described`,
     due: `${prefix}:2:{control}:due`,
     ledger: (owner) => of(owner, 'ledger'),
     flight: (owner) => of(owner, 'flight'),

@@ -7,6 +7,7 @@ import type { SessionStore } from '../../session/store.ts';
 import type { Store } from '../store.ts';
 import { createRedisConnection, type RedisOptions } from './connection.ts';
 import { createRedisControl, type RedisControlOptions } from './control/control.ts';
+import { createDescribed } from './described.ts';
 import { createRedisFacts } from './facts/facts.ts';
 import { createKeys } from './keys.ts';
 import { createRedisLimits } from './limits.ts';
@@ -90,6 +91,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     ttlMs,
     onWentBack: options.onWentBack,
   });
+  const described = createDescribed(connection, keys, replica);
   const drained: SessionStore['drained'] = (owner, limitMs) => facts.drained(owner, limitMs);
   const sessions = createRedisSessions({ connection, keys, clock: shared, drained });
   const heartbeat = setInterval(() => {
@@ -110,6 +112,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     limits: createRedisLimits({ connection, keys, clock: shared, sessions }),
     proofs: createRedisProofs(connection, keys),
     control,
+    replicas: async (self) => described.tell(self, await control.read(READY_AGE_MS)),
     ready: () =>
       control.read(READY_AGE_MS).then(
         () => true,

@@ -9,7 +9,7 @@ import type { ClientRef } from '../../../identity/client.ts';
 import { CONTROL_AGE_MS, type Control, type ControlPort, epochMark } from '../../../session/control.ts';
 import type { RedisConnection } from '../connection.ts';
 import type { Keys } from '../keys.ts';
-import { FINISH, FLIGHT, HANDLE_STATE, LOSE_HISTORY, OBSERVE, OPEN_HANDLE } from './ledger.lua.ts';
+import { FINISH, FLIGHT, HANDLE_STATE, LOSE_HISTORY, OBSERVE, OPEN_HANDLE, SESSION_USE } from './ledger.lua.ts';
 import { type ObserveRow, readRow } from './observe-row.ts';
 import { createRemembered } from './remembered.ts';
 import { createToolUses } from './tool-use.ts';
@@ -178,6 +178,12 @@ export function createRedisFacts({
         remember(owner, call, ending);
         throw thrown;
       }
+    },
+
+    async sessionUse({ owner, backend }) {
+      const text = (await connection.run(SESSION_USE, [keys.ledger(owner)], [backend])) as string | null;
+      const [id, , uses, lastUsed] = text?.split(' ') ?? [];
+      return id === undefined ? undefined : { id, uses: Number(uses), lastUsed: Number(lastUsed) };
     },
 
     async openHandle(owner, handle) {

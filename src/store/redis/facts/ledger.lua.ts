@@ -338,3 +338,6 @@ export const LOSE_HISTORY = script(`
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'lost', '1') end
 return 1
 `);
+
+// KEYS: ledger. ARGV: backend. Answers the id, login, uses and last use of the session, if they are remembered.
+export const SESSION_USE = script(`return redis.call('HGET', KEYS[1], 's:' .. ARGV[1])`);

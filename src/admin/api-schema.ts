@@ -1,0 +1,86 @@
+// What the read-only API of the admin listener answers, version 1. docs/api.schema.json is generated from it. Nothing in it
+// is a secret: sessions and tokens have fingerprints, and no argument of a call is kept anywhere.
+import { z } from 'zod';
+
+const seconds = z.number().nonnegative();
+
+/** One replica, as it tells the others. */
+const replica = z.strictObject({
+  id: z.string().describe('Changes with every start'),
+  host: z.string(),
+  version: z.string(),
+  started_at: z.iso.datetime(),
+  policy: z.string().describe('Revision of the policy and its settings'),
+  configuration: z.string().describe('Revision of connector.yaml, less what may differ between replicas'),
+  keyring: z.string().describe('Revision of the keyring: which keys there are'),
+  clock_skew_ms: z.number(),
+});
+
+export const statusSchema = z.strictObject({
+  version: z.literal(1),
+  self: z.string().describe('The id of the replica that answers'),
+  uptime_seconds: seconds,
+  ready: z.boolean(),
+  failing: z.array(z.string()).describe('Parts that keep it from taking calls'),
+  warnings: z.array(z.strictObject({ what: z.string(), detail: z.string() })),
+  policy: z.strictObject({
+    revision: z.string(),
+    wasm_sha256: z.string(),
+    verdict: z.enum(['compared', 'unverified']),
+  }),
+  store: z.strictObject({ kind: z.enum(['memory', 'redis']), revocations: z.int() }),
+  replicas: z.array(replica),
+  differences: z
+    .array(z.strictObject({ what: z.string(), values: z.record(z.string(), z.array(z.string())) }))
+    .describe('By what, and then by value, the ids of the replicas that have it'),
+  backends: z.array(
+    z.strictObject({
+      name: z.string(),
+      circuit: z.enum(['closed', 'half_open', 'open']),
+      in_flight: z.int(),
+      queued: z.int(),
+      paused_seconds: seconds,
+    }),
+  ),
+  issuer: z.string().nullable(),
+  decision_log: z.strictObject({ file: z.string(), failure: z.string().nullable() }),
+});
+
+const place = z.strictObject({ ip: z.string(), network: z.string() }).nullable();
+
+const session = z.strictObject({
+  session: z.string().describe('Keyed fingerprint, as the decision log has it'),
+  backend: z.string(),
+  client: z.string(),
+  subject: z.string(),
+  issuer: z.string(),
+  generation: z.int(),
+  age_seconds: seconds,
+  token_age_seconds: seconds,
+  idle_seconds: seconds.nullable().describe('Null where the store has forgotten its use'),
+  token_uses: z.int().nullable(),
+  places: z.strictObject({ ipv4: place, ipv6: place, networks: z.array(z.string()) }),
+  key_bound: z.boolean(),
+  rotates_in_seconds: z.number().nullable().describe('Until its age rotates it; null where it does not'),
+  ends_in_seconds: z.number().nullable().describe('Until its end when nobody uses it; null where there is none'),
+});
+
+export const sessionsSchema = z.strictObject({
+  version: z.literal(1),
+  total: z.int().describe('How many there are, of those that were asked for'),
+  sessions: z.array(session),
+  next: z.string().nullable().describe('What to ask for as "after" to get the next page'),
+});
+
+/** The documents by their paths, for the published schema. */
+export const apiSchema = z.strictObject({
+  '/api/v1/status': statusSchema,
+  '/api/v1/sessions': sessionsSchema,
+});
+
+/** The answer to GET /api/v1/status. */
+export type Status = z.infer<typeof statusSchema>;
+/** The answer to GET /api/v1/sessions. */
+export type SessionPage = z.infer<typeof sessionsSchema>;
+/** One session of it. */
+export type ListedSession = z.infer<typeof session>;

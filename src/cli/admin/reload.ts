@@ -1,0 +1,22 @@
+// `sallyport reload`: has a connector read again what can be read again.
+import type { ReloadedPart } from '../../life/reload.ts';
+import { paint, print, printJson } from '../output.ts';
+import { type AdminClientOptions, askAdmin, refusedBy } from './client.ts';
+
+/**
+ * Prints what became of each part, and sets exit code 1 where one could not be used: then nothing has changed. Rejects with
+ * an OperatorError when the admin listener does not answer.
+ */
+export async function reload({ reason, json, ...at }: AdminClientOptions & { reason: string }): Promise<void> {
+  const asked = await askAdmin<{ ok?: boolean; parts?: ReloadedPart[] }>(at, '/api/v1/reload', { reason });
+  const { parts } = asked.answer;
+  if (!parts) throw refusedBy(asked);
+  if (!asked.ok) process.exitCode = 1;
+  if (json) return printJson(asked.answer);
+  const width = Math.max(...parts.map(({ part }) => part.length));
+  for (const { part, result, detail } of parts) {
+    const colour = { unchanged: 'dim', changed: 'green', needs_restart: 'yellow', refused: 'red' } as const;
+    print(`${part.padEnd(width)}  ${paint(colour[result], result.replace('_', ' '))}${detail ? `  ${detail}` : ''}`);
+  }
+  if (!asked.ok) print('nothing was changed: what was in force before still is');
+}

@@ -1,0 +1,41 @@
+// `sallyport revoke`: ends sessions on every replica, through the admin listener of any of them.
+import type { Command } from 'commander';
+import { print, printJson } from '../output.ts';
+import { type AdminClientOptions, askAdmin, refusedBy } from './client.ts';
+
+/** Options of the command: exactly one selector, why, the admin listener, and where the admin token is. */
+export interface RevokeOptions extends AdminClientOptions {
+  reason: string;
+  session?: string;
+  client?: string;
+  subject?: string;
+  /** With `client` or `subject`: only that of this issuer. */
+  issuer?: string;
+  backend?: string;
+  all?: boolean;
+}
+
+/**
+ * Sends the revocation and prints how many sessions were ended. Rejects with an OperatorError when the admin
+ * listener does not answer or does not accept it.
+ */
+export async function revoke(
+  { url, tokenFile, json, issuer, reason, ...selectors }: RevokeOptions,
+  command: Command,
+): Promise<void> {
+  const given = Object.entries(selectors).filter(([, value]) => value !== undefined);
+  if (given.length !== 1)
+    command.error('error: give exactly one of --session, --client, --subject, --backend and --all');
+  if (issuer !== undefined && selectors.client === undefined && selectors.subject === undefined)
+    command.error('error: --issuer goes with --client or --subject');
+  const at = { url, ...(tokenFile !== undefined && { tokenFile }) };
+  const asked = await askAdmin<{ revoked?: number }>(at, '/revocations', {
+    ...Object.fromEntries(given),
+    ...(issuer !== undefined && { issuer }),
+    reason,
+  });
+  if (!asked.ok) throw refusedBy(asked);
+  const { answer } = asked;
+  if (json) return printJson(answer);
+  print(`${answer.revoked} ${answer.revoked === 1 ? 'session' : 'sessions'} ended`);
+}

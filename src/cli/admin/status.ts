@@ -1,0 +1,29 @@
+// `sallyport status`: what a connector is and does, and in what the replicas on its store differ.
+import type { Status } from '../../admin/api-schema.ts';
+import { paint, print, printJson } from '../output.ts';
+import { type AdminClientOptions, askAdmin, refusedBy } from './client.ts';
+
+/** Prints the status. Sets exit code 1 where the connector is not ready or replicas differ in more than their version. */
+export async function status({ json, ...at }: AdminClientOptions): Promise<void> {
+  const asked = await askAdmin<Status>(at, '/api/v1/status');
+  if (!asked.ok) throw refusedBy(asked);
+  const { answer: now } = asked;
+  if (!now.ready || now.differences.some(({ what }) => what !== 'version')) process.exitCode = 1;
+  if (json) return printJson(now);
+  const row = (label: string, text: string) => print(`${paint('dim', label.padEnd(14))}${text}`);
+  row('ready', now.ready ? paint('green', 'yes') : paint('red', `no: ${now.failing.join(', ')}`));
+  row('policy', `${now.policy.revision}  ${now.policy.verdict}`);
+  row('store', `${now.store.kind}, ${now.store.revocations} revocations in force`);
+  row('issuer', now.issuer ?? 'none: API keys');
+  row('decision log', `${now.decision_log.file}${now.decision_log.failure ? `  ${now.decision_log.failure}` : ''}`);
+  for (const { name, circuit, in_flight, queued, paused_seconds: paused } of now.backends) {
+    const wait = paused > 0 ? `, asks to wait ${paused} s` : '';
+    row(`backend ${name}`, `circuit ${circuit.replace('_', ' ')}, ${in_flight} in flight, ${queued} queued${wait}`);
+  }
+  for (const { id, host, version, policy, configuration, keyring } of now.replicas)
+    row(
+      id === now.self ? 'this replica' : 'replica',
+      `${host}  ${version}  policy ${policy}  configuration ${configuration}  keyring ${keyring}`,
+    );
+  for (const { what, detail } of now.warnings) row('warning', `${what}: ${detail}`);
+}

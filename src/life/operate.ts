@@ -1,0 +1,138 @@
+// What operators see and do while the connector runs: its status, the other replicas, and the reload of what can be read
+// again, by a signal, by the admin listener, or because a file has changed.
+import { statSync } from 'node:fs';
+import type { Act, AuditEvents } from '../audit/events.ts';
+import type { OpsLog } from '../audit/ops.ts';
+import type { BackendHealth } from '../backend/http/http.ts';
+import type { Reloadable } from '../core/reloadable.ts';
+import type { Live } from './live.ts';
+import { type Reloaded, reload } from './reload.ts';
+import type { Replicas } from './replicas.ts';
+
+/** What cannot be used at present and does no harm yet: the last good one is in force. */
+export interface Warning {
+  what: string;
+  detail: string;
+}
+
+export interface OperateOptions {
+  live: Live;
+  /** More may be added while it is being put together. */
+  parts: readonly Reloadable[];
+  replicas: Replicas;
+  readiness: () => Promise<readonly string[]>;
+  /** By what they are about, the parts that go on with what they had. */
+  stale: Readonly<Record<string, () => boolean>>;
+  health: () => Iterable<readonly [string, BackendHealth]>;
+  store: { readonly revocations: number };
+  audit: { readonly failure: string | undefined };
+  policy: { revision: string; wasmSha256: string; verdict: 'compared' | 'unverified' };
+  events: Pick<AuditEvents, 'reloaded' | 'fileUnusable'>;
+  ops: OpsLog;
+}
+
+export type Operations = ReturnType<typeof createOperations>;
+
+/** How often the files are looked at with `watch: true`, and what is stale at all. */
+const WATCH_MS = 1000;
+
+export function createOperations(options: OperateOptions) {
+  const { live, replicas, readiness, stale, health, store, audit, policy, events, ops } = options;
+  const began = performance.now();
+
+  function reloadAll(act: Act): Reloaded {
+    const result = reload(options.parts);
+    const named = (kind: string) => result.parts.filter((part) => part.result === kind).map(({ part }) => part);
+    events.reloaded(
+      act,
+      result.ok,
+      [...named('changed'), ...named('needs_restart')].join(', '),
+      named('refused').join(', '),
+    );
+    for (const { part, result: what, detail = '' } of result.parts) {
+      if (what === 'refused') ops.error('reload: nothing was changed, because this cannot be used', { part, detail });
+      else if (what !== 'unchanged') ops.info(`reload: ${what.replace('_', ' ')}`, { part, detail });
+    }
+    if (result.ok && result.parts.every((part) => part.result === 'unchanged')) ops.info('reload: all is unchanged');
+    return result;
+  }
+
+  const warnings = (): Warning[] => [
+    ...Object.entries(stale).flatMap(([what, is]) =>
+      is() ? [{ what, detail: 'the file cannot be used; the last good one stays in force' }] : [],
+    ),
+    ...(policy.verdict === 'unverified'
+      ? [{ what: 'policy', detail: 'unverified: its verdict stands beside it and is not signed' }]
+      : []),
+    ...replicas.differences.map(({ what, values }) => ({
+      what: `replicas: ${what}`,
+      detail: `differs: ${Object.entries(values)
+        .map(([value, ids]) => `${value} on ${ids.length}`)
+        .join(', ')}`,
+    })),
+  ];
+
+  let known: Record<string, boolean> = {};
+  let stamp = '';
+  const timer = setInterval(() => {
+    const now = Object.fromEntries(Object.entries(stale).map(([what, is]) => [what, is()]));
+    for (const [what, is] of Object.entries(now)) if ((known[what] ?? false) !== is) events.fileUnusable(what, is);
+    known = now;
+    if (!live.config.watch) return;
+    const current = stampOf(live);
+    if (stamp !== '' && current !== stamp) reloadAll({ operator: 'watch', reason: 'a file has changed', ip: '' });
+    stamp = current;
+  }, WATCH_MS);
+  timer.unref();
+
+  return {
+    reload: reloadAll,
+    warnings,
+    close: () => clearInterval(timer),
+    async status() {
+      const failing = await readiness();
+      await replicas.look().catch(() => undefined);
+      const { config } = live;
+      return {
+        version: 1 as const,
+        self: replicas.self.id,
+        uptime_seconds: Math.floor((performance.now() - began) / 1000),
+        ready: failing.length === 0,
+        failing: [...failing],
+        warnings: warnings(),
+        policy: { revision: policy.revision, wasm_sha256: policy.wasmSha256, verdict: policy.verdict },
+        store: { kind: config.store.redis ? ('redis' as const) : ('memory' as const), revocations: store.revocations },
+        replicas: [...replicas.all],
+        differences: [...replicas.differences],
+        backends: [...health()].map(([name, { circuit, inFlight, queued, pausedSeconds }]) => ({
+          name,
+          circuit,
+          in_flight: inFlight,
+          queued,
+          paused_seconds: pausedSeconds,
+        })),
+        issuer: config.identity.jwt?.issuer ?? null,
+        decision_log: { file: config.audit.file, failure: audit.failure ?? null },
+      };
+    },
+  };
+}
+
+/** The files that are read again only on demand: certificates, key sets, and the configuration itself. */
+function stampOf({ config }: Live): string {
+  const { listen, admin, identity } = config;
+  const jwks = identity.jwt?.jwks;
+  const files = [
+    config.source,
+    ...[listen.tls, admin?.tls].flatMap((tls) => (tls ? [tls.cert_file, tls.key_file, tls.client_ca_file] : [])),
+    ...Object.values(admin?.tokens ?? {}).map((token) => ('file' in token ? token.file : undefined)),
+    admin?.token && 'file' in admin.token ? admin.token.file : undefined,
+    jwks && 'file' in jwks ? jwks.file : undefined,
+  ];
+  return files
+    .map((file) => {
+      const stat = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false });
+      return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}` : '';
+    })
+    .join(' ');
+}

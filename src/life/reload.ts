@@ -1,0 +1,38 @@
+// One reload for everything that can be read again: all parts are checked first, and where one of them cannot be used none
+// of them changes. A half of a new certificate, or clients without the accounts that go with them, would be worse than what
+// was there before.
+import { messageOf } from '../core/errors.ts';
+import type { Reloadable } from '../core/reloadable.ts';
+
+/** What became of one part. */
+export interface ReloadedPart {
+  part: string;
+  result: 'unchanged' | 'changed' | 'needs_restart' | 'refused';
+  detail?: string;
+}
+
+/** `ok`: nothing was refused. Otherwise what was in force before still is, of every part. */
+export interface Reloaded {
+  ok: boolean;
+  parts: ReloadedPart[];
+}
+
+export function reload(parts: readonly Reloadable[]): Reloaded {
+  const checked = parts.map((reloadable) => {
+    const { part } = reloadable;
+    try {
+      return { part, found: reloadable.check() };
+    } catch (thrown) {
+      return { part, refused: messageOf(thrown) };
+    }
+  });
+  const ok = checked.every(({ refused }) => refused === undefined);
+  const report = checked.map(({ part, found, refused }): ReloadedPart => {
+    if (refused !== undefined) return { part, result: 'refused', detail: refused };
+    const detail = found.result === 'unchanged' ? undefined : found.detail;
+    const result = ok ? found.result : 'unchanged';
+    return { part, result, ...(ok && detail !== undefined && { detail }) };
+  });
+  if (ok) for (const { found } of checked) if (found && found.result !== 'unchanged') found.apply?.();
+  return { ok, parts: report };
+}
