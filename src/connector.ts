@@ -5,19 +5,19 @@ import { createMetrics, type Metrics } from './admin/metrics.ts';
 import { openAdmin } from './admin/open.ts';
 import { createSessionListing } from './admin/sessions.ts';
 import { watchOperators } from './admin/tokens.ts';
-import type { Act } from './audit/events.ts';
+import type { Act, AuditEvents } from './audit/events.ts';
 import { openAudit } from './audit/open.ts';
 import { createOpsLog, type OpsLog } from './audit/ops.ts';
 import { accountClaims } from './backend/accounts.ts';
-import { openBackends } from './backend/open.ts';
+import { type Backends, openBackends } from './backend/open.ts';
 import type { Config } from './config/load.ts';
 import { type Clock, createSystemClock } from './core/clock.ts';
 import { type Closing, createClosing } from './core/closing.ts';
 import { preparePrivateFolder } from './core/files/private-file.ts';
+import type { Reloadable } from './core/files/reloadable.ts';
 import { trustFolders } from './core/files/secret-file.ts';
 import { refuseUnverifiedTls } from './core/hardening.ts';
 import { VERSION } from './core/paths.ts';
-import type { Reloadable } from './core/reloadable.ts';
 import { endOfSession } from './decision/lifetimes.ts';
 import { openPolicy, type Policy } from './decision/open.ts';
 import { countCalls } from './enforcement/calls.ts';
@@ -27,11 +27,12 @@ import { connectionsWithin, descriptorLimit } from './http/listener/connections.
 import { type ListenOptions, listen } from './http/listener/listener.ts';
 import { openHttp, proxyTest } from './http/open.ts';
 import { readinessOf } from './http/readiness.ts';
-import { createGuessing } from './identity/guessing.ts';
+import { createGuessing, type Guessing } from './identity/guessing.ts';
 import { openIdentity } from './identity/open.ts';
-import { openKeyring } from './keyring/keyring.ts';
-import { createLive } from './life/live.ts';
-import { openOperations } from './life/open.ts';
+import { type Keyring, openKeyring } from './keyring/keyring.ts';
+import { createLive, type Live } from './life/live.ts';
+import { lockFolder } from './life/lock.ts';
+import { type Operations, openOperations } from './life/open.ts';
 import type { Reloaded } from './life/reload.ts';
 import { beginStop, type Stop, type StopParts } from './life/stop.ts';
 import { openMcp } from './mcp/open.ts';
@@ -39,10 +40,13 @@ import { enforcedTools } from './mcp/tools.ts';
 import { recompileWith } from './policy/recompile.ts';
 import { settingsCheck } from './policy/settings-names.ts';
 import { startCheck } from './policy/start.ts';
+import type { SessionManager } from './session/contract.ts';
 import { CONTROL_AGE_MS } from './session/control.ts';
+import type { OpenEntries } from './session/end/open-entries.ts';
 import { createSessionManager } from './session/manager.ts';
 import { openStore } from './store/open.ts';
 import { openEntriesFile } from './store/open-entries-file.ts';
+import type { Store } from './store/store.ts';
 
 export interface ConnectorOptions {
   config: Config;
@@ -103,6 +107,7 @@ async function openInner(context: Context, closing: Closing) {
   trustFolders(config.secrets.trusted_dirs);
   const operators = config.admin && watchOperators(config.admin, env);
   preparePrivateFolder(config.state_dir);
+  closing.add(await lockFolder(config.state_dir));
   const opa = { env, ...(progress && { progress }) };
   const checkSettings = settingsCheck(config, (tool) =>
     ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
@@ -150,18 +155,8 @@ async function openInner(context: Context, closing: Closing) {
       onExchange: metrics.exchange,
     }),
   );
-  const sessions = createSessionManager({
-    store: store.sessions,
-    limits: store.limits,
-    control,
-    backends: backends.ports,
-    sealer: keyring.sealer('session'),
-    fingerprint: keyring.fingerprint,
-    entries: openEntriesFile(join(config.state_dir, 'open-logins.jsonl'), problemOf(STATE_PROBLEM)),
-    clock: store.clock,
-    events: events.session,
-    endsAt: endOfSession(policy.settings),
-  });
+  const entries = openEntriesFile(join(config.state_dir, 'open-logins.jsonl'), problemOf(STATE_PROBLEM));
+  const sessions = openSessions({ store, backends, keyring, entries, events, policy });
   closing.add({ close: sessions.start() });
   const identity = closing.add(
     await openIdentity({
@@ -176,6 +171,30 @@ async function openInner(context: Context, closing: Closing) {
     }),
   );
   return { ...context, operators, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
+}
+
+interface SessionParts {
+  store: Store;
+  backends: Backends;
+  keyring: Keyring;
+  entries: OpenEntries;
+  events: AuditEvents;
+  policy: Policy;
+}
+
+function openSessions({ store, backends, keyring, entries, events, policy }: SessionParts): SessionManager {
+  return createSessionManager({
+    store: store.sessions,
+    limits: store.limits,
+    control: store.control,
+    backends: backends.ports,
+    sealer: keyring.sealer('session'),
+    fingerprint: keyring.fingerprint,
+    entries,
+    clock: store.clock,
+    events: events.session,
+    endsAt: endOfSession(policy.settings),
+  });
 }
 
 /** A process without memory for as many clients as it may remember would end before it refuses the next one. */
@@ -204,6 +223,36 @@ function listenOptions({
     connections: { total, perSource, isProxy: proxyTest(config) },
     onTurned: metrics.turned,
   };
+}
+
+interface ForOperators {
+  live: Live;
+  readiness: () => Promise<readonly string[]>;
+  guessing: Guessing;
+  operations: Operations;
+}
+
+/** The listener of the operators, when one is configured. */
+async function openOperators(inner: Inner, { live, readiness, guessing, operations }: ForOperators) {
+  const { config, operators, store, policy } = inner;
+  if (!config.admin || !operators) return undefined;
+  return openAdmin({
+    ...inner,
+    ...operations,
+    config: { ...config.admin, prefixes: config.network_prefix },
+    allowedHosts: () => live.config.admin?.allowed_hosts ?? [],
+    operators: operators.present,
+    guessing,
+    readiness,
+    reload: async (act) => operations.reload(act),
+    listing: createSessionListing({
+      store: store.sessions,
+      facts: store.facts,
+      settings: policy.settings,
+      endsAt: endOfSession(policy.settings),
+      now: () => store.clock.now(),
+    }),
+  });
 }
 
 /** The way in: pipeline, MCP, HTTP, and the admin listener. */
@@ -248,29 +297,8 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const operations = closing.add(
     openOperations({ ...inner, live, readiness, parts, policy: { revision, wasmSha256, verdict: verified } }),
   );
-  const admin =
-    config.admin &&
-    inner.operators &&
-    closing.add(
-      await openAdmin({
-        ...inner,
-        ...operations,
-        config: { ...config.admin, prefixes: config.network_prefix },
-        allowedHosts: () => live.config.admin?.allowed_hosts ?? [],
-        operators: inner.operators.present,
-        guessing,
-        readiness,
-        reload: async (act) => operations.reload(act),
-        listing: createSessionListing({
-          store: store.sessions,
-          facts,
-          settings: policy.settings,
-          endsAt: endOfSession(policy.settings),
-          now: () => store.clock.now(),
-        }),
-      }),
-    );
-  if (admin) parts.push(...admin.reloadable);
+  const admin = await openOperators(inner, { live, readiness, guessing, operations });
+  if (admin) parts.push(...closing.add(admin).reloadable);
   await events.lifecycle('sys_startup', { revision, wasm_sha256: wasmSha256, policy: verified, url });
 
   const stopped: StopParts = {

@@ -28,15 +28,17 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   enforcement: ['core', 'formats', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
   mcp: ['core', 'formats', 'audit', 'config', 'decision', 'enforcement', 'facts', 'identity', 'keyring', 'session'],
   http: ['core', 'formats', 'audit', 'config', 'decision', 'identity', 'mcp'],
-  admin: ['core', 'audit', 'backend', 'config', 'http', 'session'],
+  // What operators see and do; it starts and stops the rest and decides nothing.
+  life: ['core', 'formats', 'audit', 'backend', 'config', 'store'],
+  admin: [...['core', 'audit', 'backend', 'config', 'decision', 'facts', 'http', 'identity', 'life', 'session']],
   demo: ['core', 'formats', 'config', 'identity'],
   connector: [
     ...['core', 'admin', 'audit', 'backend', 'config', 'decision', 'enforcement', 'http', 'identity', 'keyring'],
-    ...['mcp', 'policy', 'session', 'store'],
+    ...['life', 'mcp', 'policy', 'session', 'store'],
   ],
   cli: [
     ...['core', 'formats', 'admin', 'backend', 'config', 'connector', 'decision', 'demo', 'http', 'identity'],
-    ...['keyring', 'openapi', 'policy'],
+    ...['keyring', 'life', 'openapi', 'policy'],
   ],
   main: ['core', 'cli'],
 };
@@ -73,9 +75,9 @@ const HOMES: Record<string, RegExp> = {
   'triple-beam': /^audit\/ops\.ts$/,
   undici: /^backend\/http\//,
   winston: /^audit\/ops\.ts$/,
-  yaml: /^formats\/yaml\.ts$/,
+  yaml: /^formats\/yaml\/yaml\.ts$/,
   // zod is used only where the shape of a document is declared, never while a call is handled.
-  zod: /^(admin\/|config\/|decision\/|policy\/|formats\/yaml\.ts$|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
+  zod: /^(admin\/|config\/|decision\/|policy\/|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
 };
 
 const LONGEST_FILE = 350;

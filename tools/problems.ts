@@ -1,6 +1,6 @@
 // The result of every check: a list of problems with file and line, which is empty when there is none.
-export type { Problem } from '../src/formats/yaml.ts';
-export { formatProblem } from '../src/formats/yaml.ts';
+export type { Problem } from '../src/formats/yaml/yaml.ts';
+export { formatProblem } from '../src/formats/yaml/yaml.ts';
 
 /** 1-based line of the first difference between two texts. */
 export function firstDifference(a: string, b: string): number {

@@ -1,12 +1,13 @@
 // The admin listener, from its configuration.
 import type { AuditEvents } from '../audit/events.ts';
 import type { Config } from '../config/load.ts';
-import type { Reloadable } from '../core/reloadable.ts';
+import type { Reloadable } from '../core/files/reloadable.ts';
 import { type Listener, listen } from '../http/listener/listener.ts';
 import { parseAddress } from '../identity/address.ts';
 import type { Guessing } from '../identity/guessing.ts';
 import type { SessionManager } from '../session/contract.ts';
-import { type AdminOptions, createAdminApp } from './app.ts';
+import { createAdminApp } from './app.ts';
+import type { AdminOptions } from './contract.ts';
 import type { Metrics } from './metrics.ts';
 import type { Operators } from './tokens.ts';
 

@@ -5,7 +5,7 @@ import type { FactsPort } from '../facts/port.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { SessionStore } from '../session/store.ts';
 import type { ListedSession, SessionPage } from './api-schema.ts';
-import type { SessionQuery } from './app.ts';
+import type { SessionQuery } from './contract.ts';
 
 export interface ListingOptions {
   store: Pick<SessionStore, 'records'>;
@@ -57,8 +57,9 @@ async function describe(record: SessionRecord, options: ListingOptions, now: num
     generation: record.generation,
     age_seconds: wholeSeconds(now - record.createdAt),
     token_age_seconds: wholeSeconds(now - record.issuedAt),
-    idle_seconds: same ? wholeSeconds(now - same.lastUsed) : null,
-    token_uses: same?.uses ?? null,
+    // The login is the first use, as it is for the policy.
+    idle_seconds: wholeSeconds(now - Math.max(same?.lastUsed ?? 0, record.issuedAt)),
+    token_uses: same?.uses ?? 1,
     places: { ipv4: bound.ipv4, ipv6: bound.ipv6, networks: bound.networks ?? [] },
     key_bound: bound.key !== null,
     rotates_in_seconds: rotates === undefined ? null : wholeSeconds(rotates - now),

@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/load.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import { OperatorError } from '../core/errors.ts';
-import { type Reloadable, UNCHANGED } from '../core/reloadable.ts';
+import { type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import type { Secret } from '../core/secret.ts';
 
 /** `metrics`: scrape; `read`: see what the replicas are and what sessions there are; `act`: change something. */

@@ -34,13 +34,35 @@ const MAX_WAITING = 16 * 1024 * 1024;
 /** The longest, in milliseconds, that a line for which no call waits stays in memory before its write begins. */
 const LAZY_MS = 20;
 
-export function createBatches(appender: Appender): Batches {
+/** How often it is tried whether a disk that failed takes writes again, although no call asks for it. */
+const PROBE_MS = 1000;
+
+/**
+ * `probe` makes the line that is written while writes fail, so that a replica that gets no calls because it is not ready
+ * becomes ready again. It is told for how many milliseconds they have failed.
+ */
+export function createBatches(appender: Appender, probe: (failingMs: number) => string): Batches {
   let lines: string[] = [];
   let waitingSize = 0;
   let waiting: ((error: Error | undefined) => void)[] = [];
   let writing: Promise<void> | undefined;
   let lazy: NodeJS.Timeout | undefined;
   let failure: Error | undefined;
+  let failingSince = 0;
+  let probing: NodeJS.Timeout | undefined;
+
+  /** Keeps trying while writes fail. */
+  function watch(): void {
+    if (failure && !probing) {
+      failingSince ||= performance.now();
+      probing = setTimeout(() => {
+        probing = undefined;
+        void write(probe(performance.now() - failingSince), true).catch(() => {});
+      }, PROBE_MS);
+      probing.unref();
+    }
+    if (!failure) failingSince = 0;
+  }
 
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
@@ -53,6 +75,7 @@ export function createBatches(appender: Appender): Batches {
         (thrown: unknown) => (thrown instanceof Error ? thrown : new Error(String(thrown))),
       );
       for (const settle of told) settle(failure);
+      watch();
     }
     writing = undefined;
   }
@@ -68,22 +91,27 @@ export function createBatches(appender: Appender): Batches {
     while (writing) await writing;
   }
 
+  function write(line: string, urgent: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (waitingSize + line.length > MAX_WAITING) return reject(new Error('too many records wait for the disk'));
+      lines.push(line);
+      waitingSize += line.length;
+      waiting.push((error) => (error ? reject(error) : resolve()));
+      if (urgent) start();
+      else if (!writing) lazy ??= setTimeout(start, LAZY_MS);
+    });
+  }
+
   return {
-    write: (line, urgent) =>
-      new Promise((resolve, reject) => {
-        if (waitingSize + line.length > MAX_WAITING) return reject(new Error('too many records wait for the disk'));
-        lines.push(line);
-        waitingSize += line.length;
-        waiting.push((error) => (error ? reject(error) : resolve()));
-        if (urgent) start();
-        else if (!writing) lazy ??= setTimeout(start, LAZY_MS);
-      }),
+    write,
     get failure() {
       return failure;
     },
     flushed,
     async close() {
+      clearTimeout(probing);
       await flushed();
+      clearTimeout(probing);
       appender.close();
     },
   };

@@ -40,10 +40,14 @@ export interface AuditOptions extends AppendFileOptions {
 
 /** Opens the log. Throws when the file cannot be opened. */
 export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
-  const batches = createBatches(openAppendFile(options));
+  const labelled = `"labels":${JSON.stringify(labels)}`;
+  const batches = createBatches(openAppendFile(options), (failingMs) => {
+    const timestamp = new Date().toISOString();
+    const failing_seconds = Math.round(failingMs / 1000);
+    return recordLine('info', { type: 'event', event: 'log_restored', timestamp, failing_seconds }, labelled, '');
+  });
   let closed = false;
 
-  const labelled = `"labels":${JSON.stringify(labels)}`;
   const write = (level: Level, record: AuditRecord, urgent = false, body = ''): Promise<void> =>
     closed
       ? Promise.reject(new Error('the decision log is closed'))

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { OperatorError } from '../core/errors.ts';
 import { printable } from '../core/printable.ts';
-import { toYaml } from '../formats/yaml.ts';
+import { toYaml } from '../formats/yaml/yaml.ts';
 import { readDocument } from '../openapi/document.ts';
 import { type ImportResult, importDocument } from '../openapi/import.ts';
 import { print, printJson, progress } from './output.ts';

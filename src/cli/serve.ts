@@ -7,6 +7,7 @@ import { OperatorError } from '../core/errors.ts';
 import { closeDebuggingDoors, refuseDebugging } from '../core/hardening.ts';
 import { VERSION } from '../core/paths.ts';
 import { type Demo, prepareDemo } from '../demo/start.ts';
+import { notify } from '../life/notify.ts';
 import { paint, print, printJson, progress } from './output.ts';
 
 /** Options of the command. Without `config` the demo runs. */
@@ -50,6 +51,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     throw thrown;
   }
 
+  const problem = (text: string) => progress(text);
+  await notify('ready', process.env, problem);
   const delay = await new Promise<boolean>((stop) => {
     process.on('SIGINT', () => stop(false));
     process.on('SIGTERM', () => stop(true));
@@ -62,6 +65,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     stopWithParent(() => stop(false));
   });
   progress('stopping: calls in flight may finish');
+  void notify('stopping', process.env, problem);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, connector.hurry);
   await connector.close({ delay });
   await demo?.legacy.close();

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isObject } from '../formats/json.ts';
-import { type Problem, readYaml, type YamlRead } from '../formats/yaml.ts';
+import { type Problem, readYaml, type YamlRead } from '../formats/yaml/yaml.ts';
 
 /** What an included file may have; everything else stands in connector.yaml itself. */
 const TABLES = ['backends', 'tools'];

@@ -6,7 +6,7 @@ import { OperatorError } from '../core/errors.ts';
 import { privateFolder } from '../core/files/private-file.ts';
 import type { SecretSource } from '../core/files/secret-source.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
-import { checkYaml, formatProblem, type Problem, sorted } from '../formats/yaml.ts';
+import { checkYaml, formatProblem, type Problem, sorted } from '../formats/yaml/yaml.ts';
 import { crossCheck } from './check/cross.ts';
 import { readFiles } from './files.ts';
 import type { SecretRef } from './schema/backend.ts';

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type Config, parseConfig } from '../config/load.ts';
 import { OperatorError } from '../core/errors.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
-import { formatProblem } from '../formats/yaml.ts';
+import { formatProblem } from '../formats/yaml/yaml.ts';
 import { addClient, type ClientRecord, hashKey, readClientFile } from '../identity/client-file.ts';
 import { type LegacyInventory, startLegacyInventory } from './legacy-inventory/app.ts';
 

@@ -14,7 +14,7 @@ import {
 import { BoundedCache } from '../core/bounded-cache.ts';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { type Checked, type Reloadable, UNCHANGED } from '../core/reloadable.ts';
+import { type Checked, type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import { atPointer, isObject, isWellFormed } from '../formats/json.ts';
 import { type Client, createClient, type PolicyClaim } from './client.ts';
 import { type JwtCheck, type RefusedCredential, refusedCredential } from './failures.ts';

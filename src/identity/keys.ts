@@ -3,9 +3,9 @@
 import { existsSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
+import type { Reloadable } from '../core/files/reloadable.ts';
 import type { SecretSource } from '../core/files/secret-source.ts';
 import { constantFile, type WatchedFile, watchFile, watchSource } from '../core/files/watched-file.ts';
-import type { Reloadable } from '../core/reloadable.ts';
 import { type Attributes, attributesFile, readAttributes } from './api-keys/attributes.ts';
 import { type Client, createClient } from './client.ts';
 import { type ClientRecord, hashKey, readClientFile } from './client-file.ts';

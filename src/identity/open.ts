@@ -1,7 +1,7 @@
 // Puts the verification of credentials together from the configuration: API keys, access tokens and DPoP proofs.
 import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Reloadable } from '../core/reloadable.ts';
+import type { Reloadable } from '../core/files/reloadable.ts';
 import type { Sealer } from '../keyring/sealing.ts';
 import type { DpopVerifier, ProofLedger } from './dpop.ts';
 import { createKeysVerifier } from './keys.ts';

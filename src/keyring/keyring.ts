@@ -7,9 +7,9 @@ import { z } from 'zod';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
+import type { Reloadable } from '../core/files/reloadable.ts';
 import { readSecretText, type SecretSource, sourceName } from '../core/files/secret-source.ts';
 import { watchSource } from '../core/files/watched-file.ts';
-import type { Reloadable } from '../core/reloadable.ts';
 import { Secret } from '../core/secret.ts';
 import { createFingerprint, createSealer, type Fingerprint, type Sealer, type SealingKey } from './sealing.ts';
 

@@ -1,7 +1,7 @@
 // The settings of connector.yaml that may change while the process runs. Everything else was built into what is open, and
 // needs a restart.
 import type { Config } from '../config/load.ts';
-import { type Checked, type Reloadable, UNCHANGED } from '../core/reloadable.ts';
+import { type Checked, type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import { canonicalJson } from '../formats/json.ts';
 
 /** The configuration as it is in force at present. */

@@ -16,6 +16,9 @@ export interface OperationsOptions extends Pick<OperateOptions, 'live' | 'readin
   };
 }
 
+/** Operations with the replicas beside them. */
+export type Operations = ReturnType<typeof openOperations>;
+
 export function openOperations(options: OperationsOptions) {
   const { live, store, keyring, backends, identity, events, policy } = options;
   const replicas = watchReplicas({

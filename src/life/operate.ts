@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import type { Act, AuditEvents } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import type { BackendHealth } from '../backend/http/http.ts';
-import type { Reloadable } from '../core/reloadable.ts';
+import type { Reloadable } from '../core/files/reloadable.ts';
 import type { Live } from './live.ts';
 import { type Reloaded, reload } from './reload.ts';
 import type { Replicas } from './replicas.ts';
@@ -30,8 +30,6 @@ export interface OperateOptions {
   events: Pick<AuditEvents, 'reloaded' | 'fileUnusable'>;
   ops: OpsLog;
 }
-
-export type Operations = ReturnType<typeof createOperations>;
 
 /** How often the files are looked at with `watch: true`, and what is stale at all. */
 const WATCH_MS = 1000;

@@ -2,7 +2,7 @@
 // of them changes. A half of a new certificate, or clients without the accounts that go with them, would be worse than what
 // was there before.
 import { messageOf } from '../core/errors.ts';
-import type { Reloadable } from '../core/reloadable.ts';
+import type { Reloadable } from '../core/files/reloadable.ts';
 
 /** What became of one part. */
 export interface ReloadedPart {

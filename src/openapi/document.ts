@@ -6,7 +6,7 @@ import { bundle } from '@readme/openapi-parser';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { printable } from '../core/printable.ts';
 import { atPointer, isObject, nestsDeeperThan } from '../formats/json.ts';
-import { parseData } from '../formats/yaml.ts';
+import { parseData } from '../formats/yaml/yaml.ts';
 
 /** A part of a document whose members have not been checked. */
 export type Loose = Record<string, unknown>;

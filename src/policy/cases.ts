@@ -9,7 +9,7 @@ import { PACKAGED, type PolicyPaths, policyPaths } from '../decision/data/paths.
 import { completeSettings } from '../decision/data/read.ts';
 import { type DecisionInput, inputSchema } from '../decision/schema.ts';
 import { type LoadedSettings, type Settings, settingsSchema } from '../decision/settings.ts';
-import { formatProblem, parseYaml } from '../formats/yaml.ts';
+import { formatProblem, parseYaml } from '../formats/yaml/yaml.ts';
 
 const change = z.record(z.string(), z.unknown());
 

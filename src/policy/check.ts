@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { readCompiled } from '../decision/bundle.ts';
 import { type PolicyPlace, policyPaths, shown } from '../decision/data/paths.ts';
 import type { Compiled } from '../decision/manifest.ts';
-import type { Problem } from '../formats/yaml.ts';
+import type { Problem } from '../formats/yaml/yaml.ts';
 import type { GateFinding } from './gate/finding.ts';
 import { type GateOptions, type GateResult, runGate } from './gate/gate.ts';
 import type { Opa } from './opa.ts';

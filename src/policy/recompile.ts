@@ -4,7 +4,7 @@
 import { OperatorError } from '../core/errors.ts';
 import type { Recompile } from '../decision/bundle.ts';
 import { policyPaths, shown } from '../decision/data/paths.ts';
-import { formatProblem } from '../formats/yaml.ts';
+import { formatProblem } from '../formats/yaml/yaml.ts';
 import { runGate } from './gate/gate.ts';
 import { type FindOpaOptions, findOpa, noCompilerError } from './opa.ts';
 

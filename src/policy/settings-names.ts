@@ -3,7 +3,7 @@
 import type { Config } from '../config/load.ts';
 import { OperatorError } from '../core/errors.ts';
 import type { Settings, SettingsFile } from '../decision/settings.ts';
-import { formatProblem, type Problem } from '../formats/yaml.ts';
+import { formatProblem, type Problem } from '../formats/yaml/yaml.ts';
 import { absentMasks, configuredNames } from './configured.ts';
 
 /** The tools and backends that connector.yaml defines. */

@@ -4,7 +4,7 @@ import type { Config } from '../config/load.ts';
 import { OperatorError } from '../core/errors.ts';
 import type { Bundle } from '../decision/bundle.ts';
 import { policyPaths } from '../decision/data/paths.ts';
-import { formatProblem } from '../formats/yaml.ts';
+import { formatProblem } from '../formats/yaml/yaml.ts';
 import { configuredNames, unlistedArguments } from './configured.ts';
 import { runGate } from './gate/gate.ts';
 import { type FindOpaOptions, findOpa } from './opa.ts';

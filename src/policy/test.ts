@@ -7,7 +7,7 @@ import type { Evaluation } from '../decision/evaluator.ts';
 import type { PolicyDecision, Reason } from '../decision/schema.ts';
 import type { LoadedSettings } from '../decision/settings.ts';
 import { canonicalJson } from '../formats/json.ts';
-import type { Problem } from '../formats/yaml.ts';
+import type { Problem } from '../formats/yaml/yaml.ts';
 import { type DecisionCase, loadAllCases } from './cases.ts';
 import { compileStage } from './compiler.ts';
 import { runTests } from './gate/gate.ts';

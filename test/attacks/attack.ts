@@ -51,7 +51,7 @@ export async function revoke(cluster: Cluster, at: Replica, selector: object): P
   await fetch(new URL('/revocations', at.adminUrl), {
     method: 'POST',
     headers: { authorization: `Bearer ${cluster.adminToken}` },
-    body: JSON.stringify(selector),
+    body: JSON.stringify({ ...selector, reason: 'a drill' }),
   });
 }
 

@@ -103,7 +103,7 @@ export const rotationAttacks: AttackGroup = {
           fetch(new URL('/revocations', replica.adminUrl), {
             method: 'POST',
             headers: { authorization: `Bearer ${cluster.adminToken}` },
-            body: JSON.stringify({ client: 'client-14' }),
+            body: JSON.stringify({ client: 'client-14', reason: 'a drill' }),
           });
         for (let round = 0; round < 5; round++) {
           await Promise.all(

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { parseConfig } from '../../src/config/load.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { settingsSchema } from '../../src/decision/settings.ts';
-import { parseYaml } from '../../src/formats/yaml.ts';
+import { parseYaml } from '../../src/formats/yaml/yaml.ts';
 
 const YAML = `version: 1
 identity: { keys: { file: clients.json } }

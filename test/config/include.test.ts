@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/formats/yaml.ts';
+import { formatProblem } from '../../src/formats/yaml/yaml.ts';
 
 let dir: string;
 beforeEach(() => {

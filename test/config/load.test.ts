@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { resolveSecret } from '../../src/config/secrets.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
-import { formatProblem } from '../../src/formats/yaml.ts';
+import { formatProblem } from '../../src/formats/yaml/yaml.ts';
 
 const demo = readFileSync(join(PACKAGE_ROOT, 'src/demo/connector.yaml'), 'utf8');
 const env = { SALLYPORT_STATE_DIR: '/state', LEGACY_INVENTORY_URL: 'http://127.0.0.1:9' };

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { formatProblem, parseYaml } from '../../src/formats/yaml.ts';
+import { formatProblem, parseYaml } from '../../src/formats/yaml/yaml.ts';
 
 const schema = z.strictObject({
   port: z.int().optional(),

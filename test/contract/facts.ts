@@ -38,6 +38,24 @@ export function factsContract(name: string, create: (clock: TestClock) => Promis
       expect(Math.max(...seen.map((f) => f.usage.in_flight))).toBe(200);
     });
 
+    it('R-94: the use of a session is told without counting anything', async () => {
+      const { clock, store, facts } = await start();
+      const key = { owner: ref('c'), backend: 'b' };
+      expect(await facts.sessionUse(key)).toBeUndefined();
+      const seen = await store.sessions.get(key);
+      const lock = await store.sessions.lockLogin(key, seen, 10_000);
+      if (lock.kind !== 'locked') throw new Error(lock.kind);
+      const record = sessionRecord(1, key);
+      await store.sessions.commit(key, lock.lockId, seen, record, clock.now());
+      await facts.observe(at({ backend: 'b' }));
+      clock.advance(5);
+      await facts.observe(at({ backend: 'b' }));
+      const use = { id: record.id, uses: 3, lastUsed: clock.now() };
+      expect(await facts.sessionUse(key)).toMatchObject(use);
+      expect(await facts.sessionUse(key)).toMatchObject(use);
+      expect(await facts.sessionUse({ ...key, backend: 'other' })).toBeUndefined();
+    });
+
     it('counts calls of the last minute and hour, denials, and calls in flight', async () => {
       const { clock, facts } = await start();
       await facts.observe(at({ call: 'first' }));

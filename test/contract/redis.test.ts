@@ -119,6 +119,30 @@ describe.skipIf(program === null)('Redis', () => {
       expect(await redis.command('ZCARD', `${prefix}:{control}:due`)).toBe(1);
     });
 
+    it('R-94: replicas tell each other what they are, and one that is gone is forgotten', async () => {
+      const clock = createTestClock();
+      const prefix = `told-${Math.random()}`;
+      const [a, b] = [await create(clock, { prefix }), await create(clock, { prefix })];
+      const self = (id: string) => ({
+        ...{
+          id,
+          host: 'h',
+          version: '1',
+          started_at: '',
+          policy: 'p',
+          configuration: 'c',
+          keyring: 'k',
+          clock_skew_ms: 0,
+        },
+      });
+      await a.replicas(self('a'));
+      const ids = async () => (await b.replicas(self('b'))).map(({ id }) => id).sort();
+      expect(await ids()).toEqual(['a', 'b']);
+      await a.close();
+      await b.control.read(0);
+      expect(await ids()).toEqual(['b']);
+    });
+
     it('two replicas share their counts, used ids and revocations', async () => {
       const clock = createTestClock();
       const prefix = `shared-${Math.random()}`;

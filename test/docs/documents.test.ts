@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
-import { parseData } from '../../src/formats/yaml.ts';
+import { parseData } from '../../src/formats/yaml/yaml.ts';
 import { releaseProblems } from '../../tools/release.ts';
 import { filesBelow } from '../support/files.ts';
 

@@ -67,8 +67,11 @@ describe.skipIf(program === null)('load on two replicas', () => {
     const handle = await cluster.initialize(a, { headers });
     await cluster.call(b, 'stock_list', {}, { headers, handle });
     const revoke = (...args: string[]) =>
-      run(['revoke', '--url', a.adminUrl, '--token-file', `${cluster.dir}/admin.token`, '--json', ...args]);
-    const wrong = await run(['revoke', '--url', a.adminUrl, '--all'], {
+      run([
+        ...['revoke', '--url', a.adminUrl, '--token-file', `${cluster.dir}/admin.token`],
+        ...['--reason', 'left', '--json', ...args],
+      ]);
+    const wrong = await run(['revoke', '--url', a.adminUrl, '--all', '--reason', 'left'], {
       env: { SALLYPORT_ADMIN_TOKEN: 'x'.repeat(40) },
     });
     expect(wrong).toMatchObject({ code: 1, stderr: 'the admin listener does not accept the token\n' });
@@ -77,8 +80,12 @@ describe.skipIf(program === null)('load on two replicas', () => {
     const both = await revoke('--subject', 'a', '--all');
     expect([both.code, both.stderr.includes('exactly one')]).toEqual([2, true]);
     expect(
-      (await run(['revoke', '--url', 'http://127.0.0.1:1', '--token-file', `${cluster.dir}/admin.token`, '--all']))
-        .stderr,
+      (
+        await run([
+          ...['revoke', '--url', 'http://127.0.0.1:1', '--token-file', `${cluster.dir}/admin.token`],
+          ...['--all', '--reason', 'left'],
+        ])
+      ).stderr,
     ).toContain('does not answer');
     // The handle of the client is void as well, on the other replica within a second.
     await until(
@@ -89,6 +96,8 @@ describe.skipIf(program === null)('load on two replicas', () => {
     expect(a.audit('event').find(({ event }) => event === 'session_revocation')).toMatchObject({
       selector: '{"subject":"leaver"}',
       ended: 1,
+      operator: 'admin',
+      reason: 'left',
     });
   });
 

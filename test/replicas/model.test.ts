@@ -147,7 +147,7 @@ class Revoke extends Step {
     const answer = await fetch(new URL('/revocations', at.adminUrl), {
       method: 'POST',
       headers: { authorization: `Bearer ${'t'.repeat(40)}` },
-      body: JSON.stringify({ subject: user.subject }),
+      body: JSON.stringify({ subject: user.subject, reason: 'a test' }),
     });
     expect(answer.status).toBe(200);
   }
@@ -240,7 +240,7 @@ describe.skipIf(program === null)('model', () => {
     const answer = await fetch(new URL('/revocations', first.connector.adminUrl), {
       method: 'POST',
       headers: { authorization: `Bearer ${'t'.repeat(40)}` },
-      body: JSON.stringify({ all: true }),
+      body: JSON.stringify({ all: true, reason: 'a test' }),
     });
     expect(answer.status).toBe(200);
     for (const each of [first, second]) await each.connector.settled();

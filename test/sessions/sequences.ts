@@ -156,7 +156,7 @@ function createWorld(cluster: Cluster) {
     fetch(new URL('/revocations', replica(where).adminUrl), {
       method: 'POST',
       headers: { authorization: `Bearer ${cluster.adminToken}` },
-      body: JSON.stringify(selector),
+      body: JSON.stringify({ ...selector, reason: 'a test' }),
     });
   async function restart(where: number): Promise<void> {
     const old = replica(where);

@@ -29,7 +29,7 @@ export async function sessions({ json, url, tokenFile, ...query }: SessionsOptio
     seconds(one.age_seconds),
     seconds(one.token_age_seconds),
     seconds(one.idle_seconds),
-    String(one.token_uses ?? '-'),
+    String(one.token_uses),
     [one.places.ipv4?.network, one.places.ipv6?.network, ...one.places.networks].filter(Boolean).join(' '),
     seconds(one.rotates_in_seconds),
   ]);

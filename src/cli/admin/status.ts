@@ -10,7 +10,8 @@ export async function status({ json, ...at }: AdminClientOptions): Promise<void>
   const { answer: now } = asked;
   if (!now.ready || now.differences.some(({ what }) => what !== 'version')) process.exitCode = 1;
   if (json) return printJson(now);
-  const row = (label: string, text: string) => print(`${paint('dim', label.padEnd(14))}${text}`);
+  const width = Math.max('decision log'.length, ...now.backends.map(({ name }) => `backend ${name}`.length)) + 2;
+  const row = (label: string, text: string) => print(`${paint('dim', label.padEnd(width))}${text}`);
   row('ready', now.ready ? paint('green', 'yes') : paint('red', `no: ${now.failing.join(', ')}`));
   row('policy', `${now.policy.revision}  ${now.policy.verdict}`);
   row('store', `${now.store.kind}, ${now.store.revocations} revocations in force`);

@@ -10,7 +10,7 @@ import { messageOf, OperatorError } from '../../core/errors.ts';
 import { trustFolders } from '../../core/files/secret-file.ts';
 import type { SecretSource } from '../../core/files/secret-source.ts';
 import { readSettings } from '../../decision/bundle.ts';
-import { formatProblem, type Problem } from '../../formats/yaml.ts';
+import { formatProblem, type Problem } from '../../formats/yaml/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
 import { policyPaths, shown } from '../../decision/data/paths.ts';
-import { formatProblem } from '../../formats/yaml.ts';
+import { formatProblem } from '../../formats/yaml/yaml.ts';
 import { writeCompiled } from '../../policy/compiler.ts';
 import { runGate } from '../../policy/gate/gate.ts';
 import { findOpa, noCompilerError } from '../../policy/opa.ts';

@@ -2,7 +2,7 @@
 import { OperatorError } from '../../core/errors.ts';
 import { policyPaths } from '../../decision/data/paths.ts';
 import { shippedDefaults } from '../../decision/data/read.ts';
-import { formatProblem } from '../../formats/yaml.ts';
+import { formatProblem } from '../../formats/yaml/yaml.ts';
 import { checkFolder } from '../../policy/check.ts';
 import type { GateFinding } from '../../policy/gate/finding.ts';
 import { findOpa, noCompilerError } from '../../policy/opa.ts';

@@ -1,6 +1,6 @@
 // `sallyport policy test`: runs the tests of a policy folder.
 import { OperatorError } from '../../core/errors.ts';
-import { formatProblem } from '../../formats/yaml.ts';
+import { formatProblem } from '../../formats/yaml/yaml.ts';
 import { findOpa, noCompilerError } from '../../policy/opa.ts';
 import { testPolicies } from '../../policy/test.ts';
 import { print, printJson, progress } from '../output.ts';

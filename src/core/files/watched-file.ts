@@ -2,7 +2,7 @@
 // reading stays in force: an editor half-way through a save must not lock everybody out.
 import { statSync } from 'node:fs';
 import { messageOf } from '../errors.ts';
-import { type Checked, UNCHANGED } from '../reloadable.ts';
+import { type Checked, UNCHANGED } from './reloadable.ts';
 import type { SecretSource } from './secret-source.ts';
 
 /** A file that is watched until `close`. */

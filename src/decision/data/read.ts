@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import type { JsonObject } from '../../formats/json.ts';
-import { formatProblem, type Problem, parseYaml } from '../../formats/yaml.ts';
+import { formatProblem, type Problem, parseYaml } from '../../formats/yaml/yaml.ts';
 import {
   type LoadedSettings,
   type Settings,

@@ -5,7 +5,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { AddressInfo } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { OperatorError } from '../../core/errors.ts';
-import { type Checked, type Reloadable, UNCHANGED } from '../../core/reloadable.ts';
+import { type Checked, type Reloadable, UNCHANGED } from '../../core/files/reloadable.ts';
 import { type ConnectionLimits, limitConnections, type Turned } from './connections.ts';
 import { behindFront, refuseExpectation } from './front.ts';
 import { readTls, type TlsFiles } from './tls.ts';

@@ -1,5 +1,5 @@
 // What the gate finds. A problem refuses the policy; a warning is told.
-import type { Problem } from '../../formats/yaml.ts';
+import type { Problem } from '../../formats/yaml/yaml.ts';
 import type { Location } from '../rego/terms.ts';
 import type { Stage } from '../run/stage.ts';
 

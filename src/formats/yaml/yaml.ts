@@ -13,8 +13,8 @@ import {
   YAMLMap,
 } from 'yaml';
 import type { z } from 'zod';
+import { flatten, type Issue, valueAt, wantedTypes } from './issues.ts';
 import { expandReferences, hideReferences, shownReferences } from './references.ts';
-import { flatten, type Issue, valueAt, wantedTypes } from './yaml-issues.ts';
 
 /** One problem in a file. `line` counts from 1; 0 means the file as a whole. */
 export interface Problem {
