@@ -10,6 +10,7 @@ import { openAudit } from './audit/open.ts';
 import { createOpsLog, type OpsLog } from './audit/ops.ts';
 import { accountClaims } from './backend/accounts.ts';
 import { type Backends, openBackends } from './backend/open.ts';
+import { plaintextOf } from './config/check/plaintext.ts';
 import type { Config } from './config/load.ts';
 import { type Clock, createSystemClock } from './core/clock.ts';
 import { type Closing, createClosing } from './core/closing.ts';
@@ -299,7 +300,11 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   );
   const admin = await openOperators(inner, { live, readiness, guessing, operations });
   if (admin) parts.push(...closing.add(admin).reloadable);
-  await events.lifecycle('sys_startup', { revision, wasm_sha256: wasmSha256, policy: verified, url });
+  const plaintext = plaintextOf(config).join(', ');
+  await events.lifecycle('sys_startup', {
+    ...{ revision, wasm_sha256: wasmSha256, policy: verified, url },
+    ...(plaintext !== '' && { plaintext }),
+  });
 
   const stopped: StopParts = {
     retreat() {

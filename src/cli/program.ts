@@ -23,11 +23,23 @@ export function createProgram(): Command {
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', EXIT_CODES);
 
-  for (const add of [addServe, addOperations, addKeys, addConfig, addImport, addBackend, addPolicy, addClient])
+  for (const add of [addInit, addServe, addOperations, addKeys, addConfig, addImport, addBackend, addPolicy, addClient])
     add(program);
   // Every command must throw instead of ending the process, so that main.ts sets the exit code.
   for (const command of [program, ...program.commands.flatMap((c) => [c, ...c.commands])]) command.exitOverride();
   return program;
+}
+
+function addInit(program: Command): void {
+  program
+    .command('init')
+    .description('lay out a project: connector.yaml, a first backend, policies with a test, a client, .gitignore')
+    .argument('[dir]', 'folder to lay it out in', '.')
+    .option('-b, --backend <name>', 'name of the first application (asked for on a terminal)')
+    .option('-u, --url <url>', 'its address')
+    .option('--client <id>', 'first client')
+    .option('--json', 'ask nothing, and print what was made as JSON')
+    .action(later(() => import('./init.ts'), 'init'));
 }
 
 function addServe(program: Command): void {
@@ -101,8 +113,19 @@ function addConfig(program: Command): void {
     .command('check')
     .description('list every problem of a connector.yaml, with path and line')
     .argument('[file]', 'configuration to check', 'connector.yaml')
+    .option('--offline', 'need no secret and no environment variable, as in the review of a change')
+    .option(
+      '--strict',
+      'fail on tools and roles that nobody has, on what ends within 30 days, on a policy that is not built',
+    )
     .option('--json', 'print the problems as JSON')
     .action(later(() => import('./config/check.ts'), 'configCheck'));
+  config
+    .command('show')
+    .description('print a connector.yaml as it takes effect, with defaults and its revision; it shows no secret')
+    .argument('[file]', 'configuration to show', 'connector.yaml')
+    .option('--json', 'print it as JSON')
+    .action(later(() => import('./config/show.ts'), 'configShow'));
 }
 
 function addImport(program: Command): void {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isObject } from '../formats/json.ts';
-import { type Problem, readYaml, type YamlRead } from '../formats/yaml/yaml.ts';
+import { type Problem, readYaml, type YamlOptions, type YamlRead } from '../formats/yaml/yaml.ts';
 
 /** What an included file may have; everything else stands in connector.yaml itself. */
 const TABLES = ['backends', 'tools'];
@@ -20,8 +20,8 @@ export type ReadFiles =
   | { ok: false; problems: Problem[] };
 
 /** Reads the main file and what it includes. Paths start from `baseDir`; a folder stands for the YAML files in it. */
-export function readFiles(main: ConfigText, baseDir: string, env: NodeJS.ProcessEnv): ReadFiles {
-  const first = readYaml(main.text, { file: main.file, env });
+export function readFiles(main: ConfigText, baseDir: string, env: NodeJS.ProcessEnv, open: boolean): ReadFiles {
+  const first = readYaml(main.text, { file: main.file, env, open });
   if (!first.ok) return first;
   const { raw } = first.read;
   const included = isObject(raw) && Array.isArray(raw.include) ? raw.include : [];
@@ -36,7 +36,7 @@ export function readFiles(main: ConfigText, baseDir: string, env: NodeJS.Process
     }
     for (const path of files) {
       const file = path.startsWith(`${baseDir}/`) ? path.slice(baseDir.length + 1) : path;
-      const other = readOther(path, file, env);
+      const other = readOther(path, { file, env, open });
       if (other.ok) reads.push(other.read);
       else problems.push(...other.problems);
     }
@@ -50,9 +50,10 @@ function single(read: YamlRead): ReadFiles {
   return { ok: true, read, at: (path) => ({ file: read.file, line: read.lineOf(path) }) };
 }
 
-function readOther(path: string, file: string, env: NodeJS.ProcessEnv): ReturnType<typeof readYaml> {
+function readOther(path: string, options: YamlOptions): ReturnType<typeof readYaml> {
+  const { file } = options;
   try {
-    return readYaml(readFileSync(path, 'utf8'), { file, env });
+    return readYaml(readFileSync(path, 'utf8'), options);
   } catch (thrown) {
     const code = (thrown as NodeJS.ErrnoException).code ?? 'unknown error';
     return { ok: false, problems: [{ file, line: 0, path: '', message: `cannot be read: ${code}` }] };
@@ -114,6 +115,8 @@ function merged(main: YamlRead, others: readonly YamlRead[]): ReadFiles {
       raw,
       lineOf: (path) => homeOf(path).lineOf(path),
       variables: new Map(all.flatMap(({ variables }) => [...variables])),
+      names: new Set(all.flatMap(({ names }) => [...names])),
+      open: new Set(all.flatMap(({ open }) => [...open])),
       unset: all.flatMap(({ unset }) => unset),
     },
     at: (path) => ({ file: homeOf(path).file, line: homeOf(path).lineOf(path) }),

@@ -21,7 +21,13 @@ export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file' | 'include'>
   source?: string;
 };
 /** A configuration, or its problems in the order of their lines. */
-export type ConfigResult = { ok: true; config: Config } | { ok: false; problems: Problem[] };
+export type ConfigResult =
+  | {
+      ok: true;
+      config: Config /** The environment variables that it refers to in its text. */;
+      variables: ReadonlySet<string>;
+    }
+  | { ok: false; problems: Problem[] };
 
 /** A configuration as text. `env` fills in `${NAME}`. */
 export interface ConfigSource {
@@ -31,11 +37,13 @@ export interface ConfigSource {
   /** Folder from which relative paths start. */
   baseDir: string;
   env: NodeJS.ProcessEnv;
+  /** Check where the values are not: variables that are not set are no problem. What comes of it cannot run. */
+  offline?: boolean;
 }
 
 /** Parses and checks a configuration. Of the files that it names it opens those that it includes, and no other. */
-export function parseConfig({ text, file, baseDir, env }: ConfigSource): ConfigResult {
-  const files = readFiles({ text, file }, baseDir, env);
+export function parseConfig({ text, file, baseDir, env, offline = false }: ConfigSource): ConfigResult {
+  const files = readFiles({ text, file }, baseDir, env, offline);
   if (!files.ok) return files;
   const parsed = checkYaml<ConnectorFile>(files.read, connectorSchema, files.at);
   if (!parsed.ok) return parsed;
@@ -45,7 +53,7 @@ export function parseConfig({ text, file, baseDir, env }: ConfigSource): ConfigR
     message,
   }));
   if (problems.length > 0) return { ok: false, problems: sorted(problems) };
-  return { ok: true, config: freeze(withAbsolutePaths(parsed.value, baseDir)) };
+  return { ok: true, config: freeze(withAbsolutePaths(parsed.value, baseDir)), variables: files.read.names };
 }
 
 /** Reads a file and does the same; throws one OperatorError with all problems. */

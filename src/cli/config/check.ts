@@ -16,52 +16,85 @@ import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
 import { settingsCheck } from '../../policy/settings-names.ts';
 import { print, printJson } from '../output.ts';
+import { strictProblems } from './strict.ts';
+
+/** Options of the command. */
+export interface ConfigCheckOptions {
+  json?: boolean;
+  /** Needs no secret and no variable, as in the review of a change. */
+  offline?: boolean;
+  /** Fails on what would start today and is a mistake all the same. */
+  strict?: boolean;
+}
 
 /**
- * Checks the configuration. Throws an OperatorError with all problems, or prints them as JSON and sets exit code
+ * Checks the configuration. Rejects with an OperatorError with all problems, or prints them as JSON and sets exit code
  * 1.
  */
-export function configCheck(file: string, { json = false }: { json?: boolean }): void {
+export async function configCheck(file: string, options: ConfigCheckOptions): Promise<void> {
+  const { json = false, offline = false, strict = false } = options;
   if (!existsSync(file)) throw new OperatorError(`${file} does not exist`);
   const result = parseConfig({
     text: readFileSync(file, 'utf8'),
     file,
     baseDir: dirname(resolve(file)),
     env: process.env,
+    offline,
   });
-  const problems: Problem[] = result.ok ? secretProblems(file, result.config) : result.problems;
+  const problems: Problem[] = result.ok ? fileProblems(file, result.config, offline) : result.problems;
+  if (result.ok && strict && problems.length === 0)
+    problems.push(...(await strictProblems(file, result.config, offline)));
   if (json) printJson({ ok: problems.length === 0, problems });
   else if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
   else print(`${file}: ok`);
   if (problems.length > 0) process.exitCode = 1;
 }
 
+/** Whether the files say what is said of them. Answers one problem for each line of an error. */
+function fileProblems(file: string, config: Config, offline: boolean): Problem[] {
+  const policy: Check = [
+    'policy.dir',
+    () => {
+      settingsCheck(config, () => {})(readSettings(config.policy));
+    },
+  ];
+  return [...(offline ? [] : secretChecks(config)), policy].flatMap(([path, check]) => {
+    try {
+      check();
+      return [];
+    } catch (thrown) {
+      return messageOf(thrown)
+        .split('\n')
+        .map((message) => ({ file, line: 0, path, message }));
+    }
+  });
+}
+
+type Check = [path: string, check: () => unknown];
+
 /**
- * Checks what the configuration names and `serve` will need: secrets, client file, CA, key set, policy. Answers
- * one problem for each line of an error.
+ * What the configuration names and `serve` will need: secrets, client file, certificates, key set.
  */
-function secretProblems(file: string, config: Config): Problem[] {
+function secretChecks(config: Config): Check[] {
   trustFolders(config.secrets.trusted_dirs);
-  const checks: [string, () => unknown][] = Object.entries(config.backends).flatMap(
-    ([name, { credentials, accounts, ca_file }]) => [
-      ...Object.entries(credentials).map(([key, ref]): [string, () => unknown] => [
-        `backends.${name}.credentials.${key}`,
+  const checks: Check[] = Object.entries(config.backends).flatMap(([name, { credentials, accounts, ca_file }]) => [
+    ...Object.entries(credentials).map(([key, ref]): [string, () => unknown] => [
+      `backends.${name}.credentials.${key}`,
+      () => resolveSecret(ref, 'credential'),
+    ]),
+    ...(accounts === undefined || accounts.map
+      ? []
+      : [[`backends.${name}.accounts`, () => readAccountsFile(accounts as SecretSource)] as [string, () => unknown]]),
+    ...Object.entries(accounts?.map ?? {}).flatMap(([key, refs]) =>
+      Object.entries(refs).map(([credential, ref]): [string, () => unknown] => [
+        `backends.${name}.accounts.map.${key}.${credential}`,
         () => resolveSecret(ref, 'credential'),
       ]),
-      ...(accounts === undefined || accounts.map
-        ? []
-        : [[`backends.${name}.accounts`, () => readAccountsFile(accounts as SecretSource)] as [string, () => unknown]]),
-      ...Object.entries(accounts?.map ?? {}).flatMap(([key, refs]) =>
-        Object.entries(refs).map(([credential, ref]): [string, () => unknown] => [
-          `backends.${name}.accounts.map.${key}.${credential}`,
-          () => resolveSecret(ref, 'credential'),
-        ]),
-      ),
-      ...(ca_file === undefined
-        ? []
-        : [[`backends.${name}.ca_file`, () => readFileSync(ca_file)] as [string, () => unknown]]),
-    ],
-  );
+    ),
+    ...(ca_file === undefined
+      ? []
+      : [[`backends.${name}.ca_file`, () => readFileSync(ca_file)] as [string, () => unknown]]),
+  ]);
   const { keys, jwt } = config.identity;
   const { redis } = config.store;
   for (const [path, ref] of [
@@ -78,7 +111,7 @@ function secretProblems(file: string, config: Config): Problem[] {
     checks.push(['store.redis.ca_file', () => readFileSync(ca_file)]);
   }
   checks.push([
-    'keyring',
+    'file' in config.keyring ? 'keyring_file' : 'keyring.env',
     () => {
       const { keyring } = config;
       if (!('file' in keyring) || existsSync(keyring.file)) readKeyring(keyring);
@@ -87,25 +120,10 @@ function secretProblems(file: string, config: Config): Problem[] {
   ]);
   const { tls } = config.listen;
   if (tls) checks.push(['listen.tls', () => readTls(tls)]);
-  if (keys) checks.push(['identity.keys', () => readClientFile(keys)]);
+  if (keys) checks.push([`identity.keys.${'file' in keys ? 'file' : 'env'}`, () => readClientFile(keys)]);
   if (jwt && 'file' in jwt.jwks) {
     const { file: jwks } = jwt.jwks;
     checks.push(['identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8'))]);
   }
-  checks.push([
-    'policy.dir',
-    () => {
-      settingsCheck(config, () => {})(readSettings(config.policy));
-    },
-  ]);
-  return checks.flatMap(([path, check]) => {
-    try {
-      check();
-      return [];
-    } catch (thrown) {
-      return messageOf(thrown)
-        .split('\n')
-        .map((message) => ({ file, line: 0, path, message }));
-    }
-  });
+  return checks;
 }

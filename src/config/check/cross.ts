@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import type { ConnectorFile } from '../schema/connector.ts';
 import { checkBackend } from './backend.ts';
+import { checkPlaintext, isLoopback } from './plaintext.ts';
 import type { PathProblem } from './request.ts';
 import { checkTool } from './tool.ts';
 
@@ -11,6 +12,7 @@ export function crossCheck(config: ConnectorFile): PathProblem[] {
   return [
     ...checkListen(config),
     ...checkShutdown(config),
+    ...checkPlaintext(config),
     ...checkProxies(config),
     ...checkIdentity(config),
     ...checkStore(config),
@@ -37,8 +39,6 @@ function checkProxies({ listen, proxy_hops, trusted_proxies }: ConnectorFile): P
     ];
   return checkNetworks(trusted_proxies ?? [], ['trusted_proxies']);
 }
-
-const isLoopback = (host: string): boolean => ['127.0.0.1', '::1', 'localhost'].includes(host);
 
 /** Only loopback names and configured names pass the check of the Host header; without one others cannot call. */
 function checkListen({ listen, public_url, allowed_hosts }: ConnectorFile): PathProblem[] {

@@ -113,6 +113,7 @@ const answers = {
 /** One backend. What a schema cannot express, such as placeholders that nothing fills, is in check-backend.ts. */
 export const backendSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Origin and optional base path; nothing else is ever contacted'),
+  plaintext: z.boolean().optional().describe('http:// beyond this machine is meant; the start record names it'),
   ca_file: z.string().optional().describe('CA certificates (PEM) when the backend has a private one'),
   credentials: z.record(name, secretRefSchema).default({}).describe('Credentials that all clients share'),
   accounts: accountsSchema.optional().describe('Credentials of each client or user; who has none is refused'),

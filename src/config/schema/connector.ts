@@ -38,7 +38,13 @@ const keys = z.union([
 const jwt = z.strictObject({
   issuer: z.string().min(1),
   audience: z.string().min(1).describe('What "aud" must contain: usually the public URL of this connector'),
-  jwks: z.union([z.strictObject({ url }), z.strictObject({ file: z.string() })]),
+  jwks: z.union([
+    z.strictObject({
+      url,
+      plaintext: z.boolean().optional().describe('http:// beyond this machine is meant; the start record names it'),
+    }),
+    z.strictObject({ file: z.string() }),
+  ]),
   algorithms: z.array(algorithm).min(1).default(['ES256', 'EdDSA', 'PS256', 'RS256']),
   types: z.array(z.string()).min(1).default(['at+jwt', 'JWT']).describe('Accepted "typ" header values'),
   clock_skew_seconds: z.int().min(0).max(300).default(30),
@@ -80,6 +86,7 @@ const admin = z
       )
       .optional()
       .describe('Tokens by the name of who has them, which stands on record with what is done'),
+    plaintext: z.boolean().optional().describe('A listener beyond loopback without TLS is meant'),
     tls: tls.optional().describe('Listen with TLS; with client_ca_file only for clients with a certificate of that CA'),
     allowed_hosts: z
       .array(z.string())
@@ -122,6 +129,10 @@ export const connectorSchema = z.strictObject({
     .strictObject({
       host: z.string().default('127.0.0.1'),
       port: z.int().min(0).max(65535).default(8787),
+      plaintext: z
+        .boolean()
+        .optional()
+        .describe('A listener beyond loopback without TLS is meant, as behind a proxy that ends TLS'),
       tls: tls.optional().describe('Listen with TLS; client certificates are asked for, never demanded'),
     })
     .prefault({}),

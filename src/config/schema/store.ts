@@ -19,6 +19,7 @@ const redis = z
     cluster: z.strictObject({ nodes: z.array(redisUrl).min(1) }).optional(),
     username: secretRefSchema.optional(),
     password: secretRefSchema.optional(),
+    plaintext: z.boolean().optional().describe('redis:// beyond this machine is meant; the start record names it'),
     ca_file: z.string().optional().describe('CA certificates (PEM) when the server has a private one'),
     prefix: z
       .string()

@@ -13,7 +13,11 @@ const INSIDE = /^([A-Za-z_]\w*)(?::-(.*))?$/s;
 export interface Expanded {
   text: string;
   whole: string | undefined;
+  /** Every variable that it refers to. */
+  names: string[];
   problems: string[];
+  /** Whether a variable that is not set was left open, because `open` was asked for. */
+  open: boolean;
 }
 
 /** Hides each reference. Answers undefined where the text has hidden characters already. The length stays the same. */
@@ -29,10 +33,15 @@ export function hideReferences(text: string): string | undefined {
 export const shownReferences = (text: string): string =>
   text.replaceAll(HIDDEN, (one) => String.fromCharCode(one.charCodeAt(0) - MOVED));
 
-/** Puts the values in. A variable that is not set, or is empty, gives its default. */
-export function expandReferences(text: string, env: NodeJS.ProcessEnv): Expanded {
+/**
+ * Puts the values in. A variable that is not set, or is empty, gives its default. `open`: one that has none is no problem,
+ * and stands as its name, so that a configuration can be checked where its values are not.
+ */
+export function expandReferences(text: string, env: NodeJS.ProcessEnv, open = false): Expanded {
   const problems: string[] = [];
+  let left = false;
   let whole: string | undefined;
+  const names: string[] = [];
   const expanded = text.replaceAll(HIDDEN_REFERENCE, (hidden, escaped: string, inside: string) => {
     const shown = shownReferences(hidden);
     if (escaped) return shown.slice(1);
@@ -42,11 +51,16 @@ export function expandReferences(text: string, env: NodeJS.ProcessEnv): Expanded
       return '';
     }
     if (hidden.length === text.length) whole = name;
+    names.push(name);
     const value = env[name];
     if (value !== undefined && (value !== '' || otherwise === undefined)) return value;
+    if (otherwise === undefined && open) {
+      left = true;
+      return name;
+    }
     if (otherwise === undefined)
       problems.push(`the environment variable ${name} is not set; set it or write $\${${name}} for the text itself`);
     return otherwise ?? '';
   });
-  return { text: shownReferences(expanded), whole, problems };
+  return { text: shownReferences(expanded), whole, names, problems, open: left };
 }

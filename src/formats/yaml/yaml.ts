@@ -35,6 +35,8 @@ export interface YamlOptions {
   file: string;
   /** When given, references to environment variables in any scalar are replaced; see references.ts. */
   env?: NodeJS.ProcessEnv;
+  /** Variables that are not set are no problem: whatever is wanted there is taken to be in them. */
+  open?: boolean;
 }
 
 /** A file that was read and not checked yet. */
@@ -45,6 +47,10 @@ export interface YamlRead {
   lineOf(path: PropertyKey[]): number;
   /** By `keyOf` their paths, the values that are one variable as a whole, and its name. */
   variables: ReadonlyMap<string, string>;
+  /** Every variable that is referred to. */
+  names: ReadonlySet<string>;
+  /** The paths of values with a variable that is not set and was left open. */
+  open: ReadonlySet<string>;
   /** What is wrong with references, at the paths of their values. */
   unset: { path: PropertyKey[]; message: string }[];
 }
@@ -65,7 +71,7 @@ export function parseYaml<T>(text: string, schema: z.ZodType<T>, options: YamlOp
 /** Reads a file without a schema. What follows from one slip of the syntax is not told again and again. */
 export function readYaml(
   text: string,
-  { file, env }: YamlOptions,
+  { file, env, open = false }: YamlOptions,
 ): { ok: true; read: YamlRead } | { ok: false; problems: Problem[] } {
   const failed = (line: number, message: string): Problem => ({ file, line, path: '', message });
   const hidden = env ? hideReferences(text) : text;
@@ -102,9 +108,13 @@ export function readYaml(
   }
   const variables = new Map<string, string>();
   const unset: YamlRead['unset'] = [];
+  const left = new Set<string>();
+  const names = new Set<string>();
   const expand = (value: unknown, path: PropertyKey[]): unknown => {
     if (typeof value === 'string') {
-      const { text: expanded, whole, problems } = expandReferences(value, env ?? {});
+      const { text: expanded, whole, names: used, problems, open: isOpen } = expandReferences(value, env ?? {}, open);
+      for (const name of used) names.add(name);
+      if (isOpen) left.add(keyOf(path));
       if (whole !== undefined) variables.set(keyOf(path), whole);
       unset.push(...problems.map((message) => ({ path, message })));
       return expanded;
@@ -120,7 +130,7 @@ export function readYaml(
     );
   };
   if (env) raw = expand(raw, []);
-  return { ok: true, read: { file, raw, lineOf, variables, unset } };
+  return { ok: true, read: { file, raw, lineOf, variables, names, open: left, unset } };
 }
 
 /**
@@ -150,6 +160,7 @@ export function checkYaml<T>(
     }
     if (again) checked = schema.safeParse(raw);
   }
+  if (!checked.success) checked = withGuesses(read, schema, checked);
   const missing = new Set(unset.map(({ path }) => keyOf(path)));
   const said = [...unset, ...misfits.filter(({ path }) => !missing.has(keyOf(path)))];
   const known = new Set(said.map(({ path }) => keyOf(path)));
@@ -169,6 +180,27 @@ export function checkYaml<T>(
 /** File by file, in the order of their lines. */
 export const sorted = (problems: Problem[]): Problem[] =>
   problems.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
+
+/** What may stand in a variable that is not known: one of these is what most schemas take. */
+const GUESSES = ['http://127.0.0.1:1', 1, true, '127.0.0.1', 'a'];
+
+/** Puts guesses in for variables that were left open, where their names are not what the schema wants. */
+function withGuesses<T>(
+  { raw, open }: YamlRead,
+  schema: z.ZodType<T>,
+  first: z.ZodSafeParseResult<T>,
+): z.ZodSafeParseResult<T> {
+  let checked = first;
+  for (let tries = 0; !checked.success && tries < open.size * GUESSES.length; tries++) {
+    const at = flatten(checked.error.issues, raw).find(({ path }) => open.has(keyOf(path)));
+    if (!at) break;
+    const before = GUESSES.indexOf(valueAt(raw, at.path) as never);
+    if (before === GUESSES.length - 1) break;
+    setAt(raw, at.path, GUESSES[before + 1]);
+    checked = schema.safeParse(raw);
+  }
+  return checked;
+}
 
 function setAt(raw: unknown, path: PropertyKey[], value: unknown): void {
   const parent = valueAt(raw, path.slice(0, -1)) as Record<PropertyKey, unknown>;
@@ -215,6 +247,10 @@ export function toYaml(tables: Record<string, { key: string; value: unknown; com
   }
   return document.toString({ lineWidth: 110 });
 }
+
+/** Writes plain data as YAML. What is undefined is left out. */
+export const toPlainYaml = (value: unknown): string =>
+  new Document(JSON.parse(JSON.stringify(value)), { aliasDuplicateObjects: false }).toString({ lineWidth: 110 });
 
 /** Writes a problem as one line of text: `connector.yaml:12 tools.stock_get.effect: …`. */
 export function formatProblem(p: Problem): string {

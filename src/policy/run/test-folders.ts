@@ -62,7 +62,9 @@ export function partsOf(paths: PolicyPaths, { shipped, site, own }: TestFolders)
   };
   const kept: Part[] =
     own === undefined ? [] : [{ ...first, name: 'kept', rego: new Map(), cases: [join(own, 'cases')] }];
-  if (!hasSite) return [...kept, first];
+  // Cases without rules say what the settings of the site shall mean; left out, they would be tests that never run.
+  const hasTests = site.some((dir) => readdirSync(dir).some((name) => /\.(ya?ml|rego)$/.test(name)));
+  if (!hasSite && !hasTests) return [...kept, first];
   const helpers = [...shippedTests].filter(([name]) => !name.endsWith('_test.rego'));
   const tests = site.flatMap((dir, i) => [...regoIn(`site-${i}`, dir)]);
   return [
