@@ -37,7 +37,7 @@ export async function testPolicies(
   const paths = policyPaths(place);
   const { settings } = readSettingsAt(paths);
   const total: PolicyTestResult = { unitTests: 0, coverage: 100, cases: 0, problems: [] };
-  for (const part of partsOf(paths, testFolders(paths, tests))) {
+  for (const part of partsOf(paths, testFolders(paths, tests), true)) {
     const result = await testPart(part, settings, opa);
     total.unitTests += result.unitTests;
     if (part.rego.size > 0) total.coverage = Math.min(total.coverage, result.coverage);

@@ -166,7 +166,7 @@ describe('R-10: who is believed about the address of a client', () => {
   const open = (yaml: string) =>
     yaml
       .replace('listen:', 'public_url: https://c.example/mcp\nlisten:')
-      .replace('host: 127.0.0.1\n  port: 8787', 'host: 0.0.0.0\n  port: 8787');
+      .replace('host: 127.0.0.1\n  port: 8787', 'host: 0.0.0.0\n  plaintext: true\n  port: 8787');
   const withKeys = (keys: string) => (yaml: string) => open(yaml).replace('state_dir:', `${keys}\nstate_dir:`);
   it.each([
     [

@@ -142,7 +142,7 @@ export function checkYaml<T>(
   schema: z.ZodType<T>,
   at = (path: PropertyKey[]) => ({ file: read.file, line: read.lineOf(path) }),
 ): { ok: true; value: T } | { ok: false; problems: Problem[] } {
-  const { raw, variables, unset } = read;
+  const { raw, variables, open, unset } = read;
   let checked = schema.safeParse(raw);
   const misfits: Issue[] = [];
   // A choice may want another type only when a first value has got its own, so it is looked at again.
@@ -161,7 +161,7 @@ export function checkYaml<T>(
     if (again) checked = schema.safeParse(raw);
   }
   if (!checked.success) checked = withGuesses(read, schema, checked);
-  const missing = new Set(unset.map(({ path }) => keyOf(path)));
+  const missing = new Set([...open, ...unset.map(({ path }) => keyOf(path))]);
   const said = [...unset, ...misfits.filter(({ path }) => !missing.has(keyOf(path)))];
   const known = new Set(said.map(({ path }) => keyOf(path)));
   const issues = [

@@ -48,8 +48,11 @@ export interface Part {
   own: number;
 }
 
-/** The parts of a policy: one, or two where the site has rules of its own. */
-export function partsOf(paths: PolicyPaths, { shipped, site, own }: TestFolders): Part[] {
+/**
+ * The parts of a policy: one, or two where the site has rules of its own. `withoutRules`: cases of a site that has none are
+ * a part as well; what is compiled does not depend on them.
+ */
+export function partsOf(paths: PolicyPaths, { shipped, site, own }: TestFolders, withoutRules = false): Part[] {
   const shippedTests = regoIn('shipped', join(shipped, 'sallyport'));
   const shippedCases = join(shipped, 'cases');
   const hasSite = [...sourceFiles(paths).keys()].some((name) => name.startsWith('site/'));
@@ -62,8 +65,8 @@ export function partsOf(paths: PolicyPaths, { shipped, site, own }: TestFolders)
   };
   const kept: Part[] =
     own === undefined ? [] : [{ ...first, name: 'kept', rego: new Map(), cases: [join(own, 'cases')] }];
-  // Cases without rules say what the settings of the site shall mean; left out, they would be tests that never run.
-  const hasTests = site.some((dir) => readdirSync(dir).some((name) => /\.(ya?ml|rego)$/.test(name)));
+  // They say what the settings of the site shall mean; left out of a test, they would be cases that never run.
+  const hasTests = withoutRules && site.some((dir) => readdirSync(dir).some((name) => /\.(ya?ml|rego)$/.test(name)));
   if (!hasSite && !hasTests) return [...kept, first];
   const helpers = [...shippedTests].filter(([name]) => !name.endsWith('_test.rego'));
   const tests = site.flatMap((dir, i) => [...regoIn(`site-${i}`, dir)]);

@@ -1,0 +1,169 @@
+// A project from nothing: `init`, and what `config check` and `config show` say of it.
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { addClient, readClientFile } from '../../src/identity/client-file.ts';
+import { run, type Served, serve } from '../support/cli.ts';
+
+let dir: string;
+let served: Served | undefined;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'sallyport-project-'));
+});
+afterEach(async () => {
+  served?.child.kill('SIGKILL');
+  await served?.exited;
+  served = undefined;
+  rmSync(dir, { recursive: true, force: true });
+});
+const at = (name: string) => join(dir, name);
+const init = (...args: string[]) => run(['init', dir, '--json', ...args]);
+const check = (...args: string[]) => run(['config', 'check', ...args], { cwd: dir });
+
+describe('init', () => {
+  it('lays out a project that is checked, keeps secrets out of Git, and serves a first call', async () => {
+    const backend = createServer((request, response) => {
+      if (request.url?.startsWith('/api'))
+        return response.writeHead(200, { 'content-type': 'application/json' }).end('{"n":1}');
+      return response.writeHead(302, { location: '/', 'set-cookie': 'JSESSIONID=abc; Path=/' }).end();
+    });
+    await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
+    try {
+      const url = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
+      expect((await init('--backend', 'crm', '--url', url, '--client', 'bot')).code).toBe(0);
+      for (const name of ['secrets/clients.json', 'secrets/bot.key', 'secrets/crm.password'])
+        expect([name, statSync(at(name)).mode & 0o777]).toEqual([name, 0o600]);
+      expect(readFileSync(at('.gitignore'), 'utf8').split('\n')).toEqual(
+        expect.arrayContaining(['secrets/', '.sallyport/']),
+      );
+      // The login page of this backend is not asked for first.
+      const file = at('backends/crm.yaml');
+      writeFileSync(file, readFileSync(file, 'utf8').replace('      - request: { path: /login }\n', ''));
+      expect(await check('--strict')).toMatchObject({ code: 0, stdout: 'connector.yaml: ok\n' });
+      served = await serve(dir, ['--config', at('connector.yaml')]);
+      const answer = await fetch(served.ready.url, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${readFileSync(at('secrets/bot.key'), 'utf8').trim()}`,
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+        },
+        body: JSON.stringify({
+          ...{ jsonrpc: '2.0', id: 1, method: 'tools/call' },
+          params: { name: 'crm_get', arguments: { number: '7' } },
+        }),
+      });
+      expect(((await answer.json()) as { result: unknown }).result).toMatchObject({ structuredContent: { n: 1 } });
+      expect(existsSync(at('.sallyport/decisions.jsonl'))).toBe(true);
+    } finally {
+      backend.close();
+    }
+  }, 30_000);
+
+  it('changes nothing where there is something already, and says what', async () => {
+    writeFileSync(at('connector.yaml'), 'mine');
+    expect(await init()).toMatchObject({ code: 1, stderr: expect.stringContaining('has connector.yaml already') });
+    expect(readFileSync(at('connector.yaml'), 'utf8')).toBe('mine');
+    expect(existsSync(at('secrets'))).toBe(false);
+    expect((await init('--backend', 'Not A Name')).code).toBe(1);
+    expect((await init('--url', 'http://user:pw@host')).code).toBe(1);
+  });
+});
+
+describe('config check', () => {
+  const edit = (name: string, from: string | RegExp, to: string) =>
+    writeFileSync(at(name), readFileSync(at(name), 'utf8').replace(from, to));
+  beforeEach(async () => {
+    await init('--backend', 'crm', '--url', 'http://127.0.0.1:9');
+  });
+
+  it('--offline needs no secret and no variable, and finds what is wrong all the same', async () => {
+    edit(
+      'connector.yaml',
+      'version: 1',
+      'version: 1\nlisten: { port: ${PORT_OF_PRODUCTION} }\npublic_url: ${PUBLIC_URL}\nwatch: ${WATCH}',
+    );
+    rmSync(at('secrets'), { recursive: true });
+    expect((await check()).code).toBe(1);
+    expect(await check('--offline')).toMatchObject({ code: 0, stdout: 'connector.yaml: ok\n' });
+    edit('backends/crm.yaml', 'effect: read', 'effect: raed');
+    const { code, stderr } = await check('--offline');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^backends\/crm.yaml:\d+ tools.crm_get.effect: /)]);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('--strict also fails on tools and roles that nobody has, and on what ends soon', async () => {
+    edit('policies/data.yaml', '[crm_get]', '[]');
+    const clients = at('secrets/clients.json');
+    const soon = new Date(Date.now() + 10.5 * 86_400_000);
+    addClient(clients, readClientFile(clients), {
+      id: 'odd',
+      roles: ['usr'],
+      scopes: [],
+      now: new Date(),
+      expiresAt: soon,
+    });
+    expect((await check()).code).toBe(0);
+    const { code, stderr } = await check('--strict');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/tools.crm_get: no role lists this tool/);
+    expect(stderr).toMatch(/client odd: ends in 10 days/);
+    expect(stderr).toMatch(/client odd: has the role "usr", which data.yaml does not know/);
+    edit('policies/data.yaml', '[]', '[crm_get]');
+    writeFileSync(at('policies/data.yaml'), readFileSync(at('policies/data.yaml'), 'utf8'));
+  });
+
+  it('--strict fails on rules that are not what was compiled', async () => {
+    const site = at('policies/site');
+    await run(['config', 'check'], { cwd: dir });
+    const { mkdirSync } = await import('node:fs');
+    mkdirSync(site);
+    writeFileSync(join(site, 'night.rego'), 'package site.night\n');
+    const { code, stderr } = await check('--strict', '--offline');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/policy.dir: .*run "sallyport policy build"/)]);
+  });
+
+  it.each([
+    ['url: http://127.0.0.1:9', 'url: http://crm.internal', 'backends.crm.url', 'backends.crm.plaintext'],
+    ['    url: http', '    url: http', '', ''],
+  ])('plain text beyond this machine must be meant: %s', async (from, to, path, key) => {
+    edit('backends/crm.yaml', from, to);
+    const { code, stderr } = await check('--offline');
+    if (path === '') return expect(code).toBe(0);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining(
+        `${path}: is in plain text beyond this machine: use TLS, or say that it is meant with "${key}: true"`,
+      ),
+    ]);
+    edit('backends/crm.yaml', to, `${to}\n    plaintext: true`);
+    expect((await check('--offline')).code).toBe(0);
+  });
+});
+
+it('config show prints what takes effect with its revision, and the names of variables where a secret may be', async () => {
+  await init('--backend', 'crm', '--url', 'http://127.0.0.1:9');
+  const file = at('backends/crm.yaml');
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace(
+      'request: { path: "/api',
+      'request: { headers: { X-Key: "k-${API_KEY}" }, path: "/api',
+    ),
+  );
+  const env = { API_KEY: 'very-secret-value' };
+  const { code, stdout } = await run(['config', 'show'], { cwd: dir, env });
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^# connector.yaml, revision [0-9a-f]{16}\n/);
+  expect(stdout).toContain('X-Key: k-${API_KEY}');
+  expect(stdout).not.toContain('very-secret-value');
+  expect(stdout).toContain('shutdown_seconds: 25');
+  const json = JSON.parse((await run(['config', 'show', '--json'], { cwd: dir, env })).stdout);
+  expect(json).toMatchObject({
+    revision: expect.any(String),
+    configuration: { backends: { crm: { timeout_ms: 10_000 } } },
+  });
+});
