@@ -68,7 +68,7 @@ const HOMES: Record<string, RegExp> = {
   jose: /^identity\/(jwt|dpop)\.ts$/,
   keyv: /^store\//,
   koa: /^(http|admin)\//,
-  'prom-client': /^admin\/metrics\.ts$/,
+  'prom-client': /^admin\/metrics\//,
   re2js: /^formats\/pattern\.ts$/,
   saxes: /^formats\/xml\.ts$/,
   'tough-cookie': /^backend\/http\/jar\.ts$/,

@@ -3,7 +3,7 @@ import type { Act } from '../audit/events.ts';
 import type { Reloaded } from '../life/reload.ts';
 import type { Selector } from '../session/control.ts';
 import type { SessionPage, Status } from './api-schema.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import type { Operators } from './tokens.ts';
 
 /** Which sessions are asked for. `after`: the fingerprint at which the page before ended. */

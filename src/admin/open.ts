@@ -8,7 +8,7 @@ import type { Guessing } from '../identity/guessing.ts';
 import type { SessionManager } from '../session/contract.ts';
 import { createAdminApp } from './app.ts';
 import type { AdminOptions } from './contract.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import type { Operators } from './tokens.ts';
 
 /** How long the answer to an operator may take once the connector stops: not at all. */

@@ -18,6 +18,8 @@ export interface Batches {
    * moment, so that several are written at once.
    */
   write(line: string, urgent: boolean): Promise<void>;
+  /** How many lines wait. */
+  readonly waiting: number;
   /** The last error of a write; undefined again after a write has succeeded. */
   readonly failure: Error | undefined;
   /** Resolves when everything given so far has been written or has failed. */
@@ -104,6 +106,9 @@ export function createBatches(appender: Appender, probe: (failingMs: number) => 
 
   return {
     write,
+    get waiting() {
+      return waiting.length;
+    },
     get failure() {
       return failure;
     },

@@ -3,7 +3,7 @@
 import { escapeUnseen } from '../core/printable.ts';
 import { jsonTextOf } from '../formats/json-text.ts';
 import { type AppendFileOptions, openAppendFile } from './append-file.ts';
-import { createBatches } from './batches.ts';
+import { type Appender, createBatches } from './batches.ts';
 import type { AlertRecord, AuditRecord, CallEndRecord, DecisionHead, DecisionRecord, EventRecord } from './records.ts';
 
 /** Writes the records of the decision log, each as one line of JSON. */
@@ -24,6 +24,8 @@ export interface AuditLog {
   event(record: EventRecord): Promise<void>;
   /** Why the log cannot be written at present, or undefined. Reported by /readyz. */
   readonly failure: string | undefined;
+  /** How many records wait for the disk. */
+  readonly backlog: number;
   /** Resolves when every record given so far is written or has failed. */
   flushed(): Promise<void>;
   /** Writes what is left and closes the file. A record that is given later fails. */
@@ -36,12 +38,14 @@ export interface AuditOptions extends AppendFileOptions {
    * Fields that every record has under `labels`, as in the decision log of OPA: they say which process wrote it.
    */
   labels: Record<string, string>;
+  /** Told how long each write took. */
+  onWritten?: (seconds: number) => void;
 }
 
 /** Opens the log. Throws when the file cannot be opened. */
-export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
+export function createAuditLog({ labels, onWritten = () => {}, ...options }: AuditOptions): AuditLog {
   const labelled = `"labels":${JSON.stringify(labels)}`;
-  const batches = createBatches(openAppendFile(options), (failingMs) => {
+  const batches = createBatches(timed(openAppendFile(options), onWritten), (failingMs) => {
     const timestamp = new Date().toISOString();
     const failing_seconds = Math.round(failingMs / 1000);
     return recordLine('info', { type: 'event', event: 'log_restored', timestamp, failing_seconds }, labelled, '');
@@ -62,6 +66,9 @@ export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
     get failure() {
       return batches.failure && 'the decision log cannot be written';
     },
+    get backlog() {
+      return batches.waiting;
+    },
     flushed: () => batches.flushed(),
     async close() {
       closed = true;
@@ -69,6 +76,16 @@ export function createAuditLog({ labels, ...options }: AuditOptions): AuditLog {
     },
   };
 }
+
+/** Tells how long each append takes. */
+const timed = (appender: Appender, onWritten: (seconds: number) => void): Appender => ({
+  ...appender,
+  async append(lines) {
+    const began = performance.now();
+    await appender.append(lines);
+    onWritten((performance.now() - began) / 1000);
+  },
+});
 
 type Level = 'info' | 'warn';
 

@@ -12,8 +12,12 @@ export interface Audit {
   close(): Promise<void>;
 }
 
-/** `counting`: wraps the log, so that metrics count what it is given. Throws when the file cannot be opened. */
-export function openAudit(config: Config['audit'], clock: Clock, counting: (log: AuditLog) => AuditLog): Audit {
-  const log = counting(createAuditLog({ ...config, labels: { id: hostname(), version: VERSION } }));
+/** `counting` wraps the log, so that metrics count what it is given; `written` is told how long each write took. Throws when the file cannot be opened. */
+export function openAudit(
+  config: Config['audit'],
+  clock: Clock,
+  { counting, written }: { counting: (log: AuditLog) => AuditLog; written: (seconds: number) => void },
+): Audit {
+  const log = counting(createAuditLog({ ...config, labels: { id: hostname(), version: VERSION }, onWritten: written }));
   return { log, events: createAuditEvents(log, clock), close: () => log.close() };
 }

@@ -29,6 +29,8 @@ export interface HttpOptions {
   events: AuditEvents;
   readiness: Readiness;
   ops: OpsLog;
+  /** Counts a credential: how it was shown, if it was accepted, and what came of it. */
+  authenticated: (method: string, result: string) => void;
   /** Host and Origin values as they are allowed at present. */
   allowed: () => Allowed;
 }
@@ -65,7 +67,9 @@ export function openHttp(options: HttpOptions): Koa<State> {
       metadataUrl: metadataUrl(publicUrl.href),
       publicUrl: config.public_url,
       certificates: { header, ca: listen.tls?.client_ca_file !== undefined },
+      onSuccess: (method) => options.authenticated(method, 'success'),
       onFailure({ state }, { failure, check, client }) {
+        options.authenticated('', failure);
         const source: Source = { requestId: state.requestId, ...state.address, client: client && clientFields(client) };
         const guess = guessing.credential(failure, source.network);
         events.authenticationFailed(source, failure, check, guess.alert);

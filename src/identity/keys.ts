@@ -20,6 +20,8 @@ export interface KeysVerifier extends CredentialVerifier {
   /** True while the file on disk cannot be used and the last good list stays in force. Reported by /readyz. */
   readonly stale: boolean;
   readonly reloadable: readonly Reloadable[];
+  /** When the first key ends that has not ended yet, in milliseconds since 1970; undefined where none does. */
+  readonly firstExpiry: number | undefined;
   close(): void;
 }
 
@@ -49,6 +51,11 @@ export function createKeysVerifier({ source, env, clock, onProblem }: KeysOption
   return {
     get stale() {
       return clients.stale || attributes.stale;
+    },
+    get firstExpiry() {
+      const ends = [...clients.value.values()].flatMap(({ auth }) => auth.expiresAt ?? []);
+      const left = ends.filter((at) => at > clock.now());
+      return left.length === 0 ? undefined : Math.min(...left);
     },
     reloadable: [
       { part: 'identity.keys', check: clients.check },

@@ -85,6 +85,8 @@ export function createOperations(options: OperateOptions) {
 
   return {
     reload: reloadAll,
+    /** The names of what cannot be used at present. */
+    stale: () => Object.keys(stale).filter((what) => stale[what]?.()),
     warnings,
     close: () => clearInterval(timer),
     async status() {

@@ -40,6 +40,8 @@ export interface OpenStoreOptions {
   onProblem: (problem: string) => void;
   /** Called when `limits.clients` may need more heap than the process has; both in mebibytes. */
   onLimits?: (needed: number, heap: number) => void;
+  /** Told how long each question to Redis took. */
+  onTrip?: (seconds: number) => void;
   /** What time it is for Redis, in milliseconds since 1970: left out except in tests that move the clock. */
   storeTime?: () => number;
 }
@@ -102,6 +104,7 @@ async function openBare(options: OpenStoreOptions): Promise<Store> {
     caFile: redis.ca_file,
     prefix: redis.prefix,
     timeoutMs: redis.timeout_ms,
+    onTrip: options.onTrip,
     clock,
     time: () => String(options.storeTime?.() ?? ''),
     ttlMs,

@@ -22,6 +22,8 @@ export interface AuthenticateOptions {
    * Where a client certificate may come from. `ca`: a certificate on our own listener must be issued by its CA.
    */
   certificates: { header: CertificateHeader | undefined; ca: boolean };
+  /** Called for every credential that was accepted, with how it was shown. */
+  onSuccess: (method: string) => void;
   /**
    * Called for every rejected credential, except a DPoP proof that has no nonce yet. Answers true when there were
    * too many failures from that source; the response is then 429.
@@ -64,6 +66,7 @@ export function authenticate(options: AuthenticateOptions): Check {
     const verified = await verify(ctx);
     if (verified.ok) {
       ctx.state.client = verified.client;
+      options.onSuccess(verified.client.auth.method);
       // RFC 9449 §8.2: every answer carries the next nonce, so that no call fails because its nonce has expired.
       if (dpop && verified.client.auth.method === 'dpop') ctx.set('DPoP-Nonce', await dpop.nonce());
       return true;

@@ -18,6 +18,8 @@ export interface RedisOptions {
   password?: Secret | undefined;
   caFile?: string | undefined;
   timeoutMs: number;
+  /** Told how long each question took that was answered. */
+  onTrip?: ((seconds: number) => void) | undefined;
 }
 
 /** A Lua script and its SHA-1 hash, by which the server knows it. */
@@ -107,11 +109,18 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
     removeField: async (key, field) => void (await within(client.hDel(key, field))),
     run(program, keys, args) {
       const call = { keys, arguments: args.map(String) };
+      const began = performance.now();
       return within(
-        client.evalSha(program.sha, call).catch((error: unknown) => {
-          if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return client.eval(program.text, call);
-          throw error;
-        }),
+        client
+          .evalSha(program.sha, call)
+          .catch((error: unknown) => {
+            if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return client.eval(program.text, call);
+            throw error;
+          })
+          .then((answer) => {
+            options.onTrip?.((performance.now() - began) / 1000);
+            return answer;
+          }),
       );
     },
     async *scan(pattern) {

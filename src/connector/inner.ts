@@ -1,0 +1,158 @@
+// What decides, records and holds sessions: everything behind the way in, in the order in which each part needs the ones
+// before it.
+import { join } from 'node:path';
+import { createMetrics } from '../admin/metrics/metrics.ts';
+import { watchOperators } from '../admin/tokens.ts';
+import type { AuditEvents } from '../audit/events.ts';
+import { openAudit } from '../audit/open.ts';
+import type { OpsLog } from '../audit/ops.ts';
+import { accountClaims } from '../backend/accounts.ts';
+import { type Backends, openBackends } from '../backend/open.ts';
+import type { Config } from '../config/load.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Closing } from '../core/closing.ts';
+import { preparePrivateFolder } from '../core/files/private-file.ts';
+import { trustFolders } from '../core/files/secret-file.ts';
+import { refuseUnverifiedTls } from '../core/hardening.ts';
+import { VERSION } from '../core/paths.ts';
+import { endOfSession } from '../decision/lifetimes.ts';
+import { openPolicy, type Policy } from '../decision/open.ts';
+import { openIdentity } from '../identity/open.ts';
+import { type Keyring, openKeyring } from '../keyring/keyring.ts';
+import { lockFolder } from '../life/lock.ts';
+import { recompileWith } from '../policy/recompile.ts';
+import { settingsCheck } from '../policy/settings-names.ts';
+import { startCheck } from '../policy/start.ts';
+import type { SessionManager } from '../session/contract.ts';
+import { CONTROL_AGE_MS } from '../session/control.ts';
+import type { OpenEntries } from '../session/end/open-entries.ts';
+import { createSessionManager } from '../session/manager.ts';
+import { openStore } from '../store/open.ts';
+import { openEntriesFile } from '../store/open-entries-file.ts';
+import type { Store } from '../store/store.ts';
+
+export interface ConnectorOptions {
+  config: Config;
+  env?: NodeJS.ProcessEnv;
+  clock?: Clock;
+  /** What time it is for Redis, in milliseconds since 1970: left out except in tests that move the clock. */
+  storeTime?: () => number;
+  ops?: OpsLog;
+  /** Told one line before something slow begins. */
+  progress?: (line: string) => void;
+  /** Reads the configuration again, for a reload. Throws an OperatorError when it cannot be used. */
+  reread?: () => Config;
+}
+
+const STATE_PROBLEM = 'a file in the state folder cannot be used';
+
+type Optional = 'progress' | 'storeTime' | 'reread';
+type Context = Required<Omit<ConnectorOptions, Optional>> & Pick<ConnectorOptions, Optional>;
+export type Inner = Awaited<ReturnType<typeof openInner>>;
+
+/** What decides, records and holds sessions: everything behind the way in. */
+export async function openInner(context: Context, closing: Closing) {
+  const { config, env, clock, ops, progress } = context;
+  const problemOf = (message: string) => (problem: string) => ops.error(message, { problem });
+  refuseUnverifiedTls(env);
+  trustFolders(config.secrets.trusted_dirs);
+  const operators = config.admin && watchOperators(config.admin, env);
+  preparePrivateFolder(config.state_dir);
+  closing.add(await lockFolder(config.state_dir));
+  const opa = { env, ...(progress && { progress }) };
+  const checkSettings = settingsCheck(config, (tool) =>
+    ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
+  );
+  const check = startCheck(config, opa, ops.warn);
+  const policy = await openPolicy({ ...config.policy, recompile: recompileWith(opa), checkSettings, check });
+  const keyring = closing.add(
+    openKeyring({
+      source: config.keyring,
+      env,
+      shared: config.store.redis !== undefined,
+      clock,
+      onProblem: problemOf('the keyring cannot be used as it is'),
+    }),
+  );
+  const metrics = createMetrics(VERSION);
+  const { log: audit, events } = closing.add(openAudit(config.audit, clock, metrics));
+  const store = closing.add(
+    await openStore({
+      config,
+      clock,
+      env,
+      keyring: keyring.name,
+      onEpoch: events.storeEpoch,
+      onEviction: () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction'),
+      onOtherKeyring(other) {
+        events.otherKeyring(other);
+        if (other) ops.error('the other replicas on this store have another keyring; copy theirs to keyring_file');
+      },
+      onWentBack: () => events.storeWentBack(),
+      onManyRevocations: events.manyRevocations,
+      onSkew: events.clockAgrees,
+      onProblem: problemOf(STATE_PROBLEM),
+      onTrip: metrics.asked,
+      onLimits: (needed, heap) => warnOfLimits(ops, needed, heap),
+      ...(context.storeTime && { storeTime: context.storeTime }),
+    }),
+  );
+  const { control, proofs } = store;
+  const backends = closing.add(
+    openBackends({
+      config,
+      env,
+      clock,
+      onProblem: problemOf('a file of accounts cannot be used; the last good one stays in force'),
+      onExchange: metrics.exchange,
+    }),
+  );
+  const entries = openEntriesFile(join(config.state_dir, 'open-logins.jsonl'), problemOf(STATE_PROBLEM));
+  const sessions = openSessions({ store, backends, keyring, entries, events, policy });
+  closing.add({ close: sessions.start() });
+  const identity = closing.add(
+    await openIdentity({
+      identity: config.identity,
+      env,
+      keep: accountClaims(config.backends),
+      clock,
+      sealer: keyring.sealer('nonce'),
+      epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
+      proofs,
+      onProblem: problemOf('the client file cannot be used; the last good one stays in force'),
+    }),
+  );
+  return { ...context, operators, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
+}
+
+interface SessionParts {
+  store: Store;
+  backends: Backends;
+  keyring: Keyring;
+  entries: OpenEntries;
+  events: AuditEvents;
+  policy: Policy;
+}
+
+function openSessions({ store, backends, keyring, entries, events, policy }: SessionParts): SessionManager {
+  return createSessionManager({
+    store: store.sessions,
+    limits: store.limits,
+    control: store.control,
+    backends: backends.ports,
+    sealer: keyring.sealer('session'),
+    fingerprint: keyring.fingerprint,
+    entries,
+    clock: store.clock,
+    events: events.session,
+    endsAt: endOfSession(policy.settings),
+  });
+}
+
+/** A process without memory for as many clients as it may remember would end before it refuses the next one. */
+const warnOfLimits = (ops: OpsLog, needed_mb: number, heap_mb: number): void =>
+  ops.warn('limits.clients may need more memory than this process has: lower it, or start node with more', {
+    needed_mb,
+    heap_mb,
+    mend: `--max-old-space-size=${needed_mb}`,
+  });
