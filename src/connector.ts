@@ -55,7 +55,7 @@ export interface Connector {
 export async function startConnector(options: ConnectorOptions): Promise<Connector> {
   const closing = createClosing();
   try {
-    const { env = process.env, clock = createSystemClock(), ops = createOpsLog() } = options;
+    const { env = process.env, clock = createSystemClock(), ops = createOpsLog(options.config.log) } = options;
     return await openOuter(await openInner({ ...options, env, clock, ops }, closing), closing);
   } catch (thrown) {
     await closing.close();

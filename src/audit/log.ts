@@ -64,7 +64,8 @@ export function createAuditLog({ labels, onWritten = () => {}, ...options }: Aud
     alert: (record) => write('warn', record, true),
     event: (record) => write('info', record).catch(() => {}),
     get failure() {
-      return batches.failure && 'the decision log cannot be written';
+      const code = (batches.failure as NodeJS.ErrnoException | undefined)?.code;
+      return batches.failure && `the decision log cannot be written${code === undefined ? '' : ` (${code})`}`;
     },
     get backlog() {
       return batches.waiting;

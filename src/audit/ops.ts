@@ -16,10 +16,17 @@ const oneLine = winston.format((entry) => {
   return entry;
 });
 
-/** Creates the log; `level` is the lowest level that is written, as winston names it. */
-export function createOpsLog(level = 'info'): OpsLog {
+/** `level`: the lowest level that is written, as winston names it. `format`: auto is text on a terminal, else JSON. */
+export interface OpsLogOptions {
+  level?: string;
+  format?: 'auto' | 'json' | 'text';
+}
+
+/** Creates the log. */
+export function createOpsLog({ level = 'info', format: wanted = 'auto' }: OpsLogOptions = {}): OpsLog {
   const { format } = winston;
-  const terminal = process.stderr.isTTY && !process.env.NO_COLOR;
+  const colour = process.stderr.isTTY && !process.env.NO_COLOR;
+  const text = wanted === 'text' || (wanted === 'auto' && colour);
   const fields = (entry: Record<string, unknown>) =>
     Object.entries(entry)
       .filter(([key]) => !['level', 'message', 'timestamp'].includes(key))
@@ -27,9 +34,9 @@ export function createOpsLog(level = 'info'): OpsLog {
       .join('');
   const logger = winston.createLogger({
     level,
-    format: terminal
+    format: text
       ? format.combine(
-          format.colorize(),
+          ...(colour ? [format.colorize()] : []),
           format.printf((entry) => `${entry.level}: ${printable(String(entry.message))}${fields(entry)}`),
         )
       : format.combine(format.timestamp(), format.json(), oneLine()),

@@ -7,6 +7,7 @@ import { OperatorError } from '../core/errors.ts';
 import { closeDebuggingDoors, refuseDebugging } from '../core/hardening.ts';
 import { VERSION } from '../core/paths.ts';
 import { type Demo, prepareDemo } from '../demo/start.ts';
+import { endOfLife } from '../life/node-release.ts';
 import { notify } from '../life/notify.ts';
 import { paint, print, printJson, progress } from './output.ts';
 
@@ -28,6 +29,9 @@ export async function serve(options: ServeOptions): Promise<void> {
   // Looked at first: closing the doors turns off what shows that they were open.
   if (!options.allowDebugging) refuseDebugging();
   closeDebuggingDoors((signal) => progress(`${signal} is ignored: nothing of this process is opened or written`));
+  const ended = endOfLife(process.version, Date.now());
+  if (ended !== undefined)
+    progress(`Node ${process.version} has had no fixes since ${ended}; use a release that is supported, such as 24`);
   const port = portOf(options.port ?? process.env.PORT);
   // Whoever has a configuration in this folder does not want the demo, which would write its files beside it.
   if (options.config === undefined && existsSync('connector.yaml'))

@@ -20,6 +20,8 @@ import type { Check, Context, State } from './state.ts';
 /** What each check needs, and the MCP endpoint that finally gets the message. */
 export interface AppOptions {
   ops: OpsLog;
+  /** Whether each request gets a line in the operational log. */
+  accessLog: boolean;
   readiness: Readiness;
   hosts: HostOriginOptions;
   metadata: MetadataOptions;
@@ -45,7 +47,11 @@ export function createApp(options: AppOptions): Koa<State> {
     answerMcp(options.endpoint, options.authenticate.metadataUrl),
   ];
   const app = new Koa<State>();
-  app.use(((ctx: Context) => oneByOne(ctx, order, options.ops)) as Koa.Middleware<State>);
+  const { ops, accessLog } = options;
+  app.use(((ctx: Context) => {
+    if (accessLog) logAccess(ctx, ops);
+    return oneByOne(ctx, order, ops);
+  }) as Koa.Middleware<State>);
   // By default Koa prints whole errors, which may quote parts of a request.
   app.silent = true;
   // Anybody can break connections, as many as he likes: they get a line a second, and a count.
@@ -57,6 +63,20 @@ export function createApp(options: AppOptions): Koa<State> {
     options.ops.warn('connection failed', { error: name, ...(suppressed > 0 && { suppressed }) });
   });
   return app;
+}
+
+/** Path and status of a request, without its query, which may hold what belongs into no log. */
+function logAccess(ctx: Context, ops: OpsLog): void {
+  const began = performance.now();
+  ctx.res.once('close', () =>
+    ops.info('request', {
+      request_id: ctx.state.requestId,
+      method: (ctx.req.method ?? '').slice(0, 20),
+      path: (ctx.req.url ?? '').replace(/[?#].*$/s, '').slice(0, 200),
+      status: ctx.res.writableFinished ? ctx.res.statusCode : 0,
+      ms: Math.round(performance.now() - began),
+    }),
+  );
 }
 
 /**

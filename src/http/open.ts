@@ -51,6 +51,7 @@ export function openHttp(options: HttpOptions): Koa<State> {
   const { dpop } = identity;
   return createApp({
     ops,
+    accessLog: config.log.access,
     readiness,
     hosts: { publicUrl, allowed: options.allowed },
     metadata: {

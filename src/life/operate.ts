@@ -70,12 +70,23 @@ export function createOperations(options: OperateOptions) {
     })),
   ];
 
+  let failing = '';
+  /** One line for each change of readiness, with its cause. */
+  async function tellReadiness(): Promise<void> {
+    const present = (await readiness().catch(() => ['unknown'])).join(', ');
+    if (present === failing) return;
+    failing = present;
+    if (present === '') ops.info('ready');
+    else ops.warn('not ready', { failing: present, ...(audit.failure !== undefined && { audit: audit.failure }) });
+  }
+
   let known: Record<string, boolean> = {};
   let stamp = '';
   const timer = setInterval(() => {
     const now = Object.fromEntries(Object.entries(stale).map(([what, is]) => [what, is()]));
     for (const [what, is] of Object.entries(now)) if ((known[what] ?? false) !== is) events.fileUnusable(what, is);
     known = now;
+    void tellReadiness();
     if (!live.config.watch) return;
     const current = stampOf(live);
     if (stamp !== '' && current !== stamp) reloadAll({ operator: 'watch', reason: 'a file has changed', ip: '' });

@@ -199,7 +199,7 @@ it.runIf(process.platform === 'linux')(
   async () => {
     const log = createAuditLog({ file: '/dev/null', durability: 'disk', labels: {} });
     await expect(log.alert({ type: 'alert' } as never)).rejects.toThrow('EINVAL');
-    expect(log.failure).toBe('the decision log cannot be written');
+    expect(log.failure).toMatch(/^the decision log cannot be written/);
     await log.close();
   },
 );

@@ -200,6 +200,14 @@ export const connectorSchema = z.strictObject({
       clients: z.int().positive().default(100_000).describe('Most clients remembered at once; more are refused'),
     })
     .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+      format: z.enum(['auto', 'json', 'text']).default('auto').describe('auto: text on a terminal, else JSON lines'),
+      access: z.boolean().default(false).describe('A line for each request, without its query'),
+    })
+    .prefault({})
+    .describe('The operational log on standard error; calls are in the decision log'),
   watch: z
     .boolean()
     .default(false)

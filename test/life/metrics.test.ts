@@ -1,0 +1,79 @@
+// What Prometheus gets: names by its conventions, labels that no client can choose, and the state of the whole.
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { endOfLife } from '../../src/life/node-release.ts';
+import { type Harness, startHarness } from '../support/harness.ts';
+
+const TOKEN = 'an-admin-token-of-forty-characters-or-so';
+let h: Harness;
+beforeEach(async () => {
+  process.env.TEST_METRICS_TOKEN = TOKEN;
+  h = await startHarness({
+    edit: (yaml) =>
+      yaml.replace(
+        'state_dir:',
+        'log: { access: true }\nadmin: { port: 0, token: { env: TEST_METRICS_TOKEN } }\nstate_dir:',
+      ),
+  });
+});
+afterEach(() => h.close());
+const scrape = async () =>
+  (await fetch(new URL('/metrics', h.connector.adminUrl), { headers: { authorization: `Bearer ${TOKEN}` } })).text();
+
+it('calls, decisions, sessions, logins, credentials, times and the process are told', async () => {
+  await h.call('stock_get', { sku: 'A-1' });
+  await h.call('no_such_tool_but_a_clients_choice', {});
+  await h.rpc('tools/list', {}, { key: 'not-a-key' });
+  await h.audit();
+  const text = await scrape();
+  for (const line of [
+    /^sallyport_calls_total\{outcome="success"\} 1$/m,
+    /^sallyport_call_seconds_count\{backend="inventory",outcome="success"\} 1$/m,
+    /^sallyport_tool_decisions_total\{tool="stock_get",outcome="allow"\} 1$/m,
+    /^sallyport_decision_reasons_total\{outcome="allow",reason="access.role"\} 1$/m,
+    /^sallyport_sessions\{backend="inventory"\} 1$/m,
+    /^sallyport_logins_total\{backend="inventory",result="success"\} 1$/m,
+    /^sallyport_authentications_total\{method="key",result="success"\} \d+$/m,
+    /^sallyport_authentications_total\{method="",result="unknown_key"\} 1$/m,
+    /^sallyport_policy_evaluation_seconds_count 1$/m,
+    /^sallyport_audit_write_seconds_count [1-9]\d*$/m,
+    /^sallyport_audit_backlog 0$/m,
+    /^sallyport_ready\{part="all"\} 1$/m,
+    /^sallyport_build_info\{version="[^"]+",node="[^"]+",policy="[0-9a-f]{16}",configuration="[0-9a-f]{16}",keyring="[^"]+"\} 1$/m,
+    /^process_cpu_seconds_total /m,
+    /^nodejs_eventloop_lag_seconds /m,
+    /^process_resident_memory_bytes /m,
+  ])
+    expect(text).toMatch(line);
+  expect(text).not.toMatch(/clients_choice|demo-agent|10\.1\.2\.3|A-1/);
+  for (const [, name] of text.matchAll(/^# TYPE (\S+) counter$/gm)) expect(name).toMatch(/_total$/);
+});
+
+it('a file that cannot be used is a metric', async () => {
+  writeFileSync(join(h.stateDir, 'clients.json'), '{ half');
+  await vi.waitFor(async () => expect(await scrape()).toMatch(/^sallyport_file_unusable\{what="clients"\} 1$/m), 5000);
+});
+
+it('R-43: the access log has path and status, and neither query nor credential', async () => {
+  await fetch(new URL('/livez?secret=in-the-query', h.url));
+  await h.rpc('ping');
+  await vi.waitFor(() => expect(h.ops.join('\n')).toMatch(/"message":"request".*"path":"\/mcp","status":200/), 3000);
+  const lines = h.ops.join('\n');
+  expect(lines).toMatch(/"method":"GET","path":"\/livez","status":200/);
+  expect(lines).not.toMatch(/in-the-query|Bearer|sp_/);
+});
+
+it('a change of readiness is one line with its cause', async () => {
+  appendFileSync(join(h.stateDir, 'keyring.json'), 'broken');
+  await vi.waitFor(() => expect(h.ops.filter((line) => /"not ready"/.test(line))).toHaveLength(1), 6000);
+  expect(h.ops.join('\n')).toMatch(/"message":"not ready","failing":"keyring"/);
+}, 10_000);
+
+it('a release of Node that gets no fixes any more is named', () => {
+  const day = (text: string) => Date.parse(text);
+  expect(endOfLife('v20.19.0', day('2026-11-01'))).toBe('2026-04-30');
+  expect(endOfLife('v20.19.0', day('2026-04-01'))).toBeUndefined();
+  expect(endOfLife('v24.1.0', day('2026-11-01'))).toBeUndefined();
+  expect(endOfLife('v99.0.0', day('2099-11-01'))).toBeUndefined();
+});
