@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { apiSchema } from '../src/admin/api-schema.ts';
 import { connectorSchema } from '../src/config/schema/connector.ts';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
 import { decisionSchema, inputSchema, listingSchema } from '../src/decision/schema.ts';
@@ -39,6 +40,12 @@ const PUBLISHED = [
     title: 'Sallyport policy settings (data.yaml)',
     schema: z.strictObject({ settings: settingsFileSchema }),
     io: 'input',
+  },
+  {
+    file: 'docs/api.schema.json',
+    title: 'Sallyport admin API, version 1: each path and its answer',
+    schema: apiSchema,
+    io: 'output',
   },
   { file: 'docs/connector.schema.json', title: 'Sallyport connector.yaml', schema: connectorSchema, io: 'input' },
 ] as const;

@@ -13,8 +13,6 @@ if (process.argv.includes('--remove')) rmSync(target, { force: true });
 else {
   const lock = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package-lock.json'), 'utf8')) as Locked;
   const kept = Object.entries(lock.packages).filter(([, { dev }]) => dev !== true);
-  const packages = Object.fromEntries(
-    kept.map(([name, { devDependencies: _dev, ...entry }]) => [name, entry]),
-  );
+  const packages = Object.fromEntries(kept.map(([name, { devDependencies: _dev, ...entry }]) => [name, entry]));
   writeFileSync(target, `${JSON.stringify({ ...lock, packages }, null, 2)}\n`);
 }

@@ -72,8 +72,11 @@ function tell(root: string, dir: string, backend: string, client: string): void 
   const steps = [
     [`put user name and password into secrets/${backend}.user and secrets/${backend}.password`, ''],
     [`describe login and tools in backends/${backend}.yaml`, 'docs/legacy-systems.md in the package says how'],
-    [`${cd}npx sallyport backend check ${backend}`, 'logs in, calls and logs out on the real system'],
-    [`${cd}npx sallyport serve --config connector.yaml`, `the key of "${client}" is in secrets/${client}.key`],
+    [`${cd}npx --no-install sallyport backend check ${backend}`, 'logs in, calls and logs out on the real system'],
+    [
+      `${cd}npx --no-install sallyport serve --config connector.yaml`,
+      `the key of "${client}" is in secrets/${client}.key`,
+    ],
   ] as const;
   for (const [i, [what, why]] of steps.entries())
     print(`  ${i + 1}. ${what}${why === '' ? '' : paint('dim', `  (${why})`)}`);

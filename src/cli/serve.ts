@@ -29,9 +29,6 @@ export async function serve(options: ServeOptions): Promise<void> {
   // Looked at first: closing the doors turns off what shows that they were open.
   if (!options.allowDebugging) refuseDebugging();
   closeDebuggingDoors((signal) => progress(`${signal} is ignored: nothing of this process is opened or written`));
-  const ended = endOfLife(process.version, Date.now());
-  if (ended !== undefined)
-    progress(`Node ${process.version} has had no fixes since ${ended}; use a release that is supported, such as 24`);
   const port = portOf(options.port ?? process.env.PORT);
   // Whoever has a configuration in this folder does not want the demo, which would write its files beside it.
   if (options.config === undefined && existsSync('connector.yaml'))
@@ -55,6 +52,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     throw thrown;
   }
 
+  const ended = endOfLife(process.version, Date.now());
+  if (ended !== undefined)
+    progress(`Node ${process.version} has had no fixes since ${ended}; use a release that is supported, such as 24`);
   const problem = (text: string) => progress(text);
   await notify('ready', process.env, problem);
   const delay = await new Promise<boolean>((stop) => {

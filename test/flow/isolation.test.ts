@@ -89,13 +89,17 @@ it('an API key that is removed from the file stops working without a restart', a
   const { until } = await import('../support/harness.ts');
   await until(async () => (await h.rpc('ping', {}, { key: 'agent-a' })).status === 401, 'the key to stop working');
 
-  // When the file becomes unreadable, known clients stay known, and readyz reports the problem.
+  // When the file becomes unreadable, known clients stay known, the replica stays in the balancer, and an event says so.
   writePrivateFile(file, '{');
-  const ready = () => fetch(new URL('/readyz', h.url)).then((answer) => answer.json() as Promise<{ status: string }>);
-  await until(async () => JSON.stringify(await ready()).includes('clients'), 'readyz to tell');
+  const told = async (unusable: boolean) =>
+    (await h.audit('event')).some(
+      (r) => r.event === 'file_unusable' && r.part === 'clients' && r.unusable === unusable,
+    );
+  await until(() => told(true), 'the event');
+  expect((await fetch(new URL('/readyz', h.url))).status).toBe(200);
   expect((await h.rpc('ping', {}, { key: 'agent-b' })).status).toBe(200);
   writePrivateFile(file, JSON.stringify(records));
-  await until(async () => (await ready()).status === 'ok', 'readyz to recover');
+  await until(() => told(false), 'the event that it is over');
 });
 
 it('R-40: no result, log or error shows a backend token, CSRF token, password or API key in any spelling', async () => {

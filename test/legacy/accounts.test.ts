@@ -107,12 +107,14 @@ describe('from a file', () => {
     expect(reasons(await connector.call('me', {}, 'agent-a'))).toEqual(['backend.no_account']);
   });
 
-  it('a file that becomes unusable leaves the last good accounts in force, and readyz reports it', async () => {
+  it('a file that becomes unusable leaves the last good accounts in force, and an event says so', async () => {
     const path = file({ 'agent-a': { user: 'anna', password: 'one-password' } });
     await connect(`{ by: client, file: ${path} }`);
     file('{ half');
-    const ready = () => fetch(new URL('/readyz', connector.connector.url)).then((answer) => answer.text());
-    await until(async () => (await ready()).includes('accounts'), 'readiness to say so');
+    const told = async () =>
+      (await connector.audit('event')).some((r) => r.event === 'file_unusable' && r.part === 'accounts');
+    await until(told, 'the event');
+    expect((await fetch(new URL('/readyz', connector.connector.url))).status).toBe(200);
     expect(await userOf('agent-a')).toBe('anna');
   });
 

@@ -37,7 +37,79 @@ backend out
 export const startNginx = (program: string, target: string): Promise<ReverseProxy> =>
   start(program, target, (port, host, dir) => ({
     args: (file) => ['-p', dir, '-e', join(dir, 'error.log'), '-c', file],
-    config: `daemon off;
+    config: nginxOf(
+      dir,
+      `server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://${host};
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }
+  }`,
+    ),
+  }));
+
+/**
+ * A balancer over several connectors on loopback. HAProxy asks /readyz; the NGINX that is free notices only that nobody
+ * listens any more, and tries the next one.
+ */
+export const startBalancer = (
+  name: 'HAProxy' | 'NGINX',
+  program: string,
+  ports: readonly number[],
+): Promise<ReverseProxy> =>
+  start(program, `http://127.0.0.1:${ports[0]}`, (port, _host, dir) =>
+    name === 'HAProxy'
+      ? {
+          args: (file) => ['-db', '-f', file],
+          config: `defaults
+  mode http
+  option forwardfor
+  option redispatch
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend in
+  bind 127.0.0.1:${port}
+  default_backend out
+backend out
+  balance roundrobin
+  option httpchk GET /readyz
+  default-server check inter 500ms fall 1 rise 1
+${ports
+  .map(
+    (each) => `  server s${each} 127.0.0.1:${each}
+`,
+  )
+  .join('')}`,
+        }
+      : {
+          args: (file) => ['-p', dir, '-e', join(dir, 'error.log'), '-c', file],
+          config: nginxOf(
+            dir,
+            `upstream out {
+${ports
+  .map(
+    (each) => `    server 127.0.0.1:${each} max_fails=1 fail_timeout=1s;
+`,
+  )
+  .join('')}  }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://out;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host sallyport.example;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }
+  }`,
+          ),
+        },
+  );
+
+/** A configuration of NGINX that writes nothing outside a folder. */
+const nginxOf = (dir: string, servers: string): string => `daemon off;
 master_process off;
 pid ${join(dir, 'pid')};
 events {}
@@ -48,16 +120,9 @@ http {
   fastcgi_temp_path ${join(dir, 'fastcgi')};
   uwsgi_temp_path ${join(dir, 'uwsgi')};
   scgi_temp_path ${join(dir, 'scgi')};
-  server {
-    listen 127.0.0.1:${port};
-    location / {
-      proxy_pass http://${host};
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }
-  }
+  ${servers}
 }
-`,
-  }));
+`;
 
 async function start(
   program: string,

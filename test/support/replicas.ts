@@ -64,6 +64,8 @@ export interface StartOptions {
   change?: (yaml: string) => string;
   args?: string[];
   again?: Replica;
+  /** Where it listens; left out, on any port. */
+  port?: number;
   /** The checkout of another release, built, which is started in place of this one. */
   release?: string;
 }
@@ -104,7 +106,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const replicas: Replica[] = [];
   let nextId = 1;
 
-  const start: Cluster['start'] = async ({ change = (yaml: string) => yaml, args = [], again, release } = {}) => {
+  const start: Cluster['start'] = async (given = {}) => {
+    const { change = (yaml: string) => yaml, args = [], again, release, port = 0 } = given;
     const state = again?.state ?? join(dir, `replica-${replicas.length}`);
     mkdirSync(state, { mode: 0o700, recursive: true });
     writePrivateFile(join(state, 'demo-backend.password'), password);
@@ -135,7 +138,7 @@ state_dir:`,
           '--config',
           config,
           '--port',
-          '0',
+          String(port),
           '--json',
         ],
         {

@@ -84,7 +84,12 @@ function secretChecks(config: Config): Check[] {
     ]),
     ...(accounts === undefined || accounts.map
       ? []
-      : [[`backends.${name}.accounts`, () => readAccountsFile(accounts as SecretSource)] as [string, () => unknown]]),
+      : [
+          [
+            `backends.${name}.accounts.${accounts.file === undefined ? 'env' : 'file'}`,
+            () => readAccountsFile(accounts as SecretSource),
+          ] as [string, () => unknown],
+        ]),
     ...Object.entries(accounts?.map ?? {}).flatMap(([key, refs]) =>
       Object.entries(refs).map(([credential, ref]): [string, () => unknown] => [
         `backends.${name}.accounts.map.${key}.${credential}`,
