@@ -86,20 +86,14 @@ export function differencesOf(all: readonly ReplicaDescription[]): Difference[] 
   });
 }
 
+/** Keys whose values say where something is on one machine. */
+const PLACE = /^(file|dir|env|source)$|_(file|dir|dirs)$/;
+
 /** Names a configuration, less what may be another on each machine: where it listens and where its files are. */
 export function configurationRevision(config: Config): string {
-  const {
-    listen: _listen,
-    admin: _admin,
-    state_dir: _state,
-    source: _source,
-    audit,
-    keyring: _keyring,
-    ...rest
-  } = config;
-  const { file: _file, ...how } = audit;
+  const { listen: _listen, admin: _admin, keyring: _keyring, ...rest } = config;
   return createHash('sha256')
-    .update(canonicalJson({ ...rest, audit: how } as never))
+    .update(canonicalJson(JSON.parse(JSON.stringify(rest, (key, value) => (PLACE.test(key) ? undefined : value)))))
     .digest('hex')
     .slice(0, 16);
 }

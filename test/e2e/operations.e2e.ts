@@ -1,25 +1,13 @@
 // How it is run: behind real balancers, with secrets mounted as platforms mount them, and installed from the package.
 import { execFile, spawn } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { addClient } from '../../src/identity/client-file.ts';
 import { endWithParent } from '../support/children.ts';
@@ -28,8 +16,10 @@ import { onPath } from '../support/on-path.ts';
 import { type ReverseProxy, startBalancer } from '../support/proxies.ts';
 import { freePort } from '../support/redis.ts';
 import { type Cluster, type Replica, startCluster } from '../support/replicas.ts';
+import { callTool } from '../support/wire-call.ts';
 
-const run = promisify(execFile);
+const _run = promisify(execFile);
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const redisProgram = onPath('redis-server') ?? onPath('valkey-server');
 const balancers = [
   ['HAProxy', onPath('haproxy')],
@@ -88,167 +78,133 @@ describe.each(balancers)('two replicas behind %s', (name, program) => {
   });
 });
 
-it.skipIf(process.getuid?.() !== 0)(
-  'as a user that is not root: secrets as Kubernetes mounts them, and a state folder on a mount',
+const prometheus = onPath('prometheus');
+const promtool = onPath('promtool');
+it.skipIf(!prometheus || !promtool || !redisProgram)(
+  'Prometheus scrapes it, and finds nothing to say about the names',
   async () => {
-    const base = mkdtempSync(join(tmpdir(), 'sallyport-pod-'));
-    chmodSync(base, 0o755);
-    const backend = createServer((request, response) =>
-      request.url === '/login'
-        ? response.writeHead(200, { 'set-cookie': 'S=1; Path=/' }).end()
-        : response.writeHead(200, { 'content-type': 'application/json' }).end('{"n":1}'),
-    );
-    await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
-    const [uid, gid] = [4711, 4712];
-    const mount = (name: string, files: Record<string, string>) => {
-      const dir = join(base, name);
-      const data = join(dir, '..2026_11_27_00_00_00.1');
-      mkdirSync(data, { recursive: true });
-      for (const [file, text] of Object.entries(files)) {
-        writeFileSync(join(data, file), text);
-        chownSync(join(data, file), 0, gid);
-        chmodSync(join(data, file), 0o440);
-        symlinkSync(join('..data', file), join(dir, file));
-      }
-      symlinkSync('..2026_11_27_00_00_00.1', join(dir, '..data'));
-      chmodSync(dir, 0o1777);
-      return dir;
-    };
-    const key = addClient(join(base, 'clients.json'), [], {
-      id: 'a',
-      roles: ['r'],
-      scopes: [],
-      now: new Date(),
-    }).reveal();
-    const secrets = mount('secrets', {
-      user: 'anna',
-      password: 'pw-of-anna',
-      'clients.json': readFileSync(join(base, 'clients.json'), 'utf8'),
+    cluster = await startCluster({ redisProgram: redisProgram as string, replicas: 2 });
+    const [a, b] = cluster.replicas as [Replica, Replica];
+    for (const to of [a, b]) await cluster.call(to, 'stock_get', { sku: 'A-1' });
+    const text = await (
+      await fetch(new URL('/metrics', a.adminUrl), { headers: { authorization: `Bearer ${cluster.adminToken}` } })
+    ).text();
+    const lint = await new Promise<string>((resolve) => {
+      const child = execFile(promtool as string, ['check', 'metrics'], (_error, stdout, stderr) =>
+        resolve(stdout + stderr),
+      );
+      child.stdin?.end(text);
     });
-    mkdirSync(join(base, 'state'));
-    chmodSync(join(base, 'state'), 0o777);
-    mkdirSync(join(base, 'policies'));
+    // Names of prom-client itself are not ours to change.
+    expect(lint.split('\n').filter((line) => line.startsWith('sallyport_'))).toEqual([]);
+
+    const port = await freePort();
+    const config = join(cluster.dir, 'prometheus.yml');
+    const target = (replica: Replica) => new URL(replica.adminUrl).host;
     writeFileSync(
-      join(base, 'policies/data.yaml'),
-      'settings: { access: { roles: { r: { tools: [get] } } }, binding: {}, lifetime: {}, replay: {}, usage: {}, backends: {}, tools: {} }\n',
-    );
-    writeFileSync(
-      join(base, 'connector.yaml'),
-      `version: 1
-listen: { port: 0 }
-state_dir: state
-secrets: { trusted_dirs: [${secrets}] }
-identity: { keys: { file: secrets/clients.json } }
-policy: { dir: policies }
-backends:
-  app:
-    url: http://127.0.0.1:${(backend.address() as AddressInfo).port}
-    credentials: { user: { file: secrets/user }, password: { file: secrets/password } }
-    login: [{ request: { method: POST, path: /login, form: { u: "{credentials.user}", p: "{credentials.password}" } } }]
-    session: { cookies: [S] }
-    expired: [{ status: 401 }]
-tools: { get: { backend: app, description: One, effect: read, request: { path: /api } } }
+      config,
+      `global: { scrape_interval: 1s }
+scrape_configs:
+  - job_name: sallyport
+    authorization: { credentials_file: ${join(cluster.dir, 'admin.token')} }
+    static_configs: [{ targets: ["${target(a)}", "${target(b)}"] }]
 `,
     );
-    // The program is copied, because a checkout below a home folder is not readable by another user.
-    const app = join(base, 'app');
-    for (const part of ['dist', 'policies', 'package.json', 'docs'])
-      cpSync(join(PACKAGE_ROOT, part), join(app, part), { recursive: true });
-    cpSync(join(PACKAGE_ROOT, 'node_modules'), join(app, 'node_modules'), { recursive: true, verbatimSymlinks: true });
     const child = endWithParent(
       spawn(
-        process.execPath,
-        [join(app, 'dist/main.js'), 'serve', '--config', join(base, 'connector.yaml'), '--json'],
-        {
-          ...{ cwd: base, uid, gid },
-          env: { PATH: process.env.PATH, HOME: base },
-          stdio: ['ignore', 'pipe', 'pipe'],
-        },
+        prometheus as string,
+        [
+          `--config.file=${config}`,
+          `--storage.tsdb.path=${join(cluster.dir, 'tsdb')}`,
+          `--web.listen-address=127.0.0.1:${port}`,
+        ],
+        { stdio: 'ignore' },
       ),
     );
-    let said = '';
-    child.stderr.on('data', (chunk) => {
-      said += chunk;
-    });
     try {
-      let ready: { url: string; decision_log: string } | undefined;
-      for await (const line of createInterface({ input: child.stdout })) {
-        ready = JSON.parse(line);
-        break;
-      }
-      if (!ready) throw new Error(said);
-      const answer = await callTool(ready.url, key, 'get', {});
-      expect(answer.result).toMatchObject({ structuredContent: { n: 1 } });
-      expect(ready.decision_log).toBe(join(base, 'state/sallyport-private/decisions.jsonl'));
-      // A secret that is renewed: the kubelet moves "..data" to another folder.
-      child.kill('SIGTERM');
-      expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
+      const query = async (expression: string): Promise<number | undefined> => {
+        const asked = new URL(`http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(expression)}`);
+        const answer = (await (await fetch(asked)).json().catch(() => undefined)) as Loose;
+        const value = answer?.data?.result?.[0]?.value?.[1];
+        return value === undefined ? undefined : Number(value);
+      };
+      const soon = (expression: string, value: number) =>
+        vi.waitFor(
+          async () => expect([expression, await query(expression).catch(() => undefined)]).toEqual([expression, value]),
+          {
+            timeout: 30_000,
+            interval: 500,
+          },
+        );
+      await soon('sum(up{job="sallyport"})', 2);
+      await soon('sum(sallyport_calls_total{outcome="success"})', 2);
+      // The sessions of both replicas are told once.
+      await soon('sum(sallyport_sessions)', 1);
+      await soon('count(count by (policy, configuration, keyring) (sallyport_build_info))', 1);
     } finally {
       child.kill('SIGKILL');
-      backend.close();
-      rmSync(base, { recursive: true, force: true });
     }
   },
 );
 
-it('the packed package, installed in an empty folder, leads to a first call', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'sallyport-packed-'));
-  const backend = createServer((request, response) =>
-    request.url?.startsWith('/api')
-      ? response.writeHead(200, { 'content-type': 'application/json' }).end('{"n":7}')
-      : response.writeHead(302, { location: '/', 'set-cookie': 'JSESSIONID=abc; Path=/' }).end(),
+it('a call of 20 s is waited for, or cut short at the bound with a word', async () => {
+  const slow = createServer(async (request, response) => {
+    if (request.url === '/login') return void response.writeHead(200, { 'set-cookie': 'S=1; Path=/' }).end();
+    await pause(20_000);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"n":1}');
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  const dir = mkdtempSync(join(tmpdir(), 'sallyport-slow-'));
+  const key = addClient(join(dir, 'clients.json'), [], { id: 'a', roles: ['r'], scopes: [], now: new Date() }).reveal();
+  mkdirSync(join(dir, 'policies'));
+  writeFileSync(
+    join(dir, 'policies/data.yaml'),
+    'settings: { access: { roles: { r: { tools: [get] } } }, binding: {}, lifetime: {}, replay: {}, usage: {}, backends: {}, tools: {} }\n',
   );
-  await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
   try {
-    await run('npm', ['pack', '--pack-destination', dir], { cwd: PACKAGE_ROOT });
-    const [tarball = ''] = readdirSync(dir).filter((name) => name.endsWith('.tgz'));
-    writeFileSync(join(dir, 'package.json'), '{ "private": true }');
-    await run('npm', ['install', '--no-audit', '--no-fund', `./${tarball}`], { cwd: dir });
-    const listed = (await run('tar', ['tzf', join(dir, tarball)])).stdout;
-    expect(listed).toContain('package/npm-shrinkwrap.json');
-    expect(listed).not.toMatch(/\.map$/m);
-    expect(existsSync(join(PACKAGE_ROOT, 'npm-shrinkwrap.json'))).toBe(false);
-    const sallyport = (...args: string[]) => run('npx', ['--no-install', 'sallyport', ...args], { cwd: dir });
-    const url = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
-    await sallyport('init', '.', '--backend', 'crm', '--url', url, '--json');
-    const file = join(dir, 'backends/crm.yaml');
-    writeFileSync(file, readFileSync(file, 'utf8').replace('      - request: { path: /login }\n', ''));
-    expect((await sallyport('config', 'check', '--strict')).stdout).toBe('connector.yaml: ok\n');
-    const child = endWithParent(
-      spawn('npx', ['--no-install', 'sallyport', 'serve', '--config', 'connector.yaml', '--port', '0', '--json'], {
-        ...{ cwd: dir, detached: true },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      }),
-    );
-    try {
+    for (const [bound, seconds, expected] of [
+      [28, 21, { structuredContent: { n: 1 } }],
+      [10, 10, { isError: true, _meta: { 'sallyport/reasons': ['call.cut_short'] } }],
+    ] as const) {
+      writeFileSync(
+        join(dir, 'connector.yaml'),
+        `version: 1
+listen: { port: 0 }
+limits: { shutdown_seconds: ${bound} }
+identity: { keys: { file: clients.json } }
+policy: { dir: policies }
+backends:
+  app:
+    url: http://127.0.0.1:${(slow.address() as AddressInfo).port}
+    timeout_ms: 60000
+    login: [{ request: { method: POST, path: /login } }]
+    session: { cookies: [S] }
+    expired: [{ status: 401 }]
+tools: { get: { backend: app, description: One, effect: read, request: { path: /api } } }
+`,
+      );
+      const child = endWithParent(
+        spawn(process.execPath, [join(PACKAGE_ROOT, 'dist/main.js'), 'serve', '--config', 'connector.yaml', '--json'], {
+          cwd: dir,
+          stdio: ['ignore', 'pipe', 'ignore'],
+        }),
+      );
       let ready: { url: string } | undefined;
       for await (const line of createInterface({ input: child.stdout })) {
         ready = JSON.parse(line);
         break;
       }
-      const key = readFileSync(join(dir, 'secrets/agent.key'), 'utf8').trim();
-      const answer = await callTool((ready as { url: string }).url, key, 'crm_get', { number: '7' });
-      expect(answer.result).toMatchObject({ structuredContent: { n: 7 } });
-    } finally {
-      process.kill(-(child.pid as number), 'SIGTERM');
+      const exited = new Promise((resolve) => child.once('exit', resolve));
+      const called = callTool((ready as { url: string }).url, key, 'get', {});
+      await pause(500);
+      const began = performance.now();
+      child.kill('SIGTERM');
+      expect((await called).result).toMatchObject(expected);
+      expect(await exited).toBe(0);
+      expect(performance.now() - began).toBeLessThan((seconds + 2) * 1000);
     }
   } finally {
-    backend.close();
+    slow.close();
     rmSync(dir, { recursive: true, force: true });
   }
 });
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function callTool(url: string, key: string, name: string, args: object): Promise<Loose> {
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${key}`,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-    },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } }),
-  });
-  return answer.json();
-}

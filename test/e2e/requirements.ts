@@ -2,6 +2,7 @@
 // are left out, and the reporter says so at the end.
 import { existsSync } from 'node:fs';
 import type { TestProject } from 'vitest/node';
+import { onPath } from '../support/on-path.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -17,6 +18,9 @@ export default function setup({ provide }: TestProject): void {
   provide('mediawiki', mediawiki);
   const missing = [
     ...(tomcat ? [] : ['Apache Tomcat: install the packages tomcat10 and tomcat10-examples']),
+    ...['prometheus', 'haproxy', 'nginx', 'redis-server'].flatMap((name) =>
+      onPath(name) ? [] : [`${name}: install the package of that name`],
+    ),
     ...(mediawiki ? [] : ['MediaWiki: install the packages named in examples/mediawiki/start.sh']),
   ];
   if (missing.length > 0 && process.env.CI === 'true')

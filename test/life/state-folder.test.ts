@@ -3,10 +3,13 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Appender, createBatches } from '../../src/audit/batches.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { LOCK, lockFolder } from '../../src/life/lock.ts';
+import { notify } from '../../src/life/notify.ts';
+import { onPath } from '../support/on-path.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -87,3 +90,31 @@ it('R-60: a log that cannot be written is tried each second, and one line says w
     vi.useRealTimers();
   }
 });
+
+it.skipIf(!onPath('systemd-notify') || !onPath('python3'))(
+  'systemd is told when it is ready and when it stops',
+  async () => {
+    // Node has no datagrams on Unix sockets, so another program listens as systemd does.
+    const path = join(dir, 'notify.sock');
+    const code = `import socket,sys
+s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('bound',flush=True)
+while True: print(s.recv(4096).decode().replace('\\n',' '),flush=True)`;
+    const listener = spawn('python3', ['-c', code, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const lines: string[] = [];
+    createInterface({ input: listener.stdout }).on('line', (line) => void lines.push(line));
+    try {
+      await vi.waitFor(() => expect(lines).toContain('bound'), 5000);
+      const problems: string[] = [];
+      const env = { ...process.env, NOTIFY_SOCKET: path };
+      await notify('ready', env, (problem) => void problems.push(problem));
+      await notify('stopping', env, (problem) => void problems.push(problem));
+      await vi.waitFor(() => expect(lines.join('\n')).toMatch(/READY=1[\s\S]*STOPPING=1/), 5000);
+      expect(lines.join('\n')).toContain(`MAINPID=${process.pid}`);
+      expect(problems).toEqual([]);
+      await notify('ready', { NOTIFY_SOCKET: path, PATH: dir }, (problem) => void problems.push(problem));
+      expect(problems).toEqual([expect.stringMatching(/systemd-notify failed \(ENOENT\)/)]);
+    } finally {
+      listener.kill();
+    }
+  },
+);
