@@ -8,7 +8,8 @@ export type State = 'ready' | 'stopping';
 /** Tells it, and resolves when it was told or could not be. Does nothing where nobody wants to know. */
 export function notify(state: State, env: NodeJS.ProcessEnv, onProblem: (problem: string) => void): Promise<void> {
   if (!env.NOTIFY_SOCKET) return Promise.resolve();
-  const args = state === 'ready' ? ['--ready', `--pid=${process.pid}`] : ['--stopping'];
+  // The option --stopping is newer than the systemd of many machines.
+  const args = state === 'ready' ? ['--ready', `--pid=${process.pid}`] : ['STOPPING=1'];
   return new Promise((resolve) => {
     execFile('systemd-notify', args, { env: { ...env }, timeout: 5000 }, (error) => {
       if (error) onProblem(`systemd-notify failed (${error.code ?? error.message}); use Type=exec, or install it`);

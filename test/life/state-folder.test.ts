@@ -96,9 +96,11 @@ it.skipIf(!onPath('systemd-notify') || !onPath('python3'))(
   async () => {
     // Node has no datagrams on Unix sockets, so another program listens as systemd does.
     const path = join(dir, 'notify.sock');
-    const code = `import socket,sys
+    const code = `import os,socket,sys
 s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('bound',flush=True)
-while True: print(s.recv(4096).decode().replace('\\n',' '),flush=True)`;
+while True:
+  data,fds,_,_=socket.recv_fds(s,4096,4); print(data.decode().replace('\\n',' '),flush=True)
+  for fd in fds: os.close(fd)`;
     const listener = spawn('python3', ['-c', code, path], { stdio: ['ignore', 'pipe', 'inherit'] });
     const lines: string[] = [];
     createInterface({ input: listener.stdout }).on('line', (line) => void lines.push(line));
