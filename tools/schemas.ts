@@ -8,6 +8,7 @@ import { connectorSchema } from '../src/config/schema/connector.ts';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
 import { decisionSchema, inputSchema, listingSchema } from '../src/decision/schema.ts';
 import { loadedSettingsSchema, settingsFileSchema } from '../src/decision/settings.ts';
+import { STRICT_SIDE } from '../src/formats/json-schema.ts';
 import { firstDifference, type Problem } from './problems.ts';
 
 const PUBLISHED = [
@@ -60,6 +61,9 @@ function generate(): Map<string, string> {
   );
 }
 
+/** Formats of JSON Schema (draft 7) that are used here. */
+const FORMATS = new Set(['date', 'date-time', 'email', 'hostname', 'ipv4', 'ipv6', 'regex', 'time', 'uri', 'uuid']);
+
 interface Generated {
   type?: unknown;
   anyOf?: { type?: string }[];
@@ -76,6 +80,13 @@ function adjust({ jsonSchema }: { jsonSchema: object }): void {
   const schema = jsonSchema as Generated;
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  // Validators refuse words that they do not know, so what zod and we have of our own is told in words.
+  if (typeof schema.format === 'string' && !FORMATS.has(schema.format)) delete schema.format;
+  const side = schema[STRICT_SIDE];
+  if (side !== undefined) {
+    delete schema[STRICT_SIDE];
+    schema.description = [schema.description, `Strict side: ${String(side)}.`].filter(Boolean).join(' ');
+  }
   const [value, nothing] = schema.anyOf ?? [];
   if (nothing?.type !== 'null' || schema.anyOf?.length !== 2) return;
   if (value?.type === 'object') {

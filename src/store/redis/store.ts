@@ -112,7 +112,8 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     limits: createRedisLimits({ connection, keys, clock: shared, sessions }),
     proofs: createRedisProofs(connection, keys),
     control,
-    replicas: async (self) => described.tell(self, await control.read(READY_AGE_MS)),
+    // Read anew: a replica that has just started would be taken for one that is gone.
+    replicas: async (self) => described.tell(self, await control.read(0)),
     ready: () =>
       control.read(READY_AGE_MS).then(
         () => true,
