@@ -16,7 +16,7 @@ const GRACE_SECONDS = 0;
 /** Requests are small, so whoever is slower than this holds a connection and wants nothing. */
 const REQUEST_SECONDS = 10;
 /** Scrapers and operators are few. */
-const CONNECTIONS = 32;
+const CONNECTIONS = { total: 64, perSource: 32 };
 
 export interface AdminListenerOptions
   extends Pick<AdminOptions, 'operators' | 'reload' | 'status' | 'readiness'>,
@@ -67,7 +67,7 @@ export async function openAdmin(
     clientCertificates: tls?.client_ca_file === undefined ? 'asked' : 'demanded',
     requestSeconds: REQUEST_SECONDS,
     graceSeconds: GRACE_SECONDS,
-    connections: { total: CONNECTIONS, perSource: CONNECTIONS, isProxy: () => false },
+    connections: { ...CONNECTIONS, isProxy: () => false },
     onTurned: metrics.turned,
   });
   listener.serve(app.callback());

@@ -50,20 +50,32 @@ export function createBatches(appender: Appender, probe: (failingMs: number) => 
   let writing: Promise<void> | undefined;
   let lazy: NodeJS.Timeout | undefined;
   let failure: Error | undefined;
-  let failingSince = 0;
+  let failingSince: number | undefined;
   let probing: NodeJS.Timeout | undefined;
+  let probed = false;
 
-  /** Keeps trying while writes fail. */
+  /** Keeps trying while writes fail, and says once for how long they did. */
   function watch(): void {
-    if (failure && !probing) {
-      failingSince ||= performance.now();
-      probing = setTimeout(() => {
-        probing = undefined;
-        void write(probe(performance.now() - failingSince), true).catch(() => {});
-      }, PROBE_MS);
-      probing.unref();
+    if (failure) {
+      failingSince ??= performance.now();
+      probed = false;
+      probing ??= setTimeout(tryAgain, PROBE_MS).unref();
+      return;
     }
-    if (!failure) failingSince = 0;
+    clearTimeout(probing);
+    probing = undefined;
+    // The line of a call has come through before that of a probe.
+    if (failingSince !== undefined && !probed)
+      void write(probe(performance.now() - failingSince), false).catch(() => {});
+    failingSince = undefined;
+    probed = false;
+  }
+
+  function tryAgain(): void {
+    probing = undefined;
+    if (failingSince === undefined) return;
+    probed = true;
+    void write(probe(performance.now() - failingSince), true).catch(() => {});
   }
 
   async function drain(): Promise<void> {

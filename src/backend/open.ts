@@ -1,10 +1,12 @@
 // Opens the backends of a configuration with their credentials, accounts and connection pools.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { type AccountTable, readAccountsFile } from '../config/accounts-file.ts';
 import type { Config } from '../config/load.ts';
-import type { AccountsConfig } from '../config/schema/backend.ts';
+import type { AccountsConfig, BackendConfig } from '../config/schema/backend.ts';
 import { resolveAccounts, resolveCredentials } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Reloadable } from '../core/files/reloadable.ts';
+import { type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import { type WatchedFile, watchSource } from '../core/files/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
@@ -60,6 +62,8 @@ export function openBackends(options: BackendsOptions): Backends {
     return () => table;
   }
 
+  for (const name of Object.keys(config.backends)) reloadable.push(credentialsPart(name, config, env));
+
   const ports = new Map<string, BackendPort>();
   for (const [name, backend] of Object.entries(config.backends)) {
     const { accounts } = backend;
@@ -92,5 +96,34 @@ export function openBackends(options: BackendsOptions): Backends {
       for (const file of watched) file.close();
       await Promise.all([...ports.values()].map((port) => port.close()));
     },
+  };
+}
+
+/** Credentials and CA of a backend are read once: a reload says that new ones wait for a restart. */
+function credentialsPart(name: string, { backends }: BackendsOptions['config'], env: NodeJS.ProcessEnv): Reloadable {
+  const present = (): string => {
+    const { credentials, accounts, ca_file } = backends[name] as BackendConfig;
+    const tables = [
+      resolveCredentials(credentials, name, env),
+      ...resolveAccounts(accounts?.map ?? {}, name, env).values(),
+    ];
+    const values = tables.flatMap((table) => Object.values(table).map((secret) => secret.reveal()));
+    const ca = ca_file === undefined ? '' : readFileSync(ca_file, 'utf8');
+    return createHash('sha256')
+      .update(JSON.stringify([values, ca]))
+      .digest('hex');
+  };
+  let first: string | undefined;
+  try {
+    first = present();
+  } catch {
+    // Opening the backend says what is wrong.
+  }
+  return {
+    part: `backends.${name}.credentials`,
+    check: () =>
+      present() === first
+        ? UNCHANGED
+        : { result: 'needs_restart', detail: 'credentials or CA changed: needs a restart' },
   };
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { stdin, stdout } from 'node:process';
 import { createInterface } from 'node:readline/promises';
+import { isLoopback } from '../config/check/plaintext.ts';
 import { OperatorError } from '../core/errors.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
 import { addClient } from '../identity/client-file.ts';
@@ -23,11 +24,16 @@ export async function init(dir: string, options: InitOptions): Promise<void> {
   const { backend, url, client } = await asked(options);
   if (!NAME.test(backend))
     throw new OperatorError('--backend takes lower case letters, digits, "_" and "-", beginning with a letter');
-  if (!/^https?:\/\/[^/@]+/.test(url))
+  if (!NAME.test(client))
+    throw new OperatorError('--client takes lower case letters, digits, "_" and "-", beginning with a letter');
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (!parsed || !/^https?:$/.test(parsed.protocol) || `${parsed.username}${parsed.password}` !== '' || /\s/.test(url))
     throw new OperatorError('--url takes an http:// or https:// URL without a password');
   const root = resolve(dir);
-  const files = filesOf(backend, url);
-  const there = Object.keys({ ...files, 'secrets/clients.json': '' }).filter((name) => existsSync(join(root, name)));
+  const files = filesOf(backend, parsed);
+  const secret = ['clients.json', `${backend}.user`, `${backend}.password`, `${client}.key`];
+  const all = [...Object.keys(files), ...secret.map((name) => `secrets/${name}`)];
+  const there = all.filter((name) => existsSync(join(root, name)));
   if (there.length > 0)
     throw new OperatorError(`${root} has ${there.join(', ')} already; give an empty folder, or remove them`);
   for (const [name, text] of Object.entries(files)) {
@@ -60,6 +66,8 @@ async function asked({ backend, url, client, json }: InitOptions) {
       url: await question(url, 'Its address?', 'http://127.0.0.1:8080'),
       client: await question(client, 'Name of the first client?', 'agent'),
     };
+  } catch {
+    throw new OperatorError('nothing was made');
   } finally {
     reader?.close();
   }
@@ -83,7 +91,9 @@ function tell(root: string, dir: string, backend: string, client: string): void 
 }
 
 /** The files that Git may see, by their paths. */
-function filesOf(backend: string, url: string): Record<string, string> {
+function filesOf(backend: string, parsed: URL): Record<string, string> {
+  const plain = parsed.protocol === 'http:' && !isLoopback(parsed.hostname);
+  const url = JSON.stringify(parsed.href.replace(/\/$/, ''));
   return {
     '.gitignore': 'secrets/\n.sallyport/\nnode_modules/\n',
     'connector.yaml': `# The connector. Every key is explained in docs/configuration.md of the package.
@@ -98,7 +108,7 @@ backends: {}
     [`backends/${backend}.yaml`]: `# ${backend}: how to log in, how an ended session looks, and its tools. docs/legacy-systems.md of the package is the guide.
 backends:
   ${backend}:
-    url: ${url}${/^http:\/\/(127\.|localhost|\[::1\])/.test(url) || url.startsWith('https:') ? '' : '\n    plaintext: true'}
+    url: ${url}${plain ? '\n    plaintext: true' : ''}
     credentials:
       user: { file: secrets/${backend}.user }
       password: { file: secrets/${backend}.password }

@@ -60,7 +60,8 @@ function addOperations(program: Command): void {
       .command(name)
       .description(description)
       .option('-u, --url <url>', 'admin listener', 'http://127.0.0.1:8788')
-      .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)');
+      .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)')
+      .option('--plaintext', 'send the token by http:// beyond this machine');
   command('status', 'what a running connector is and does, and in what its replicas differ (right: read)')
     .option('--json', 'print it as JSON')
     .action(later(() => import('./admin/status.ts'), 'status'));

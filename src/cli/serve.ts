@@ -36,6 +36,8 @@ export async function serve(options: ServeOptions): Promise<void> {
       'there is a connector.yaml here: give --config connector.yaml (the demo runs in a folder without one)',
     );
   const demo = options.config === undefined ? await prepareDemo({ stateDir: resolve(STATE_DIR) }) : undefined;
+  // From here on no signal ends the process as it would a program that knows none.
+  const signals = listenForSignals();
   let connector: Connector;
   try {
     const reread = () => withPort(demo?.config ?? loadConfig(options.config as string), port);
@@ -57,17 +59,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     progress(`Node ${process.version} has had no fixes since ${ended}; use a release that is supported, such as 24`);
   const problem = (text: string) => progress(text);
   await notify('ready', process.env, problem);
-  const delay = await new Promise<boolean>((stop) => {
-    process.on('SIGINT', () => stop(false));
-    process.on('SIGTERM', () => stop(true));
-    // A terminal that is closed sends it, too, and then nobody is there any more.
-    process.on('SIGHUP', () =>
-      process.stdout.isTTY || process.stdin.isTTY
-        ? stop(false)
-        : void connector.reload({ operator: 'signal', reason: 'SIGHUP', ip: '' }),
-    );
-    stopWithParent(() => stop(false));
-  });
+  signals.onHangup(() => void connector.reload({ operator: 'signal', reason: 'SIGHUP', ip: '' }));
+  const delay = await signals.stop;
   progress('stopping: calls in flight may finish');
   void notify('stopping', process.env, problem);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, connector.hurry);
@@ -75,6 +68,30 @@ export async function serve(options: ServeOptions): Promise<void> {
   await demo?.legacy.close();
   // Whatever still holds the process open, such as a request that hangs, does not hold it any longer than this.
   setTimeout(() => process.exit(), 1000).unref();
+}
+
+/** What the process was told, also before it was ready: whether to stop with a delay, and to read everything again. */
+function listenForSignals() {
+  let hangup: (() => void) | undefined;
+  let early = false;
+  const stop = new Promise<boolean>((resolve) => {
+    process.on('SIGINT', () => resolve(false));
+    process.on('SIGTERM', () => resolve(true));
+    process.on('SIGHUP', () => {
+      // A terminal that is closed sends it, too, and then nobody is there any more.
+      if (process.stdout.isTTY || process.stdin.isTTY) resolve(false);
+      else if (hangup) hangup();
+      else early = true;
+    });
+    stopWithParent(() => resolve(false));
+  });
+  return {
+    stop,
+    onHangup(then: () => void) {
+      hangup = then;
+      if (early) then();
+    },
+  };
 }
 
 /**

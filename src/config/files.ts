@@ -16,7 +16,13 @@ export interface ConfigText {
 
 /** The files as one value, and where each of its parts stands; or what is wrong with them. */
 export type ReadFiles =
-  | { ok: true; read: YamlRead; at: (path: PropertyKey[]) => { file: string; line: number } }
+  | {
+      ok: true;
+      read: YamlRead;
+      at: (path: PropertyKey[]) => { file: string; line: number };
+      /** The files and folders that were included. */
+      included: readonly string[];
+    }
   | { ok: false; problems: Problem[] };
 
 /** Reads the main file and what it includes. Paths start from `baseDir`; a folder stands for the YAML files in it. */
@@ -43,11 +49,12 @@ export function readFiles(main: ConfigText, baseDir: string, env: NodeJS.Process
   }
   if (problems.length > 0 || !isObject(raw) || reads.length === 0)
     return problems.length > 0 ? { ok: false, problems } : single(first.read);
-  return merged(first.read, reads);
+  const paths = included.flatMap((entry) => (typeof entry === 'string' ? [resolve(baseDir, entry)] : []));
+  return merged(first.read, reads, [...paths, ...reads.map(({ file }) => resolve(baseDir, file))]);
 }
 
 function single(read: YamlRead): ReadFiles {
-  return { ok: true, read, at: (path) => ({ file: read.file, line: read.lineOf(path) }) };
+  return { ok: true, read, at: (path) => ({ file: read.file, line: read.lineOf(path) }), included: [] };
 }
 
 function readOther(path: string, options: YamlOptions): ReturnType<typeof readYaml> {
@@ -62,14 +69,20 @@ function readOther(path: string, options: YamlOptions): ReturnType<typeof readYa
 
 /** The YAML files that an entry stands for, or why there are none. */
 function filesOf(path: string): string[] | string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat) return `${path} does not exist`;
-  if (!stat.isDirectory()) return [path];
-  const names = readdirSync(path).filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'));
+  let names: string[];
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (!stat) return `${path} does not exist`;
+    if (!stat.isDirectory()) return [path];
+    names = readdirSync(path);
+  } catch (thrown) {
+    return `${path} cannot be read: ${(thrown as NodeJS.ErrnoException).code ?? 'unknown error'}`;
+  }
+  names = names.filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'));
   return names.length === 0 ? `${path} has no YAML file` : names.sort().map((name) => join(path, name));
 }
 
-function merged(main: YamlRead, others: readonly YamlRead[]): ReadFiles {
+function merged(main: YamlRead, others: readonly YamlRead[], included: readonly string[]): ReadFiles {
   const problems: Problem[] = [];
   const raw: Record<string, unknown> = { ...(main.raw as object) };
   const homes = new Map<string, YamlRead>();
@@ -115,10 +128,11 @@ function merged(main: YamlRead, others: readonly YamlRead[]): ReadFiles {
       raw,
       lineOf: (path) => homeOf(path).lineOf(path),
       variables: new Map(all.flatMap(({ variables }) => [...variables])),
-      names: new Set(all.flatMap(({ names }) => [...names])),
+      references: new Map(all.flatMap(({ references }) => [...references])),
       open: new Set(all.flatMap(({ open }) => [...open])),
       unset: all.flatMap(({ unset }) => unset),
     },
     at: (path) => ({ file: homeOf(path).file, line: homeOf(path).lineOf(path) }),
+    included,
   };
 }

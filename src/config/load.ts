@@ -6,7 +6,7 @@ import { OperatorError } from '../core/errors.ts';
 import { privateFolder } from '../core/files/private-file.ts';
 import type { SecretSource } from '../core/files/secret-source.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
-import { checkYaml, formatProblem, type Problem, sorted } from '../formats/yaml/yaml.ts';
+import { checkYaml, formatProblem, isOpen, type Problem, sorted } from '../formats/yaml/yaml.ts';
 import { crossCheck } from './check/cross.ts';
 import { readFiles } from './files.ts';
 import type { SecretRef } from './schema/backend.ts';
@@ -17,15 +17,18 @@ export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file' | 'include'>
   policy: { dir: string };
   audit: { file: string };
   keyring: SecretSource;
-  /** The file it was read from; undefined where it was none. */
-  source?: string;
+  /** The files it was read from, those that it includes among them; undefined where it was none. */
+  sources?: readonly string[];
 };
 /** A configuration, or its problems in the order of their lines. */
 export type ConfigResult =
   | {
       ok: true;
-      config: Config /** The environment variables that it refers to in its text. */;
-      variables: ReadonlySet<string>;
+      config: Config;
+      /** By the path of a value, joined with NUL, its text with the references to environment variables in it. */
+      references: ReadonlyMap<string, string>;
+      /** The files and folders that it includes. */
+      included: readonly string[];
     }
   | { ok: false; problems: Problem[] };
 
@@ -47,22 +50,40 @@ export function parseConfig({ text, file, baseDir, env, offline = false }: Confi
   if (!files.ok) return files;
   const parsed = checkYaml<ConnectorFile>(files.read, connectorSchema, files.at);
   if (!parsed.ok) return parsed;
-  const problems = crossCheck(parsed.value).map(({ path, message }) => ({
-    ...files.at(path),
-    path: path.join('.'),
-    message,
-  }));
+  // Offline, and what was left open fits nothing that was tried: the shape is as far as it can be checked.
+  if (!parsed.whole) return { ok: false, problems: [] };
+  const problems = crossCheck(parsed.value)
+    .filter(({ path }) => !isOpen(files.read, path))
+    .map(({ path, message }) => ({
+      ...files.at(path),
+      path: path.join('.'),
+      message,
+    }));
   if (problems.length > 0) return { ok: false, problems: sorted(problems) };
-  return { ok: true, config: freeze(withAbsolutePaths(parsed.value, baseDir)), variables: files.read.names };
+  return {
+    ok: true,
+    config: freeze(withAbsolutePaths(parsed.value, baseDir)),
+    references: files.read.references,
+    included: files.included,
+  };
+}
+
+/** The text of a file. Throws an OperatorError where there is none that can be read. */
+export function readConfigText(file: string): string {
+  if (!existsSync(file))
+    throw new OperatorError(`${file} does not exist; give the path of a connector.yaml with --config`);
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (thrown) {
+    throw new OperatorError(`${file} cannot be read: ${(thrown as NodeJS.ErrnoException).code ?? 'unknown error'}`);
+  }
 }
 
 /** Reads a file and does the same; throws one OperatorError with all problems. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): Config {
-  if (!existsSync(file))
-    throw new OperatorError(`${file} does not exist; give the path of a connector.yaml with --config`);
-  const result = parseConfig({ text: readFileSync(file, 'utf8'), file, baseDir: dirname(resolve(file)), env });
+  const result = parseConfig({ text: readConfigText(file), file, baseDir: dirname(resolve(file)), env });
   if (!result.ok) throw new OperatorError(result.problems.map(formatProblem).join('\n'));
-  return Object.freeze({ ...result.config, source: resolve(file) });
+  return Object.freeze({ ...result.config, sources: [resolve(file), ...result.included] });
 }
 
 function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {

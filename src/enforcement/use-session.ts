@@ -48,14 +48,39 @@ export async function useSession(options: UseOptions): Promise<Used> {
       throw new Error('a denied call must not reach a session');
     case 'rotate':
       // Without a session there is nothing to rotate: the first login gives a new one anyway.
-      if (record) return call(await sessions.rotate(request, observed, reasons), options);
-      return call(await sessions.acquire(request, observed), options);
+      if (record) return call(await unlessCut(sessions.rotate(request, observed, reasons), options), options);
+      return call(await unlessCut(sessions.acquire(request, observed), options), options);
     case 'allow':
       // The claims of the client name another account now. The session of the first account is not for it.
       if (record && !sessions.ofAccount(record, request.account))
-        return call(await sessions.rotate(request, observed, 'the client has another account'), options);
-      return call(await sessions.acquire(request, observed), options);
+        return call(
+          await unlessCut(sessions.rotate(request, observed, 'the client has another account'), options),
+          options,
+        );
+      return call(await unlessCut(sessions.acquire(request, observed), options), options);
   }
+}
+
+/**
+ * A login cannot be aborted without leaving a session behind that nobody knows of. So a call that is cut short leaves it to
+ * itself, and the session it gives is nobody's.
+ */
+function unlessCut(acquiring: Promise<Acquired>, { call: { signal } }: UseOptions): Promise<Acquired> {
+  return new Promise((resolve, reject) => {
+    let cut = false;
+    const leave = () => {
+      if (signal.cause !== 'stopping') return;
+      cut = true;
+      resolve({ ok: false, code: 'call.cut_short', detail: 'the connector stops during a login' });
+    };
+    signal.addEventListener('abort', leave);
+    if (signal.aborted) leave();
+    acquiring.then((acquired) => {
+      signal.removeEventListener('abort', leave);
+      if (!cut) resolve(acquired);
+      else if (acquired.ok) acquired.session.release();
+    }, reject);
+  });
 }
 
 async function call(acquired: Acquired, options: UseOptions, again = true): Promise<Used> {

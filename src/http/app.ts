@@ -11,7 +11,7 @@ import { type BodyLimits, readBody } from './checks/body.ts';
 import { clientAddress } from './checks/client-address.ts';
 import { health, type Readiness } from './checks/health.ts';
 import { type HostOriginOptions, hostAndOrigin } from './checks/host-origin.ts';
-import { answerMcp, onlyMcp } from './checks/mcp.ts';
+import { answerMcp, MCP_PATH, onlyMcp } from './checks/mcp.ts';
 import { type MetadataOptions, metadata } from './checks/metadata.ts';
 import { strictHeaders } from './checks/strict-headers.ts';
 import { refuse } from './refuse.ts';
@@ -65,6 +65,8 @@ export function createApp(options: AppOptions): Koa<State> {
   return app;
 }
 
+const KNOWN_PATHS = new Set([MCP_PATH, '/livez', '/healthz', '/readyz']);
+
 /** Path and status of a request, without its query, which may hold what belongs into no log. */
 function logAccess(ctx: Context, ops: OpsLog): void {
   const began = performance.now();
@@ -72,7 +74,8 @@ function logAccess(ctx: Context, ops: OpsLog): void {
     ops.info('request', {
       request_id: ctx.state.requestId,
       method: (ctx.req.method ?? '').slice(0, 20),
-      path: (ctx.req.url ?? '').replace(/[?#].*$/s, '').slice(0, 200),
+      // What stands in any other path may be a secret that somebody has pasted there.
+      path: KNOWN_PATHS.has(ctx.state.path) ? ctx.state.path : 'other',
       status: ctx.res.writableFinished ? ctx.res.statusCode : 0,
       ms: Math.round(performance.now() - began),
     }),

@@ -66,7 +66,7 @@ export function createLive(config: Config, reread: (() => Config) | undefined): 
 function changedKeys(before: Config, after: Config): string[] {
   const [a, b] = [before as unknown as Table, after as unknown as Table];
   return keysOf(a, b).flatMap((section) => {
-    if (section === 'source') return [];
+    if (section === 'sources') return [];
     if (same(a[section], b[section])) return [];
     if (!OPENED.has(section) || !isTable(a[section]) || !isTable(b[section])) return [section];
     const [inA, inB] = [a[section] as Table, b[section] as Table];

@@ -4,6 +4,7 @@ import { statSync } from 'node:fs';
 import type { Act, AuditEvents } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import type { BackendHealth } from '../backend/http/http.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Reloadable } from '../core/files/reloadable.ts';
 import type { Live } from './live.ts';
 import { type Reloaded, reload } from './reload.ts';
@@ -134,7 +135,7 @@ function stampOf({ config }: Live): string {
   const { listen, admin, identity } = config;
   const jwks = identity.jwt?.jwks;
   const files = [
-    config.source,
+    ...(config.sources ?? []),
     ...[listen.tls, admin?.tls].flatMap((tls) => (tls ? [tls.cert_file, tls.key_file, tls.client_ca_file] : [])),
     ...Object.values(admin?.tokens ?? {}).map((token) => ('file' in token ? token.file : undefined)),
     admin?.token && 'file' in admin.token ? admin.token.file : undefined,
@@ -142,8 +143,13 @@ function stampOf({ config }: Live): string {
   ];
   return files
     .map((file) => {
-      const stat = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false });
-      return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}` : '';
+      try {
+        const stat = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false });
+        return stat ? `${stat.mtimeMs}:${stat.size}:${stat.ino}` : '';
+      } catch (thrown) {
+        // A folder in the path is gone, or may not be looked into: that is a change, and the reload says what is wrong.
+        return messageOf(thrown);
+      }
     })
     .join(' ');
 }

@@ -87,7 +87,7 @@ export function differencesOf(all: readonly ReplicaDescription[]): Difference[] 
 }
 
 /** Keys whose values say where something is on one machine. */
-const PLACE = /^(file|dir|env|source)$|_(file|dir|dirs)$/;
+const PLACE = /^(file|dir|env|sources)$|_(file|dir|dirs)$/;
 
 /** Names a configuration, less what may be another on each machine: where it listens and where its files are. */
 export function configurationRevision(config: Config): string {

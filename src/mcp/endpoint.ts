@@ -71,6 +71,7 @@ const FIXED: Record<number, string> = {
 /** Creates the endpoint. Each message is served by itself: nothing is shared between two of them. */
 export function createEndpoint({ handles, callTool, createServer, onUnknownHandle }: EndpointOptions): McpEndpoint {
   const inFlight = createInFlight();
+  let stopping = false;
 
   return {
     async answer({ body, handle, protocolVersion, scope, notify }) {
@@ -104,6 +105,7 @@ export function createEndpoint({ handles, callTool, createServer, onUnknownHandl
       }
 
       const exchange = new Exchange(notify);
+      if (stopping) exchange.cutShort();
       const forget = inFlight.add(scope.client.ref, handleId, id, exchange);
       try {
         const of = { ...scope, handle: handleId };
@@ -114,6 +116,8 @@ export function createEndpoint({ handles, callTool, createServer, onUnknownHandl
     },
 
     cutShort() {
+      // What comes later, on a connection that is still open, is cut short as well.
+      stopping = true;
       const all = inFlight.all();
       for (const exchange of all) exchange.cutShort();
       return all.length;

@@ -204,9 +204,11 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     settled: () => retirement.settled(),
 
     async close() {
-      await logins.close();
+      // One backend that does not answer a login must not keep the sessions of the others.
+      const endAll = () => (store.volatile ? ending.endAll(() => true, 'shutdown') : 0);
+      await Promise.all([logins.close(), endAll()]);
       await renewal.retry().catch(() => undefined);
-      if (store.volatile) await ending.endAll(() => true, 'shutdown');
+      await endAll();
       await retirement.settled();
       await reconcile(options).catch(() => undefined);
     },

@@ -1,5 +1,5 @@
 // A project from nothing: `init`, and what `config check` and `config show` say of it.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -69,6 +69,16 @@ describe('init', () => {
     expect(readFileSync(at('connector.yaml'), 'utf8')).toBe('mine');
     expect(existsSync(at('secrets'))).toBe(false);
     expect((await init('--backend', 'Not A Name')).code).toBe(1);
+    expect((await init('--client', '../../evil')).code).toBe(1);
+    rmSync(at('connector.yaml'));
+    mkdirSync(at('secrets'));
+    writeFileSync(at('secrets/app.password'), 'real');
+    expect(await init()).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('has secrets/app.password already'),
+    });
+    expect(readFileSync(at('secrets/app.password'), 'utf8')).toBe('real');
+    for (const url of ['https://x y: "#', 'ftp://host', 'nonsense']) expect((await init('--url', url)).code).toBe(1);
     expect((await init('--url', 'http://user:pw@host')).code).toBe(1);
   });
 });
@@ -84,7 +94,7 @@ describe('config check', () => {
     edit(
       'connector.yaml',
       'version: 1',
-      'version: 1\nlisten: { port: ${PORT_OF_PRODUCTION} }\npublic_url: ${PUBLIC_URL}\nwatch: ${WATCH}',
+      'version: 1\nlisten: { port: ${PORT_OF_PRODUCTION} }\npublic_url: ${PUBLIC_URL}\nwatch: ${WATCH}\nlog: { level: "${L}" }\ntrusted_proxies: ["${N}"]\nproxy_hops: 1',
     );
     rmSync(at('secrets'), { recursive: true });
     expect((await check()).code).toBe(1);
@@ -119,7 +129,6 @@ describe('config check', () => {
   it('--strict fails on rules that are not what was compiled', async () => {
     const site = at('policies/site');
     await run(['config', 'check'], { cwd: dir });
-    const { mkdirSync } = await import('node:fs');
     mkdirSync(site);
     writeFileSync(join(site, 'night.rego'), 'package site.night\n');
     const { code, stderr } = await check('--strict', '--offline');
@@ -127,8 +136,8 @@ describe('config check', () => {
   });
 
   it.each([
-    ['url: http://127.0.0.1:9', 'url: http://crm.internal', 'backends.crm.url', 'backends.crm.plaintext'],
-    ['    url: http', '    url: http', '', ''],
+    ['url: "http://127.0.0.1:9"', 'url: HTTP://crm.internal', 'backends.crm.url', 'backends.crm.plaintext'],
+    ['    url:', '    url:', '', ''],
   ])('plain text beyond this machine must be meant: %s', async (from, to, path, key) => {
     edit('backends/crm.yaml', from, to);
     const { code, stderr } = await check('--offline');
@@ -159,6 +168,7 @@ it('config show prints what takes effect with its revision, and the names of var
   expect(code).toBe(0);
   expect(stdout).toMatch(/^# connector.yaml, revision [0-9a-f]{16}\n/);
   expect(stdout).toContain('X-Key: k-${API_KEY}');
+  expect(stdout).toContain('http://127.0.0.1:9/${API_KEY}');
   expect(stdout).not.toContain('very-secret-value');
   expect(stdout).toContain('shutdown_seconds: 25');
   const json = JSON.parse((await run(['config', 'show', '--json'], { cwd: dir, env })).stdout);

@@ -85,6 +85,8 @@ const json: Fuzzer = {
   property: (count) =>
     fc.property(made, ({ text, twice, numbers }) => {
       const read = exactJson(text, JSON.parse(text));
+      // What V8 reads wrong is refused, on releases that do so.
+      if (!read.ok && read.problem === 'misread') return count('misread by V8');
       demand(read.ok !== twice, `a key twice: ${twice}, read: ${read.ok}`);
       count(read.ok ? 'read' : 'refused');
       if (!read.ok) return;

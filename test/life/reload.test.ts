@@ -53,7 +53,7 @@ const noClients = () => writeFileSync(join(dir, 'clients.json'), '{"version":1,"
 const read = () => {
   const parsed = parseConfig({ text: readFileSync(file(), 'utf8'), file: 'connector.yaml', baseDir: dir, env: {} });
   if (!parsed.ok) throw new Error(parsed.problems.map(({ message }) => message).join('; '));
-  return { ...parsed.config, source: file() };
+  return { ...parsed.config, sources: [file()] };
 };
 async function start(text: string): Promise<Connector> {
   write(text);

@@ -1,10 +1,11 @@
 // How a connector stops: calls under way end well or are cut short with a word, sessions are not logged out under them,
 // and all of it is over in time.
 import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import type { Loose } from '../support/harness.ts';
-import { call, connector, connectWith, ok, serve, yamlOf } from '../support/one-app.ts';
+import { call, connector, connectWith, ok, serve, server, yamlOf } from '../support/one-app.ts';
 
 const log = (): Loose[] =>
   readFileSync(join(connector.stateDir, 'decisions.jsonl'), 'utf8')
@@ -77,9 +78,52 @@ it('a login that hangs does not keep the process', async () => {
   const began = performance.now();
   await connector.connector.close();
   expect(performance.now() - began).toBeLessThan(2500);
-  await called;
+  // The call is answered all the same, although its login goes on.
+  expect((await called) as Loose).toMatchObject({ body: { result: { isError: true } } });
+  expect(at('outcome')).toMatchObject([{ outcome: 'refused', reasons: ['call.cut_short'] }]);
   expect(at('event', 'sys_shutdown')).toHaveLength(1);
 });
+
+it('a backend whose login hangs does not keep the sessions of others from being logged out', async () => {
+  const seen: string[] = [];
+  await serve(({ path, response }) => {
+    seen.push(path);
+    if (path !== '/hangs') ok(response, 'done');
+  });
+  const slow = `  slow:\n    url: ${server.url}\n    login: [{ request: { method: POST, path: /hangs } }]\n    session: { cookies: [S] }\n    expired: [{ status: 401 }]\n`;
+  const text = yamlOf(LOGOUT, 'wait: { backend: slow, description: W, effect: read, request: { path: /w } }\n');
+  await connectWith(`limits: { shutdown_seconds: 4 }\n${text.replace('tools:\n', `${slow}tools:\n`)}`);
+  await call('page');
+  const called = call('wait');
+  await vi.waitFor(() => expect(seen).toContain('/hangs'));
+  await connector.connector.close();
+  expect(seen).toContain('/logout');
+  expect((await called).body.result._meta['sallyport/reasons']).toEqual(['call.cut_short']);
+});
+
+it('a request that is complete only after the cut is cut short as well', async () => {
+  const app = await slow('limits: { shutdown_seconds: 4 }');
+  const first = call('page');
+  await vi.waitFor(() => expect(app.seen).toContain('/page'));
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 77, method: 'tools/call', params: { name: 'put', arguments: {} } });
+  const late = new Promise<string>((resolve) => {
+    const sent = request(connector.connector.url, {
+      method: 'POST',
+      headers: { ...connector.headers(), 'content-length': body.length },
+    });
+    let text = '';
+    sent.on('response', (answer) => answer.on('data', (chunk) => (text += chunk)).on('end', () => resolve(text)));
+    sent.on('error', () => resolve('cut'));
+    sent.write(body.slice(0, 10));
+    setTimeout(() => sent.end(body.slice(10)), 3200);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await connector.connector.close();
+  expect((await first).body.result._meta['sallyport/reasons']).toEqual(['call.cut_short']);
+  expect(await late).toMatch(/call.cut_short|^cut$/);
+  expect(at('outcome').filter(({ outcome }) => outcome === 'success')).toEqual([]);
+  app.answer();
+}, 15_000);
 
 it('for shutdown.delay_seconds it is not ready, takes calls all the same, and ends their connections', async () => {
   const app = await slow('shutdown: { delay_seconds: 20 }');

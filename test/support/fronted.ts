@@ -16,6 +16,8 @@ export interface Fronted {
   /** Makes a tool call and returns its answer. `as` is the id of an API-key client, or an access token. */
   call(tool: string, args?: object, as?: string): Promise<Answer>;
   rpc(method: string, params?: object, as?: string): Promise<Answer>;
+  /** The headers of a request of this client. */
+  headers(as?: string): Record<string, string>;
   /** Sends a body as it is. */
   post(body: string, as?: string): Promise<Answer>;
   /** Returns the records of the decision log after every call in flight has been written. */
@@ -73,15 +75,16 @@ export async function front({
   });
   let nextId = 1;
 
+  const headers: Fronted['headers'] = (as = clients[0] as string) => ({
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    authorization: `Bearer ${keys.get(as) ?? as}`,
+    'x-forwarded-for': HOME,
+  });
   const post: Fronted['post'] = async (body, as = clients[0] as string) => {
     const response = await fetch(connector.url, {
       method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        authorization: `Bearer ${keys.get(as) ?? as}`,
-        'x-forwarded-for': HOME,
-      },
+      headers: headers(as),
       body,
     });
     const text = await response.text();
@@ -96,6 +99,7 @@ export async function front({
   };
   return {
     connector,
+    headers,
     stateDir,
     rpc,
     post,

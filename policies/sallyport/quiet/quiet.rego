@@ -45,7 +45,10 @@ kept_to_networks if {
 	data.settings.access.networks[role]
 }
 
-expired if input.client.auth.expires_in_seconds <= 0
+expired if {
+	input.client.auth.expires_in_seconds != null
+	input.client.auth.expires_in_seconds <= 0
+}
 
 # binding: the client, key, address and network of the session, and no other network in the last hour.
 bound_to(bound) if {

@@ -1,4 +1,5 @@
 // How commands talk to the admin listener of a connector.
+import { isLoopback } from '../../config/check/plaintext.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 
@@ -7,16 +8,24 @@ export interface AdminClientOptions {
   url: string;
   tokenFile?: string;
   json?: boolean;
+  /** The token may go over a network in plain text. */
+  plaintext?: boolean;
 }
 
 const TIMEOUT_MS = 30_000;
 
 /** One request. Rejects with an OperatorError when the listener does not answer, or does not accept the token. */
 export async function askAdmin<T>(
-  { url, tokenFile }: AdminClientOptions,
+  { url, tokenFile, plaintext }: AdminClientOptions,
   path: string,
   body?: object,
 ): Promise<{ ok: boolean; status: number; answer: T & { error?: string; hint?: string } }> {
+  if (!URL.canParse(url)) throw new OperatorError('--url takes a URL such as http://127.0.0.1:8788');
+  const { protocol, hostname } = new URL(url);
+  if (protocol !== 'https:' && !isLoopback(hostname) && plaintext !== true)
+    throw new OperatorError(
+      `${url} is in plain text beyond this machine, and the token would be read on the way: use https, or --plaintext`,
+    );
   const token = resolveSecret(
     tokenFile === undefined ? { env: 'SALLYPORT_ADMIN_TOKEN' } : { file: tokenFile },
     'admin token (--token-file or SALLYPORT_ADMIN_TOKEN)',

@@ -18,5 +18,8 @@ export async function reload({ reason, json, ...at }: AdminClientOptions & { rea
     const colour = { unchanged: 'dim', changed: 'green', needs_restart: 'yellow', refused: 'red' } as const;
     print(`${part.padEnd(width)}  ${paint(colour[result], result.replace('_', ' '))}${detail ? `  ${detail}` : ''}`);
   }
-  if (!asked.ok) print('nothing was changed: what was in force before still is');
+  if (!asked.ok)
+    print(
+      'nothing was changed by this; clients, accounts and the keyring are watched, and go on being read by themselves',
+    );
 }

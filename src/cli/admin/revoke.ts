@@ -20,7 +20,7 @@ export interface RevokeOptions extends AdminClientOptions {
  * listener does not answer or does not accept it.
  */
 export async function revoke(
-  { url, tokenFile, json, issuer, reason, ...selectors }: RevokeOptions,
+  { url, tokenFile, plaintext, json, issuer, reason, ...selectors }: RevokeOptions,
   command: Command,
 ): Promise<void> {
   const given = Object.entries(selectors).filter(([, value]) => value !== undefined);
@@ -28,7 +28,7 @@ export async function revoke(
     command.error('error: give exactly one of --session, --client, --subject, --backend and --all');
   if (issuer !== undefined && selectors.client === undefined && selectors.subject === undefined)
     command.error('error: --issuer goes with --client or --subject');
-  const at = { url, ...(tokenFile !== undefined && { tokenFile }) };
+  const at = { url, ...(tokenFile !== undefined && { tokenFile }), ...(plaintext && { plaintext }) };
   const asked = await askAdmin<{ revoked?: number }>(at, '/revocations', {
     ...Object.fromEntries(given),
     ...(issuer !== undefined && { issuer }),

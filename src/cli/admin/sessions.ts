@@ -13,9 +13,9 @@ export interface SessionsOptions extends AdminClientOptions {
 }
 
 /** Prints one page. Rejects with an OperatorError when the admin listener does not answer. */
-export async function sessions({ json, url, tokenFile, ...query }: SessionsOptions): Promise<void> {
+export async function sessions({ json, url, tokenFile, plaintext, ...query }: SessionsOptions): Promise<void> {
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const at = { url, ...(tokenFile !== undefined && { tokenFile }) };
+  const at = { url, ...(tokenFile !== undefined && { tokenFile }), ...(plaintext && { plaintext }) };
   const asked = await askAdmin<SessionPage>(at, `/api/v1/sessions?${new URLSearchParams(given)}`);
   if (!asked.ok) throw refusedBy(asked);
   const { answer: page } = asked;

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { readOperators } from '../../admin/tokens.ts';
 import { readAccountsFile } from '../../config/accounts-file.ts';
-import { type Config, parseConfig } from '../../config/load.ts';
+import { type Config, parseConfig, readConfigText } from '../../config/load.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import { trustFolders } from '../../core/files/secret-file.ts';
@@ -33,9 +33,8 @@ export interface ConfigCheckOptions {
  */
 export async function configCheck(file: string, options: ConfigCheckOptions): Promise<void> {
   const { json = false, offline = false, strict = false } = options;
-  if (!existsSync(file)) throw new OperatorError(`${file} does not exist`);
   const result = parseConfig({
-    text: readFileSync(file, 'utf8'),
+    text: readConfigText(file),
     file,
     baseDir: dirname(resolve(file)),
     env: process.env,

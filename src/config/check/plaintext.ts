@@ -20,7 +20,10 @@ export function isLoopback(host: string): boolean {
   return isIP(bare) === 4 && bare.startsWith('127.');
 }
 
-const isPlain = (url: string): boolean => /^(http|redis):/.test(url) && !isLoopback(new URL(url).hostname);
+function isPlain(text: string): boolean {
+  const { protocol, hostname } = new URL(text);
+  return (protocol === 'http:' || protocol === 'redis:') && !isLoopback(hostname);
+}
 
 function usesOf({ listen, admin, store, identity, backends }: Plain): Use[] {
   const { redis } = store;

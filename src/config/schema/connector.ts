@@ -189,6 +189,7 @@ export const connectorSchema = z.strictObject({
         .default(1024)
         .describe('Most open connections from one address; only where no proxy stands before the connector'),
       shutdown_seconds: seconds
+        .max(86_400)
         .default(25)
         .describe('Longest time from the signal to the end of the process; calls that take longer are cut short'),
       handle_seconds: seconds.default(86_400).describe('How long a handle lives'),

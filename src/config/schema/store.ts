@@ -2,9 +2,16 @@
 import { z } from 'zod';
 import { secretRefSchema } from './backend.ts';
 
-const redisUrl = z.url({ protocol: /^rediss?$/ }).refine((text) => !/^rediss?:\/\/[^/]*@/.test(text), {
+const redisUrl = z.url({ protocol: /^rediss?$/ }).refine((text) => !hasCredentials(text), {
   message: 'credentials do not belong into the URL; use "username" and "password"',
 });
+
+/** The scheme of a URL may be written in any case, and a parser of URLs knows. */
+function hasCredentials(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { username, password } = new URL(text);
+  return username !== '' || password !== '';
+}
 
 const redis = z
   .strictObject({

@@ -1,6 +1,16 @@
 // What this process writes for itself alone: files with mode 0600, written in one step, in folders with mode 0700 (R-48).
-import { existsSync, mkdirSync, renameSync, type Stats, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { OperatorError } from '../errors.ts';
 
 /**
@@ -35,12 +45,26 @@ export function preparePrivateFolder(dir: string): void {
   } catch (thrown) {
     throw new OperatorError(`${dir} cannot be made: ${(thrown as NodeJS.ErrnoException).code ?? 'unknown error'}`);
   }
-  const stat = statOf(dir);
-  if (process.platform === 'win32' || !stat) return;
-  if (isShared(stat)) throw new OperatorError(`${dir} holds keys and can be read by others; run: chmod 700 ${dir}`);
   const uid = process.getuid?.();
+  let stat = statOf(dir);
+  if (process.platform === 'win32' || !stat) return;
+  // Kubernetes gives everything on a volume to a group at each start of a pod (fsGroup). What is ours stays ours alone.
+  if (isShared(stat) && basename(dir) === INSIDE && stat.uid === uid) {
+    closeToOthers(dir, uid);
+    stat = statSync(dir);
+  }
+  if (isShared(stat)) throw new OperatorError(`${dir} holds keys and can be read by others; run: chmod 700 ${dir}`);
   if (stat.uid !== uid)
     throw new OperatorError(`${dir} holds keys and belongs to uid ${stat.uid}, while this process has uid ${uid}`);
+}
+
+function closeToOthers(dir: string, uid: number): void {
+  chmodSync(dir, 0o700);
+  for (const name of readdirSync(dir)) {
+    const path = join(dir, name);
+    const stat = lstatSync(path);
+    if (stat.isFile() && stat.uid === uid) chmodSync(path, stat.mode & 0o700);
+  }
 }
 
 const isShared = ({ mode }: Stats): boolean => process.platform !== 'win32' && (mode & 0o077) !== 0;

@@ -46,6 +46,11 @@ export function refuseSharedWithOthers(path: string): void {
   }
   if (process.platform === 'win32' || (stat.mode & 0o077) === 0) return;
   const folder = foldersInForce().find((dir) => isWithin(real, dir) && isWithin(join(realOf(dirname(path)), 'x'), dir));
+  const inside = foldersInForce().find((dir) => isWithin(join(realOf(dirname(path)), 'x'), dir));
+  if (folder === undefined && inside !== undefined)
+    throw new OperatorError(
+      `${path} is a link that leads out of the trusted folder ${inside}, to ${real}, which others can read`,
+    );
   if (folder === undefined)
     throw new OperatorError(
       `${path} can be read by others (mode ${octal(stat)}); run: chmod 600 ${path} (or name its folder under secrets.trusted_dirs, where it is mounted by Kubernetes or Docker)`,

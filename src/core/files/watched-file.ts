@@ -1,6 +1,7 @@
 // Watches a small file and reads it again when it changes. When the new content cannot be used, the last good
 // reading stays in force: an editor half-way through a save must not lock everybody out.
-import { statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
 import { messageOf } from '../errors.ts';
 import { type Checked, UNCHANGED } from './reloadable.ts';
 import type { SecretSource } from './secret-source.ts';
@@ -21,14 +22,17 @@ const LOOK_MS = 1000;
 
 /** Reads the file at once, and throws what `read` throws. Later problems are given to `onProblem`. */
 export function watchFile<T>(path: string, read: () => T, onProblem: (message: string) => void): WatchedFile<T> {
-  let value = read();
+  // Before the file is read: what changes in between is seen by the next look.
   let stamp = stampOf(path);
+  let content = contentOf(path);
+  let value = read();
   let stale = false;
   const timer = setInterval(() => {
     const current = stampOf(path);
     if (current === stamp) return;
     stamp = current;
     try {
+      content = contentOf(path);
       value = read();
       stale = false;
     } catch (thrown) {
@@ -44,13 +48,13 @@ export function watchFile<T>(path: string, read: () => T, onProblem: (message: s
       return stale;
     },
     check() {
-      const current = stampOf(path);
-      if (current === stamp && !stale) return UNCHANGED;
+      const [current, present] = [stampOf(path), contentOf(path)];
       const fresh = read();
+      if (present === content && !stale) return UNCHANGED;
       return {
         result: 'changed',
         apply() {
-          [value, stamp, stale] = [fresh, current, false];
+          [value, stamp, content, stale] = [fresh, current, present, false];
         },
       };
     },
@@ -70,6 +74,15 @@ export function watchSource<T>(
 /** What never changes while the process runs. */
 export function constantFile<T>(value: T): WatchedFile<T> {
   return { value, stale: false, check: () => UNCHANGED, close: () => {} };
+}
+
+/** What the file says, as a hash; a copy that keeps the times of a file shows nothing else. */
+function contentOf(path: string): string {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex');
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
 }
 
 function stampOf(path: string): string {

@@ -7,7 +7,7 @@ const MOVED = 0xe000;
 const REFERENCE = /\$?\$\{[^}\n]*\}/g;
 const HIDDEN = /[\uE020-\uE07E]/g;
 const HIDDEN_REFERENCE = /(\uE024?)\uE024\uE07B([^\uE07D]*)\uE07D/g;
-const INSIDE = /^([A-Za-z_]\w*)(?::-(.*))?$/s;
+const INSIDE = /^([A-Za-z_]\w*)(?::-((?:(?!\$\{).)*))?$/s;
 
 /** What became of the references in one text. `whole`: the variable that is the whole text, so that its type can be chosen. */
 export interface Expanded {
@@ -42,7 +42,7 @@ export function expandReferences(text: string, env: NodeJS.ProcessEnv, open = fa
   let left = false;
   let whole: string | undefined;
   const names: string[] = [];
-  const expanded = text.replaceAll(HIDDEN_REFERENCE, (hidden, escaped: string, inside: string) => {
+  const replaced = (hidden: string, escaped: string, inside: string): string => {
     const shown = shownReferences(hidden);
     if (escaped) return shown.slice(1);
     const [, name, otherwise] = INSIDE.exec(shownReferences(inside)) ?? [];
@@ -61,6 +61,12 @@ export function expandReferences(text: string, env: NodeJS.ProcessEnv, open = fa
     if (otherwise === undefined)
       problems.push(`the environment variable ${name} is not set; set it or write $\${${name}} for the text itself`);
     return otherwise ?? '';
-  });
-  return { text: shownReferences(expanded), whole, names, problems, open: left };
+  };
+  // Only what stood in the file is shown again, not what comes out of a variable.
+  let [expanded, done] = ['', 0];
+  for (const match of text.matchAll(HIDDEN_REFERENCE)) {
+    expanded += shownReferences(text.slice(done, match.index)) + replaced(match[0], match[1] ?? '', match[2] ?? '');
+    done = match.index + match[0].length;
+  }
+  return { text: expanded + shownReferences(text.slice(done)), whole, names, problems, open: left };
 }

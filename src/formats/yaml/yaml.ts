@@ -47,15 +47,16 @@ export interface YamlRead {
   lineOf(path: PropertyKey[]): number;
   /** By `keyOf` their paths, the values that are one variable as a whole, and its name. */
   variables: ReadonlyMap<string, string>;
-  /** Every variable that is referred to. */
-  names: ReadonlySet<string>;
+  /** By `keyOf` their paths, the texts of values with references in them. */
+  references: ReadonlyMap<string, string>;
   /** The paths of values with a variable that is not set and was left open. */
   open: ReadonlySet<string>;
   /** What is wrong with references, at the paths of their values. */
   unset: { path: PropertyKey[]; message: string }[];
 }
 
-const keyOf = (path: readonly PropertyKey[]): string => path.map(String).join('\0');
+/** Spells a path as one text. */
+export const keyOf = (path: readonly PropertyKey[]): string => path.map(String).join('\0');
 
 /**
  * Parses `text` and checks it against `schema`. Duplicate keys, aliases that expand without bound, and tabs are
@@ -109,11 +110,11 @@ export function readYaml(
   const variables = new Map<string, string>();
   const unset: YamlRead['unset'] = [];
   const left = new Set<string>();
-  const names = new Set<string>();
+  const references = new Map<string, string>();
   const expand = (value: unknown, path: PropertyKey[]): unknown => {
     if (typeof value === 'string') {
       const { text: expanded, whole, names: used, problems, open: isOpen } = expandReferences(value, env ?? {}, open);
-      for (const name of used) names.add(name);
+      if (used.length > 0) references.set(keyOf(path), shownReferences(value));
       if (isOpen) left.add(keyOf(path));
       if (whole !== undefined) variables.set(keyOf(path), whole);
       unset.push(...problems.map((message) => ({ path, message })));
@@ -121,27 +122,30 @@ export function readYaml(
     }
     if (Array.isArray(value)) return value.map((item, i) => expand(item, [...path, i]));
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => {
-        const { text: name, problems } = expandReferences(key, env ?? {});
-        unset.push(...problems.map((message) => ({ path: [...path, key], message })));
-        return [name, expand(item, [...path, name])];
-      }),
-    );
+    const entries = Object.entries(value).map(([key, item]): [string, unknown] => {
+      const { text: name, problems } = expandReferences(key, env ?? {}, open);
+      unset.push(...problems.map((message) => ({ path: [...path, key], message })));
+      return [name, expand(item, [...path, name])];
+    });
+    const names = entries.map(([name]) => name);
+    const twice = names.find((name, i) => names.indexOf(name) !== i);
+    if (twice !== undefined) unset.push({ path: [...path, twice], message: 'is given twice, once by a variable' });
+    return Object.fromEntries(entries);
   };
   if (env) raw = expand(raw, []);
-  return { ok: true, read: { file, raw, lineOf, variables, names, open: left, unset } };
+  return { ok: true, read: { file, raw, lineOf, variables, references, open: left, unset } };
 }
 
 /**
  * Checks what was read. A value that is a variable as a whole gets the type that the schema wants there; where it wants
- * none, it is text. `at`: where a path stands, where several files were read as one.
+ * none, it is text. `whole`: false where something was left open and could not be guessed, so that the value has not the
+ * shape of the schema. `at`: where a path stands, where several files were read as one.
  */
 export function checkYaml<T>(
   read: YamlRead,
   schema: z.ZodType<T>,
   at = (path: PropertyKey[]) => ({ file: read.file, line: read.lineOf(path) }),
-): { ok: true; value: T } | { ok: false; problems: Problem[] } {
+): { ok: true; value: T; whole: boolean } | { ok: false; problems: Problem[] } {
   const { raw, variables, open, unset } = read;
   let checked = schema.safeParse(raw);
   const misfits: Issue[] = [];
@@ -166,15 +170,25 @@ export function checkYaml<T>(
   const known = new Set(said.map(({ path }) => keyOf(path)));
   const issues = [
     ...said,
-    ...(checked.success ? [] : flatten(checked.error.issues, raw).filter(({ path }) => !known.has(keyOf(path)))),
+    ...(checked.success
+      ? []
+      : flatten(checked.error.issues, raw).filter(({ path }) => !known.has(keyOf(path)) && !isOpen(read, path))),
   ];
-  if (issues.length === 0 && checked.success) return { ok: true, value: checked.data as T };
+  // What is left open can be anything, so where only that does not fit the schema nothing is known to be wrong.
+  if (issues.length === 0)
+    return { ok: true, value: (checked.success ? checked.data : raw) as T, whole: checked.success };
   const problems = issues.map(({ path, message }) => ({
     ...at(path),
     path: path.map(String).join('.'),
     message,
   }));
   return { ok: false, problems: sorted(problems) };
+}
+
+/** Whether a path is, or leads to, a value that was left open. */
+export function isOpen({ open }: YamlRead, path: readonly PropertyKey[]): boolean {
+  const key = keyOf(path);
+  return [...open].some((left) => left === key || left.startsWith(`${key}\0`));
 }
 
 /** File by file, in the order of their lines. */

@@ -30,7 +30,14 @@ export function readBody({ bytes, nesting }: BodyLimits): Check {
     }
     if (nestsDeeperThan(parsed, nesting)) return refuse(ctx, 'nested_too_deeply', `at most ${nesting} levels`);
     const exact = exactJson(text, parsed);
-    if (!exact.ok) return refuse(ctx, 'bad_request', 'an object of the body has the same key twice');
+    if (!exact.ok)
+      return refuse(
+        ctx,
+        'bad_request',
+        exact.problem === 'misread'
+          ? 'write the keys of objects without escapes'
+          : 'an object of the body has the same key twice',
+      );
     ctx.state.body = exact.value;
     return true;
   };

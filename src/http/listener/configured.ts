@@ -14,7 +14,7 @@ export function listenOptions({
   ops: OpsLog;
   onTurned: ListenOptions['onTurned'];
 }): ListenOptions {
-  const { connections: asked, connections_per_source: perSource, request_seconds, shutdown_seconds } = config.limits;
+  const { connections: asked, connections_per_source: perSource, request_seconds } = config.limits;
   const total = connectionsWithin(asked, descriptorLimit());
   if (total < asked)
     ops.warn('fewer connections than limits.connections: this process may open too few files (ulimit -n)', {
@@ -23,7 +23,6 @@ export function listenOptions({
   return {
     ...config.listen,
     requestSeconds: request_seconds,
-    graceSeconds: shutdown_seconds,
     connections: { total, perSource, isProxy: proxyTest(config) },
     onTurned,
   };

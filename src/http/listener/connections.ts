@@ -23,6 +23,8 @@ export interface Connections {
   busy(request: IncomingMessage, response: ServerResponse): void;
   /** Closes those on which nothing has ever come: at a stop nobody waits for them. */
   closeSilent(): void;
+  /** Closes those on which no request is under way. */
+  closeIdle(): void;
 }
 
 interface Connection {
@@ -107,6 +109,9 @@ export function limitConnections(
     },
     closeSilent() {
       for (const { socket } of idle.values()) if (socket.bytesRead === 0) socket.destroy();
+    },
+    closeIdle() {
+      for (const { socket } of idle.values()) socket.destroy();
     },
   };
 }

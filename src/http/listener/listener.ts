@@ -30,13 +30,13 @@ export interface Listener {
 
 /**
  * Where to listen. `requestSeconds` is the longest that receiving one request may take, `graceSeconds` the longest
- * that calls in flight may take once the listener stops; `tls` names PEM files.
+ * that calls in flight may take once the listener stops (without it whoever stops it cuts them); `tls` names PEM files.
  */
 export interface ListenOptions {
   host: string;
   port: number;
   requestSeconds: number;
-  graceSeconds: number;
+  graceSeconds?: number;
   tls?: TlsFiles | undefined;
   /** The key of connector.yaml that names the TLS files. */
   tlsPart?: string;
@@ -49,6 +49,8 @@ export interface ListenOptions {
 
 /** How long the header lines of a request, or a TLS handshake, may take. */
 const HEADERS_MS = 15_000;
+/** How long a request may still arrive once the listener stops. */
+const UNFINISHED_MS = 1000;
 /** How often deadlines are looked at: so much later than said may a slow connection be closed. */
 const CHECK_MS = 1000;
 
@@ -58,7 +60,7 @@ const CHECK_MS = 1000;
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, requestSeconds, graceSeconds, tls, onTurned = () => {} } = options;
-  const material = () => readTls(tls as TlsFiles, options.clientCertificates === 'demanded');
+  const material = () => readTls(tls as TlsFiles, options.clientCertificates === 'demanded', options.tlsPart);
   const first = tls && material();
   let application: RequestListener = (_request, response) => void response.writeHead(503).end();
   const limits = {
@@ -112,8 +114,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     },
     close() {
       draining = true;
-      stopped ??= stop(server, graceSeconds * 1000);
+      stopped ??= stop(server, graceSeconds);
       connections.closeSilent();
+      // Whoever has not sent a whole request by then keeps nobody waiting.
+      setTimeout(() => connections.closeIdle(), UNFINISHED_MS).unref();
       return stopped;
     },
     cut: () => server.closeAllConnections(),
@@ -137,9 +141,10 @@ function checkTls(server: SecureServer, first: TlsOptions, read: () => TlsOption
   };
 }
 
-function stop(server: Server, graceMs: number): Promise<void> {
+function stop(server: Server, graceSeconds: number | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), graceMs);
+    const force =
+      graceSeconds === undefined ? undefined : setTimeout(() => server.closeAllConnections(), graceSeconds * 1000);
     // A kept-alive connection becomes idle only after its last answer is sent, which may be after close(), so
     // idle connections are looked for again and again.
     const idle = setInterval(() => server.closeIdleConnections(), 50);

@@ -1,4 +1,6 @@
 // The certificate and key of a TLS listener.
+
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type TlsOptions } from 'node:tls';
 import { messageOf, OperatorError } from '../../core/errors.ts';
@@ -17,12 +19,16 @@ export interface TlsFiles {
  * its CA is accepted is decided together with the credential. `demanded`: whoever has no certificate of the CA is turned
  * away at once.
  */
-export function readTls({ cert_file, key_file, client_ca_file }: TlsFiles, demanded = false): TlsOptions {
+export function readTls(
+  { cert_file, key_file, client_ca_file }: TlsFiles,
+  demanded = false,
+  part = 'listen.tls',
+): TlsOptions {
   const read = (file: string): Buffer => {
     try {
       return readFileSync(file);
     } catch (thrown) {
-      throw new OperatorError(`listen.tls: ${messageOf(thrown)}`);
+      throw new OperatorError(`${part}: ${messageOf(thrown)}`);
     }
   };
   refuseSharedWithOthers(key_file);
@@ -34,7 +40,19 @@ export function readTls({ cert_file, key_file, client_ca_file }: TlsFiles, deman
   try {
     createSecureContext(material);
   } catch {
-    throw new OperatorError(`listen.tls: ${cert_file} and ${key_file} are not a certificate and its key (PEM)`);
+    throw new OperatorError(`${part}: ${cert_file} and ${key_file} are not a certificate and its key (PEM)`);
   }
+  // Node takes a CA without a certificate, and then accepts nobody.
+  if (client_ca_file !== undefined) refuseEmptyCa(client_ca_file, String(material.ca), part);
   return { ...material, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: demanded };
+}
+
+function refuseEmptyCa(file: string, text: string, part: string): void {
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+  try {
+    if (certificates.length === 0) throw new Error('none');
+    for (const certificate of certificates) new X509Certificate(certificate);
+  } catch {
+    throw new OperatorError(`${part}: ${file} has no certificate of a CA (PEM), or one that cannot be read`);
+  }
 }
