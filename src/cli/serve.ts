@@ -56,7 +56,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 
   const ended = endOfLife(process.version, Date.now());
   if (ended !== undefined)
-    progress(`Node ${process.version} has had no fixes since ${ended}; use a release that is supported, such as 24`);
+    progress(`Node ${process.version} has had no fixes since ${ended}; use a release that is supported, such as 22`);
   const problem = (text: string) => progress(text);
   await notify('ready', process.env, problem);
   signals.onHangup(() => void connector.reload({ operator: 'signal', reason: 'SIGHUP', ip: '' }));

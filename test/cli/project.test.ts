@@ -158,10 +158,9 @@ it('config show prints what takes effect with its revision, and the names of var
   const file = at('backends/crm.yaml');
   writeFileSync(
     file,
-    readFileSync(file, 'utf8').replace(
-      'request: { path: "/api',
-      'request: { headers: { X-Key: "k-${API_KEY}" }, path: "/api',
-    ),
+    readFileSync(file, 'utf8')
+      .replace('request: { path: "/api', 'request: { headers: { X-Key: "k-${API_KEY}" }, path: "/api')
+      .replace('"http://127.0.0.1:9"', '"http://127.0.0.1:9/${API_KEY}"'),
   );
   const env = { API_KEY: 'very-secret-value' };
   const { code, stdout } = await run(['config', 'show'], { cwd: dir, env });
