@@ -2,6 +2,7 @@
 // and all of it is over in time.
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import type { Loose } from '../support/harness.ts';
@@ -137,6 +138,18 @@ it('for shutdown.delay_seconds it is not ready, takes calls all the same, and en
   connector.connector.hurry();
   await closed;
   expect(at('event', 'sys_shutdown')).toHaveLength(1);
+});
+
+it('a request that never comes to its end keeps nobody waiting', async () => {
+  await slow();
+  const { port } = new URL(connector.connector.url);
+  const socket = connect(Number(port), '127.0.0.1').on('error', () => {});
+  socket.write('POST /mcp HTTP/1.1\r\nHost: loc');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const began = performance.now();
+  await connector.connector.close();
+  expect(performance.now() - began).toBeLessThan(5000);
+  socket.destroy();
 });
 
 it('who is told to hurry waits for nothing', async () => {

@@ -23,14 +23,16 @@ export interface Connections {
   busy(request: IncomingMessage, response: ServerResponse): void;
   /** Closes those on which nothing has ever come: at a stop nobody waits for them. */
   closeSilent(): void;
-  /** Closes those on which no request is under way. */
-  closeIdle(): void;
+  /** Closes those on which no request has ever been complete. One whose answer is still being read is none of them. */
+  closeUnfinished(): void;
 }
 
 interface Connection {
   socket: Socket;
   source: string;
   requests: number;
+  /** Whether any request has come. */
+  served: boolean;
 }
 
 /** Most requests of one connection that may wait for their answers. Clients of MCP send the next one after the answer. */
@@ -69,7 +71,7 @@ export function limitConnections(
       turn(oldest[1].socket, 'gave_way');
     }
     const key = keyOf(socket);
-    const connection = { socket, source, requests: 0 };
+    const connection = { socket, source, requests: 0, served: false };
     connections.set(key, connection);
     idle.set(key, connection);
     sources.set(source, (sources.get(source) ?? 0) + 1);
@@ -94,6 +96,7 @@ export function limitConnections(
       const connection = connections.get(key);
       if (!connection) return;
       connection.requests += 1;
+      connection.served = true;
       if (connection.requests > PIPELINED) return turn(connection.socket, 'refused');
       idle.delete(key);
       let answered = false;
@@ -110,8 +113,8 @@ export function limitConnections(
     closeSilent() {
       for (const { socket } of idle.values()) if (socket.bytesRead === 0) socket.destroy();
     },
-    closeIdle() {
-      for (const { socket } of idle.values()) socket.destroy();
+    closeUnfinished() {
+      for (const { socket, served } of idle.values()) if (!served) socket.destroy();
     },
   };
 }

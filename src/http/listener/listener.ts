@@ -117,7 +117,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       stopped ??= stop(server, graceSeconds);
       connections.closeSilent();
       // Whoever has not sent a whole request by then keeps nobody waiting.
-      setTimeout(() => connections.closeIdle(), UNFINISHED_MS).unref();
+      setTimeout(() => connections.closeUnfinished(), UNFINISHED_MS).unref();
       return stopped;
     },
     cut: () => server.closeAllConnections(),
