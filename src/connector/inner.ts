@@ -122,6 +122,7 @@ export async function openInner(context: Context, closing: Closing) {
       onProblem: problemOf('the client file cannot be used; the last good one stays in force'),
     }),
   );
+  warnOfRoles(ops, identity.roles, policy);
   return { ...context, operators, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
 }
 
@@ -156,3 +157,11 @@ const warnOfLimits = (ops: OpsLog, needed_mb: number, heap_mb: number): void =>
     heap_mb,
     mend: `--max-old-space-size=${needed_mb}`,
   });
+
+/** A client with a misspelt role may call nothing, and nobody would know why. */
+function warnOfRoles(ops: OpsLog, roles: ReadonlySet<string>, { settings }: Policy): void {
+  const known = new Set([...Object.keys(settings.access.roles), ...Object.keys(settings.roles ?? {})]);
+  for (const role of roles)
+    if (!known.has(role))
+      ops.warn('clients have a role that the policy does not know; see access.roles in data.yaml', { role });
+}

@@ -20,6 +20,8 @@ export interface KeysVerifier extends CredentialVerifier {
   /** True while the file on disk cannot be used and the last good list stays in force. Reported by /readyz. */
   readonly stale: boolean;
   readonly reloadable: readonly Reloadable[];
+  /** The roles that clients of the file have. */
+  readonly roles: ReadonlySet<string>;
   /** When the first key ends that has not ended yet, in milliseconds since 1970; undefined where none does. */
   readonly firstExpiry: number | undefined;
   close(): void;
@@ -51,6 +53,9 @@ export function createKeysVerifier({ source, env, clock, onProblem }: KeysOption
   return {
     get stale() {
       return clients.stale || attributes.stale;
+    },
+    get roles() {
+      return new Set([...clients.value.values()].flatMap(({ roles }) => roles));
     },
     get firstExpiry() {
       const ends = [...clients.value.values()].flatMap(({ auth }) => auth.expiresAt ?? []);

@@ -32,6 +32,8 @@ export interface Identity {
   readonly strict: boolean;
   /** True while the client file cannot be used and the last good one stays in force. Reported by /readyz. */
   readonly stale: boolean;
+  /** The roles that clients with API keys have. */
+  readonly roles: ReadonlySet<string>;
   /** When the first API key ends that has not ended yet, in milliseconds since 1970; undefined where none does. */
   readonly firstExpiry: number | undefined;
   /** The client file and the key file, which can be read again. */
@@ -75,6 +77,9 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     strict,
     get stale() {
       return keysVerifier?.stale === true;
+    },
+    get roles() {
+      return keysVerifier?.roles ?? new Set<string>();
     },
     get firstExpiry() {
       return keysVerifier?.firstExpiry;

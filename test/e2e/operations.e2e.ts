@@ -20,6 +20,7 @@ import { callTool } from '../support/wire-call.ts';
 
 const _run = promisify(execFile);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const run = promisify(execFile);
 const redisProgram = onPath('redis-server') ?? onPath('valkey-server');
 const balancers = [
   ['HAProxy', onPath('haproxy')],
@@ -33,50 +34,94 @@ afterEach(async () => {
   proxy = cluster = undefined;
 });
 
+/** Calls of four users through a balancer, slower than the rate of the shipped policy, until `stop` is called. */
+function callers(of: Cluster, url: string) {
+  const failed: string[] = [];
+  let [calls, stopped] = [0, false];
+  const one = async (n: number) => {
+    const headers = { authorization: `Bearer ${await of.issuer.token({ sub: `user-${n}`, client_id: `c-${n}` })}` };
+    const handle = await of.initialize(url, { headers });
+    for (let id = 1; !stopped; id++) {
+      const answer = await of
+        .call(url, 'stock_get', { sku: 'A-1' }, { headers, handle, id })
+        .catch((thrown: Error) => ({ status: 0, text: String(thrown.cause ?? thrown), body: undefined as Loose }));
+      calls += 1;
+      if (answer.status !== 200 || answer.body?.result?.isError)
+        failed.push(`${answer.status} ${answer.text.slice(0, 200)}`);
+      await pause(150);
+    }
+  };
+  const all = Array.from({ length: 4 }, (_, n) => one(n));
+  return {
+    async stop() {
+      stopped = true;
+      await Promise.all(all);
+      return { failed: failed.slice(0, 5), calls };
+    },
+  };
+}
+
 describe.each(balancers)('two replicas behind %s', (name, program) => {
   it.skipIf(!program || !redisProgram)('are restarted one after the other, and no call fails', async () => {
     // Ports that stay the same over a restart, as they do in a deployment.
     const ports = [await freePort(), await freePort()];
-    const onPort = (port: number) => (yaml: string) =>
+    const change = (port: number) => (yaml: string) =>
       `${yaml.replace('port: 0', `port: ${port}`)}\nshutdown: { delay_seconds: 3 }\n`;
     cluster = await startCluster({ redisProgram: redisProgram as string, replicas: 0 });
     const replicas: Replica[] = [];
-    for (const port of ports) replicas.push(await cluster.start({ change: onPort(port), port }));
+    for (const port of ports) replicas.push(await cluster.start({ change: change(port), port }));
     proxy = await startBalancer(name, program as string, ports);
-    const failed: string[] = [];
-    let calls = 0;
-    let stop = false;
-    const { url } = proxy;
-    const worker = async (n: number) => {
-      const headers = {
-        authorization: `Bearer ${await (cluster as Cluster).issuer.token({ sub: `user-${n}`, client_id: `c-${n}` })}`,
-      };
-      const handle = await (cluster as Cluster).initialize(url, { headers });
-      for (let id = 1; !stop; id++) {
-        const answer = await (cluster as Cluster)
-          .call(url, 'stock_get', { sku: 'A-1' }, { headers, handle, id })
-          .catch((thrown: Error) => ({ status: 0, text: String(thrown.cause ?? thrown), body: undefined as Loose }));
-        calls += 1;
-        // Below the rate of the shipped policy.
-        await pause(150);
-        if (answer.status !== 200 || answer.body?.result?.isError)
-          failed.push(`${answer.status} ${answer.text.slice(0, 200)}`);
-      }
-    };
-    const workers = Array.from({ length: 4 }, (_, n) => worker(n));
+    const calling = callers(cluster, proxy.url);
     await pause(2000);
     for (const [i, port] of ports.entries()) {
       const old = replicas[i] as Replica;
       await old.stop();
-      replicas[i] = await cluster.start({ change: onPort(port), port, again: old });
+      replicas[i] = await cluster.start({ change: change(port), port, again: old });
       await pause(4000);
     }
-    stop = true;
-    await Promise.all(workers);
-    expect(failed.slice(0, 5)).toEqual([]);
+    const { failed, calls } = await calling.stop();
+    expect(failed).toEqual([]);
     expect(calls).toBeGreaterThan(100);
   });
 });
+
+/** The release that landed before this one. */
+const BEFORE = '6642256';
+const there = await run('git', ['cat-file', '-e', `${BEFORE}^{commit}`], { cwd: PACKAGE_ROOT }).then(
+  () => true,
+  () => false,
+);
+if (!there) console.error(`!! THE RELEASE BEFORE (${BEFORE}) IS NOT IN THIS CHECKOUT: the rolling upgrade is left out`);
+it.skipIf(!there || !balancers[0][1] || !redisProgram)(
+  `R-97: ${BEFORE} is replaced by this release, replica after replica, and no call fails`,
+  async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sallyport-before-'));
+    const release = join(dir, 'release');
+    try {
+      await run('git', ['worktree', 'add', '--detach', release, BEFORE], { cwd: PACKAGE_ROOT });
+      await run('npm', ['ci', '--no-progress', '--no-audit', '--no-fund'], { cwd: release });
+      await run('npm', ['run', '--silent', 'build'], { cwd: release });
+      const ports = [await freePort(), await freePort()];
+      cluster = await startCluster({ redisProgram: redisProgram as string, replicas: 0 });
+      const old: Replica[] = [];
+      for (const port of ports) old.push(await cluster.start({ port, release }));
+      proxy = await startBalancer('HAProxy', balancers[0][1] as string, ports);
+      const calling = callers(cluster, proxy.url);
+      await pause(2000);
+      for (const [i, port] of ports.entries()) {
+        await (old[i] as Replica).stop();
+        await cluster.start({ port, again: old[i] as Replica });
+        await pause(4000);
+      }
+      const { failed, calls } = await calling.stop();
+      expect(failed).toEqual([]);
+      expect(calls).toBeGreaterThan(80);
+    } finally {
+      await run('git', ['worktree', 'remove', '--force', release], { cwd: PACKAGE_ROOT }).catch(() => undefined);
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+);
 
 const prometheus = onPath('prometheus');
 const promtool = onPath('promtool');

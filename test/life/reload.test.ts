@@ -238,6 +238,15 @@ it('SIGHUP reads everything again and ends nothing, also where a file is broken'
   expect(await served.exited).toBe(0);
 }, 30_000);
 
+it('a start names roles of clients that the policy does not know', async () => {
+  await run(['client', 'add', 'a', '--file', join(dir, 'clients.json'), '--role', 'clrek']);
+  write(yaml(''));
+  const said: string[] = [];
+  const log = (message: string, fields?: object) => void said.push(JSON.stringify({ message, ...fields }));
+  connector = await startConnector({ config: read(), ops: { info: log, warn: log, error: log } });
+  expect(said.join('\n')).toMatch(/role that the policy does not know.*"role":"clrek"/);
+});
+
 it('R-94: replicas are compared by version, policy, configuration and keyring', () => {
   const one = (id: string, changes = {}) => ({
     ...{ id, host: 'h', version: '1', started_at: '', policy: 'p', configuration: 'c', keyring: 'k', clock_skew_ms: 0 },
