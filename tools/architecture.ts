@@ -37,7 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...['life', 'mcp', 'policy', 'session', 'store'],
   ],
   cli: [
-    ...['core', 'formats', 'admin', 'backend', 'config', 'connector', 'decision', 'demo', 'http', 'identity'],
+    ...['core', 'formats', 'admin', 'audit', 'backend', 'config', 'connector', 'decision', 'demo', 'http', 'identity'],
     ...['keyring', 'life', 'openapi', 'policy'],
   ],
   main: ['core', 'cli'],

@@ -72,9 +72,26 @@ function closeToOthers(file: string, fd: number): void {
     return;
   }
   fs.closeSync(fd);
-  throw new OperatorError(
+  throw writableByOthers(file, mode);
+}
+
+const writableByOthers = (file: string, mode: number): OperatorError =>
+  new OperatorError(
     `others can write to the decision log ${file} (mode ${mode.toString(8)}); look at what stands in it and run: chmod 600 ${file}`,
   );
+
+/** Throws the OperatorError that opening the file would, and changes nothing. */
+export function checkAppendFile(file: string): void {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (!stat) return;
+  if (stat.isDirectory()) throw new OperatorError(`${file} is a folder`);
+  const mode = stat.mode & 0o777;
+  if (process.platform !== 'win32' && stat.isFile() && (mode & 0o022) !== 0) throw writableByOthers(file, mode);
+  try {
+    fs.accessSync(file, fs.constants.W_OK);
+  } catch {
+    throw new OperatorError(`${file} cannot be written by this user`);
+  }
 }
 
 function endsWithoutNewline(fd: number): boolean {

@@ -1,5 +1,5 @@
 // A project from nothing: `init`, and what `config check` and `config show` say of it.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -103,6 +103,17 @@ describe('config check', () => {
     const { code, stderr } = await check('--offline');
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^backends\/crm.yaml:\d+ tools.crm_get.effect: /)]);
     expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('finds what a start would refuse: the decision log, a policy that is not compiled', async () => {
+    mkdirSync(at('.sallyport'), { mode: 0o700 });
+    writeFileSync(at('.sallyport/decisions.jsonl'), '');
+    chmodSync(at('.sallyport/decisions.jsonl'), 0o666);
+    expect(await check()).toMatchObject({ code: 1, stderr: expect.stringMatching(/audit.file: others can write/) });
+    rmSync(at('.sallyport'), { recursive: true });
+    mkdirSync(at('policies/site'));
+    writeFileSync(at('policies/site/night.rego'), 'package site.night\n');
+    expect(await check()).toMatchObject({ code: 1, stderr: expect.stringMatching(/policy.dir: /) });
   });
 
   it('--strict also fails on tools and roles that nobody has, and on what ends soon', async () => {

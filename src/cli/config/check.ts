@@ -3,18 +3,22 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { readOperators } from '../../admin/tokens.ts';
+import { checkAppendFile } from '../../audit/append-file.ts';
 import { readAccountsFile } from '../../config/accounts-file.ts';
 import { type Config, parseConfig, readConfigText } from '../../config/load.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
+import { checkPrivateFolder } from '../../core/files/private-file.ts';
 import { trustFolders } from '../../core/files/secret-file.ts';
 import type { SecretSource } from '../../core/files/secret-source.ts';
-import { readSettings } from '../../decision/bundle.ts';
+import { loadBundle, readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem } from '../../formats/yaml/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
+import { recompileWith } from '../../policy/recompile.ts';
 import { settingsCheck } from '../../policy/settings-names.ts';
+import { startCheck } from '../../policy/start.ts';
 import { print, printJson } from '../output.ts';
 import { strictProblems } from './strict.ts';
 
@@ -40,7 +44,7 @@ export async function configCheck(file: string, options: ConfigCheckOptions): Pr
     env: process.env,
     offline,
   });
-  const problems: Problem[] = result.ok ? fileProblems(file, result.config, offline) : result.problems;
+  const problems: Problem[] = result.ok ? await fileProblems(file, result.config, offline) : result.problems;
   if (result.ok && strict && problems.length === 0)
     problems.push(...(await strictProblems(file, result.config, offline)));
   if (json) printJson({ ok: problems.length === 0, problems });
@@ -50,23 +54,24 @@ export async function configCheck(file: string, options: ConfigCheckOptions): Pr
 }
 
 /** Whether the files say what is said of them. Answers one problem for each line of an error. */
-function fileProblems(file: string, config: Config, offline: boolean): Problem[] {
+async function fileProblems(file: string, config: Config, offline: boolean): Promise<Problem[]> {
   const policy: Check = [
     'policy.dir',
-    () => {
+    async () => {
       settingsCheck(config, () => {})(readSettings(config.policy));
+      // As a start does it: a policy that is not compiled needs a compiler, and one that must be compared, too.
+      if (!offline) await startCheck(config, {}, () => {})(await loadBundle(config.policy, recompileWith()));
     },
   ];
-  return [...(offline ? [] : secretChecks(config)), policy].flatMap(([path, check]) => {
+  const problems: Problem[] = [];
+  for (const [path, check] of [...(offline ? [] : secretChecks(config)), policy]) {
     try {
-      check();
-      return [];
+      await check();
     } catch (thrown) {
-      return messageOf(thrown)
-        .split('\n')
-        .map((message) => ({ file, line: 0, path, message }));
+      for (const message of messageOf(thrown).split('\n')) problems.push({ file, line: 0, path, message });
     }
-  });
+  }
+  return problems;
 }
 
 type Check = [path: string, check: () => unknown];
@@ -129,5 +134,7 @@ function secretChecks(config: Config): Check[] {
     const { file: jwks } = jwt.jwks;
     checks.push(['identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8'))]);
   }
+  checks.push(['state_dir', () => checkPrivateFolder(config.state_dir)]);
+  checks.push(['audit.file', () => checkAppendFile(config.audit.file)]);
   return checks;
 }

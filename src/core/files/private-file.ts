@@ -1,6 +1,8 @@
 // What this process writes for itself alone: files with mode 0600, written in one step, in folders with mode 0700 (R-48).
 import {
+  accessSync,
   chmodSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -56,6 +58,21 @@ export function preparePrivateFolder(dir: string): void {
   if (isShared(stat)) throw new OperatorError(`${dir} holds keys and can be read by others; run: chmod 700 ${dir}`);
   if (stat.uid !== uid)
     throw new OperatorError(`${dir} holds keys and belongs to uid ${stat.uid}, while this process has uid ${uid}`);
+}
+
+/** Throws the OperatorError that preparing the folder would, and changes nothing. */
+export function checkPrivateFolder(dir: string): void {
+  if (existsSync(dir)) {
+    if (basename(dir) !== INSIDE) preparePrivateFolder(dir);
+    return;
+  }
+  let parent = dirname(dir);
+  while (!existsSync(parent)) parent = dirname(parent);
+  try {
+    accessSync(parent, constants.W_OK);
+  } catch {
+    throw new OperatorError(`${dir} cannot be made: ${parent} is not writable by this user`);
+  }
 }
 
 function closeToOthers(dir: string, uid: number): void {
