@@ -62,6 +62,16 @@ describe('a reference', () => {
   });
 });
 
+it('names that become the same are told, and what a variable holds is not touched', () => {
+  const tables = z.strictObject({ t: z.record(z.string(), z.number()) });
+  const parsed = parseYaml('t: { "${A}": 1, b: 2 }', tables, { file: 'c', env: { A: 'b' } });
+  expect(parsed.ok ? [] : parsed.problems.map(({ path, message }) => `${path} ${message}`)).toEqual([
+    't.b is given twice, once by a variable',
+  ]);
+  expect(read('{ text: "${V}" }', { V: '\uE041' })).toEqual({ text: '\uE041' });
+  expect(read('text: "${A:-${B}}"')).toEqual([expect.stringMatching(/is no reference/)]);
+});
+
 describe('one error for one slip', () => {
   it.each([
     ['port: ${P}', {}, /^c.yaml:1 port: the environment variable P is not set/],

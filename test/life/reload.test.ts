@@ -1,5 +1,5 @@
 // What a running connector reads again: on SIGHUP, through `connector.reload`, and by itself with `watch: true`.
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -109,6 +109,31 @@ describe('connector.yaml', () => {
       changed: 'connector.yaml',
     });
   });
+});
+
+it('a client file is read by a reload although its times say that it is as before', async () => {
+  const path = join(dir, 'clients.json');
+  const added = await run(['client', 'add', 'a', '--file', path, '--json']);
+  const { key } = JSON.parse(added.stdout) as { key: string };
+  const { url, reload } = await start(yaml(''));
+  const status = async () =>
+    (
+      await fetch(url, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+      })
+    ).status;
+  expect(await status()).toBe(200);
+  const { atime, mtime } = statSync(path);
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(
+    path,
+    text.replace(/("key_sha256": ")(.)/, (_all, before, first) => before + (first === '0' ? '1' : '0')),
+  );
+  utimesSync(path, atime, mtime);
+  expect(reload(ACT).parts.find(({ part }) => part === 'identity.keys')?.result).toBe('changed');
+  expect(await status()).toBe(401);
 });
 
 describe.skipIf(!inject('openssl'))('certificates', () => {

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -129,6 +130,20 @@ describe.runIf(root)('R-48: a state folder on a mount', () => {
     preparePrivateFolder(inside);
     expect(privateFolder(dir)).toBe(inside);
     preparePrivateFolder(inside);
+  });
+
+  it('what Kubernetes gives to a group at each start of a pod (fsGroup) is closed to it again', () => {
+    const dir = join(base, 'state');
+    mkdirSync(dir);
+    chmodSync(dir, 0o2775);
+    const inside = privateFolder(dir);
+    preparePrivateFolder(inside);
+    writeFileSync(join(inside, 'keyring.json'), '{}', { mode: 0o600 });
+    chmodSync(join(inside, 'keyring.json'), 0o660);
+    chmodSync(inside, 0o2770);
+    preparePrivateFolder(privateFolder(dir));
+    expect(statSync(inside).mode & 0o777).toBe(0o700);
+    expect(statSync(join(inside, 'keyring.json')).mode & 0o777).toBe(0o600);
   });
 
   it('a private folder that somebody else has put there is refused', () => {
