@@ -33,6 +33,15 @@ export function reload(parts: readonly Reloadable[]): Reloaded {
     const result = ok ? found.result : 'unchanged';
     return { part, result, ...(ok && detail !== undefined && { detail }) };
   });
-  if (ok) for (const { found } of checked) if (found && found.result !== 'unchanged') found.apply?.();
-  return { ok, parts: report };
+  if (!ok) return { ok, parts: report };
+  // What was checked can be used; should one fail all the same, the others are not kept from it, and the report says so.
+  const applied = checked.map(({ part, found }, i): ReloadedPart => {
+    try {
+      if (found && found.result !== 'unchanged') found.apply?.();
+      return report[i] as ReloadedPart;
+    } catch (thrown) {
+      return { part, result: 'refused', detail: messageOf(thrown) };
+    }
+  });
+  return { ok: applied.every(({ result }) => result !== 'refused'), parts: applied };
 }

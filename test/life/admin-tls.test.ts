@@ -1,0 +1,71 @@
+// The admin listener over TLS, with a certificate of the client where one is asked for.
+
+import { Agent, fetch } from 'undici';
+import { afterAll, afterEach, describe, expect, inject, it } from 'vitest';
+import { createCertificates } from '../support/certificates.ts';
+import { run } from '../support/cli.ts';
+import { type Harness, startHarness } from '../support/harness.ts';
+
+const TOKEN = 'an-admin-token-of-forty-characters-or-so';
+
+describe.skipIf(!inject('openssl'))('the admin listener over TLS', () => {
+  const certificates = createCertificates();
+  afterAll(() => certificates.remove());
+  const server = certificates.make('server');
+  const ca = certificates.make('operators');
+  const operator = certificates.make('operator', ca);
+  const stranger = certificates.make('stranger');
+  let h: Harness | undefined;
+  afterEach(() => h?.close());
+  const start = async (more = '') => {
+    process.env.TEST_TLS_TOKEN = TOKEN;
+    const tls = `{ cert_file: ${server.certFile}, key_file: ${server.keyFile}${more} }`;
+    h = await startHarness({
+      edit: (yaml) =>
+        yaml.replace('state_dir:', `admin: { port: 0, token: { env: TEST_TLS_TOKEN }, tls: ${tls} }\nstate_dir:`),
+    });
+    return new URL('/api/v1/status', h.connector.adminUrl);
+  };
+  const status = async (url: URL, connect: object) => {
+    const dispatcher = new Agent({ connect: { ca: server.cert, ...connect } });
+    try {
+      return (await fetch(url, { dispatcher, headers: { authorization: `Bearer ${TOKEN}` } })).status;
+    } catch {
+      return 'turned away';
+    } finally {
+      await dispatcher.destroy();
+    }
+  };
+
+  it('asks for no certificate where no CA is named, and the commands speak to it', async () => {
+    const url = await start();
+    expect(url.protocol).toBe('https:');
+    expect(await status(url, {})).toBe(200);
+    const env = { SALLYPORT_ADMIN_TOKEN: TOKEN, NODE_EXTRA_CA_CERTS: server.certFile };
+    expect(await run(['status', '--url', url.origin], { env })).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^ready/),
+    });
+  });
+
+  it('turns away whoever has no certificate of the CA that is named', async () => {
+    const url = await start(`, client_ca_file: ${ca.certFile}`);
+    expect(await status(url, {})).toBe('turned away');
+    expect(await status(url, { cert: stranger.cert, key: stranger.key })).toBe('turned away');
+    expect(await status(url, { cert: operator.cert, key: operator.key })).toBe(200);
+  });
+
+  it('does not start with a CA in which there is none', async () => {
+    await expect(start(`, client_ca_file: ${server.keyFile}`)).rejects.toThrow(
+      /admin.tls: .* has no certificate of a CA/,
+    );
+  });
+});
+
+it('a command sends no token in plain text beyond this machine unless it is told to', async () => {
+  const asked = await run(['status', '--url', 'http://192.0.2.1:8788'], { env: { SALLYPORT_ADMIN_TOKEN: TOKEN } });
+  expect(asked).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/the token would be read on the way: use https/),
+  });
+});
