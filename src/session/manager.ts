@@ -184,8 +184,12 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
     revoke: async (backend, owner, cause) => void (await ending.end({ backend: backend.name, owner }, cause)),
 
     async revokeAll(selector, cause) {
+      const meant = (record: SessionRecord) => selects(selector, record);
+      // Another replica may end some of them first, and they have ended because of this all the same.
+      const listed = ending.list(meant);
       await control.revoke(selector);
-      return ending.endAll((record) => selects(selector, record), cause);
+      const ended = await ending.endAll(meant, cause);
+      return new Set([...(await listed), ...ended]).size;
     },
 
     sweep,
@@ -205,7 +209,7 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
 
     async close() {
       // One backend that does not answer a login must not keep the sessions of the others.
-      const endAll = () => (store.volatile ? ending.endAll(() => true, 'shutdown') : 0);
+      const endAll = async () => void (store.volatile && (await ending.endAll(() => true, 'shutdown')));
       await Promise.all([logins.close(), endAll()]);
       await renewal.retry().catch(() => undefined);
       await endAll();

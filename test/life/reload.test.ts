@@ -104,10 +104,12 @@ describe('connector.yaml', () => {
     write(yaml('watch: true\nallowed_origins: [https://c.example]'));
     const status = async () => (await fetch(url, { method: 'POST', headers: { origin: 'https://c.example' } })).status;
     await vi.waitFor(async () => expect(await status()).toBe(401), { timeout: 5000, interval: 100 });
-    expect(log().find(({ event }) => event === 'reload')).toMatchObject({
-      operator: 'watch',
-      changed: 'connector.yaml',
-    });
+    await vi.waitFor(() =>
+      expect(log().find(({ event }) => event === 'reload')).toMatchObject({
+        operator: 'watch',
+        changed: 'connector.yaml',
+      }),
+    );
   });
 });
 

@@ -33,10 +33,12 @@ export interface Ending {
   /** Ends the session, or only this version of it when one is given. Answers whether there was one. */
   end(key: SessionKey, cause: string, version?: SessionVersion | { row: string }): Promise<boolean>;
   /**
-   * Ends every session that `meant` picks, and answers how many were ended. A session that fails to end does not keep
+   * Ends every session that `meant` picks, and answers the ids of those that were ended. A session that fails to end does not keep
    * the others alive.
    */
-  endAll(meant: (record: SessionRecord) => boolean, cause: string): Promise<number>;
+  endAll(meant: (record: SessionRecord) => boolean, cause: string): Promise<ReadonlySet<string>>;
+  /** The ids of the sessions that `meant` picks. Those that cannot be read are left out. */
+  list(meant: (record: SessionRecord) => boolean): Promise<ReadonlySet<string>>;
   /**
    * Ends a record that nobody can open, so that the next call logs in. Nobody knows its backend token, so no logout
    * stays pending.
@@ -101,11 +103,12 @@ export function createEnding(options: EndingOptions): Ending {
   }
 
   async function scan(meant: (record: SessionRecord) => boolean, cause: string) {
-    let [ended, failed] = [0, 0];
+    const ended = new Set<string>();
+    let failed = 0;
     try {
       for await (const record of store.records()) {
         try {
-          if (meant(record) && (await endMeant(record, meant, cause))) ended += 1;
+          if (meant(record) && (await endMeant(record, meant, cause))) ended.add(record.id);
         } catch {
           failed += 1;
         }
@@ -134,6 +137,16 @@ export function createEnding(options: EndingOptions): Ending {
     noteChange: noteChange,
     changedAt: (key) => changed.get(sessionKey(key)) ?? 0,
     endAll: async (meant, cause) => (await scan(meant, cause)).ended,
+
+    async list(meant) {
+      const found = new Set<string>();
+      try {
+        for await (const record of store.records()) if (meant(record)) found.add(record.id);
+      } catch {
+        // What was found so far is told.
+      }
+      return found;
+    },
 
     async discard(key, record) {
       await store.revoke(key, clock.now(), record).catch(() => undefined);
