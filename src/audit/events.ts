@@ -47,7 +47,7 @@ export interface AuditEvents {
   /** A request to the admin listener had no valid admin token. `alerting`: there were too many from there. */
   adminRefused(source: Pick<Source, 'ip' | 'network'>, alerting: boolean): void;
   /** Parts were read again, or were not, because one of them could not be used. `changed` names those that changed. */
-  reloaded(act: Act, ok: boolean, changed: string, refused: string): void;
+  reloaded(act: Act, ok: boolean, parts: { changed: string; needs_restart: string; refused: string }): void;
   /** A file that is watched cannot be used (true), so that the last good one stays in force, or can again. */
   fileUnusable(part: string, unusable: boolean): void;
   /** The replicas began to differ in something, or agree again; `values` names them by what they have. */
@@ -183,7 +183,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
       writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });
       if (alerting) alert('admin.too_many_failures', 'high', source);
     },
-    reloaded: (act, ok, changed, refused) => void write('reload', { ok, changed, refused, ...actFields(act) }),
+    reloaded: (act, ok, parts) => void write('reload', { ok, ...parts, ...actFields(act) }),
     fileUnusable(part, unusable) {
       void write('file_unusable', { part, unusable });
       if (unusable) alert(`file.unusable`, 'medium', {});

@@ -70,8 +70,7 @@ export function parseConfig({ text, file, baseDir, env, offline = false }: Confi
 
 /** The text of a file. Throws an OperatorError where there is none that can be read. */
 export function readConfigText(file: string): string {
-  if (!existsSync(file))
-    throw new OperatorError(`${file} does not exist; give the path of a connector.yaml with --config`);
+  if (!existsSync(file)) throw new OperatorError(`${file} does not exist; give the path of a connector.yaml`);
   try {
     return readFileSync(file, 'utf8');
   } catch (thrown) {

@@ -41,13 +41,13 @@ export function createOperations(options: OperateOptions) {
 
   function reloadAll(act: Act): Reloaded {
     const result = reload(options.parts);
-    const named = (kind: string) => result.parts.filter((part) => part.result === kind).map(({ part }) => part);
-    events.reloaded(
-      act,
-      result.ok,
-      [...named('changed'), ...named('needs_restart')].join(', '),
-      named('refused').join(', '),
-    );
+    const named = (kind: string) =>
+      result.parts
+        .filter((part) => part.result === kind)
+        .map(({ part }) => part)
+        .join(', ');
+    const parts = { changed: named('changed'), needs_restart: named('needs_restart'), refused: named('refused') };
+    events.reloaded(act, result.ok, parts);
     for (const { part, result: what, detail = '' } of result.parts) {
       if (what === 'refused') ops.error('reload: nothing was changed, because this cannot be used', { part, detail });
       else if (what !== 'unchanged') ops.info(`reload: ${what.replace('_', ' ')}`, { part, detail });

@@ -46,7 +46,7 @@ describe('exit codes and help', () => {
     expect(missing).toEqual({
       code: 1,
       stdout: '',
-      stderr: 'nowhere.yaml does not exist; give the path of a connector.yaml with --config\n',
+      stderr: 'nowhere.yaml does not exist; give the path of a connector.yaml\n',
     });
     expect(await run(['serve', '--port', 'abc'], { cwd: dir })).toMatchObject({
       code: 1,

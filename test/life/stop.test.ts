@@ -41,7 +41,9 @@ it('calls under way are waited for, and their sessions are logged out only then'
   await vi.waitFor(async () => expect(await readyz().catch(() => undefined)).toBeUndefined());
   expect(app.seen).not.toContain('/logout');
   app.answer();
-  expect((await called).body.result.isError).toBeUndefined();
+  const answered = await called;
+  expect(answered.body.result.isError).toBeUndefined();
+  expect(answered.headers.get('connection')).toBe('close');
   await closed;
   expect(app.seen.at(-1)).toBe('/logout');
   expect(at('outcome')).toMatchObject([{ outcome: 'success' }]);

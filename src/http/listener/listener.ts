@@ -1,6 +1,6 @@
 // Opens a listener that can be stopped gracefully: it takes no new connections, and calls in flight may finish
 // within a limited time.
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TlsOptions } from 'node:tls';
@@ -79,9 +79,25 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const connections = limitConnections(server, options.connections, onTurned);
   const front = behindFront((request, response) => application(request, response));
   let draining = false;
+  /**
+   * Answers that have not been sent yet: when the listener drains, they end their connections as well. It is a list for the
+   * reason that countCalls gives.
+   */
+  const open: ServerResponse[] = [];
+  const drain = () => {
+    draining = true;
+    for (const response of open) if (!response.headersSent) response.shouldKeepAlive = false;
+  };
   const handler: RequestListener = (request, response) => {
     connections.busy(request, response);
     if (draining) response.shouldKeepAlive = false;
+    else {
+      open.push(response);
+      response.once('close', () => {
+        const last = open.pop();
+        if (last && last !== response) open[open.indexOf(response)] = last;
+      });
+    }
     front(request, response);
   };
   server.on('request', handler);
@@ -93,7 +109,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     refuseExpectation(request, response);
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(new OperatorError(explain(error, host, port))));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new OperatorError(explain(error, host, port, options.tlsPart))),
+    );
     server.listen(port, host, () => resolve());
   });
   const bound = (server.address() as AddressInfo).port;
@@ -109,11 +127,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     serve(handler) {
       application = handler;
     },
-    drain() {
-      draining = true;
-    },
+    drain,
     close() {
-      draining = true;
+      drain();
       stopped ??= stop(server, graceSeconds);
       connections.closeSilent();
       // Whoever has not sent a whole request by then keeps nobody waiting.
@@ -157,8 +173,9 @@ function stop(server: Server, graceSeconds: number | undefined): Promise<void> {
   });
 }
 
-function explain(error: NodeJS.ErrnoException, host: string, port: number): string {
-  if (error.code === 'EADDRINUSE') return `${host}:${port} is in use; set PORT or listen.port to another port`;
+function explain(error: NodeJS.ErrnoException, host: string, port: number, part = 'listen.tls'): string {
+  const key = part === 'listen.tls' ? 'PORT or listen.port' : part.replace('.tls', '.port');
+  if (error.code === 'EADDRINUSE') return `${host}:${port} is in use; set ${key} to another port`;
   if (error.code === 'EACCES') return `${host}:${port} may not be used; choose a port above 1023`;
   return `cannot listen on ${host}:${port}: ${error.code ?? error.message}`;
 }
