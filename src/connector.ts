@@ -23,6 +23,7 @@ import { readinessOf } from './http/readiness.ts';
 import { createGuessing, type Guessing } from './identity/guessing.ts';
 import { createLive, type Live } from './life/live.ts';
 import { type Operations, openOperations } from './life/open.ts';
+import { policyOnDisk } from './life/policy.ts';
 import type { Reloaded } from './life/reload.ts';
 import { beginStop, type Stop, type StopParts } from './life/stop.ts';
 import type { McpEndpoint } from './mcp/endpoint.ts';
@@ -72,7 +73,7 @@ interface ForOperators {
 
 /** The listener of the operators, when one is configured. */
 async function openOperators(inner: Inner, { live, readiness, guessing, operations }: ForOperators) {
-  const { config, operators, store, policy } = inner;
+  const { config, operators, store, policy, ops } = inner;
   if (!config.admin || !operators) return undefined;
   return openAdmin({
     ...inner,
@@ -80,6 +81,8 @@ async function openOperators(inner: Inner, { live, readiness, guessing, operatio
     config: { ...config.admin, prefixes: config.network_prefix },
     allowedHosts: () => live.config.admin?.allowed_hosts ?? [],
     operators: operators.present,
+    backends: Object.keys(config.backends),
+    accessLog: config.log.access ? ops : undefined,
     guessing,
     readiness,
     reload: async (act) => operations.reload(act),
@@ -109,6 +112,7 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
     keyring: () => !keyring.stale,
     store: () => store.ready(),
     clock: () => store.clockAgrees,
+    issuer: () => identity.ready,
   });
   const { live, reloadable } = createLive(config, inner.reread);
   const guessing = createGuessing(
@@ -140,14 +144,25 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
     ...identity.reloadable,
     ...backends.reloadable,
     keyring.reloadable,
+    policyOnDisk(config.policy),
   ];
   const operations = closing.add(
     openOperations({ ...inner, live, readiness, parts, policy: { revision, wasmSha256, verdict: verified } }),
   );
-  const { replicas, stale } = operations;
+  const { replicas, stale, lastReload } = operations;
   metrics.watch(
     watchedOf({
-      ...{ health: backends.health, notReady: readiness, store, listener, audit, identity, replicas, stale },
+      ...{
+        health: backends.health,
+        notReady: readiness,
+        store,
+        listener,
+        audit,
+        identity,
+        replicas,
+        stale,
+        lastReload,
+      },
       config: () => live.config,
     }),
   );

@@ -65,7 +65,7 @@ const HOMES: Record<string, RegExp> = {
   'ipaddr.js': /^identity\/address\.ts$/,
   '@jmespath-community/jmespath': /^formats\/query\.ts$/,
   '@keyv/redis': /^store\/redis\/connection\.ts$/,
-  jose: /^identity\/(jwt|dpop)\.ts$/,
+  jose: /^identity\/access-tokens\//,
   keyv: /^store\//,
   koa: /^(http|admin)\//,
   'prom-client': /^admin\/metrics\//,

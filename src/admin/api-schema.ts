@@ -43,6 +43,24 @@ export const statusSchema = z.strictObject({
     }),
   ),
   issuer: z.string().nullable(),
+  issuer_keys: z
+    .strictObject({
+      age_seconds: seconds.nullable().describe('Since they were fetched; null when they never were'),
+      failure: z.string().nullable().describe('Why they could not be fetched last'),
+    })
+    .nullable()
+    .describe('Of the key server of the issuer; null where there is none'),
+  last_reload: z
+    .strictObject({
+      at: z.iso.datetime(),
+      operator: z.string(),
+      ok: z.boolean().describe('False: something was refused, and nothing was changed'),
+      changed: z.array(z.string()),
+      needs_restart: z.array(z.string()),
+      refused: z.array(z.string()),
+    })
+    .nullable()
+    .describe('null since the start'),
   decision_log: z.strictObject({ file: z.string(), failure: z.string().nullable() }),
 });
 

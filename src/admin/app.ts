@@ -1,16 +1,28 @@
 // The admin listener. It has a port of its own, on loopback unless configured otherwise, and credentials of its own. Who
 // did what and why is recorded in the audit log, and so are rejected credentials.
 import Koa from 'koa';
+import { logAccess } from '../http/access-log.ts';
 import type { AdminOptions } from './contract.ts';
 import { answer, createRoutes, ready } from './routes.ts';
+import type { Operator } from './tokens.ts';
 
 /** Creates the application. */
 export function createAdminApp(options: AdminOptions): Koa {
-  const { operators, readiness, onRefused, allowedHosts } = options;
+  const { operators, readiness, onRefused, allowedHosts, accessLog } = options;
   const routes = createRoutes(options);
   const app = new Koa();
   app.silent = true;
+  const known = new Set([...Object.keys(routes), '/livez']);
   app.use(async (ctx) => {
+    let operator: Operator | undefined;
+    if (accessLog)
+      logAccess(accessLog, ctx.res, () => ({
+        listener: 'admin',
+        method: (ctx.req.method ?? '').slice(0, 20),
+        path: known.has(ctx.path) ? ctx.path : 'other',
+        ip: ctx.req.socket.remoteAddress,
+        operator: operator?.name,
+      }));
     ctx.set('Cache-Control', 'no-store');
     ctx.set('X-Content-Type-Options', 'nosniff');
     // A web page in the browser of the operator must not reach this port by DNS rebinding. Browsers send
@@ -25,7 +37,7 @@ export function createAdminApp(options: AdminOptions): Koa {
 
     const ip = ctx.req.socket.remoteAddress ?? '';
     const given = /^Bearer +(\S+)$/i.exec(ctx.req.headers.authorization ?? '')?.[1];
-    const operator = given === undefined ? undefined : operators().find(given);
+    operator = given === undefined ? undefined : operators().find(given);
     if (!operator) {
       const limited = onRefused(ip);
       if (limited) ctx.set('Retry-After', '60');

@@ -1,5 +1,6 @@
 // What the admin listener is made of, and what may be asked of it.
 import type { Act } from '../audit/events.ts';
+import type { OpsLog } from '../audit/ops.ts';
 import type { Reloaded } from '../life/reload.ts';
 import type { Selector } from '../session/control.ts';
 import type { SessionPage, Status } from './api-schema.ts';
@@ -24,6 +25,8 @@ export interface AdminOptions {
    * the store does not answer.
    */
   revoke: (selector: Selector, act: Act) => Promise<number>;
+  /** Names of the backends, for whoever mistypes one. */
+  backends: readonly string[];
   reload: (act: Act) => Promise<Reloaded>;
   status: () => Promise<Status>;
   sessions: (query: SessionQuery) => Promise<SessionPage>;
@@ -33,4 +36,6 @@ export interface AdminOptions {
   onRefused: (ip: string) => boolean;
   /** Host header values that are accepted besides loopback names and the address that was connected to. */
   allowedHosts: () => readonly string[];
+  /** Where each request gets a line; undefined: nowhere. */
+  accessLog: OpsLog | undefined;
 }

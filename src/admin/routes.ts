@@ -40,7 +40,14 @@ export interface Route {
 }
 
 /** The paths that need a token. */
-export function createRoutes({ metrics, revoke, reload, status, sessions }: AdminOptions): Record<string, Route> {
+export function createRoutes({
+  metrics,
+  revoke,
+  reload,
+  status,
+  sessions,
+  backends,
+}: AdminOptions): Record<string, Route> {
   return {
     '/metrics': {
       method: 'GET',
@@ -80,7 +87,13 @@ export function createRoutes({ metrics, revoke, reload, status, sessions }: Admi
             'send exactly one of {"session"}, {"client"}, {"subject"}, {"backend"} and {"all": true}, and a "reason"; "issuer" only with "client" or "subject"',
           );
         const { reason, ...selector } = body.data;
-        answer(ctx, 200, { revoked: await revoke(selector as Selector, actOf(ctx, operator, reason)) });
+        const revoked = await revoke(selector as Selector, actOf(ctx, operator, reason));
+        // It holds all the same: another replica may have the backend, or this one had it before.
+        const unknown = 'backend' in selector && !backends.includes(selector.backend);
+        answer(ctx, 200, {
+          revoked,
+          ...(unknown && { hint: `no backend has that name here; there are ${backends.join(', ')}` }),
+        });
       },
     },
     '/api/v1/reload': {

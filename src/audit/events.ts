@@ -46,8 +46,8 @@ export interface AuditEvents {
   revoked(selector: Selector, ended: number | null, act: Act): void;
   /** A request to the admin listener had no valid admin token. `alerting`: there were too many from there. */
   adminRefused(source: Pick<Source, 'ip' | 'network'>, alerting: boolean): void;
-  /** Parts were read again, or were not, because one of them could not be used. `changed` names those that changed. */
-  reloaded(act: Act, ok: boolean, parts: { changed: string; needs_restart: string; refused: string }): void;
+  /** Parts were read again, or were not, because one of them could not be used. `parts`: by what became of them, their names. What was refused is an alert as well. */
+  reloaded(act: Act, ok: boolean, parts: Readonly<Record<string, readonly string[]>>): void;
   /** A file that is watched cannot be used (true), so that the last good one stays in force, or can again. */
   fileUnusable(part: string, unusable: boolean): void;
   /** The replicas began to differ in something, or agree again; `values` names them by what they have. */
@@ -183,7 +183,11 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
       writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });
       if (alerting) alert('admin.too_many_failures', 'high', source);
     },
-    reloaded: (act, ok, parts) => void write('reload', { ok, ...parts, ...actFields(act) }),
+    reloaded(act, ok, parts) {
+      const names = Object.fromEntries(Object.entries(parts).map(([what, list]) => [what, list.join(', ')]));
+      void write('reload', { ok, ...names, ...actFields(act) });
+      if (!ok) alert('reload.refused', 'medium', {});
+    },
     fileUnusable(part, unusable) {
       void write('file_unusable', { part, unusable });
       if (unusable) alert(`file.unusable`, 'medium', {});

@@ -41,11 +41,8 @@ export async function init(dir: string, options: InitOptions): Promise<void> {
     writeFileSync(join(root, name), text);
   }
   mkdirSync(join(root, 'secrets'), { recursive: true, mode: 0o700 });
-  for (const [name, hint] of [
-    ['user', 'user name'],
-    ['password', 'password'],
-  ])
-    writePrivateFile(join(root, 'secrets', `${backend}.${name}`), `put the ${hint} of ${backend} here\n`);
+  // Empty, so that nothing starts before somebody has filled them; they have the right mode already.
+  for (const name of ['user', 'password']) writePrivateFile(join(root, 'secrets', `${backend}.${name}`), '');
   const key = addClient(join(root, 'secrets/clients.json'), [], {
     ...{ id: client, roles: ['user'], scopes: [], now: new Date() },
   });
@@ -77,18 +74,26 @@ function tell(root: string, dir: string, backend: string, client: string): void 
   print(`${paint('bold', basename(root))} is laid out in ${relative('', root) || '.'}`);
   print();
   const cd = relative('', root) === '' ? '' : `cd ${dir} && `;
+  const sallyport = commandName();
   const steps = [
-    [`put user name and password into secrets/${backend}.user and secrets/${backend}.password`, ''],
-    [`describe login and tools in backends/${backend}.yaml`, 'docs/legacy-systems.md in the package says how'],
-    [`${cd}npx --no-install sallyport backend check ${backend}`, 'logs in, calls and logs out on the real system'],
     [
-      `${cd}npx --no-install sallyport serve --config connector.yaml`,
-      `the key of "${client}" is in secrets/${client}.key`,
+      `put user name and password into secrets/${backend}.user and secrets/${backend}.password`,
+      'they are empty, and nothing starts before',
     ],
+    [`describe login and tools in backends/${backend}.yaml`, 'docs/legacy-systems.md in the package says how'],
+    [`${cd}${sallyport} backend check ${backend}`, 'logs in, calls and logs out on the real system'],
+    [`${cd}${sallyport} serve --config connector.yaml`, `the key of "${client}" is in secrets/${client}.key`],
   ] as const;
-  for (const [i, [what, why]] of steps.entries())
-    print(`  ${i + 1}. ${what}${why === '' ? '' : paint('dim', `  (${why})`)}`);
+  for (const [i, [what, why]] of steps.entries()) print(`  ${i + 1}. ${what}${paint('dim', `  (${why})`)}`);
 }
+
+/** How whoever has typed this command types the next one: by npx where it was, else the program itself. */
+const commandName = (): string =>
+  process.env.npm_command === 'exec'
+    ? 'npx --no-install sallyport'
+    : process.argv[1]?.endsWith('main.js')
+      ? `node ${relative('', process.argv[1])}`
+      : 'sallyport';
 
 /** The files that Git may see, by their paths. */
 function filesOf(backend: string, parsed: URL): Record<string, string> {

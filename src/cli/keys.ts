@@ -2,6 +2,7 @@
 // change within seconds (R-42). The keys themselves are never shown.
 import { existsSync } from 'node:fs';
 import { OperatorError } from '../core/errors.ts';
+import type { SecretSource } from '../core/files/secret-source.ts';
 import {
   createKey,
   createKeyringFile,
@@ -12,14 +13,32 @@ import {
 } from '../keyring/keyring.ts';
 import { print, printJson } from './output.ts';
 
-/** Options of all these commands. `file` is the keyring. */
+/** Options of all these commands: the keyring, in a file or in an environment variable. */
 export interface KeysOptions {
-  file: string;
+  file?: string;
+  env?: string;
   json?: boolean;
 }
 
+function sourceOf({ file, env }: KeysOptions): SecretSource {
+  if (file !== undefined && env === undefined) return { file };
+  if (env !== undefined && file === undefined) return { env };
+  throw new OperatorError('give --file FILE, or --env NAME for a keyring that is in an environment variable');
+}
+
+/** The file that a command is to change. Throws an OperatorError for a variable: no command can change it. */
+function fileOf(options: KeysOptions): string {
+  const source = sourceOf(options);
+  if ('file' in source) return source.file;
+  throw new OperatorError(
+    `the keyring in ${source.env} cannot be changed by this command, nor while the connector runs: a process keeps the variables it was started with. Write the value to a file, give --file, put the result into the variable, and start the replicas again one after the other`,
+  );
+}
+
 /** Makes a keyring. Throws an OperatorError for a file that is there: what it has sealed would be lost with it. */
-export function keysInit({ file, json }: KeysOptions): void {
+export function keysInit(options: KeysOptions): void {
+  const file = fileOf(options);
+  const { json } = options;
   if (existsSync(file))
     throw new OperatorError(`${file} is there already; to add a key: sallyport keys add --file ${file}`);
   const keyring = createKeyringFile(new Date());
@@ -34,7 +53,8 @@ export function keysInit({ file, json }: KeysOptions): void {
  * one that has not could not open what another has sealed.
  */
 export function keysAdd(options: KeysOptions & { delaySeconds: string; create?: boolean }): void {
-  const { file, json, delaySeconds, create = false } = options;
+  const file = fileOf(options);
+  const { json, delaySeconds, create = false } = options;
   if (!create) refuseMissing(file);
   const delay = Number(delaySeconds);
   if (!Number.isFinite(delay) || delay < 0)
@@ -58,7 +78,9 @@ function refuseMissing(file: string): void {
  * Removes a key. Throws an OperatorError for the key that seals at present. What the removed key had sealed can
  * no longer be opened.
  */
-export function keysRetire(id: string, { file, json }: KeysOptions): void {
+export function keysRetire(id: string, options: KeysOptions): void {
+  const file = fileOf(options);
+  const { json } = options;
   refuseMissing(file);
   const keyring = readKeyring(file);
   if (!keyring.sealing.some((key) => key.id === id))
@@ -71,9 +93,11 @@ export function keysRetire(id: string, { file, json }: KeysOptions): void {
 }
 
 /** Lists the keys: `seals` is the active one, `opens` only opens, `waits` will seal later. */
-export function keysStatus({ file, json }: KeysOptions): void {
-  refuseMissing(file);
-  const keyring = readKeyring(file);
+export function keysStatus(options: KeysOptions): void {
+  const { json } = options;
+  const source = sourceOf(options);
+  if ('file' in source) refuseMissing(source.file);
+  const keyring = readKeyring(source);
   const active = sealsAt(keyring, Date.now()).id;
   const keys = keyring.sealing.map(({ id, created_at, seals_from }) => ({
     id,

@@ -61,7 +61,10 @@ function addOperations(program: Command): void {
       .description(description)
       .option('-u, --url <url>', 'admin listener', 'http://127.0.0.1:8788')
       .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)')
-      .option('--plaintext', 'send the token by http:// beyond this machine');
+      .option('--plaintext', 'send the token by http:// beyond this machine')
+      .option('--ca <file>', 'private CA of the listener (PEM)')
+      .option('--cert <file>', 'certificate to show, where the listener demands one (PEM)')
+      .option('--key <file>', 'its key');
   command('status', 'what a running connector is and does, and in what its replicas differ (right: read)')
     .option('--json', 'print it as JSON')
     .action(later(() => import('./admin/status.ts'), 'status'));
@@ -95,7 +98,8 @@ function addKeys(program: Command): void {
     keys
       .command(name)
       .description(description)
-      .requiredOption('-f, --file <file>', 'keyring (keyring_file, or keyring.json in state_dir)')
+      .option('-f, --file <file>', 'keyring (keyring_file, or keyring.json in state_dir)')
+      .option('-e, --env <name>', 'environment variable with the keyring; it can be looked at, and not rotated')
       .option('--json', 'print the result as JSON');
   ring('init', 'make a keyring, for all replicas').action(later(() => import('./keys.ts'), 'keysInit'));
   ring('add', 'add a key: it opens at once and seals after a delay')
@@ -215,4 +219,17 @@ function addClient(program: Command): void {
     .option('--replace', 'give an existing client a new key')
     .option('--json', 'print id and key as JSON')
     .action(later(() => import('./client/add.ts'), 'clientAdd'));
+  client
+    .command('list')
+    .description('list the clients, never their keys')
+    .requiredOption('-f, --file <file>', 'client file (identity.keys.file)')
+    .option('--json', 'print them as JSON')
+    .action(later(() => import('./client/list.ts'), 'clientList'));
+  client
+    .command('remove')
+    .description('remove a client: its key works no more within a second; its sessions are ended by "sallyport revoke"')
+    .argument('<id>', 'client id')
+    .requiredOption('-f, --file <file>', 'client file (identity.keys.file)')
+    .option('--json', 'print the result as JSON')
+    .action(later(() => import('./client/remove.ts'), 'clientRemove'));
 }

@@ -1,6 +1,7 @@
 // `sallyport serve`: runs the connector until it is told to stop, then stops it gracefully.
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
+import { createOpsLog } from '../audit/ops.ts';
 import { type Config, loadConfig } from '../config/load.ts';
 import { type Connector, startConnector } from '../connector.ts';
 import { OperatorError } from '../core/errors.ts';
@@ -9,7 +10,7 @@ import { VERSION } from '../core/paths.ts';
 import { type Demo, prepareDemo } from '../demo/start.ts';
 import { endOfLife } from '../life/node-release.ts';
 import { notify } from '../life/notify.ts';
-import { paint, print, printJson, progress } from './output.ts';
+import { paint, print, printJson } from './output.ts';
 
 /** Options of the command. Without `config` the demo runs. */
 export interface ServeOptions {
@@ -28,7 +29,11 @@ const STATE_DIR = '.sallyport';
 export async function serve(options: ServeOptions): Promise<void> {
   // Looked at first: closing the doors turns off what shows that they were open.
   if (!options.allowDebugging) refuseDebugging();
-  closeDebuggingDoors((signal) => progress(`${signal} is ignored: nothing of this process is opened or written`));
+  // Until the configuration says how the operational log is written, it is written as usual.
+  let ops = createOpsLog();
+  closeDebuggingDoors((signal) =>
+    ops.warn('a signal is ignored: nothing of this process is opened or written', { signal }),
+  );
   const port = portOf(options.port ?? process.env.PORT);
   // Whoever has a configuration in this folder does not want the demo, which would write its files beside it.
   if (options.config === undefined && existsSync('connector.yaml'))
@@ -42,10 +47,12 @@ export async function serve(options: ServeOptions): Promise<void> {
   try {
     const reread = () => withPort(demo?.config ?? loadConfig(options.config as string), port);
     const config = reread();
+    ops = createOpsLog(config.log);
     connector = await startConnector({
       config,
+      ops,
       env: demo?.env ?? process.env,
-      progress,
+      progress: (line) => ops.info(line),
       ...(!demo && { reread }),
     });
     announce(connector, config, demo, options.json === true);
@@ -56,15 +63,18 @@ export async function serve(options: ServeOptions): Promise<void> {
 
   const ended = endOfLife(process.version, Date.now());
   if (ended !== undefined)
-    progress(`Node ${process.version} has had no fixes since ${ended}; use a release that is supported, such as 22`);
-  const problem = (text: string) => progress(text);
+    ops.warn('this release of Node gets no fixes any more; use one that is supported, such as 22', {
+      ...{ node: process.version, since: ended },
+    });
+  const problem = (text: string) => ops.warn(text);
   await notify('ready', process.env, problem);
   signals.onHangup(() => void connector.reload({ operator: 'signal', reason: 'SIGHUP', ip: '' }));
   const delay = await signals.stop;
-  progress('stopping: calls in flight may finish');
+  ops.info('stopping: calls in flight may finish');
   void notify('stopping', process.env, problem);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, connector.hurry);
   await connector.close({ delay });
+  ops.info('stopped');
   await demo?.legacy.close();
   // Whatever still holds the process open, such as a request that hangs, does not hold it any longer than this.
   setTimeout(() => process.exit(), 1000).unref();

@@ -20,17 +20,20 @@ export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file' | 'include'>
   /** The files it was read from, those that it includes among them; undefined where it was none. */
   sources?: readonly string[];
 };
+/** A configuration that was checked, and where it stands. */
+export interface CheckedConfig {
+  ok: true;
+  config: Config;
+  /** By the path of a value, joined with NUL, its text with the references to environment variables in it. */
+  references: ReadonlyMap<string, string>;
+  /** The files and folders that it includes. */
+  included: readonly string[];
+  /** Where a path stands, or the nearest part of it that does. */
+  at: (path: PropertyKey[]) => { file: string; line: number };
+}
+
 /** A configuration, or its problems in the order of their lines. */
-export type ConfigResult =
-  | {
-      ok: true;
-      config: Config;
-      /** By the path of a value, joined with NUL, its text with the references to environment variables in it. */
-      references: ReadonlyMap<string, string>;
-      /** The files and folders that it includes. */
-      included: readonly string[];
-    }
-  | { ok: false; problems: Problem[] };
+export type ConfigResult = CheckedConfig | { ok: false; problems: Problem[] };
 
 /** A configuration as text. `env` fills in `${NAME}`. */
 export interface ConfigSource {
@@ -65,6 +68,7 @@ export function parseConfig({ text, file, baseDir, env, offline = false }: Confi
     config: freeze(withAbsolutePaths(parsed.value, baseDir)),
     references: files.read.references,
     included: files.included,
+    at: files.at,
   };
 }
 

@@ -120,6 +120,10 @@ export async function openInner(context: Context, closing: Closing) {
       epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
       proofs,
       onProblem: problemOf('the client file cannot be used; the last good one stays in force'),
+      onReach(failure) {
+        if (failure === undefined) ops.info('the keys of the issuer can be fetched again');
+        else ops.warn('the keys of the issuer cannot be fetched; those that are known go on', { problem: failure });
+      },
     }),
   );
   warnOfRoles(ops, identity.roles, policy);

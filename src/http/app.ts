@@ -6,6 +6,7 @@ import type { OpsLog } from '../audit/ops.ts';
 import { createThrottle } from '../audit/throttle.ts';
 import type { Forwarding, Prefixes } from '../identity/address.ts';
 import type { McpEndpoint } from '../mcp/endpoint.ts';
+import { type AccessFields, logAccess, PROBES } from './access-log.ts';
 import { type AuthenticateOptions, authenticate } from './checks/authenticate.ts';
 import { type BodyLimits, readBody } from './checks/body.ts';
 import { clientAddress } from './checks/client-address.ts';
@@ -49,7 +50,7 @@ export function createApp(options: AppOptions): Koa<State> {
   const app = new Koa<State>();
   const { ops, accessLog } = options;
   app.use(((ctx: Context) => {
-    if (accessLog) logAccess(ctx, ops);
+    if (accessLog) logAccess(ops, ctx.res, () => describeAccess(ctx));
     return oneByOne(ctx, order, ops);
   }) as Koa.Middleware<State>);
   // By default Koa prints whole errors, which may quote parts of a request.
@@ -65,21 +66,17 @@ export function createApp(options: AppOptions): Koa<State> {
   return app;
 }
 
-const KNOWN_PATHS = new Set([MCP_PATH, '/livez', '/healthz', '/readyz']);
-
-/** Path and status of a request, without its query, which may hold what belongs into no log. */
-function logAccess(ctx: Context, ops: OpsLog): void {
-  const began = performance.now();
-  ctx.res.once('close', () =>
-    ops.info('request', {
-      request_id: ctx.state.requestId,
-      method: (ctx.req.method ?? '').slice(0, 20),
-      // What stands in any other path may be a secret that somebody has pasted there.
-      path: KNOWN_PATHS.has(ctx.state.path) ? ctx.state.path : 'other',
-      status: ctx.res.writableFinished ? ctx.res.statusCode : 0,
-      ms: Math.round(performance.now() - began),
-    }),
-  );
+/** What the access log says of a request. Nothing is known of whoever was refused before his address or credential was. */
+function describeAccess({ req, state }: Context): AccessFields {
+  const { path, requestId, address, client } = state;
+  return {
+    request_id: requestId,
+    method: (req.method ?? '').slice(0, 20),
+    // What stands in any other path may be a secret that somebody has pasted there.
+    path: PROBES.has(path) || path === MCP_PATH ? path : 'other',
+    ip: address?.ip ?? req.socket.remoteAddress,
+    client: client?.id,
+  };
 }
 
 /**

@@ -78,7 +78,21 @@ export function addClient(path: string, existing: ClientRecord[], client: NewCli
     throw new OperatorError(
       checked.error.issues.map((i) => `client ${i.path.map(String).join('.')}: ${i.message}`).join('\n'),
     );
-  const clients = [...existing.filter((c) => c.id !== client.id), record].sort((a, b) => (a.id < b.id ? -1 : 1));
-  writePrivateFile(path, `${JSON.stringify({ version: 1, clients }, null, 2)}\n`);
+  writeClients(path, [...existing.filter((c) => c.id !== client.id), record]);
   return key;
+}
+
+/** Removes a client from the file. Throws an OperatorError when it is not there. */
+export function removeClient(path: string, existing: ClientRecord[], id: string): void {
+  if (!existing.some((client) => client.id === id))
+    throw new OperatorError(`${path} has no client "${id}"; see: sallyport client list --file ${path}`);
+  writeClients(
+    path,
+    existing.filter((client) => client.id !== id),
+  );
+}
+
+function writeClients(path: string, records: ClientRecord[]): void {
+  const clients = records.sort((a, b) => (a.id < b.id ? -1 : 1));
+  writePrivateFile(path, `${JSON.stringify({ version: 1, clients }, null, 2)}\n`);
 }

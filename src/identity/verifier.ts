@@ -1,8 +1,8 @@
 // The port for verifying credentials, and the rules that hold for all of them: which verifier is asked, and what
 // a sender-constrained access token must come with.
 import type { Secret } from '../core/secret.ts';
+import type { DpopVerifier } from './access-tokens/dpop.ts';
 import type { Client } from './client.ts';
-import type { DpopVerifier } from './dpop.ts';
 import { type RefusedCredential, refusedCredential } from './failures.ts';
 
 /** Everything in a request that says who sends it, and the request itself, which a DPoP proof must match. */

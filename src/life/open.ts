@@ -1,4 +1,5 @@
 // What operators see and do, put together from the parts of a connector.
+import type { IssuerKeys } from '../identity/access-tokens/key-server.ts';
 import type { Store } from '../store/store.ts';
 import type { Live } from './live.ts';
 import { createOperations, type OperateOptions } from './operate.ts';
@@ -10,7 +11,7 @@ export interface OperationsOptions extends Pick<OperateOptions, 'live' | 'readin
   store: Pick<Store, 'replicas' | 'skewMs'> & OperateOptions['store'];
   keyring: { readonly revision: string };
   backends: { readonly stale: boolean; health: OperateOptions['health'] };
-  identity: { readonly stale: boolean };
+  identity: { readonly stale: boolean; readonly issuerKeys: IssuerKeys | undefined };
   events: OperateOptions['events'] & {
     replicasDiffer: (what: string, values: Readonly<Record<string, readonly string[]>>) => void;
   };
@@ -34,6 +35,7 @@ export function openOperations(options: OperationsOptions) {
     ...options,
     replicas,
     stale: { clients: () => identity.stale, accounts: () => backends.stale },
+    issuerKeys: () => identity.issuerKeys,
     health: backends.health,
   });
   return {

@@ -1,11 +1,12 @@
 // What operators see and do while the connector runs: its status, the other replicas, and the reload of what can be read
 // again, by a signal, by the admin listener, or because a file has changed.
-import { statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import type { Act, AuditEvents } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import type { BackendHealth } from '../backend/http/http.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Reloadable } from '../core/files/reloadable.ts';
+import type { IssuerKeys } from '../identity/access-tokens/key-server.ts';
 import type { Live } from './live.ts';
 import { type Reloaded, reload } from './reload.ts';
 import type { Replicas } from './replicas.ts';
@@ -24,6 +25,7 @@ export interface OperateOptions {
   readiness: () => Promise<readonly string[]>;
   /** By what they are about, the parts that go on with what they had. */
   stale: Readonly<Record<string, () => boolean>>;
+  issuerKeys: () => IssuerKeys | undefined;
   health: () => Iterable<readonly [string, BackendHealth]>;
   store: { readonly revocations: number };
   audit: { readonly failure: string | undefined };
@@ -32,27 +34,35 @@ export interface OperateOptions {
   ops: OpsLog;
 }
 
+/** The last reload, by the names of its parts. */
+export interface LastReload extends ReloadedNames {
+  at: string;
+  operator: string;
+  ok: boolean;
+}
+
+type ReloadedNames = Record<'changed' | 'needs_restart' | 'refused', string[]>;
+
 /** How often the files are looked at with `watch: true`, and what is stale at all. */
 const WATCH_MS = 1000;
 
 export function createOperations(options: OperateOptions) {
-  const { live, replicas, readiness, stale, health, store, audit, policy, events, ops } = options;
+  const { live, replicas, readiness, stale, issuerKeys, health, store, audit, policy, events, ops } = options;
   const began = performance.now();
+  let last: LastReload | undefined;
 
   function reloadAll(act: Act): Reloaded {
     const result = reload(options.parts);
-    const named = (kind: string) =>
-      result.parts
-        .filter((part) => part.result === kind)
-        .map(({ part }) => part)
-        .join(', ');
+    const { ok } = result;
+    const named = (kind: string) => result.parts.filter((part) => part.result === kind).map(({ part }) => part);
     const parts = { changed: named('changed'), needs_restart: named('needs_restart'), refused: named('refused') };
-    events.reloaded(act, result.ok, parts);
+    last = { at: new Date().toISOString(), operator: act.operator, ok, ...parts };
+    events.reloaded(act, ok, parts);
     for (const { part, result: what, detail = '' } of result.parts) {
       if (what === 'refused') ops.error('reload: nothing was changed, because this cannot be used', { part, detail });
       else if (what !== 'unchanged') ops.info(`reload: ${what.replace('_', ' ')}`, { part, detail });
     }
-    if (result.ok && result.parts.every((part) => part.result === 'unchanged')) ops.info('reload: all is unchanged');
+    if (ok && result.parts.every((part) => part.result === 'unchanged')) ops.info('reload: all is unchanged');
     return result;
   }
 
@@ -60,6 +70,13 @@ export function createOperations(options: OperateOptions) {
     ...Object.entries(stale).flatMap(([what, is]) =>
       is() ? [{ what, detail: 'the file cannot be used; the last good one stays in force' }] : [],
     ),
+    ...(last?.ok === false
+      ? [{ what: 'reload', detail: `refused for ${last.refused.join(', ')}; nothing was changed by it` }]
+      : []),
+    ...(last && last.needs_restart.length > 0
+      ? [{ what: 'restart', detail: `changes wait for one: ${last.needs_restart.join(', ')}` }]
+      : []),
+    ...issuerWarnings(issuerKeys()),
     ...(policy.verdict === 'unverified'
       ? [{ what: 'policy', detail: 'unverified: its verdict stands beside it and is not signed' }]
       : []),
@@ -78,14 +95,24 @@ export function createOperations(options: OperateOptions) {
     if (present === failing) return;
     failing = present;
     if (present === '') ops.info('ready');
-    else ops.warn('not ready', { failing: present, ...(audit.failure !== undefined && { audit: audit.failure }) });
+    else
+      ops.warn('not ready', {
+        failing: present,
+        ...(audit.failure !== undefined && { audit: audit.failure }),
+        ...(issuerKeys()?.failure !== undefined && { issuer: issuerKeys()?.failure ?? '' }),
+        ...(descriptorsUsedUp() && { descriptors: 'this process may open no more files (ulimit -n)' }),
+      });
   }
 
   let known: Record<string, boolean> = {};
   let stamp = '';
   const timer = setInterval(() => {
     const now = Object.fromEntries(Object.entries(stale).map(([what, is]) => [what, is()]));
-    for (const [what, is] of Object.entries(now)) if ((known[what] ?? false) !== is) events.fileUnusable(what, is);
+    for (const [what, is] of Object.entries(now)) {
+      if ((known[what] ?? false) === is) continue;
+      events.fileUnusable(what, is);
+      if (!is) ops.info('the file can be used again, and is in force', { part: what });
+    }
     known = now;
     void tellReadiness();
     if (!live.config.watch) return;
@@ -99,6 +126,7 @@ export function createOperations(options: OperateOptions) {
     reload: reloadAll,
     /** The names of what cannot be used at present. */
     stale: () => Object.keys(stale).filter((what) => stale[what]?.()),
+    lastReload: () => last,
     warnings,
     close: () => clearInterval(timer),
     async status() {
@@ -124,15 +152,29 @@ export function createOperations(options: OperateOptions) {
           paused_seconds: pausedSeconds,
         })),
         issuer: config.identity.jwt?.issuer ?? null,
+        issuer_keys: issuerKeysOf(issuerKeys()),
+        last_reload: last ?? null,
         decision_log: { file: config.audit.file, failure: audit.failure ?? null },
       };
     },
   };
 }
 
-/** The files that are read again only on demand: certificates, key sets, and the configuration itself. */
+function issuerWarnings(keys: IssuerKeys | undefined): Warning[] {
+  if (keys?.failure === undefined) return [];
+  const age = keys.ageMs === undefined ? 'none are known' : `those of ${Math.floor(keys.ageMs / 1000)} s ago go on`;
+  return [{ what: 'issuer', detail: `its keys cannot be fetched (${keys.failure}); ${age}` }];
+}
+
+function issuerKeysOf(keys: IssuerKeys | undefined) {
+  if (!keys) return null;
+  const { ageMs, failure = null } = keys;
+  return { age_seconds: ageMs === undefined ? null : Math.floor(ageMs / 1000), failure };
+}
+
+/** The files that are read again only on demand: certificates, key sets, credentials, and the configuration itself. */
 function stampOf({ config }: Live): string {
-  const { listen, admin, identity } = config;
+  const { listen, admin, identity, backends } = config;
   const jwks = identity.jwt?.jwks;
   const files = [
     ...(config.sources ?? []),
@@ -140,6 +182,12 @@ function stampOf({ config }: Live): string {
     ...Object.values(admin?.tokens ?? {}).map((token) => ('file' in token ? token.file : undefined)),
     admin?.token && 'file' in admin.token ? admin.token.file : undefined,
     jwks && 'file' in jwks ? jwks.file : undefined,
+    ...Object.values(backends).flatMap(({ credentials, accounts, ca_file }) => [
+      ca_file,
+      ...[credentials, ...Object.values(accounts?.map ?? {})]
+        .flatMap((refs) => Object.values(refs))
+        .map((ref) => ('file' in ref ? ref.file : undefined)),
+    ]),
   ];
   return files
     .map((file) => {
@@ -152,4 +200,14 @@ function stampOf({ config }: Live): string {
       }
     })
     .join(' ');
+}
+
+/** Asked only when something is wrong already: then the cause of all of it may be this. */
+function descriptorsUsedUp(): boolean {
+  try {
+    closeSync(openSync(process.execPath, 'r'));
+    return false;
+  } catch (thrown) {
+    return ['EMFILE', 'ENFILE'].includes((thrown as NodeJS.ErrnoException).code ?? '');
+  }
 }

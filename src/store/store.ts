@@ -1,7 +1,7 @@
 // Everything that the connector keeps, behind one port. It has two adapters: the memory of this process, and Redis.
 import type { Clock } from '../core/clock.ts';
 import type { FactsPort } from '../facts/port.ts';
-import type { ProofLedger } from '../identity/dpop.ts';
+import type { ProofLedger } from '../identity/access-tokens/dpop.ts';
 import type { ControlPort } from '../session/control.ts';
 import type { SessionLimits } from '../session/limits.ts';
 import type { SessionStore } from '../session/store.ts';

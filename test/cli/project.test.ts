@@ -21,6 +21,10 @@ afterEach(async () => {
 });
 const at = (name: string) => join(dir, name);
 const init = (...args: string[]) => run(['init', dir, '--json', ...args]);
+/** Writes what `init` leaves to whoever knows it. */
+const fill = (backend = 'crm') => {
+  for (const name of ['user', 'password']) writeFileSync(at(`secrets/${backend}.${name}`), `the ${name}\n`);
+};
 const check = (...args: string[]) => run(['config', 'check', ...args], { cwd: dir });
 
 describe('init', () => {
@@ -39,6 +43,11 @@ describe('init', () => {
       expect(readFileSync(at('.gitignore'), 'utf8').split('\n')).toEqual(
         expect.arrayContaining(['secrets/', '.sallyport/']),
       );
+      expect(await check()).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^backends\/crm.yaml:6 backends.crm.credentials.user: .*crm.user is empty\n/),
+      });
+      fill();
       // The login page of this backend is not asked for first.
       const file = at('backends/crm.yaml');
       writeFileSync(file, readFileSync(file, 'utf8').replace('      - request: { path: /login }\n', ''));
@@ -88,6 +97,7 @@ describe('config check', () => {
     writeFileSync(at(name), readFileSync(at(name), 'utf8').replace(from, to));
   beforeEach(async () => {
     await init('--backend', 'crm', '--url', 'http://127.0.0.1:9');
+    fill();
   });
 
   it('--offline needs no secret and no variable, and finds what is wrong all the same', async () => {
@@ -131,8 +141,8 @@ describe('config check', () => {
     const { code, stderr } = await check('--strict');
     expect(code).toBe(1);
     expect(stderr).toMatch(/tools.crm_get: no role lists this tool/);
-    expect(stderr).toMatch(/client odd: ends in 10 days/);
-    expect(stderr).toMatch(/client odd: has the role "usr", which data.yaml does not know/);
+    expect(stderr).toMatch(/connector.yaml:6 identity.keys: the key of client "odd" ends in 10 days/);
+    expect(stderr).toMatch(/client "odd" has the role "usr", which data.yaml does not know/);
     edit('policies/data.yaml', '[]', '[crm_get]');
     writeFileSync(at('policies/data.yaml'), readFileSync(at('policies/data.yaml'), 'utf8'));
   });

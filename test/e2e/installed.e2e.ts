@@ -152,6 +152,7 @@ it('the packed package, installed in an empty folder, leads to a first call', as
     await sallyport('init', '.', '--backend', 'crm', '--url', url, '--json');
     const file = join(dir, 'backends/crm.yaml');
     writeFileSync(file, readFileSync(file, 'utf8').replace('      - request: { path: /login }\n', ''));
+    for (const name of ['user', 'password']) writeFileSync(join(dir, `secrets/crm.${name}`), `the ${name}`);
     expect((await sallyport('config', 'check', '--strict')).stdout).toBe('connector.yaml: ok\n');
     const child = endWithParent(
       spawn('npx', ['--no-install', 'sallyport', 'serve', '--config', 'connector.yaml', '--port', '0', '--json'], {

@@ -1,6 +1,5 @@
 // JWT access tokens as credentials of clients.
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -101,53 +100,5 @@ describe('JWT', () => {
     // The verification of an access token is cached, and the token still expires.
     connector.clock.advance(601);
     expect(await status(token)).toBe(401);
-  });
-});
-
-describe('JWKS from a URL', () => {
-  it('is fetched once for many access tokens, and without the key server a credential is answered with 503', async () => {
-    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
-    const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' };
-    let fetches = 0;
-    const keyServer = createServer((_request, response) => {
-      fetches += 1;
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [jwk] }));
-    });
-    await new Promise<void>((resolve) => keyServer.listen(0, '127.0.0.1', resolve));
-    const { port } = keyServer.address() as { port: number };
-    const edit = (yaml: string) =>
-      yaml.replace(
-        'identity:\n',
-        `identity:\n  jwt:\n    issuer: i\n    audience: a\n    jwks: { url: "http://127.0.0.1:${port}/" }\n`,
-      );
-    const own = await startHarness({ edit });
-    const now = Math.floor(own.clock.now() / 1000);
-    const sign = (sub: string, exp: number, nbf = now) =>
-      new SignJWT({ sub, client_id: 'c', roles: ['clerk'], iss: 'i', aud: 'a', exp, nbf })
-        .setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: 'k1' })
-        .sign(privateKey);
-    const status = async (token: string) => (await own.rpc('ping', {}, { key: token })).status;
-    try {
-      expect(await Promise.all(['x', 'y', 'z'].map(async (sub) => status(await sign(sub, now + 60))))).toEqual([
-        200, 200, 200,
-      ]);
-      expect(fetches).toBe(1);
-      // A clock skew of thirty seconds either way is accepted, but not more.
-      expect(await status(await sign('x', now - 29))).toBe(200);
-      expect(await status(await sign('x', now - 31))).toBe(401);
-      expect(await status(await sign('x', now + 60, now + 29))).toBe(200);
-      expect(await status(await sign('x', now + 60, now + 31))).toBe(401);
-    } finally {
-      await own.close();
-    }
-    keyServer.close();
-    keyServer.closeAllConnections();
-    const alone = await startHarness({ edit });
-    const answer = await alone.rpc('ping', {}, { key: await sign('x', now + 60) });
-    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
-    expect((await alone.audit('event')).find((e) => e.event === 'authn_login_fail')).toMatchObject({
-      failure: 'unavailable',
-    });
-    await alone.close();
   });
 });

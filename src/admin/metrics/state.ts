@@ -32,6 +32,10 @@ export interface Watched {
   /** Files that cannot be used, so that the last good ones are in force. */
   stale: () => readonly string[];
   differences: () => readonly { what: Compared }[];
+  /** The issuers whose keys are on a server, and since when they are known. */
+  issuerKeys: () => readonly { issuer: string; ageMs: number | undefined }[];
+  /** The last reload; undefined since the start. */
+  lastReload: () => { ok: boolean; needs_restart: readonly string[] } | undefined;
   build: () => { policy: string; configuration: string; keyring: string };
 }
 
@@ -79,6 +83,18 @@ export function watchConnector(gauge: MakeGauge, watched: () => Watched | undefi
   );
   labelled('replicas_differ', 'In what the replicas on this store differ.', 'what', (of) =>
     of.differences().map(({ what }): [string, number] => [what, 1]),
+  );
+  labelled(
+    'jwks_age_seconds',
+    'Time since the keys of the issuer were fetched from its server; +Inf when they never were.',
+    'issuer',
+    (of) => of.issuerKeys().map(({ issuer, ageMs = Number.POSITIVE_INFINITY }) => [issuer, ageMs / 1000] as const),
+  );
+  labelled('waits_for_restart', 'Parts that were changed and take effect with a restart.', 'part', (of) =>
+    (of.lastReload()?.needs_restart ?? []).map((part): [string, number] => [part, 1]),
+  );
+  measure('last_reload_successful', '0 when the last reload was refused, so that nothing was changed by it.', (of) =>
+    of.lastReload()?.ok === false ? 0 : 1,
   );
   measure(
     'clock_skew_seconds',

@@ -1,18 +1,18 @@
 // What the metrics ask of the parts of a connector, put together.
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { certificateEnds } from '../../config/certificates.ts';
 import type { Config } from '../../config/load.ts';
+import type { Identity } from '../../identity/open.ts';
 import type { Replicas } from '../../life/replicas.ts';
 import type { SessionStore } from '../../session/store.ts';
-import type { Ending, Watched } from './state.ts';
+import type { Watched } from './state.ts';
 
 /** How long a count of sessions holds: all of them are looked through for it. */
 const COUNT_MS = 15_000;
 
-export interface WatchedParts extends Pick<Watched, 'health' | 'notReady' | 'listener' | 'stale'> {
+export interface WatchedParts extends Pick<Watched, 'health' | 'notReady' | 'listener' | 'stale' | 'lastReload'> {
   store: Watched['store'] & { sessions: Pick<SessionStore, 'records' | 'volatile'> };
   audit: { readonly backlog: number };
-  identity: { readonly firstExpiry: number | undefined };
+  identity: Pick<Identity, 'firstExpiry' | 'issuerKeys'>;
   replicas: Replicas;
   config: () => Config;
 }
@@ -24,9 +24,13 @@ export function watchedOf(parts: WatchedParts): Watched {
     backlog: () => audit.backlog,
     sessions: createCount(store.sessions, replicas),
     endings: () => [
-      ...certificates(config()),
+      ...certificateEnds(config()).map(({ path, endsAt }) => ({ what: path.join('.'), at: endsAt })),
       ...(identity.firstExpiry === undefined ? [] : [{ what: 'client key', at: identity.firstExpiry }]),
     ],
+    issuerKeys() {
+      const issuer = config().identity.jwt?.issuer;
+      return identity.issuerKeys && issuer !== undefined ? [{ issuer, ageMs: identity.issuerKeys.ageMs }] : [];
+    },
     differences: () => replicas.differences,
     build: () => replicas.self,
   };
@@ -44,16 +48,4 @@ function createCount(store: Pick<SessionStore, 'records' | 'volatile'>, replicas
     known = { at: performance.now(), counts };
     return counts;
   };
-}
-
-function certificates({ listen, admin }: Config): Ending[] {
-  return Object.entries({ 'listen.tls': listen.tls, 'admin.tls': admin?.tls }).flatMap(([what, tls]) => {
-    if (!tls) return [];
-    try {
-      return [{ what, at: Date.parse(new X509Certificate(readFileSync(tls.cert_file)).validTo) }];
-    } catch {
-      // A reload says what is wrong with it.
-      return [];
-    }
-  });
 }

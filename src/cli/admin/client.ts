@@ -1,7 +1,11 @@
 // How commands talk to the admin listener of a connector.
+import { readFileSync } from 'node:fs';
+import { request as requestPlainly } from 'node:http';
+import { type RequestOptions, request as requestSecurely } from 'node:https';
 import { isLoopback } from '../../config/check/plaintext.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
+import { readSecretFile } from '../../core/files/secret-file.ts';
 
 /** Where the admin listener is, and where the admin token is. */
 export interface AdminClientOptions {
@@ -10,47 +14,107 @@ export interface AdminClientOptions {
   json?: boolean;
   /** The token may go over a network in plain text. */
   plaintext?: boolean;
+  /** PEM files: the CA of the listener, in place of the public ones, and the certificate that this command shows. */
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
+/** The options of a command that say where to ask, and the others. */
+export function splitOptions<T extends AdminClientOptions>(options: T) {
+  const { url, tokenFile, plaintext, ca, cert, key, json, ...others } = options;
+  const at = Object.fromEntries(
+    Object.entries({ url, tokenFile, plaintext, ca, cert, key }).filter(([, value]) => value !== undefined),
+  ) as unknown as AdminClientOptions;
+  return { at, json: json === true, others };
 }
 
 const TIMEOUT_MS = 30_000;
 
 /** One request. Rejects with an OperatorError when the listener does not answer, or does not accept the token. */
 export async function askAdmin<T>(
-  { url, tokenFile, plaintext }: AdminClientOptions,
+  options: AdminClientOptions,
   path: string,
   body?: object,
 ): Promise<{ ok: boolean; status: number; answer: T & { error?: string; hint?: string } }> {
-  if (!URL.canParse(url)) throw new OperatorError('--url takes a URL such as http://127.0.0.1:8788');
+  const { url, tokenFile, plaintext } = options;
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new OperatorError('--url takes a URL such as http://127.0.0.1:8788');
   const { protocol, hostname } = new URL(url);
   if (protocol !== 'https:' && !isLoopback(hostname) && plaintext !== true)
     throw new OperatorError(
       `${url} is in plain text beyond this machine, and the token would be read on the way: use https, or --plaintext`,
     );
+  const tls = tlsOf(options);
   const token = resolveSecret(
     tokenFile === undefined ? { env: 'SALLYPORT_ADMIN_TOKEN' } : { file: tokenFile },
     'admin token (--token-file or SALLYPORT_ADMIN_TOKEN)',
-  );
-  let response: Response;
+  ).reveal();
+  if (!/^[\x21-\x7E]+$/.test(token))
+    throw new OperatorError('the admin token has a space, a line break or another character that no header can carry');
+  const sent = {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    ...tls,
+  };
+  let received: { status: number; text: string };
   try {
-    response = await fetch(new URL(path, url), {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { authorization: `Bearer ${token.reveal()}`, ...(body && { 'content-type': 'application/json' }) },
-      ...(body && { body: JSON.stringify(body) }),
-      redirect: 'error',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
+    received = await exchange(new URL(path, url), sent, body && JSON.stringify(body));
   } catch (thrown) {
     throw new OperatorError(
-      `the admin listener at ${url} does not answer (${reasonOf(thrown)}); check --url and "admin"`,
+      `the admin listener at ${url} does not answer (${reasonOf(thrown)}); check --url and "admin"${hintOf(thrown)}`,
     );
   }
-  const answer = (await response.json().catch(() => ({}))) as T & { error?: string; hint?: string };
-  const { status, ok } = response;
+  const { status } = received;
   if (status === 404)
     throw new OperatorError(`${url} is not an admin listener of this version; see "admin" in connector.yaml`);
   if (status === 401) throw new OperatorError('the admin listener does not accept the token');
   if (status === 429) throw new OperatorError('too many wrong tokens came from this address; try again in a minute');
-  return { ok, status, answer };
+  let answer: T & { error?: string; hint?: string };
+  try {
+    answer = JSON.parse(received.text);
+  } catch {
+    throw new OperatorError(`${url} answers ${status} with something that is no JSON; it is no admin listener`);
+  }
+  return { ok: status >= 200 && status < 300, status, answer };
+}
+
+/** Throws an OperatorError for a file that cannot be read, and for half a certificate. */
+function tlsOf({ ca, cert, key }: AdminClientOptions): Pick<RequestOptions, 'ca' | 'cert' | 'key'> {
+  if ((cert === undefined) !== (key === undefined)) throw new OperatorError('--cert and --key go together');
+  return {
+    ...(ca !== undefined && { ca: readPem('--ca', ca) }),
+    ...(cert !== undefined && { cert: readPem('--cert', cert) }),
+    ...(key !== undefined && { key: readSecretFile(key) }),
+  };
+}
+
+function readPem(option: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (thrown) {
+    throw new OperatorError(
+      `${option} ${file} cannot be read: ${(thrown as NodeJS.ErrnoException).code ?? 'unknown error'}`,
+    );
+  }
+}
+
+function exchange(url: URL, options: RequestOptions, body = ''): Promise<{ status: number; text: string }> {
+  const request = url.protocol === 'https:' ? requestSecurely : requestPlainly;
+  return new Promise((resolve, reject) => {
+    const sent = request(url, options, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.once('error', reject);
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
 }
 
 /** The error for an answer that is no success. */
@@ -62,8 +126,16 @@ export const refusedBy = ({
   answer: { error?: string; hint?: string };
 }): OperatorError => new OperatorError(`refused: ${answer.error ?? status}${answer.hint ? `; ${answer.hint}` : ''}`);
 
-/** fetch reports the reason of a failed connection only in the cause of its error. */
 function reasonOf(thrown: unknown): string {
-  const cause = thrown instanceof Error ? (thrown.cause as { code?: unknown } | undefined) : undefined;
-  return typeof cause?.code === 'string' ? cause.code : messageOf(thrown);
+  const { code, name } = thrown as NodeJS.ErrnoException;
+  if (name === 'AbortError' || name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`;
+  return typeof code === 'string' ? code : messageOf(thrown);
 }
+
+const hintOf = (thrown: unknown): string => {
+  const { code = '' } = thrown as NodeJS.ErrnoException;
+  if (/SELF_SIGNED|UNABLE_TO|ISSUER/.test(code)) return '; for a private CA give --ca';
+  return /CERTIFICATE_REQUIRED|HANDSHAKE|ALERT/.test(code)
+    ? '; where it demands a certificate give --cert and --key'
+    : '';
+};

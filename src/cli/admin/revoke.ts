@@ -1,7 +1,7 @@
 // `sallyport revoke`: ends sessions on every replica, through the admin listener of any of them.
 import type { Command } from 'commander';
-import { print, printJson } from '../output.ts';
-import { type AdminClientOptions, askAdmin, refusedBy } from './client.ts';
+import { print, printJson, progress } from '../output.ts';
+import { type AdminClientOptions, askAdmin, refusedBy, splitOptions } from './client.ts';
 
 /** Options of the command: exactly one selector, why, the admin listener, and where the admin token is. */
 export interface RevokeOptions extends AdminClientOptions {
@@ -19,23 +19,26 @@ export interface RevokeOptions extends AdminClientOptions {
  * Sends the revocation and prints how many sessions were ended. Rejects with an OperatorError when the admin
  * listener does not answer or does not accept it.
  */
-export async function revoke(
-  { url, tokenFile, plaintext, json, issuer, reason, ...selectors }: RevokeOptions,
-  command: Command,
-): Promise<void> {
+export async function revoke(options: RevokeOptions, command: Command): Promise<void> {
+  const { at, json, others } = splitOptions(options);
+  const { reason, issuer, ...selectors } = others;
   const given = Object.entries(selectors).filter(([, value]) => value !== undefined);
   if (given.length !== 1)
     command.error('error: give exactly one of --session, --client, --subject, --backend and --all');
   if (issuer !== undefined && selectors.client === undefined && selectors.subject === undefined)
     command.error('error: --issuer goes with --client or --subject');
-  const at = { url, ...(tokenFile !== undefined && { tokenFile }), ...(plaintext && { plaintext }) };
-  const asked = await askAdmin<{ revoked?: number }>(at, '/revocations', {
+  const asked = await askAdmin<{ revoked: number }>(at, '/revocations', {
     ...Object.fromEntries(given),
     ...(issuer !== undefined && { issuer }),
     reason,
   });
   if (!asked.ok) throw refusedBy(asked);
   const { answer } = asked;
+  // A name that nobody has is no error: whoever has it may have no session at present, and is shut out of older ones.
+  if (answer.revoked === 0 && selectors.all === undefined)
+    progress(
+      `no session was found for it; the revocation holds. Look at the spelling: ${answer.hint ?? '"sallyport sessions" lists what there is'}`,
+    );
   if (json) return printJson(answer);
   print(`${answer.revoked} ${answer.revoked === 1 ? 'session' : 'sessions'} ended`);
 }

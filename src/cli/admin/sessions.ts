@@ -1,7 +1,7 @@
 // `sallyport sessions`: which backend sessions there are, whose they are and when they rotate or end.
 import type { SessionPage } from '../../admin/api-schema.ts';
 import { print, printJson } from '../output.ts';
-import { type AdminClientOptions, askAdmin, refusedBy } from './client.ts';
+import { type AdminClientOptions, askAdmin, refusedBy, splitOptions } from './client.ts';
 
 /** Options of the command: whose sessions, and how many. */
 export interface SessionsOptions extends AdminClientOptions {
@@ -13,9 +13,9 @@ export interface SessionsOptions extends AdminClientOptions {
 }
 
 /** Prints one page. Rejects with an OperatorError when the admin listener does not answer. */
-export async function sessions({ json, url, tokenFile, plaintext, ...query }: SessionsOptions): Promise<void> {
-  const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const at = { url, ...(tokenFile !== undefined && { tokenFile }), ...(plaintext && { plaintext }) };
+export async function sessions(options: SessionsOptions): Promise<void> {
+  const { at, json, others } = splitOptions(options);
+  const given = Object.entries(others).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const asked = await askAdmin<SessionPage>(at, `/api/v1/sessions?${new URLSearchParams(given)}`);
   if (!asked.ok) throw refusedBy(asked);
   const { answer: page } = asked;

@@ -5,7 +5,8 @@ import { dirname, resolve } from 'node:path';
 import { readOperators } from '../../admin/tokens.ts';
 import { checkAppendFile } from '../../audit/append-file.ts';
 import { readAccountsFile } from '../../config/accounts-file.ts';
-import { type Config, parseConfig, readConfigText } from '../../config/load.ts';
+import { type CheckedConfig, type Config, parseConfig, readConfigText } from '../../config/load.ts';
+import type { BackendConfig, SecretRef } from '../../config/schema/backend.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import { checkPrivateFolder } from '../../core/files/private-file.ts';
@@ -14,6 +15,7 @@ import type { SecretSource } from '../../core/files/secret-source.ts';
 import { loadBundle, readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem } from '../../formats/yaml/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
+import { attributesFile, readAttributes } from '../../identity/api-keys/attributes.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
 import { recompileWith } from '../../policy/recompile.ts';
@@ -44,9 +46,8 @@ export async function configCheck(file: string, options: ConfigCheckOptions): Pr
     env: process.env,
     offline,
   });
-  const problems: Problem[] = result.ok ? await fileProblems(file, result.config, offline) : result.problems;
-  if (result.ok && strict && problems.length === 0)
-    problems.push(...(await strictProblems(file, result.config, offline)));
+  const problems: Problem[] = result.ok ? await fileProblems(result, offline) : result.problems;
+  if (result.ok && strict && problems.length === 0) problems.push(...(await strictProblems(result, offline)));
   if (json) printJson({ ok: problems.length === 0, problems });
   else if (problems.length > 0) throw new OperatorError(problems.map(formatProblem).join('\n'));
   else print(`${file}: ok`);
@@ -54,9 +55,9 @@ export async function configCheck(file: string, options: ConfigCheckOptions): Pr
 }
 
 /** Whether the files say what is said of them. Answers one problem for each line of an error. */
-async function fileProblems(file: string, config: Config, offline: boolean): Promise<Problem[]> {
+async function fileProblems({ config, at }: CheckedConfig, offline: boolean): Promise<Problem[]> {
   const policy: Check = [
-    'policy.dir',
+    ['policy', 'dir'],
     async () => {
       settingsCheck(config, () => {})(readSettings(config.policy));
       // As a start does it: a policy that is not compiled needs a compiler, and one that must be compared, too.
@@ -68,73 +69,69 @@ async function fileProblems(file: string, config: Config, offline: boolean): Pro
     try {
       await check();
     } catch (thrown) {
-      for (const message of messageOf(thrown).split('\n')) problems.push({ file, line: 0, path, message });
+      for (const text of messageOf(thrown).split('\n')) {
+        // Where one check looks at several keys, its message begins with the one that it is about.
+        const named = /^([a-z_]+(?:\.[\w-]+)+): (.*)$/s.exec(text);
+        const where = named?.[1]?.startsWith(`${path[0]}.`) ? (named[1] as string).split('.') : path;
+        problems.push({ ...at(where), path: where.join('.'), message: where === path ? text : (named?.[2] ?? text) });
+      }
     }
   }
   return problems;
 }
 
-type Check = [path: string, check: () => unknown];
+type Check = [path: string[], check: () => unknown];
 
 /**
  * What the configuration names and `serve` will need: secrets, client file, certificates, key set.
  */
 function secretChecks(config: Config): Check[] {
   trustFolders(config.secrets.trusted_dirs);
-  const checks: Check[] = Object.entries(config.backends).flatMap(([name, { credentials, accounts, ca_file }]) => [
-    ...Object.entries(credentials).map(([key, ref]): [string, () => unknown] => [
-      `backends.${name}.credentials.${key}`,
-      () => resolveSecret(ref, 'credential'),
-    ]),
-    ...(accounts === undefined || accounts.map
-      ? []
-      : [
-          [
-            `backends.${name}.accounts.${accounts.file === undefined ? 'env' : 'file'}`,
-            () => readAccountsFile(accounts as SecretSource),
-          ] as [string, () => unknown],
-        ]),
-    ...Object.entries(accounts?.map ?? {}).flatMap(([key, refs]) =>
-      Object.entries(refs).map(([credential, ref]): [string, () => unknown] => [
-        `backends.${name}.accounts.map.${key}.${credential}`,
-        () => resolveSecret(ref, 'credential'),
-      ]),
-    ),
-    ...(ca_file === undefined
-      ? []
-      : [[`backends.${name}.ca_file`, () => readFileSync(ca_file)] as [string, () => unknown]]),
-  ]);
+  const checks: Check[] = Object.entries(config.backends).flatMap(([name, backend]) => backendChecks(name, backend));
+  const add = (path: string, check: () => unknown) => checks.push([path.split('.'), check]);
   const { keys, jwt } = config.identity;
   const { redis } = config.store;
-  for (const [path, ref] of [
-    ['store.redis.username', redis?.username],
-    ['store.redis.password', redis?.password],
-  ] as const) {
-    if (ref) checks.push([path, () => resolveSecret(ref, 'credential')]);
+  for (const key of ['username', 'password'] as const) {
+    const ref = redis?.[key];
+    if (ref) add(`store.redis.${key}`, () => resolveSecret(ref, 'credential'));
   }
-  const { admin } = config;
-  if (admin) checks.push(['admin', () => readOperators(admin)]);
-  if (admin?.tls) checks.push(['admin.tls', () => readTls(admin.tls as NonNullable<typeof admin.tls>)]);
-  if (redis?.ca_file !== undefined) {
-    const { ca_file } = redis;
-    checks.push(['store.redis.ca_file', () => readFileSync(ca_file)]);
-  }
-  checks.push([
-    'file' in config.keyring ? 'keyring_file' : 'keyring.env',
-    () => {
-      const { keyring } = config;
-      if (!('file' in keyring) || existsSync(keyring.file)) readKeyring(keyring);
-      else if (redis) throw missingKeyring(keyring.file);
-    },
-  ]);
+  const { admin, keyring } = config;
+  if (admin) add('admin', () => readOperators(admin));
+  const adminTls = admin?.tls;
+  if (adminTls) add('admin.tls', () => readTls(adminTls, false, 'admin.tls'));
+  const ca = redis?.ca_file;
+  if (ca !== undefined) add('store.redis.ca_file', () => readFileSync(ca));
+  add('file' in keyring ? 'keyring_file' : 'keyring.env', () => {
+    if (!('file' in keyring) || existsSync(keyring.file)) readKeyring(keyring);
+    else if (redis) throw missingKeyring(keyring.file);
+  });
   const { tls } = config.listen;
-  if (tls) checks.push(['listen.tls', () => readTls(tls)]);
-  if (keys) checks.push([`identity.keys.${'file' in keys ? 'file' : 'env'}`, () => readClientFile(keys)]);
+  if (tls) add('listen.tls', () => readTls(tls));
+  if (keys) {
+    add(`identity.keys.${'file' in keys ? 'file' : 'env'}`, () => readClientFile(keys));
+    if ('file' in keys) add('identity.keys.file', () => readAttributes(attributesFile(keys.file)));
+  }
   if (jwt && 'file' in jwt.jwks) {
     const { file: jwks } = jwt.jwks;
-    checks.push(['identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8'))]);
+    add('identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8')));
   }
-  checks.push(['state_dir', () => checkPrivateFolder(config.state_dir)]);
-  checks.push(['audit.file', () => checkAppendFile(config.audit.file)]);
+  add('state_dir', () => checkPrivateFolder(config.state_dir));
+  add('audit.file', () => checkAppendFile(config.audit.file));
+  return checks;
+}
+
+function backendChecks(name: string, { credentials, accounts, ca_file }: BackendConfig): Check[] {
+  const at = ['backends', name];
+  const secrets = (path: string[], refs: Record<string, SecretRef>): Check[] =>
+    Object.entries(refs).map(([key, ref]) => [[...path, key], () => resolveSecret(ref, 'credential')]);
+  const checks = secrets([...at, 'credentials'], credentials);
+  if (accounts && !accounts.map)
+    checks.push([
+      [...at, 'accounts', accounts.file === undefined ? 'env' : 'file'],
+      () => readAccountsFile(accounts as SecretSource),
+    ]);
+  for (const [key, refs] of Object.entries(accounts?.map ?? {}))
+    checks.push(...secrets([...at, 'accounts', 'map', key], refs));
+  if (ca_file !== undefined) checks.push([[...at, 'ca_file'], () => readFileSync(ca_file)]);
   return checks;
 }

@@ -9,9 +9,13 @@ const HIDDEN = /[\uE020-\uE07E]/g;
 const HIDDEN_REFERENCE = /(\uE024?)\uE024\uE07B([^\uE07D]*)\uE07D/g;
 const INSIDE = /^([A-Za-z_]\w*)(?::-((?:(?!\$\{).)*))?$/s;
 
-/** What became of the references in one text. `whole`: the variable that is the whole text, so that its type can be chosen. */
+/** What became of the references in one text. */
 export interface Expanded {
   text: string;
+  /**
+   * Where the text is one reference as a whole, so that its type can be chosen: what its value comes from, as messages name
+   * it (the variable, or the default that stands there).
+   */
   whole: string | undefined;
   /** Every variable that it refers to. */
   names: string[];
@@ -50,10 +54,12 @@ export function expandReferences(text: string, env: NodeJS.ProcessEnv, open = fa
       problems.push(`${shown} is no reference: write \${NAME} or \${NAME:-default}, or $${shown} for the text itself`);
       return '';
     }
-    if (hidden.length === text.length) whole = name;
     names.push(name);
     const value = env[name];
-    if (value !== undefined && (value !== '' || otherwise === undefined)) return value;
+    const given = value !== undefined && (value !== '' || otherwise === undefined);
+    if (hidden.length === text.length)
+      whole = given || otherwise === undefined ? `the environment variable ${name}` : `the default in ${shown}`;
+    if (given) return value;
     if (otherwise === undefined && open) {
       left = true;
       return name;

@@ -14,7 +14,7 @@ import {
 } from 'yaml';
 import type { z } from 'zod';
 import { flatten, type Issue, valueAt, wantedTypes } from './issues.ts';
-import { expandReferences, hideReferences, shownReferences } from './references.ts';
+import { type Expanded, expandReferences, hideReferences, shownReferences } from './references.ts';
 
 /** One problem in a file. `line` counts from 1; 0 means the file as a whole. */
 export interface Problem {
@@ -45,7 +45,7 @@ export interface YamlRead {
   raw: unknown;
   /** The line of the key at the end of a path, or of the nearest parent that exists. */
   lineOf(path: PropertyKey[]): number;
-  /** By `keyOf` their paths, the values that are one variable as a whole, and its name. */
+  /** By `keyOf` their paths, the values that are one reference as a whole, and what they come from, as messages name it. */
   variables: ReadonlyMap<string, string>;
   /** By `keyOf` their paths, the texts of values with references in them. */
   references: ReadonlyMap<string, string>;
@@ -89,12 +89,18 @@ export function readYaml(
       problems: syntax.map((e) => failed(lines.linePos(e.pos[0]).line, shownReferences(e.message))),
     };
 
+  /** A key with its references replaced; as it is written where they cannot be. */
+  const keyNamed = (key: string): Pick<Expanded, 'text' | 'problems' | 'open'> => {
+    if (!env) return { text: key, problems: [], open: false };
+    const expanded = expandReferences(key, env, open);
+    return expanded.problems.length > 0 ? { ...expanded, text: shownReferences(key) } : expanded;
+  };
   const lineOf = (path: PropertyKey[]): number => {
     for (let depth = path.length; depth > 0; depth--) {
       const parent = document.getIn(path.slice(0, depth - 1), true);
       const last = path[depth - 1];
       const pair = isMap(parent)
-        ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === String(last))
+        ? parent.items.find(({ key }) => isScalar(key) && keyNamed(String(key.value)).text === String(last))
         : undefined;
       const node = pair?.key ?? (isSeq(parent) && typeof last === 'number' ? parent.items[last] : undefined);
       if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
@@ -123,8 +129,9 @@ export function readYaml(
     if (Array.isArray(value)) return value.map((item, i) => expand(item, [...path, i]));
     if (typeof value !== 'object' || value === null) return value;
     const entries = Object.entries(value).map(([key, item]): [string, unknown] => {
-      const { text: name, problems } = expandReferences(key, env ?? {}, open);
-      unset.push(...problems.map((message) => ({ path: [...path, key], message })));
+      const { text: name, problems, open: isOpen } = keyNamed(key);
+      if (isOpen) left.add(keyOf([...path, name]));
+      unset.push(...problems.map((message) => ({ path: [...path, name], message })));
       return [name, expand(item, [...path, name])];
     });
     const names = entries.map(([name]) => name);
@@ -146,7 +153,7 @@ export function checkYaml<T>(
   schema: z.ZodType<T>,
   at = (path: PropertyKey[]) => ({ file: read.file, line: read.lineOf(path) }),
 ): { ok: true; value: T; whole: boolean } | { ok: false; problems: Problem[] } {
-  const { raw, variables, open, unset } = read;
+  const { raw, variables, references, open, unset } = read;
   let checked = schema.safeParse(raw);
   const misfits: Issue[] = [];
   // A choice may want another type only when a first value has got its own, so it is looked at again.
@@ -154,9 +161,9 @@ export function checkYaml<T>(
     again = false;
     misfits.length = 0;
     for (const { path, value, type } of wantedTypes(checked.error.issues, raw)) {
-      const name = variables.get(keyOf(path));
-      if (name === undefined || typeof valueAt(raw, path) !== 'string') continue;
-      if (value === undefined) misfits.push({ path, message: `the environment variable ${name} is no ${type}` });
+      const origin = variables.get(keyOf(path));
+      if (origin === undefined || typeof valueAt(raw, path) !== 'string') continue;
+      if (value === undefined) misfits.push({ path, message: `${origin} is no ${type}` });
       else {
         setAt(raw, path, value);
         again = true;
@@ -177,11 +184,14 @@ export function checkYaml<T>(
   // What is left open can be anything, so where only that does not fit the schema nothing is known to be wrong.
   if (issues.length === 0)
     return { ok: true, value: (checked.success ? checked.data : raw) as T, whole: checked.success };
-  const problems = issues.map(({ path, message }) => ({
-    ...at(path),
-    path: path.map(String).join('.'),
-    message,
-  }));
+  const problems = issues.map(({ path, message }) => {
+    const written = known.has(keyOf(path)) ? undefined : references.get(keyOf(path));
+    return {
+      ...at(path),
+      path: path.map(String).join('.'),
+      message: written === undefined ? message : `${message} (it comes from ${written})`,
+    };
+  });
   return { ok: false, problems: sorted(problems) };
 }
 

@@ -1,16 +1,15 @@
 // /livez (and /healthz, its older name) says that the process answers, /readyz that it can take calls. Orchestrators ask them, so they need no
 // credential and come before the check of Host; they tell no more than yes, or which part is not ready.
+import { PROBES } from '../access-log.ts';
 import { refuse } from '../refuse.ts';
 import type { Check, Context } from '../state.ts';
 
 /** Answers the names of the parts that are not ready; an empty list means ready. */
 export type Readiness = () => Promise<string[]>;
 
-const PATHS = new Set(['/livez', '/healthz', '/readyz']);
-
 /** Answers /livez, /healthz and /readyz with 200 or 503, and passes on every other path. */
 export function health(readiness: Readiness): Check {
-  return (ctx) => (PATHS.has(ctx.state.path) ? answer(ctx) : true);
+  return (ctx) => (PROBES.has(ctx.state.path) ? answer(ctx) : true);
 
   async function answer(ctx: Context): Promise<false> {
     if (ctx.req.method !== 'GET' && ctx.req.method !== 'HEAD') {

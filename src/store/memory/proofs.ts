@@ -2,7 +2,7 @@
 // forgotten could be replayed.
 import type { Clock } from '../../core/clock.ts';
 import { createKeyedMutex } from '../../core/mutex.ts';
-import type { ProofLedger, ProofUse } from '../../identity/dpop.ts';
+import type { ProofLedger, ProofUse } from '../../identity/access-tokens/dpop.ts';
 import { createMemoryKeyv } from './keyv.ts';
 
 /** Most proofs at the same time. */

@@ -1,7 +1,7 @@
 // The DPoP proofs that were used, at whichever replica. SET NX decides which use is the first: of two copies at the
 // same time only one is new.
 import { randomUUID } from 'node:crypto';
-import type { ProofLedger, ProofUse } from '../../identity/dpop.ts';
+import type { ProofLedger, ProofUse } from '../../identity/access-tokens/dpop.ts';
 import { type RedisConnection, script } from './connection.ts';
 import type { Keys } from './keys.ts';
 

@@ -2,23 +2,16 @@
 // algorithm are all checked before anything is looked up for the client (R-01). Home of jose.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  errors,
-  type JSONWebKeySet,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  jwtVerify,
-} from 'jose';
-import { BoundedCache } from '../core/bounded-cache.ts';
-import type { Clock } from '../core/clock.ts';
-import { OperatorError } from '../core/errors.ts';
-import { type Checked, type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
-import { atPointer, isObject, isWellFormed } from '../formats/json.ts';
-import { type Client, createClient, type PolicyClaim } from './client.ts';
-import { type JwtCheck, type RefusedCredential, refusedCredential } from './failures.ts';
-import type { CredentialVerification, CredentialVerifier } from './verifier.ts';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { BoundedCache } from '../../core/bounded-cache.ts';
+import type { Clock } from '../../core/clock.ts';
+import { OperatorError } from '../../core/errors.ts';
+import { type Checked, type Reloadable, UNCHANGED } from '../../core/files/reloadable.ts';
+import { atPointer, isObject, isWellFormed } from '../../formats/json.ts';
+import { type Client, createClient, type PolicyClaim } from '../client.ts';
+import { type JwtCheck, type RefusedCredential, refusedCredential } from '../failures.ts';
+import type { CredentialVerification, CredentialVerifier } from '../verifier.ts';
+import { type IssuerKeys, openKeyServer } from './key-server.ts';
 
 /** What an access token must look like and where the keys of its issuer are. */
 export interface JwtOptions {
@@ -36,6 +29,17 @@ export interface JwtOptions {
   /** Claims that policies may read, named in the same way. */
   policyClaims: readonly string[];
   clock: Clock;
+  /** Called when the key server cannot be reached any more, with the reason, and with undefined when it can again. */
+  onReach: (failure: string | undefined) => void;
+}
+
+/** Verifies access tokens until `close`. */
+export interface JwtVerifier extends CredentialVerifier {
+  /** The key file; a key server is asked by itself. */
+  readonly reloadable: readonly Reloadable[];
+  /** How the keys of a key server fare; undefined where they are in a file. */
+  readonly issuerKeys: IssuerKeys | undefined;
+  close(): void;
 }
 
 /**
@@ -49,10 +53,14 @@ const MAX_NAMES = 64;
 
 /**
  * Creates the verifier. Throws an OperatorError when a key file cannot be read as a JWK set (RFC 7517); a key
- * server is asked only when an access token arrives, and `unavailable` is the answer while it is down.
+ * server may be down, and `unavailable` is the answer while there are no keys.
  */
-export function createJwtVerifier(options: JwtOptions): CredentialVerifier & { reloadable: readonly Reloadable[] } {
-  let keys = keySource(options.jwks);
+export function createJwtVerifier(options: JwtOptions): JwtVerifier {
+  const { jwks, clock, onReach } = options;
+  // A key that was taken out accepts nothing any more, also what it had signed a moment ago.
+  const onChange = () => cache.clear();
+  const server = 'url' in jwks ? openKeyServer({ url: jwks.url, clock, onReach, onChange }) : undefined;
+  let keys = 'url' in jwks ? (server?.keys as JWTVerifyGetKey) : localKeys(jwks.file, textOf(jwks.file));
   const cache = new BoundedCache<string, { verified: Extract<CredentialVerification, { ok: true }>; until: number }>(
     CACHE_ENTRIES,
   );
@@ -78,10 +86,9 @@ export function createJwtVerifier(options: JwtOptions): CredentialVerifier & { r
     }
   }
 
-  /** A key file is read again on demand; a key server is asked by itself. */
   function reloadableOf(): Reloadable[] {
-    if (!('file' in options.jwks)) return [];
-    const { file } = options.jwks;
+    if (!('file' in jwks)) return [];
+    const { file } = jwks;
     let before = textOf(file);
     const check = (): Checked => {
       const text = textOf(file);
@@ -91,8 +98,7 @@ export function createJwtVerifier(options: JwtOptions): CredentialVerifier & { r
         result: 'changed',
         apply() {
           [before, keys] = [text, fresh];
-          // A key that was taken out accepts nothing any more, also what it had signed a moment ago.
-          cache.clear();
+          onChange();
         },
       };
     };
@@ -101,6 +107,8 @@ export function createJwtVerifier(options: JwtOptions): CredentialVerifier & { r
 
   return {
     reloadable: reloadableOf(),
+    issuerKeys: server,
+    close: () => server?.close(),
     async verify(token) {
       const raw = token.reveal();
       const hash = createHash('sha256').update(raw).digest('base64');
@@ -118,11 +126,6 @@ export function createJwtVerifier(options: JwtOptions): CredentialVerifier & { r
       return result;
     },
   };
-}
-
-function keySource(jwks: JwtOptions['jwks']): JWTVerifyGetKey {
-  if ('url' in jwks) return createRemoteJWKSet(new URL(jwks.url), { timeoutDuration: 3000, cooldownDuration: 10_000 });
-  return localKeys(jwks.file, textOf(jwks.file));
 }
 
 const unreadableKeys = (file: string) => new OperatorError(`${file} cannot be read as a JWK set (RFC 7517)`);
@@ -155,7 +158,6 @@ function failedIn(thrown: unknown): RefusedCredential {
     const claim = CHECKED.find((name) => name === thrown.claim);
     return claim ? invalid(claim) : refusedCredential('claims_invalid', 'format');
   }
-  if (thrown instanceof errors.JWKSTimeout) return refusedCredential('unavailable');
   if (thrown instanceof errors.JOSEAlgNotAllowed || thrown instanceof errors.JOSENotSupported)
     return refusedCredential('signature_invalid', 'alg');
   if (thrown instanceof errors.JWKSNoMatchingKey || thrown instanceof errors.JWKSMultipleMatchingKeys)

@@ -2,8 +2,8 @@
 // made without asking the store. It is bound to the store's epoch, so that proofs made before the store lost its
 // memory are void: the record of their use is gone, too. It expires, so that proofs cannot be made long in
 // advance.
-import type { Clock } from '../core/clock.ts';
-import type { Sealer } from '../keyring/sealing.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Sealer } from '../../keyring/sealing.ts';
 
 /** Makes and checks nonces. Both methods reject when the store does not answer. */
 export interface Nonces {

@@ -3,8 +3,8 @@
 // accepted (R-08).
 import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, EmbeddedJWK, errors, type JWK, jwtVerify } from 'jose';
-import type { Clock } from '../core/clock.ts';
-import { type ProofCheck, type RefusedCredential, refusedCredential } from './failures.ts';
+import type { Clock } from '../../core/clock.ts';
+import { type ProofCheck, type RefusedCredential, refusedCredential } from '../failures.ts';
 import type { Nonces } from './nonces.ts';
 
 /** When and from where a proof was used first. `at` is in milliseconds since 1970. */

@@ -1,0 +1,42 @@
+// When the certificates end that a configuration names: those that it shows, and those of the authorities that it trusts.
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Config } from './load.ts';
+
+/** The first end of the certificates in one file, in milliseconds since 1970; `path` is its place in connector.yaml. */
+export interface CertificateEnd {
+  path: string[];
+  endsAt: number;
+}
+
+/** Files that cannot be read are left out: whoever uses them says what is wrong. */
+export function certificateEnds({ listen, admin, backends, store }: Config): CertificateEnd[] {
+  const files: [path: string[], file: string | undefined][] = [
+    [['listen', 'tls', 'cert_file'], listen.tls?.cert_file],
+    [['listen', 'tls', 'client_ca_file'], listen.tls?.client_ca_file],
+    [['admin', 'tls', 'cert_file'], admin?.tls?.cert_file],
+    [['admin', 'tls', 'client_ca_file'], admin?.tls?.client_ca_file],
+    [['store', 'redis', 'ca_file'], store.redis?.ca_file],
+    ...Object.entries(backends).map(([name, { ca_file }]): (typeof files)[number] => [
+      ['backends', name, 'ca_file'],
+      ca_file,
+    ]),
+  ];
+  return files.flatMap(([path, file]) => {
+    const endsAt = file === undefined ? undefined : firstEnd(file);
+    return endsAt === undefined ? [] : [{ path, endsAt }];
+  });
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+function firstEnd(file: string): number | undefined {
+  try {
+    const ends = (readFileSync(file, 'utf8').match(CERTIFICATE) ?? []).map((text) =>
+      Date.parse(new X509Certificate(text).validTo),
+    );
+    return ends.length === 0 ? undefined : Math.min(...ends);
+  } catch {
+    return undefined;
+  }
+}

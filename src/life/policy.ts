@@ -1,0 +1,40 @@
+// Whether the policy folder still holds what decides. A reload takes no policy into use (a nightly signal must not activate
+// a half-edited file), but it says that another one waits for a restart.
+import { messageOf } from '../core/errors.ts';
+import { type Checked, type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
+import { readCompiled, readSettings } from '../decision/bundle.ts';
+import type { PolicyPlace } from '../decision/data/paths.ts';
+import { hashSources } from '../decision/manifest.ts';
+import { canonicalJson } from '../formats/json.ts';
+
+/** What is in the folder: rules and settings, and what was compiled of them, if anything was. */
+interface Found {
+  rules: string;
+  wasm: string | undefined;
+}
+
+/** The policy as a part that never changes while the process runs. To be made when the policy has just been loaded. */
+export function policyOnDisk(place: PolicyPlace): Reloadable {
+  const look = (): Found => ({
+    rules: canonicalJson({ sources: hashSources(place), settings: readSettings(place).settings } as never),
+    wasm: readCompiled(place)?.manifest.wasm_sha256,
+  });
+  const first = look();
+  const check = (): Checked => {
+    let now: Found;
+    try {
+      now = look();
+    } catch (thrown) {
+      return waits(`it cannot be used, and a restart would fail: ${messageOf(thrown)}`);
+    }
+    // A policy that was compiled in memory may have been built since.
+    const same = now.rules === first.rules && (first.wasm === undefined || now.wasm === first.wasm);
+    if (same) return UNCHANGED;
+    return waits(
+      now.wasm === undefined ? 'needs a restart, and "sallyport policy build" before it' : 'needs a restart',
+    );
+  };
+  return { part: 'policy', check };
+}
+
+const waits = (what: string): Checked => ({ result: 'needs_restart', detail: `the folder has changed: ${what}` });
