@@ -99,6 +99,54 @@ describe('client add', () => {
   });
 });
 
+describe('client list and client remove', () => {
+  it('show clients without keys, and take one out with its attributes', async () => {
+    const file = join(dir, 'clients.json');
+    const add = (id: string, ...more: string[]) => run(['client', 'add', id, '--file', file, ...more]);
+    await add('a', '--role', 'clerk', '--attribute', 'site=4');
+    await add('b', '--subject', 'somebody', '--expires-days', '30');
+    const { stdout } = await run(['client', 'list', '--file', file]);
+    expect(stdout).toMatch(
+      /^a {2}roles clerk, attributes \{"site":4\}\nb {2}roles none, acts for somebody, ends 20\d\d-/,
+    );
+    const listed = JSON.parse((await run(['client', 'list', '--file', file, '--json'])).stdout);
+    expect(listed.clients.map(({ id }: { id: string }) => id)).toEqual(['a', 'b']);
+    expect(JSON.stringify(listed)).not.toMatch(/key|sha256|[0-9a-f]{64}/);
+    expect(await run(['client', 'remove', 'nobody', '--file', file])).toMatchObject({
+      code: 1,
+      stderr: `${file} has no client "nobody"; see: sallyport client list --file ${file}\n`,
+    });
+    expect(await run(['client', 'remove', 'a', '--file', file])).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('sallyport revoke --client a'),
+    });
+    expect(readFileSync(join(dir, 'clients.attributes.json'), 'utf8')).not.toContain('site');
+    expect((await run(['client', 'list', '--file', file])).stdout).toMatch(/^b /);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  }, 30_000);
+});
+
+describe('keys', () => {
+  it('in an environment variable can be looked at, and say that they cannot be rotated', async () => {
+    const file = join(dir, 'keyring.json');
+    expect((await run(['keys', 'init', '--file', file])).code).toBe(0);
+    const env = { RING: readFileSync(file, 'utf8') };
+    expect(await run(['keys', 'status', '--env', 'RING'], { env })).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/ seals /),
+    });
+    for (const command of [['add'], ['init'], ['retire', 'x']])
+      expect(await run(['keys', ...command, '--env', 'RING'], { env })).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^the keyring in RING cannot be changed by this command, nor while the connector runs/,
+        ),
+      });
+    expect((await run(['keys', 'status'])).stderr).toMatch(/^give --file FILE, or --env NAME/);
+    expect((await run(['keys', 'status', '--env', 'NOT_SET'])).stderr).toMatch(/NOT_SET is not set/);
+  }, 30_000);
+});
+
 describe('config check', () => {
   it('lists every problem, as text or as JSON', async () => {
     const file = join(dir, 'connector.yaml');

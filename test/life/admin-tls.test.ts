@@ -48,6 +48,19 @@ describe.skipIf(!inject('openssl'))('the admin listener over TLS', () => {
     });
   });
 
+  it('the commands take a private CA and a certificate, and say what is missing', async () => {
+    const url = await start(`, client_ca_file: ${ca.certFile}`);
+    const env = { SALLYPORT_ADMIN_TOKEN: TOKEN };
+    const ask = (...more: string[]) => run(['status', '--url', url.origin, ...more], { env });
+    const trust = ['--ca', server.certFile];
+    const shown = ['--cert', operator.certFile, '--key', operator.keyFile];
+    expect(await ask(...trust, ...shown)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ready/) });
+    expect((await ask(...shown)).stderr).toMatch(/for a private CA give --ca\n$/);
+    expect((await ask(...trust)).stderr).toMatch(/where it demands a certificate give --cert and --key\n$/);
+    expect((await ask(...trust, '--cert', operator.certFile)).stderr).toBe('--cert and --key go together\n');
+    expect((await ask('--ca', '/nowhere')).stderr).toBe('--ca /nowhere cannot be read: ENOENT\n');
+  }, 30_000);
+
   it('turns away whoever has no certificate of the CA that is named', async () => {
     const url = await start(`, client_ca_file: ${ca.certFile}`);
     expect(await status(url, {})).toBe('turned away');

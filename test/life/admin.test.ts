@@ -219,6 +219,42 @@ describe('a reload', () => {
     expect(h.ops.join('\n')).toMatch(/reload: nothing was changed/);
   });
 
+  it('R-94: its result stands in status, in the metrics and, when it was refused, in an alert', async () => {
+    await start();
+    const status = async () => statusSchema.parse(await (await ask('/api/v1/status', TOKENS.READ_TOKEN)).json());
+    const metrics = async () => (await ask('/metrics', TOKENS.SCRAPE_TOKEN)).text();
+    expect((await status()).last_reload).toBeNull();
+    expect(await metrics()).toMatch(/^sallyport_last_reload_successful 1$/m);
+    const before = readFileSync(clientsFile(), 'utf8');
+    writeFileSync(clientsFile(), '{ half');
+    await reload();
+    expect(await status()).toMatchObject({
+      last_reload: { ok: false, operator: 'on-call', refused: ['identity.keys'], changed: [] },
+      warnings: expect.arrayContaining([
+        { what: 'reload', detail: 'refused for identity.keys; nothing was changed by it' },
+      ]),
+    });
+    expect(await metrics()).toMatch(/^sallyport_last_reload_successful 0$/m);
+    expect((await h.audit('alert')).map(({ reasons }) => reasons)).toContainEqual(['reload.refused']);
+    writeFileSync(clientsFile(), before);
+    await reload();
+    const { last_reload, warnings } = await status();
+    expect(last_reload).toMatchObject({ ok: true, refused: [] });
+    expect(warnings.map(({ what }) => what)).not.toContain('reload');
+    expect(await metrics()).toMatch(/^sallyport_last_reload_successful 1$/m);
+  });
+
+  it('R-29: a client file that can be used again is one line, and so is one that cannot', async () => {
+    await start();
+    const before = readFileSync(clientsFile(), 'utf8');
+    writeFileSync(clientsFile(), '{ half');
+    const lines = (pattern: RegExp) => h.ops.filter((line) => pattern.test(line)).length;
+    await vi.waitFor(() => expect(lines(/client file cannot be used/)).toBe(1), 5000);
+    writeFileSync(clientsFile(), before);
+    await vi.waitFor(() => expect(lines(/can be used again.*"part":"clients"/)).toBe(1), 5000);
+    expect(lines(/client file cannot be used/)).toBe(1);
+  }, 15_000);
+
   it('R-29: a broken client file is a warning, an event and an alert, and the replica stays ready', async () => {
     await start();
     writeFileSync(clientsFile(), '{ half');
@@ -233,6 +269,24 @@ describe('a reload', () => {
     expect((await h.rpc('tools/list')).status).toBe(200);
   });
 });
+
+it('R-28: a revocation of a name that nobody has holds, and says that it met nothing', async () => {
+  await start();
+  const at = ['--url', String(url('/')), '--reason', 'a test'];
+  const env = { SALLYPORT_ADMIN_TOKEN: TOKENS.ROOT_TOKEN };
+  const asked = await run(['revoke', ...at, '--backend', 'inventroy'], { env });
+  expect(asked).toMatchObject({
+    code: 0,
+    stdout: '0 sessions ended\n',
+    stderr: expect.stringMatching(/no session was found.*no backend has that name here; there are inventory\n$/),
+  });
+  expect((await run(['revoke', ...at, '--client', 'agnet'], { env })).stderr).toMatch(
+    /no session was found.*sallyport sessions/,
+  );
+  await h.call('stock_get', { sku: 'A-1' });
+  const met = await run(['revoke', ...at, '--client', 'demo-agent'], { env });
+  expect(met).toMatchObject({ code: 0, stdout: '1 session ended\n', stderr: '' });
+}, 30_000);
 
 it('the commands print what there is, for people and for machines', async () => {
   await start();

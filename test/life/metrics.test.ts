@@ -55,14 +55,35 @@ it('a file that cannot be used is a metric', async () => {
   await vi.waitFor(async () => expect(await scrape()).toMatch(/^sallyport_file_unusable\{what="clients"\} 1$/m), 5000);
 });
 
-it('R-43: the access log has path and status, and neither query nor credential', async () => {
-  await fetch(new URL('/livez?secret=in-the-query', h.url));
+it('R-43: the access log has path, status and who asked, and neither query nor credential', async () => {
+  await fetch(new URL('/pasted-secret?secret=in-the-query', h.url));
+  await fetch(new URL('/livez', h.url));
+  await fetch(new URL('/livez', h.connector.adminUrl));
   await h.rpc('ping');
-  await vi.waitFor(() => expect(h.ops.join('\n')).toMatch(/"message":"request".*"path":"\/mcp","status":200/), 3000);
-  const lines = h.ops.join('\n');
-  expect(lines).toMatch(/"method":"GET","path":"\/livez","status":200/);
-  expect(lines).not.toMatch(/in-the-query|Bearer|sp_/);
+  await h.rpc('ping', {}, { key: 'sp_wrong' });
+  await scrape();
+  await fetch(new URL('/metrics?in-the-query', h.connector.adminUrl));
+  const requests = () => h.ops.map((line) => JSON.parse(line)).filter(({ message }) => message === 'request');
+  await vi.waitFor(() => expect(requests()).toHaveLength(5), 5000);
+  expect(requests()).toMatchObject([
+    { method: 'GET', path: 'other', status: 404, ip: '127.0.0.1' },
+    { method: 'POST', path: '/mcp', status: 200, ip: '10.1.2.3', client: 'demo-agent' },
+    { method: 'POST', path: '/mcp', status: 401, ip: '10.1.2.3' },
+    { listener: 'admin', method: 'GET', path: '/metrics', status: 200, operator: 'admin' },
+    { listener: 'admin', method: 'GET', path: '/metrics', status: 401, ip: '127.0.0.1' },
+  ]);
+  expect(h.ops.join('\n')).not.toMatch(/in-the-query|Bearer|sp_|pasted/);
 });
+
+it('the access log has a probe only when its answer is not 200', async () => {
+  appendFileSync(join(h.stateDir, 'keyring.json'), 'broken');
+  const failed = () => h.ops.filter((line) => /"path":"\/readyz".*"status":503/.test(line));
+  await vi.waitFor(async () => {
+    await fetch(new URL('/readyz', h.url));
+    expect(failed().length).toBeGreaterThan(0);
+  }, 6000);
+  expect(h.ops.join('\n')).not.toMatch(/"path":"\/readyz".*"status":200/);
+}, 10_000);
 
 it('a change of readiness is one line with its cause', async () => {
   appendFileSync(join(h.stateDir, 'keyring.json'), 'broken');

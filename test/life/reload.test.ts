@@ -1,5 +1,14 @@
 // What a running connector reads again: on SIGHUP, through `connector.reload`, and by itself with `watch: true`.
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +19,7 @@ import { Agent, fetch as fetchWith } from 'undici';
 import { afterAll, afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { type Connector, startConnector } from '../../src/connector.ts';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { differencesOf } from '../../src/life/replicas.ts';
 import { createCertificates } from '../support/certificates.ts';
 import { run, type Served, serve } from '../support/cli.ts';
@@ -111,6 +121,49 @@ describe('connector.yaml', () => {
       }),
     );
   });
+});
+
+it('a changed policy waits for a restart, also where it is broken, and refuses nothing else', async () => {
+  noClients();
+  mkdirSync(join(dir, 'policies'));
+  const settings = join(dir, 'policies/data.yaml');
+  const shipped = readFileSync(join(PACKAGE_ROOT, 'policies/data.yaml'), 'utf8');
+  writeFileSync(settings, shipped);
+  const text = yaml('').replace('policy: {', 'policy: { dir: policies,');
+  const { reload } = await start(text);
+  const policy = () => reload(ACT).parts.find(({ part }) => part === 'policy');
+  expect(policy()).toEqual({ part: 'policy', result: 'unchanged' });
+  writeFileSync(settings, shipped.replace('limit_seconds: 300', 'limit_seconds: 301'));
+  expect(policy()).toEqual({
+    part: 'policy',
+    result: 'needs_restart',
+    detail: 'the folder has changed: needs a restart',
+  });
+  writeFileSync(settings, 'settings: [');
+  expect(policy()).toMatchObject({
+    result: 'needs_restart',
+    detail: expect.stringMatching(/cannot be used, and a restart would fail: .*data.yaml/),
+  });
+  expect(reload(ACT).ok).toBe(true);
+  writeFileSync(settings, shipped);
+  expect(policy()?.result).toBe('unchanged');
+});
+
+it('with watch: true a changed credential of a backend is told to wait for a restart', async () => {
+  noClients();
+  const password = join(dir, 'app.password');
+  writeFileSync(password, 'first', { mode: 0o600 });
+  const text = yaml('watch: true').replace('    login:', '    credentials: { p: { file: app.password } }\n    login:');
+  await start(text);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  writeFileSync(password, 'second');
+  await vi.waitFor(
+    () =>
+      expect(log().find(({ event }) => event === 'reload')).toMatchObject({
+        ...{ operator: 'watch', ok: true, needs_restart: 'backends.app.credentials' },
+      }),
+    5000,
+  );
 });
 
 it('a client file is read by a reload although its times say that it is as before', async () => {
@@ -263,6 +316,12 @@ it('SIGHUP reads everything again and ends nothing, also where a file is broken'
   await vi.waitFor(() => expect(said).toMatch(/allowed_origins.*reload: changed/), 5000);
   served.child.kill('SIGTERM');
   expect(await served.exited).toBe(0);
+  // Whoever collects the log reads every line of it as JSON, also those about the process itself.
+  const messages = said
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).message);
+  expect(messages.slice(-2)).toEqual(['stopping: calls in flight may finish', 'stopped']);
 }, 30_000);
 
 it('a start names roles of clients that the policy does not know', async () => {
