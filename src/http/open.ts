@@ -29,7 +29,7 @@ export interface HttpOptions {
   events: AuditEvents;
   readiness: Readiness;
   ops: OpsLog;
-  /** Counts a credential: how it was shown, if it was accepted, and what came of it. */
+  /** Counts a credential: how it was shown, and what came of it. */
   authenticated: (method: string, result: string) => void;
   /** Host and Origin values as they are allowed at present. */
   allowed: () => Allowed;
@@ -69,8 +69,8 @@ export function openHttp(options: HttpOptions): Koa<State> {
       publicUrl: config.public_url,
       certificates: { header, ca: listen.tls?.client_ca_file !== undefined },
       onSuccess: (method) => options.authenticated(method, 'success'),
-      onFailure({ state }, { failure, check, client }) {
-        options.authenticated('', failure);
+      onFailure({ state }, { failure, check, client }, shown) {
+        options.authenticated(shown, failure);
         const source: Source = { requestId: state.requestId, ...state.address, client: client && clientFields(client) };
         const guess = guessing.credential(failure, source.network);
         events.authenticationFailed(source, failure, check, guess.alert);

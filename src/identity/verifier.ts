@@ -67,6 +67,9 @@ export interface VerifierOptions {
   strict: boolean;
 }
 
+/** Whether a credential has the form of a signed access token. */
+export const isCompactJws = (secret: Secret): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(secret.reveal());
+
 /**
  * Creates the verifier. A credential with the form of a compact JWS goes to `jwt`, any other to `keys`; when that
  * verifier is not configured, the credential is rejected as `malformed`.
@@ -75,8 +78,7 @@ export function createVerifier({ keys, jwt, dpop, strict }: VerifierOptions): Ve
   return {
     dpop,
     async verify(credential) {
-      const isJwt = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(credential.secret.reveal());
-      const verifier = isJwt ? jwt : keys;
+      const verifier = isCompactJws(credential.secret) ? jwt : keys;
       if (!verifier) return refusedCredential('malformed');
       const token = await verifier.verify(credential.secret);
       if (!token.ok) return token;

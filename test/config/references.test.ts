@@ -55,6 +55,25 @@ describe('a reference', () => {
     expect(read('text: "x-${P:-a:-b}-y"')).toEqual({ text: 'x-a:-b-y' });
   });
 
+  it('is named in what is wrong with its value: the variable, the default, or the text it stands in', () => {
+    expect(read('port: ${P:-abc}')).toEqual(['c.yaml:1 port: the default in ${P:-abc} is no number']);
+    expect(read('port: ${P:-1}', { P: 'x' })).toEqual(['c.yaml:1 port: the environment variable P is no number']);
+    expect(read('version: ${V}', { V: '2' })).toEqual([
+      expect.stringMatching(/^c.yaml:1 version: Invalid input: .*\(it comes from \$\{V\}\)$/),
+    ]);
+    // A value may be a secret, so what it is stands in no message.
+    expect(read('{ version: ${V}, port: "${P}" }', { V: 'hunter2', P: 'hunter2' }).toString()).not.toContain('hunter2');
+  });
+
+  it('in a key gives one error for one slip, with its line', () => {
+    expect(read('text: a\n${K}: 1')).toEqual([
+      'c.yaml:2 ${K}: the environment variable K is not set; set it or write $${K} for the text itself',
+    ]);
+    expect(read('text: a\n${K}: 1', { K: 'nonsense' })).toEqual(['c.yaml:2 nonsense: unknown key "nonsense"']);
+    const offline = parseYaml('text: a\n${K}: 1', schema, { file: 'c.yaml', env: {}, open: true });
+    expect(offline.ok).toBe(true);
+  });
+
   it('may be part of a text, and $${ is the text itself', () => {
     expect(read('text: http://${H}:${P}/', { H: 'h', P: '1' })).toEqual({ text: 'http://h:1/' });
     expect(read('{ text: $${P} }')).toEqual({ text: '${P}' });

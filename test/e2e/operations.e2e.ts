@@ -1,6 +1,6 @@
 // How it is run: behind real balancers, with secrets mounted as platforms mount them, and installed from the package.
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,6 @@ import { freePort } from '../support/redis.ts';
 import { type Cluster, type Replica, startCluster } from '../support/replicas.ts';
 import { callTool } from '../support/wire-call.ts';
 
-const _run = promisify(execFile);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const run = promisify(execFile);
 const redisProgram = onPath('redis-server') ?? onPath('valkey-server');
@@ -173,6 +172,13 @@ scrape_configs:
         const value = answer?.data?.result?.[0]?.value?.[1];
         return value === undefined ? undefined : Number(value);
       };
+      // What the guide tells people to watch is understood by Prometheus; in a healthy connector nothing of it is found.
+      const guide = readFileSync(join(PACKAGE_ROOT, 'docs/operations.md'), 'utf8');
+      const rows = guide.slice(guide.indexOf('## What to watch'), guide.indexOf('## Redis')).split('\n');
+      const watched = rows
+        .filter((row) => /^\| `/.test(row))
+        .flatMap((row) => [...(row.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, text = '']) => text));
+      expect(watched.length).toBeGreaterThan(12);
       const soon = (expression: string, value: number) =>
         vi.waitFor(
           async () => expect([expression, await query(expression).catch(() => undefined)]).toEqual([expression, value]),
@@ -186,6 +192,13 @@ scrape_configs:
       // The sessions of both replicas are told once.
       await soon('sum(sallyport_sessions)', 1);
       await soon('count(count by (policy, configuration, keyring) (sallyport_build_info))', 1);
+      for (const expression of watched) {
+        const asked = new URL(`http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(expression)}`);
+        const { status, data } = (await (await fetch(asked)).json()) as Loose;
+        // How busy a shared machine is says nothing of the connector.
+        const found = expression.startsWith('nodejs_') ? [] : data?.result;
+        expect([expression, status, found]).toEqual([expression, 'success', []]);
+      }
     } finally {
       child.kill('SIGKILL');
     }

@@ -1,7 +1,8 @@
 // What Prometheus gets: names by its conventions, labels that no client can choose, and the state of the whole.
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { endOfLife } from '../../src/life/node-release.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
 
@@ -25,6 +26,8 @@ it('calls, decisions, sessions, logins, credentials, times and the process are t
   await h.call('stock_get', { sku: 'A-1' });
   await h.call('no_such_tool_but_a_clients_choice', {});
   await h.rpc('tools/list', {}, { key: 'not-a-key' });
+  await h.rpc('tools/list', {}, { key: 'not.a.token' });
+  await fetch(h.connector.url, { method: 'POST', headers: { 'x-forwarded-for': '10.1.2.3' } });
   await h.audit();
   const text = await scrape();
   for (const line of [
@@ -35,7 +38,9 @@ it('calls, decisions, sessions, logins, credentials, times and the process are t
     /^sallyport_sessions\{backend="inventory"\} 1$/m,
     /^sallyport_logins_total\{backend="inventory",result="success"\} 1$/m,
     /^sallyport_authentications_total\{method="key",result="success"\} \d+$/m,
-    /^sallyport_authentications_total\{method="",result="unknown_key"\} 1$/m,
+    /^sallyport_authentications_total\{method="key",result="unknown_key"\} 1$/m,
+    /^sallyport_authentications_total\{method="jwt",result="malformed"\} 1$/m,
+    /^sallyport_authentications_total\{method="none",result="missing"\} 1$/m,
     /^sallyport_policy_evaluation_seconds_count 1$/m,
     /^sallyport_audit_write_seconds_count [1-9]\d*$/m,
     /^sallyport_audit_backlog 0$/m,
@@ -48,6 +53,17 @@ it('calls, decisions, sessions, logins, credentials, times and the process are t
     expect(text).toMatch(line);
   expect(text).not.toMatch(/clients_choice|demo-agent|10\.1\.2\.3|A-1/);
   for (const [, name] of text.matchAll(/^# TYPE (\S+) counter$/gm)) expect(name).toMatch(/_total$/);
+});
+
+it('every metric stands in the documents, and every one that they name is there', async () => {
+  const read = (file: string) => readFileSync(join(PACKAGE_ROOT, 'docs', file), 'utf8');
+  const names = (text: string, pattern: RegExp) => new Set([...text.matchAll(pattern)].map(([, name]) => name));
+  const told = names(await scrape(), /^# TYPE (sallyport_\w+) /gm);
+  const [reference, guide] = ['configuration.md', 'operations.md'].map((file) =>
+    names(read(file), /\b(sallyport_\w+)/g),
+  );
+  expect([...(reference as Set<string>)].sort()).toEqual([...told].sort());
+  expect([...(guide as Set<string>)].filter((name) => !told.has(name))).toEqual([]);
 });
 
 it('a file that cannot be used is a metric', async () => {

@@ -4,7 +4,7 @@
 import { Secret } from '../../core/secret.ts';
 import { type CertificateHeader, clientCertificate } from '../../identity/certificate.ts';
 import { AUTH_FAILURES, type AuthFailure, refusedCredential } from '../../identity/failures.ts';
-import type { FailedVerification, Verification, Verifier } from '../../identity/verifier.ts';
+import { type FailedVerification, isCompactJws, type Verification, type Verifier } from '../../identity/verifier.ts';
 import { refuse } from '../refuse.ts';
 import type { Check, Context } from '../state.ts';
 
@@ -25,11 +25,14 @@ export interface AuthenticateOptions {
   /** Called for every credential that was accepted, with how it was shown. */
   onSuccess: (method: string) => void;
   /**
-   * Called for every rejected credential, except a DPoP proof that has no nonce yet. Answers true when there were
-   * too many failures from that source; the response is then 429.
+   * Called for every rejected credential, except a DPoP proof that has no nonce yet, with how it was shown. Answers true
+   * when there were too many failures from that source; the response is then 429.
    */
-  onFailure: (ctx: Context, failed: FailedVerification) => boolean;
+  onFailure: (ctx: Context, failed: FailedVerification, shown: Shown) => boolean;
 }
+
+/** What kind of credential a request seems to come with. */
+export type Shown = 'none' | 'key' | 'jwt' | 'dpop';
 
 /** Most characters of a credential that are verified. */
 const MAX_CREDENTIAL = 16_384;
@@ -72,7 +75,8 @@ export function authenticate(options: AuthenticateOptions): Check {
       return true;
     }
     // A proof without a nonce is no failed guess: at its first call a DPoP client cannot have one.
-    const limited = verified.failure !== 'proof_nonce' && onFailure(ctx, verified);
+    const limited =
+      verified.failure !== 'proof_nonce' && onFailure(ctx, verified, shownAs(ctx.req.headers.authorization));
     if (verified.failure === 'unavailable') {
       ctx.set('Retry-After', '5');
       return refuse(ctx, 'unavailable', 'the credential cannot be verified at present');
@@ -111,4 +115,11 @@ function parse(authorization: string): { scheme: 'bearer' | 'dpop'; secret: Secr
   const match = /^(Bearer|DPoP) +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization);
   if (match?.[1] === undefined || match[2] === undefined || match[2].length > MAX_CREDENTIAL) return undefined;
   return { scheme: match[1].toLowerCase() as 'bearer' | 'dpop', secret: new Secret(match[2]) };
+}
+
+function shownAs(authorization: string | undefined): Shown {
+  if (authorization === undefined) return 'none';
+  const credential = parse(authorization);
+  if (credential?.scheme === 'dpop') return 'dpop';
+  return credential && isCompactJws(credential.secret) ? 'jwt' : 'key';
 }
