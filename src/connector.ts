@@ -23,12 +23,12 @@ import { readinessOf } from './http/readiness.ts';
 import { createGuessing, type Guessing } from './identity/guessing.ts';
 import { createLive, type Live } from './life/live.ts';
 import { type Operations, openOperations } from './life/open.ts';
-import { policyOnDisk } from './life/policy.ts';
 import type { Reloaded } from './life/reload.ts';
 import { beginStop, type Stop, type StopParts } from './life/stop.ts';
 import type { McpEndpoint } from './mcp/endpoint.ts';
 import { openMcp } from './mcp/open.ts';
 import { enforcedTools } from './mcp/tools.ts';
+import { policyOnDisk } from './policy/on-disk.ts';
 
 export type { ConnectorOptions };
 

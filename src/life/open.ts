@@ -1,8 +1,7 @@
 // What operators see and do, put together from the parts of a connector.
-import type { IssuerKeys } from '../identity/access-tokens/key-server.ts';
 import type { Store } from '../store/store.ts';
 import type { Live } from './live.ts';
-import { createOperations, type OperateOptions } from './operate.ts';
+import { createOperations, type IssuerKeys, type OperateOptions } from './operate.ts';
 import { configurationRevision, watchReplicas } from './replicas.ts';
 
 export interface OperationsOptions extends Pick<OperateOptions, 'live' | 'readiness' | 'policy' | 'audit' | 'ops'> {

@@ -6,7 +6,6 @@ import type { OpsLog } from '../audit/ops.ts';
 import type { BackendHealth } from '../backend/http/http.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Reloadable } from '../core/files/reloadable.ts';
-import type { IssuerKeys } from '../identity/access-tokens/key-server.ts';
 import type { Live } from './live.ts';
 import { type Reloaded, reload } from './reload.ts';
 import type { Replicas } from './replicas.ts';
@@ -15,6 +14,12 @@ import type { Replicas } from './replicas.ts';
 export interface Warning {
   what: string;
   detail: string;
+}
+
+/** How the keys of the issuer fare: since when they are known, and why they could not be fetched last. */
+export interface IssuerKeys {
+  readonly ageMs: number | undefined;
+  readonly failure: string | undefined;
 }
 
 export interface OperateOptions {
@@ -70,12 +75,7 @@ export function createOperations(options: OperateOptions) {
     ...Object.entries(stale).flatMap(([what, is]) =>
       is() ? [{ what, detail: 'the file cannot be used; the last good one stays in force' }] : [],
     ),
-    ...(last?.ok === false
-      ? [{ what: 'reload', detail: `refused for ${last.refused.join(', ')}; nothing was changed by it` }]
-      : []),
-    ...(last && last.needs_restart.length > 0
-      ? [{ what: 'restart', detail: `changes wait for one: ${last.needs_restart.join(', ')}` }]
-      : []),
+    ...reloadWarnings(last),
     ...issuerWarnings(issuerKeys()),
     ...(policy.verdict === 'unverified'
       ? [{ what: 'policy', detail: 'unverified: its verdict stands beside it and is not signed' }]
@@ -158,6 +158,15 @@ export function createOperations(options: OperateOptions) {
       };
     },
   };
+}
+
+function reloadWarnings(last: LastReload | undefined): Warning[] {
+  if (!last) return [];
+  const { ok, refused, needs_restart: waiting } = last;
+  return [
+    ...(ok ? [] : [{ what: 'reload', detail: `refused for ${refused.join(', ')}; nothing was changed by it` }]),
+    ...(waiting.length === 0 ? [] : [{ what: 'restart', detail: `changes wait for one: ${waiting.join(', ')}` }]),
+  ];
 }
 
 function issuerWarnings(keys: IssuerKeys | undefined): Warning[] {

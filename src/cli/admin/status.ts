@@ -15,7 +15,7 @@ export async function status({ json, ...at }: AdminClientOptions): Promise<void>
   row('ready', now.ready ? paint('green', 'yes') : paint('red', `no: ${now.failing.join(', ')}`));
   row('policy', `${now.policy.revision}  ${now.policy.verdict}`);
   row('store', `${now.store.kind}, ${now.store.revocations} revocations in force`);
-  row('issuer', now.issuer ?? 'none: API keys');
+  row('issuer', `${now.issuer ?? 'none: API keys'}${keysOf(now.issuer_keys)}`);
   row('decision log', `${now.decision_log.file}${now.decision_log.failure ? `  ${now.decision_log.failure}` : ''}`);
   for (const { name, circuit, in_flight, queued, paused_seconds: paused } of now.backends) {
     const wait = paused > 0 ? `, asks to wait ${paused} s` : '';
@@ -26,5 +26,19 @@ export async function status({ json, ...at }: AdminClientOptions): Promise<void>
       id === now.self ? 'this replica' : 'replica',
       `${host}  ${version}  policy ${policy}  configuration ${configuration}  keyring ${keyring}`,
     );
+  if (now.last_reload) {
+    const { at, operator, ok, changed } = now.last_reload;
+    const what = ok
+      ? changed.length > 0
+        ? `changed ${changed.join(', ')}`
+        : 'changed nothing'
+      : paint('red', 'refused');
+    row('last reload', `${at}  by ${operator}, ${what}`);
+  }
   for (const { what, detail } of now.warnings) row('warning', `${what}: ${detail}`);
+}
+
+function keysOf(keys: Status['issuer_keys']): string {
+  if (!keys) return '';
+  return keys.age_seconds === null ? '  no keys' : `  keys of ${keys.age_seconds} s ago`;
 }
