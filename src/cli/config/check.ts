@@ -93,7 +93,7 @@ function secretChecks(config: Config): Check[] {
   const { redis } = config.store;
   for (const key of ['username', 'password'] as const) {
     const ref = redis?.[key];
-    if (ref) add(`store.redis.${key}`, () => resolveSecret(ref, 'credential'));
+    if (ref) add(`store.redis.${key}`, () => resolveSecret(ref, `store.redis.${key}`));
   }
   const { admin, keyring } = config;
   if (admin) add('admin', () => readOperators(admin));
@@ -123,7 +123,7 @@ function secretChecks(config: Config): Check[] {
 function backendChecks(name: string, { credentials, accounts, ca_file }: BackendConfig): Check[] {
   const at = ['backends', name];
   const secrets = (path: string[], refs: Record<string, SecretRef>): Check[] =>
-    Object.entries(refs).map(([key, ref]) => [[...path, key], () => resolveSecret(ref, 'credential')]);
+    Object.entries(refs).map(([key, ref]) => [[...path, key], () => resolveSecret(ref, [...path, key].join('.'))]);
   const checks = secrets([...at, 'credentials'], credentials);
   if (accounts && !accounts.map)
     checks.push([
