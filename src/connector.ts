@@ -1,25 +1,24 @@
 // The composition root: opens each part from the configuration, in the order of the picture in
 // docs/architecture.md read from the right, and closes them again the other way round.
 
+import { createFreezes } from './admin/freezes.ts';
 import { watchedOf } from './admin/metrics/watched.ts';
 import { openAdmin } from './admin/open.ts';
 import { createSessionListing } from './admin/sessions.ts';
 import type { Act } from './audit/events.ts';
 import { createOpsLog } from './audit/ops.ts';
 import { plaintextOf } from './config/check/plaintext.ts';
+import { openCalls, openReadiness } from './connector/calls.ts';
 import { type ConnectorOptions, type Inner, openInner } from './connector/inner.ts';
 import { createSystemClock } from './core/clock.ts';
 import { type Closing, createClosing } from './core/closing.ts';
 import type { Reloadable } from './core/files/reloadable.ts';
 import { endOfSession } from './decision/lifetimes.ts';
 import type { Policy } from './decision/open.ts';
-import { countCalls } from './enforcement/calls.ts';
-import { createPipeline } from './enforcement/pipeline.ts';
 import { MCP_PATH } from './http/checks/mcp.ts';
 import { listenOptions } from './http/listener/configured.ts';
 import { type Listener, listen } from './http/listener/listener.ts';
 import { openHttp } from './http/open.ts';
-import { readinessOf } from './http/readiness.ts';
 import { createGuessing, type Guessing } from './identity/guessing.ts';
 import { createLive, type Live } from './life/live.ts';
 import { type Operations, openOperations } from './life/open.ts';
@@ -27,7 +26,6 @@ import type { Reloaded } from './life/reload.ts';
 import { beginStop, type Stop, type StopParts } from './life/stop.ts';
 import type { McpEndpoint } from './mcp/endpoint.ts';
 import { openMcp } from './mcp/open.ts';
-import { enforcedTools } from './mcp/tools.ts';
 import { policyOnDisk } from './policy/on-disk.ts';
 
 export type { ConnectorOptions };
@@ -73,8 +71,10 @@ interface ForOperators {
 
 /** The listener of the operators, when one is configured. */
 async function openOperators(inner: Inner, { live, readiness, guessing, operations }: ForOperators) {
-  const { config, operators, store, policy, ops } = inner;
+  const { config, operators, store, policy, ops, events } = inner;
   if (!config.admin || !operators) return undefined;
+  const { evaluator } = policy;
+  const tools = Object.entries(config.tools).map(([name, { backend, effect }]) => ({ name, backend, effect }));
   return openAdmin({
     ...inner,
     ...operations,
@@ -82,6 +82,7 @@ async function openOperators(inner: Inner, { live, readiness, guessing, operatio
     allowedHosts: () => live.config.admin?.allowed_hosts ?? [],
     operators: operators.present,
     backends: Object.keys(config.backends),
+    freezes: createFreezes({ control: store.control, events, evaluator, policy, tools }),
     accessLog: config.log.access ? ops : undefined,
     guessing,
     readiness,
@@ -98,29 +99,20 @@ async function openOperators(inner: Inner, { live, readiness, guessing, operatio
 
 /** The way in: pipeline, MCP, HTTP, and the admin listener. */
 async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
-  const { config, clock, policy, keyring, metrics, audit, events, store, backends, sessions, identity } = inner;
+  const { config, clock, policy, keyring, metrics, audit, events, store, backends, identity } = inner;
   const { facts, control } = store;
   const { evaluator } = policy;
-  const tools = enforcedTools(config.tools);
-  const { fingerprint } = keyring;
-  const ports = { tools, backends: backends.ports, facts, evaluator, policy, audit, sessions, clock, fingerprint };
-  const { pipeline, settled } = countCalls(createPipeline(ports));
+  const { pipeline, settled, frozen } = openCalls(inner);
   const phase = { stopping: false };
-  const readiness = readinessOf({
-    stopping: () => !phase.stopping,
-    audit: () => audit.failure === undefined,
-    keyring: () => !keyring.stale,
-    store: () => store.ready(),
-    clock: () => store.clockAgrees,
-    issuer: () => identity.ready,
-  });
+  const readiness = openReadiness(inner, phase);
   const { live, reloadable } = createLive(config, inner.reread);
   const guessing = createGuessing(
     () => live.config.limits.failures_per_minute,
     () => clock.now(),
   );
   const sealer = keyring.sealer('handle');
-  const endpoint = openMcp({ ...inner, sealer, facts, control, evaluator, pipeline, guessing, clock: store.clock });
+  const calls = { facts, control, evaluator, pipeline, guessing, frozen };
+  const endpoint = openMcp({ ...inner, ...calls, sealer, clock: store.clock });
   const listener = closing.add(await listen(listenOptions({ ...inner, onTurned: metrics.turned })));
   const { url } = listener;
   listener.serve(
@@ -136,36 +128,13 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   );
   const { revision, wasmSha256, unverified } = policy;
   const verified = config.policy.require === 'none' && unverified !== undefined ? 'unverified' : 'compared';
-  // The configuration comes first, because others look at what was read of it.
-  const parts: Reloadable[] = [
-    reloadable,
-    ...listener.reloadable,
-    ...(inner.operators ? [inner.operators.reloadable(() => live.latest.admin)] : []),
-    ...identity.reloadable,
-    ...backends.reloadable,
-    keyring.reloadable,
-    policyOnDisk(config.policy),
-  ];
+  const parts = reloadableOf(inner, live, [reloadable, ...listener.reloadable]);
   const operations = closing.add(
     openOperations({ ...inner, live, readiness, parts, policy: { revision, wasmSha256, verdict: verified } }),
   );
   const { replicas, stale, lastReload } = operations;
-  metrics.watch(
-    watchedOf({
-      ...{
-        health: backends.health,
-        notReady: readiness,
-        store,
-        listener,
-        audit,
-        identity,
-        replicas,
-        stale,
-        lastReload,
-      },
-      config: () => live.config,
-    }),
-  );
+  const watched = { store, listener, audit, identity, replicas, stale, lastReload };
+  metrics.watch(watchedOf({ ...watched, health: backends.health, notReady: readiness, config: () => live.config }));
   const admin = await openOperators(inner, { live, readiness, guessing, operations });
   if (admin) parts.push(...closing.add(admin).reloadable);
   const plaintext = plaintextOf(config).join(', ');
@@ -176,6 +145,16 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const { reload } = operations;
   return running(inner, { live, listener, endpoint, settled, reload, phase, closing, adminUrl: admin?.url, verified });
 }
+
+/** What can be read again. The configuration comes first, because others look at what was read of it. */
+const reloadableOf = (inner: Inner, live: Live, first: readonly Reloadable[]): Reloadable[] => [
+  ...first,
+  ...(inner.operators ? [inner.operators.reloadable(() => live.latest.admin)] : []),
+  ...inner.identity.reloadable,
+  ...inner.backends.reloadable,
+  inner.keyring.reloadable,
+  policyOnDisk(inner.config.policy),
+];
 
 interface Open {
   live: Live;

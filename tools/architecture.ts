@@ -14,31 +14,49 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
   formats: ['core'],
   keyring: ['core'],
+  freeze: [],
   config: ['core', 'formats'],
   identity: ['core', 'formats', 'config', 'keyring'],
   decision: ['core', 'formats', 'identity'],
   // The workbench. What runs never imports it: connector.ts hands in what must compile or check at start.
   policy: ['core', 'formats', 'config', 'decision'],
   backend: ['core', 'formats', 'config', 'decision'],
-  session: ['core', 'decision', 'backend', 'identity', 'keyring'],
+  session: ['core', 'decision', 'backend', 'freeze', 'identity', 'keyring'],
   facts: ['core', 'decision', 'identity', 'session'],
-  store: ['core', 'formats', 'config', 'facts', 'identity', 'session'],
-  audit: ['core', 'formats', 'config', 'decision', 'identity', 'session'],
+  store: ['core', 'formats', 'config', 'facts', 'freeze', 'identity', 'session'],
+  audit: ['core', 'formats', 'config', 'decision', 'freeze', 'identity', 'session'],
   openapi: ['core', 'formats', 'config'],
-  enforcement: ['core', 'formats', 'audit', 'backend', 'decision', 'facts', 'identity', 'session'],
-  mcp: ['core', 'formats', 'audit', 'config', 'decision', 'enforcement', 'facts', 'identity', 'keyring', 'session'],
+  enforcement: ['core', 'formats', 'audit', 'backend', 'decision', 'facts', 'freeze', 'identity', 'session'],
+  mcp: [
+    ...['core', 'formats', 'audit', 'config', 'decision', 'enforcement', 'facts', 'freeze', 'identity', 'keyring'],
+    'session',
+  ],
   http: ['core', 'formats', 'audit', 'config', 'decision', 'identity', 'mcp'],
   // What operators see and do; it starts and stops the rest and decides nothing.
-  life: ['core', 'formats', 'audit', 'backend', 'config', 'store'],
-  admin: [...['core', 'audit', 'backend', 'config', 'decision', 'facts', 'http', 'identity', 'life', 'session']],
+  life: ['core', 'formats', 'audit', 'backend', 'config', 'freeze', 'store'],
+  admin: [
+    ...['core', 'audit', 'backend', 'config', 'decision', 'facts', 'freeze', 'http', 'identity', 'life', 'session'],
+  ],
   demo: ['core', 'formats', 'config', 'identity'],
   connector: [
-    ...['core', 'admin', 'audit', 'backend', 'config', 'decision', 'enforcement', 'http', 'identity', 'keyring'],
+    ...[
+      'core',
+      'admin',
+      'audit',
+      'backend',
+      'config',
+      'decision',
+      'enforcement',
+      'freeze',
+      'http',
+      'identity',
+      'keyring',
+    ],
     ...['life', 'mcp', 'policy', 'session', 'store'],
   ],
   cli: [
-    ...['core', 'formats', 'admin', 'audit', 'backend', 'config', 'connector', 'decision', 'demo', 'http', 'identity'],
-    ...['keyring', 'life', 'openapi', 'policy'],
+    ...['core', 'formats', 'admin', 'audit', 'backend', 'config', 'connector', 'decision', 'demo', 'freeze', 'http'],
+    ...['identity', 'keyring', 'life', 'openapi', 'policy'],
   ],
   main: ['core', 'cli'],
 };
@@ -47,7 +65,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const ADAPTERS = [
   { files: /^store\/(memory|redis)\//, home: /^store\/(open\.ts$|memory\/|redis\/)/ },
   { files: /^backend\/adapter\.ts$/, home: /^backend\/open\.ts$/ },
-  { files: /^identity\/(keys|jwt)\.ts$/, home: /^identity\/open\.ts$/ },
+  { files: /^identity\/(keys|access-tokens\/jwt)\.ts$/, home: /^identity\/open\.ts$/ },
 ];
 
 const HOMES: Record<string, RegExp> = {

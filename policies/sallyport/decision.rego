@@ -17,6 +17,7 @@ package sallyport
 
 import data.sallyport.access
 import data.sallyport.binding
+import data.sallyport.freeze
 import data.sallyport.hook
 import data.sallyport.lifetime
 import data.sallyport.listing
@@ -43,7 +44,7 @@ visible := listing.visible - hook.hidden
 
 shipped := set() if quiet.call
 
-else := (((access.findings | binding.findings) | lifetime.findings) | replay.findings) | usage.findings
+else := ((((access.findings | binding.findings) | freeze.findings) | lifetime.findings) | replay.findings) | usage.findings
 
 findings := shipped | hook.findings
 

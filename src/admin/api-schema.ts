@@ -90,15 +90,55 @@ export const sessionsSchema = z.strictObject({
   next: z.string().nullable().describe('What to ask for as "after" to get the next page'),
 });
 
+/** A name that somebody asks for. */
+export const nameSchema = z.string().min(1).max(200);
+const name = nameSchema;
+
+/** What a freeze or a thaw names: exactly one. */
+export const freezeSelectorSchema = z.union([
+  z.strictObject({ all: z.literal(true) }),
+  z.strictObject({ backend: name }),
+  z.strictObject({ tool: name }),
+  z.strictObject({ role: name }),
+  z.strictObject({ client: name, issuer: name.optional() }),
+  z.strictObject({ subject: name, issuer: name.optional() }),
+]);
+
+export const freezesSchema = z.strictObject({
+  version: z.literal(1),
+  freezes: z.array(
+    z.strictObject({
+      selector: freezeSelectorSchema,
+      operator: z.string(),
+      reason: z.string(),
+      since: z.iso.datetime(),
+      until: z.iso.datetime().nullable().describe('null: until it is thawed'),
+    }),
+  ),
+});
+
+/** The answer to a freeze. */
+export interface Frozen {
+  frozen: string;
+  until: string | null;
+  /** Whether the policy that decides denies by it; `unknown` where no call could be made up that it lets pass. */
+  policy: { revision: string; honours: 'yes' | 'no' | 'unknown' };
+  /** Where nothing here has the name that was frozen. */
+  hint?: string;
+}
+
 /** The documents by their paths, for the published schema. */
 export const apiSchema = z.strictObject({
   '/api/v1/status': statusSchema,
   '/api/v1/sessions': sessionsSchema,
+  '/api/v1/freezes': freezesSchema,
 });
 
 /** The answer to GET /api/v1/status. */
 export type Status = z.infer<typeof statusSchema>;
 /** The answer to GET /api/v1/sessions. */
 export type SessionPage = z.infer<typeof sessionsSchema>;
+/** The answer to GET /api/v1/freezes. */
+export type FreezeList = z.infer<typeof freezesSchema>;
 /** One session of it. */
 export type ListedSession = z.infer<typeof session>;

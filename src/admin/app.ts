@@ -3,7 +3,8 @@
 import Koa from 'koa';
 import { logAccess } from '../http/access-log.ts';
 import type { AdminOptions } from './contract.ts';
-import { answer, createRoutes, ready } from './routes.ts';
+import { answer, type Routes, ready } from './respond.ts';
+import { createRoutes } from './routes.ts';
 import type { Operator } from './tokens.ts';
 
 /** Creates the application. */
@@ -12,7 +13,7 @@ export function createAdminApp(options: AdminOptions): Koa {
   const routes = createRoutes(options);
   const app = new Koa();
   app.silent = true;
-  const known = new Set([...Object.keys(routes), '/livez']);
+  const known = new Set([...Object.keys(routes).map((key) => key.split(' ')[1]), '/livez']);
   app.use(async (ctx) => {
     let operator: Operator | undefined;
     if (accessLog)
@@ -44,10 +45,12 @@ export function createAdminApp(options: AdminOptions): Koa {
       else ctx.set('WWW-Authenticate', 'Bearer');
       return answer(ctx, limited ? 429 : 401, { error: limited ? 'too_many_failures' : 'unauthorized' });
     }
-    const route = Object.hasOwn(routes, ctx.path) ? routes[ctx.path] : undefined;
-    if (!route) return answer(ctx, 404, { error: 'not_found' });
-    if (ctx.method !== route.method) {
-      ctx.set('Allow', route.method);
+    const asked = `${ctx.method} ${ctx.path}`;
+    const route = Object.hasOwn(routes, asked) ? routes[asked] : undefined;
+    if (!route) {
+      const others = methodsOf(routes, ctx.path);
+      if (others.length === 0) return answer(ctx, 404, { error: 'not_found' });
+      ctx.set('Allow', others.join(', '));
       return answer(ctx, 405, { error: 'method_not_allowed' });
     }
     if (!operator.rights.has(route.right))
@@ -60,6 +63,9 @@ export function createAdminApp(options: AdminOptions): Koa {
   });
   return app;
 }
+
+const methodsOf = (routes: Routes, path: string): string[] =>
+  ['GET', 'POST'].filter((method) => Object.hasOwn(routes, `${method} ${path}`));
 
 /** Loopback names, names that are configured, and the address that was connected to: a name that was rebound is none. */
 function isOwnHost(ctx: Koa.Context, allowed: readonly string[]): boolean {

@@ -4,6 +4,7 @@ import type { OpsLog } from '../audit/ops.ts';
 import type { Reloaded } from '../life/reload.ts';
 import type { Selector } from '../session/control.ts';
 import type { SessionPage, Status } from './api-schema.ts';
+import type { FreezeActs } from './freezes.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import type { Operators } from './tokens.ts';
 
@@ -27,6 +28,7 @@ export interface AdminOptions {
   revoke: (selector: Selector, act: Act) => Promise<number>;
   /** Names of the backends, for whoever mistypes one. */
   backends: readonly string[];
+  freezes: FreezeActs;
   reload: (act: Act) => Promise<Reloaded>;
   status: () => Promise<Status>;
   sessions: (query: SessionQuery) => Promise<SessionPage>;

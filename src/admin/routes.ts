@@ -1,23 +1,22 @@
 // What the admin listener answers: by path, the method, the right that is needed, and the work.
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type Koa from 'koa';
 import { z } from 'zod';
-import type { Act } from '../audit/events.ts';
-import { askForBody } from '../http/listener/front.ts';
+import type { FreezeSelector } from '../freeze/freeze.ts';
 import type { Selector } from '../session/control.ts';
+import { nameSchema as name } from './api-schema.ts';
 import type { AdminOptions } from './contract.ts';
-import type { Operator, Right } from './tokens.ts';
+import { freezeRoutes } from './freeze-routes.ts';
+import { actOf, answer, badRequest, type Routes, readJson, ready, untilSchema, why } from './respond.ts';
 
-const name = z.string().min(1).max(200);
-const why = { reason: z.string().trim().min(1).max(500) };
+/** With `deny_until` it is a freeze as well, so that nobody logs in again before. */
+const denying = { ...why, deny_until: untilSchema.optional() };
 
 /** A revocation names exactly one selector, and why. */
 const revocationSchema = z.union([
-  z.strictObject({ all: z.literal(true), ...why }),
+  z.strictObject({ all: z.literal(true), ...denying }),
   z.strictObject({ session: name, ...why }),
-  z.strictObject({ client: name, issuer: name.optional(), ...why }),
-  z.strictObject({ subject: name, issuer: name.optional(), ...why }),
-  z.strictObject({ backend: name, ...why }),
+  z.strictObject({ client: name, issuer: name.optional(), ...denying }),
+  z.strictObject({ subject: name, issuer: name.optional(), ...denying }),
+  z.strictObject({ backend: name, ...denying }),
 ]);
 const reloadSchema = z.strictObject(why);
 
@@ -29,45 +28,27 @@ const querySchema = z.strictObject({
   subject: name.optional(),
 });
 
-/** Most bytes of a request body. */
-const BODY_BYTES = 4096;
-
-/** One path of the listener. */
-export interface Route {
-  method: 'GET' | 'POST';
-  right: Right;
-  handle(ctx: Koa.Context, operator: Operator): Promise<void>;
-}
-
-/** The paths that need a token. */
-export function createRoutes({
-  metrics,
-  revoke,
-  reload,
-  status,
-  sessions,
-  backends,
-}: AdminOptions): Record<string, Route> {
+/** What needs a token. */
+export function createRoutes(options: AdminOptions): Routes {
+  const { metrics, revoke, reload, status, sessions, backends, freezes } = options;
   return {
-    '/metrics': {
-      method: 'GET',
+    ...freezeRoutes(freezes),
+    'GET /metrics': {
       right: 'metrics',
       async handle(ctx) {
         ctx.body = await metrics.text();
         ctx.type = metrics.contentType;
       },
     },
-    '/readyz': {
-      method: 'GET',
+    'GET /readyz': {
       right: 'read',
       async handle(ctx) {
         const { failing, warnings, differences } = await status();
         ready(ctx, failing, { warnings, differences });
       },
     },
-    '/api/v1/status': { method: 'GET', right: 'read', handle: async (ctx) => answer(ctx, 200, await status()) },
-    '/api/v1/sessions': {
-      method: 'GET',
+    'GET /api/v1/status': { right: 'read', handle: async (ctx) => answer(ctx, 200, await status()) },
+    'GET /api/v1/sessions': {
       right: 'read',
       async handle(ctx) {
         const query = querySchema.safeParse(Object.fromEntries(new URLSearchParams(ctx.querystring)));
@@ -76,8 +57,7 @@ export function createRoutes({
         answer(ctx, 200, await sessions(query.data));
       },
     },
-    '/revocations': {
-      method: 'POST',
+    'POST /revocations': {
       right: 'act',
       async handle(ctx, operator) {
         const body = revocationSchema.safeParse(await readJson(ctx.req, ctx.res));
@@ -86,18 +66,20 @@ export function createRoutes({
             ctx,
             'send exactly one of {"session"}, {"client"}, {"subject"}, {"backend"} and {"all": true}, and a "reason"; "issuer" only with "client" or "subject"',
           );
-        const { reason, ...selector } = body.data;
-        const revoked = await revoke(selector as Selector, actOf(ctx, operator, reason));
+        const { reason, deny_until: denied, ...selector } = { deny_until: undefined, ...body.data };
+        const act = actOf(ctx, operator, reason);
+        // First, so that nobody logs in again between the two.
+        const frozen =
+          denied === undefined ? undefined : await freezes.freeze(selector as FreezeSelector, Date.parse(denied), act);
+        if (denied !== undefined && !frozen) return badRequest(ctx, 'deny_until is over already');
+        const revoked = await revoke(selector as Selector, act);
         // It holds all the same: another replica may have the backend, or this one had it before.
         const unknown = 'backend' in selector && !backends.includes(selector.backend);
-        answer(ctx, 200, {
-          revoked,
-          ...(unknown && { hint: `no backend has that name here; there are ${backends.join(', ')}` }),
-        });
+        const hint = `no backend has that name here; there are ${backends.join(', ')}`;
+        answer(ctx, 200, { revoked, ...frozen, ...(unknown && { hint }) });
       },
     },
-    '/api/v1/reload': {
-      method: 'POST',
+    'POST /api/v1/reload': {
       right: 'act',
       async handle(ctx, operator) {
         const body = reloadSchema.safeParse(await readJson(ctx.req, ctx.res));
@@ -107,40 +89,4 @@ export function createRoutes({
       },
     },
   };
-}
-
-/** Says whether it is ready, and what more is to be told. */
-export function ready(ctx: Koa.Context, failing: readonly string[], details: object = {}): void {
-  const ok = failing.length === 0;
-  answer(ctx, ok ? 200 : 503, ok ? { status: 'ok', ...details } : { status: 'unavailable', failing, ...details });
-}
-
-const actOf = (ctx: Koa.Context, { name: operator }: Operator, reason: string): Act => ({
-  operator,
-  reason,
-  ip: ctx.req.socket.remoteAddress ?? '',
-});
-
-const badRequest = (ctx: Koa.Context, hint: string): void => answer(ctx, 400, { error: 'bad_request', hint });
-
-/** Answers with JSON. */
-export function answer(ctx: Koa.Context, status: number, body: object): void {
-  ctx.status = status;
-  ctx.body = body;
-}
-
-async function readJson(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
-  askForBody(request, response);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of request) {
-      size += chunk.length;
-      if (size > BODY_BYTES) return undefined;
-      chunks.push(chunk);
-    }
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }

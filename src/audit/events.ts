@@ -1,6 +1,7 @@
 // Records of what happens apart from calls: rejected credentials and handles, and the life of sessions. Event
 // names follow the OWASP logging vocabulary where it has one (R-62).
 import type { Clock } from '../core/clock.ts';
+import type { FreezeRow } from '../freeze/freeze.ts';
 import type { GuessAlert } from '../identity/guessing.ts';
 import type { Selector } from '../session/control.ts';
 import type { SessionEvent, SessionEvents } from '../session/events.ts';
@@ -44,6 +45,8 @@ export interface AuditEvents {
   lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string | number | boolean>): Promise<void>;
   /** Sessions were revoked. `ended` is how many were ended, null when the revocation failed half-way. */
   revoked(selector: Selector, ended: number | null, act: Act): void;
+  /** Something was frozen or thawed (`active`). `honours`: whether the policy denies by it. */
+  frozen(what: Omit<FreezeRow, 'number'> & { honours?: string }, act: Act): void;
   /** A request to the admin listener had no valid admin token. `alerting`: there were too many from there. */
   adminRefused(source: Pick<Source, 'ip' | 'network'>, alerting: boolean): void;
   /** Parts were read again, or were not, because one of them could not be used. `parts`: by what became of them, their names. What was refused is an alert as well. */
@@ -179,6 +182,15 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     lifecycle: (event, fields) => write(event, fields),
     revoked: (selector, ended, act) =>
       void write('session_revocation', { selector: JSON.stringify(selector), ended, ...actFields(act) }),
+    frozen({ selector, active, until, honours }, act) {
+      void write(active ? 'freeze' : 'thaw', {
+        selector: JSON.stringify(selector),
+        ...(active && { until: until === null ? null : new Date(until).toISOString() }),
+        ...(honours !== undefined && { policy_honours: honours }),
+        ...actFields(act),
+      });
+      if (honours === 'no') alert('freeze.ignored', 'high', {});
+    },
     adminRefused(source, alerting) {
       writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });
       if (alerting) alert('admin.too_many_failures', 'high', source);

@@ -88,8 +88,29 @@ function addOperations(program: Command): void {
     .option('--issuer <issuer>', 'only the client or user of this issuer; another issuer may give the same id')
     .option('--backend <name>', 'all sessions with a backend')
     .option('--all', 'all sessions')
+    .option('--deny-until <time>', 'freeze the same until then (RFC 3339, or 30m, 8h, 2d)')
     .option('--json', 'print the result as JSON')
     .action(later(() => import('./admin/revoke.ts'), 'revoke'));
+  const selecting = (name: string, description: string) =>
+    command(name, description)
+      .requiredOption('--reason <text>', 'why, for the record and for clients')
+      .option('--all', 'everything')
+      .option('--backend <name>', 'all tools of a backend')
+      .option('--tool <name>', 'one tool')
+      .option('--role <role>', 'all clients with a role')
+      .option('--client <id>', 'a client id')
+      .option('--subject <subject>', 'a user')
+      .option('--issuer <issuer>', 'only the client or user of this issuer');
+  selecting('freeze', 'deny calls on every replica from now on, by the policy (right: act)')
+    .option('--until <time>', 'end by itself (RFC 3339, or 30m, 8h, 2d); else until it is thawed')
+    .option('--json', 'print the result as JSON')
+    .action(later(() => import('./admin/freeze.ts'), 'freeze'));
+  selecting('thaw', 'end a freeze of the same name (right: act)')
+    .option('--json', 'print the result as JSON')
+    .action(later(() => import('./admin/freeze.ts'), 'thaw'));
+  command('freezes', 'what is frozen, by whom, why and until when (right: read)')
+    .option('--json', 'print it as JSON')
+    .action(later(() => import('./admin/freeze.ts'), 'freezes'));
 }
 
 function addKeys(program: Command): void {

@@ -71,6 +71,7 @@ export const ON_RECORD: Treatments<DecisionInput> = {
     handle: 'logged',
     rpc_id: 'logged',
   },
+  freeze: 'logged',
 };
 
 /** The input as JSON.stringify writes it, and as it may stand in the log. */
@@ -86,11 +87,11 @@ export interface InputText {
  * was built from, by which the part that is the same in all of its calls is remembered.
  */
 export function inputText(input: DecisionInput, audited: readonly string[], of?: object): InputText {
-  const { version, time, client, tool, session, usage, replay } = input;
+  const { version, time, client, tool, session, usage, replay, freeze } = input;
   const { name, backend, effect, arguments: args } = tool;
   const when = JSON.stringify({ version, time }).slice(0, -1);
   const before = `${when},"client":${clientText(client, of)},"tool":${JSON.stringify({ name, backend, effect }).slice(0, -1)}`;
-  const after = JSON.stringify({ session, usage, replay }).slice(1);
+  const after = JSON.stringify({ session, usage, replay, freeze }).slice(1);
   const around = (of: object) => `${before},"arguments":${JSON.stringify(of)}},${after}`;
   const text = around(args);
   const left = Object.keys(args).filter((each) => !audited.includes(each));

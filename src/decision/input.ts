@@ -32,6 +32,8 @@ export interface InputParts extends RequestContext {
   session: SessionFacts | null;
   usage: UsageFacts;
   replay: ReplayFacts;
+  /** What is frozen and means this call. */
+  freeze?: DecisionInput['freeze'];
 }
 
 /** The client as policies see it. Instants become ages, so that policies need no clock. */
@@ -57,11 +59,17 @@ function clientOf(now: number, { client, ip, network, userAgent }: RequestContex
 }
 
 /** Builds the input for tools/list. `now` is in milliseconds since 1970. */
-export function buildListing(now: number, context: RequestContext, tools: readonly NamedTool[]): ListingInput {
+export function buildListing(
+  now: number,
+  context: RequestContext,
+  tools: readonly NamedTool[],
+  freeze?: ListingInput['freeze'],
+): ListingInput {
   return {
     version: 1,
     client: clientOf(now, context),
     tools: tools.map(({ name, backend, effect }) => ({ name, backend, effect })),
+    ...(freeze && { freeze }),
   };
 }
 
@@ -83,6 +91,7 @@ export function buildInput(parts: InputParts): DecisionInput {
     session: parts.session && sessionOf(parts.session),
     usage: usageOf(parts.usage),
     replay: replayOf(parts.replay),
+    ...(parts.freeze && { freeze: parts.freeze }),
   };
 }
 

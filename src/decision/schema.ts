@@ -55,6 +55,20 @@ const localTimeSchema = z.strictObject({
 const claim = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
 
 /**
+ * What operators have frozen and what means this call, or in a list of tools this client or some tool (R-73). `name` is ""
+ * for scope "all"; `until` is RFC 3339, null for a freeze that must be thawed.
+ */
+const freezeSchema = z.array(
+  z.strictObject({
+    scope: z.enum(['all', 'backend', 'tool', 'role', 'client', 'subject']),
+    name: z.string(),
+    operator: z.string(),
+    reason: z.string(),
+    until: z.string().nullable(),
+  }),
+);
+
+/**
  * One tool call as the policy sees it. Ages and limits are in whole seconds; `session` is null when there is
  * none.
  */
@@ -137,6 +151,8 @@ export const inputSchema = z.strictObject({
     handle: z.string().optional(),
     rpc_id: z.union([z.string(), z.number()]).optional(),
   }),
+  /** Left out where nothing is frozen. */
+  freeze: freezeSchema.optional(),
 });
 
 /** The input for tools/list: which client wants to see which tools. */
@@ -144,6 +160,8 @@ export const listingSchema = z.strictObject({
   version: z.literal(1),
   client: inputSchema.shape.client,
   tools: z.array(inputSchema.shape.tool.omit({ arguments: true })),
+  /** Left out where nothing is frozen. */
+  freeze: freezeSchema.optional(),
 });
 
 /** The answer to it: names of the tools that the client may see. */

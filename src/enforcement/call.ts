@@ -6,6 +6,7 @@ import type { Effect, Reason } from '../decision/schema.ts';
 import type { RpcId } from '../facts/port.ts';
 import type { Normalised } from '../formats/arguments.ts';
 import type { Json, JsonObject } from '../formats/json.ts';
+import type { FreezeFact } from '../freeze/freeze.ts';
 import type { Client } from '../identity/client.ts';
 
 /** Who sent a request and from where, as HTTP and identity have found out. */
@@ -65,7 +66,14 @@ export type Reply =
       itemsCut?: number;
     }
   /** The policy denied the call. `requiredScopes`: scopes with which it might be allowed. */
-  | { kind: 'denied'; reasons: readonly string[]; decisionId: string; requiredScopes: readonly string[] }
+  | {
+      kind: 'denied';
+      reasons: readonly string[];
+      decisionId: string;
+      requiredScopes: readonly string[];
+      /** Why, where an operator has said it for the client as well (R-73). */
+      frozen?: readonly FreezeFact[] | undefined;
+    }
   /**
    * The connector refused the call because something failed. `status` is the HTTP status of the backend, if there
    * was one; `retryAfterSeconds` is when calling again makes sense, if known.

@@ -64,7 +64,10 @@ export function createDecide({ evaluator, sessions, ownPlaces, zones }: DecideOp
     const { requiredScopes } = carried;
     return {
       ok: false,
-      reply: { kind: 'denied', reasons: codes, decisionId: trail.decisionId, requiredScopes },
+      reply: {
+        ...{ kind: 'denied', reasons: codes, decisionId: trail.decisionId, requiredScopes },
+        ...(codes.includes('freeze.active') && { frozen: known.facts.freeze }),
+      },
       refusedPlace: codes.some((code) => ownPlaces.has(code)) ? scope.network : undefined,
     };
   };

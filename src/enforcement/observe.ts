@@ -6,6 +6,8 @@ import type { Clock } from '../core/clock.ts';
 import { wholeSeconds } from '../core/clock.ts';
 import type { DecisionInput } from '../decision/schema.ts';
 import type { Facts, FactsPort, RpcId } from '../facts/port.ts';
+import type { FreezeFact } from '../freeze/freeze.ts';
+import type { Client } from '../identity/client.ts';
 import type { ObservedSession, SessionManager } from '../session/manager.ts';
 import { sameLogin } from '../session/pending.ts';
 import type { Tool, ToolCall } from './call.ts';
@@ -16,11 +18,17 @@ export interface Known {
   /** The same instant by the clock that the replicas share. */
   shared: number;
   observed: ObservedSession;
-  facts: Pick<DecisionInput, 'session' | 'usage' | 'replay'>;
+  facts: Pick<DecisionInput, 'session' | 'usage' | 'replay' | 'freeze'>;
 }
 
 /** Names a call by its handle and JSON-RPC id, so that a copy names its original. */
 export type IdsOf = (handle: string, rpcId: RpcId) => { handle: string; rpc_id: RpcId };
+
+/**
+ * What is frozen and means this client and tool; without a tool, what may mean one of a list. Rejects when it cannot be
+ * known: then nothing is decided (R-73).
+ */
+export type Frozen = (client: Client, tool?: { name: string; backend: string }) => Promise<FreezeFact[] | undefined>;
 
 /** Handles whose fingerprint is remembered. */
 const HANDLES = 10_000;
@@ -50,6 +58,7 @@ export async function observe(
   sessions: SessionManager,
   clock: Clock,
   idsOf: IdsOf,
+  frozen: Frozen,
 ): Promise<Known> {
   const { scope, rpcId } = call;
   // Taken before the store is asked, so that its answer is never taken for fresher than it is.
@@ -64,6 +73,7 @@ export async function observe(
   });
   const key = { backend: tool.backend, owner: scope.client.ref };
   const observed = await sessions.examine(key, counted.storedSession, asked);
+  const freeze = await frozen(scope.client, tool);
   const now = clock.now();
   const session = sessionFacts(observed, counted.now, counted.session);
   // The use of a DPoP proof was recorded before the call came here, and a copy of the proof was not accepted
@@ -75,7 +85,7 @@ export async function observe(
   const forgotten = counted.usage.forgotten || observed.forgotten === true;
   const usage = { ...counted.usage, forgotten };
   const named = { ...replay, ...(scope.handle !== null && idsOf(scope.handle, rpcId)) };
-  return { now, shared: counted.now, observed, facts: { session, usage, replay: named } };
+  return { now, shared: counted.now, observed, facts: { session, usage, replay: named, freeze } };
 }
 
 /**

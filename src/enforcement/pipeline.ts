@@ -12,7 +12,7 @@ import type { SessionManager } from '../session/manager.ts';
 import { answer } from './answer.ts';
 import { type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import { createDecide, type Decided } from './decide.ts';
-import { createIdsOf, type Known, knownAgain, observe } from './observe.ts';
+import { createIdsOf, type Frozen, type Known, knownAgain, observe } from './observe.ts';
 import { countUndecided, refusal, refuseUndecided } from './refusals.ts';
 import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
 import { type Used, useSession } from './use-session.ts';
@@ -27,6 +27,7 @@ export interface PipelineOptions {
   audit: AuditLog;
   sessions: SessionManager;
   clock: Clock;
+  frozen: Frozen;
   /** Keyed, so that a handle cannot be guessed from its fingerprint. */
   fingerprint: (text: string) => string;
 }
@@ -36,7 +37,7 @@ export type Pipeline = (call: ToolCall) => Promise<Reply>;
 
 /** Creates the pipeline. */
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { tools, backends, facts, policy, audit, sessions, clock } = options;
+  const { tools, backends, facts, policy, audit, sessions, clock, frozen } = options;
   const identity: PolicyIdentity = { ...policy, parameterSources: parameterSources(policy.manifest.reasons) };
   const records = { audit, policy: identity, clock };
   const idsOf = createIdsOf(options.fingerprint);
@@ -48,7 +49,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const name = trail.decisionId;
     let ending: CallEnding = { denied: true };
     try {
-      const observed = await observe(call, name, tool, facts, sessions, clock, idsOf).catch(() => undefined);
+      const observed = await observe(call, name, tool, facts, sessions, clock, idsOf, frozen).catch(() => undefined);
       if (!observed) return await refuseUndecided(trail, 'facts.unavailable', 'the store did not answer');
       let known = observed;
       for (let again = true; ; again = false) {

@@ -6,6 +6,7 @@ import type { OpsLog } from '../audit/ops.ts';
 import type { BackendHealth } from '../backend/http/http.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Reloadable } from '../core/files/reloadable.ts';
+import { type FreezeRow, freezeText } from '../freeze/freeze.ts';
 import type { Live } from './live.ts';
 import { type Reloaded, reload } from './reload.ts';
 import type { Replicas } from './replicas.ts';
@@ -32,7 +33,7 @@ export interface OperateOptions {
   stale: Readonly<Record<string, () => boolean>>;
   issuerKeys: () => IssuerKeys | undefined;
   health: () => Iterable<readonly [string, BackendHealth]>;
-  store: { readonly revocations: number };
+  store: { readonly revocations: number; frozen(): readonly FreezeRow[] };
   audit: { readonly failure: string | undefined };
   policy: { revision: string; wasmSha256: string; verdict: 'compared' | 'unverified' };
   events: Pick<AuditEvents, 'reloaded' | 'fileUnusable'>;
@@ -75,6 +76,7 @@ export function createOperations(options: OperateOptions) {
     ...Object.entries(stale).flatMap(([what, is]) =>
       is() ? [{ what, detail: 'the file cannot be used; the last good one stays in force' }] : [],
     ),
+    ...store.frozen().map((row) => ({ what: `freeze ${freezeText(row.selector)}`, detail: freezeDetail(row) })),
     ...reloadWarnings(last),
     ...issuerWarnings(issuerKeys()),
     ...(policy.verdict === 'unverified'
@@ -159,6 +161,9 @@ export function createOperations(options: OperateOptions) {
     },
   };
 }
+
+const freezeDetail = ({ operator, reason, until }: FreezeRow): string =>
+  `by ${operator}${until === null ? '' : ` until ${new Date(until).toISOString()}`}: ${reason}`;
 
 function reloadWarnings(last: LastReload | undefined): Warning[] {
   if (!last) return [];

@@ -4,6 +4,7 @@ import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import { VERSION } from '../core/paths.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
+import type { Frozen } from '../enforcement/observe.ts';
 import type { Pipeline } from '../enforcement/pipeline.ts';
 import type { FactsPort } from '../facts/port.ts';
 import { clientFields } from '../identity/client.ts';
@@ -22,6 +23,8 @@ export interface McpOptions {
   sealer: Sealer;
   facts: FactsPort;
   control: ControlPort;
+  /** What is frozen and means a client; see ListingOptions. */
+  frozen: Frozen;
   evaluator: Evaluator;
   pipeline: Pipeline;
   guessing: Guessing;
@@ -30,13 +33,13 @@ export interface McpOptions {
 }
 
 export function openMcp(options: McpOptions): McpEndpoint {
-  const { config, sealer, facts, control, evaluator, pipeline, guessing, events, clock } = options;
+  const { config, sealer, facts, control, evaluator, pipeline, guessing, events, frozen, clock } = options;
   return createEndpoint({
     handles: createHandles({ sealer, facts, control, clock, lifetimeMs: config.limits.handle_seconds * 1000 }),
     callTool: createToolCalls(pipeline),
     createServer: createServerFactory({
       version: VERSION,
-      list: createListing({ tools: config.tools, evaluator, clock, onRefused: events.listingRefused }),
+      list: createListing({ tools: config.tools, evaluator, clock, frozen, onRefused: events.listingRefused }),
     }),
     onUnknownHandle({ client, ...scope }) {
       const guess = guessing.handle(client.ref, scope.network);

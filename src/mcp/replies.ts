@@ -3,6 +3,7 @@
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { Reply } from '../enforcement/call.ts';
 import { isObject } from '../formats/json.ts';
+import type { FreezeFact } from '../freeze/freeze.ts';
 
 type Answered = Exclude<Reply, { kind: 'unknown_tool' }>;
 
@@ -23,7 +24,12 @@ export function resultText(reply: Answered): string {
 function failed(reply: Exclude<Answered, { kind: 'result' }>): CallToolResult {
   switch (reply.kind) {
     case 'denied':
-      return failure(`The call was denied by policy.${mend(reply.reasons)}`, reply.reasons, reply.decisionId);
+      return failure(
+        `The call was denied by policy.${mend(reply.reasons)}${frozen(reply.frozen)}`,
+        reply.reasons,
+        reply.decisionId,
+        reply.frozen && { 'sallyport/freeze': reply.frozen },
+      );
     case 'refused':
       return failure(
         `${refused(reply)}${again(reply)}`,
@@ -83,6 +89,14 @@ const mend = (reasons: readonly string[]): string =>
   reasons.includes('replay.history_lost')
     ? ' The history of this conversation was lost: open a new one (initialize), and call again.'
     : '';
+
+/** An operator says why, so that nobody tries again and again. */
+const frozen = (freezes: readonly FreezeFact[] = []): string =>
+  freezes
+    .map(
+      ({ operator, until, reason }) => ` Frozen by ${operator}${until === null ? '' : ` until ${until}`}: ${reason}.`,
+    )
+    .join('');
 
 const again = ({ retryAfterSeconds: seconds }: Extract<Reply, { kind: 'refused' }>): string =>
   seconds === undefined ? '' : ` Try again in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}.`;

@@ -32,7 +32,7 @@ export interface ServerOptions {
    * The result of tools/list: the tools that the client may see. Undefined when the policy could not be asked; the client
    * then gets an error.
    */
-  list: (scope: RequestScope) => JsonText | undefined;
+  list: (scope: RequestScope) => Promise<JsonText | undefined>;
 }
 
 /** Makes the server for one message. It writes to the report while it answers. */
@@ -53,9 +53,9 @@ export function createServerFactory({ version, list }: ServerOptions): ServerFac
       return { protocolVersion: known ? params.protocolVersion : LATEST_PROTOCOL_VERSION, capabilities, serverInfo };
     });
 
-    server.setRequestHandler(ListToolsRequestSchema, () => {
+    server.setRequestHandler(ListToolsRequestSchema, async () => {
       report.reached = true;
-      report.result = list(scope);
+      report.result = await list(scope);
       if (report.result) return { tools: [] };
       report.error = 'The tools cannot be listed';
       throw new McpError(ErrorCode.InternalError, report.error);

@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { buildListing } from '../decision/input.ts';
 import type { Tool as EnforcedTool, RequestScope } from '../enforcement/call.ts';
+import type { Frozen } from '../enforcement/observe.ts';
 import { createNormaliser } from '../formats/arguments.ts';
 import type { JsonObject } from '../formats/json.ts';
 import { closedSchema, compileSchema, withInt64Text } from '../formats/json-schema.ts';
@@ -38,6 +39,8 @@ export interface ListingOptions {
   tools: Record<string, ToolConfig>;
   evaluator: Pick<Evaluator, 'visible'>;
   clock: Clock;
+  /** What is frozen for the client, or for some tool. Rejects when it cannot be known. */
+  frozen: Frozen;
   /** Called when the policy could not be asked which tools a client may see. */
   onRefused: (scope: RequestScope, code: string, detail: string) => void;
 }
@@ -49,12 +52,19 @@ const LISTS = 100;
  * Makes the function that lists the tools for a client: those the policy names, or undefined when the policy gives no
  * usable answer. The policy is asked each time, because what it shows may change; only the text of a list is kept.
  */
-export function createListing({ tools, evaluator, clock, onRefused }: ListingOptions) {
+export function createListing({ tools, evaluator, clock, frozen, onRefused }: ListingOptions) {
   const all = listedTools(tools).map((tool) => ({ name: tool.name, text: JSON.stringify(tool) }));
   const named = all.map(({ name }) => ({ name, ...(tools[name] as Pick<ToolConfig, 'backend' | 'effect'>) }));
   const lists = new BoundedCache<string, JsonText>(LISTS);
-  return (scope: RequestScope): JsonText | undefined => {
-    const visible = evaluator.visible(buildListing(clock.now(), scope, named));
+  return async (scope: RequestScope): Promise<JsonText | undefined> => {
+    let freeze: Awaited<ReturnType<Frozen>>;
+    try {
+      freeze = await frozen(scope.client);
+    } catch {
+      onRefused(scope, 'facts.unavailable', 'the store did not answer');
+      return undefined;
+    }
+    const visible = evaluator.visible(buildListing(clock.now(), scope, named, freeze));
     if (visible.ok) {
       const shown = all.filter(({ name }) => visible.names.has(name));
       const key = shown.map(({ name }) => name).join();

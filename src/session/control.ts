@@ -1,6 +1,7 @@
 // The state that all replicas must share at once and that belongs to no single client: which revocations there were,
 // whether the store may have lost what it knew, the store's clock, and which replicas live.
 import { createHash } from 'node:crypto';
+import type { FreezeRow, Freezes } from '../freeze/freeze.ts';
 import type { ClientId } from '../identity/client.ts';
 import type { SessionRecord } from './record.ts';
 
@@ -33,6 +34,8 @@ export interface Control {
   readonly lastRevocation: number;
   /** The number of the newest revocation of each selector, by the text that `selectorText` gives. */
   readonly revocations: ReadonlyMap<string, number>;
+  /** What is frozen, and what was thawed (R-73). */
+  readonly freezes: Freezes;
   /** The store's clock when it was read, in milliseconds since 1970. */
   readonly now: number;
   /** How far the store's clock was ahead of the clock of this process, in milliseconds. */
@@ -55,6 +58,10 @@ export interface ControlPort {
   revoke(selector: Selector): Promise<void>;
   /** Records revocations that the store does not know any more, by selector; of two numbers the higher one holds. */
   restore(revocations: ReadonlyMap<string, number>): Promise<void>;
+  /** Records a freeze or a thaw; the store gives it its number. Rejects when there are too many already. */
+  freeze(row: Omit<FreezeRow, 'number'>): Promise<void>;
+  /** Records freezes and thaws that the store does not know any more; of two numbers the higher one holds. */
+  restoreFreezes(rows: Freezes): Promise<void>;
   /** Begins a new epoch in place of this one, because the store has forgotten something although it says nothing. */
   loseHistory(epoch: string): Promise<void>;
 }

@@ -86,8 +86,10 @@ export function keepRevocations({ control, path, onWentBack, onManyRevocations, 
       await control.revoke(selector);
       await read(0);
     },
-    restore: (revocations) => control.restore(revocations),
-    loseHistory: (of) => control.loseHistory(of),
+    restore: control.restore,
+    freeze: control.freeze,
+    restoreFreezes: control.restoreFreezes,
+    loseHistory: control.loseHistory,
     get count() {
       return examined?.size ?? known.size;
     },

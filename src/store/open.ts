@@ -7,6 +7,8 @@ import type { RedisConfig } from '../config/schema/store.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
+import type { FreezeRow } from '../freeze/freeze.ts';
+import { keepFreezes, readKeptFreezes } from './kept-freezes.ts';
 import { keepRevocations } from './kept-revocations.ts';
 import { heapNeeded, OWN_HEAP } from './memory/needs.ts';
 import { createMemoryStore } from './memory/store.ts';
@@ -50,14 +52,21 @@ export interface OpenStoreOptions {
 export interface OpenedStore extends Store {
   /** How many revocations are in force. */
   readonly revocations: number;
+  /** The freezes that are in force, as this process read them last. */
+  frozen(): FreezeRow[];
 }
 
 /** Rejects with an OperatorError when Redis cannot be used. */
 export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
   const { config, onWentBack, onManyRevocations, onProblem } = options;
+  const at = (name: string) => join(config.state_dir, name);
+  const known = readKeptFreezes(at('freezes.json'));
   const store = await openBare(options);
-  const path = join(config.state_dir, 'revocations.json');
-  const control = keepRevocations({ control: store.control, path, onWentBack, onManyRevocations, onProblem });
+  const kept = keepRevocations({
+    ...{ control: store.control, path: at('revocations.json') },
+    ...{ onWentBack, onManyRevocations, onProblem },
+  });
+  const control = keepFreezes({ control: kept, path: at('freezes.json'), known, onWentBack, onProblem });
   // What a restart or a flush has taken from the store is given back before the first call. A store that refuses this
   // replica gets it later.
   await control.read(0).catch(() => undefined);
@@ -71,8 +80,9 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
       return store.clockAgrees;
     },
     get revocations() {
-      return control.count;
+      return kept.count;
     },
+    frozen: control.inForce,
   };
 }
 

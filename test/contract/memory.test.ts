@@ -3,6 +3,7 @@ import { createMemoryStore } from '../../src/store/memory/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
+import { freezeContract } from './freezes.ts';
 import { placesContract } from './places.ts';
 import { key, sessionRecord, sessionStoreContract } from './session-store.ts';
 import { toolUseContract } from './tool-use.ts';
@@ -13,6 +14,7 @@ const create = async (clock: TestClock, clients = 1000) =>
 sessionStoreContract('memory', create);
 factsContract('memory', create);
 toolUseContract('memory', create);
+freezeContract('memory', create);
 placesContract('memory', create);
 
 it('R-29: a full store refuses new clients instead of forgetting old ones', async () => {

@@ -11,6 +11,7 @@ import { until } from '../support/harness.ts';
 import { freePort, redisStore, startRedis, type TestRedis } from '../support/redis.ts';
 import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
+import { freezeContract } from './freezes.ts';
 import { sessionStoreContract } from './session-store.ts';
 import { toolUseContract } from './tool-use.ts';
 
@@ -72,6 +73,7 @@ describe.skipIf(program === null)('Redis Cluster', () => {
   sessionStoreContract('redis cluster', create);
   factsContract('redis cluster', create);
   toolUseContract('redis cluster', create);
+  freezeContract('redis cluster', create);
 
   it('the keys of clients are spread over the nodes, and all keys of one client are on one node', async () => {
     const store = await create(createTestClock());

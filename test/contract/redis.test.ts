@@ -10,6 +10,7 @@ import { until } from '../support/harness.ts';
 import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
 import { ref } from '../support/refs.ts';
 import { factsContract } from './facts.ts';
+import { freezeContract } from './freezes.ts';
 import { placesContract } from './places.ts';
 import { holder, sessionRecord, sessionStoreContract } from './session-store.ts';
 import { toolUseContract } from './tool-use.ts';
@@ -36,6 +37,7 @@ describe.skipIf(program === null)('Redis', () => {
   sessionStoreContract('redis', create);
   factsContract('redis', create);
   toolUseContract('redis', create);
+  freezeContract('redis', create);
   placesContract('redis', create);
 
   describe('R-29: a store that was emptied, replaced or changed', () => {

@@ -86,6 +86,11 @@ const inputs: fc.Arbitrary<DecisionInput> = fc
     expires: mostly<number | null>(560, null, 1, 0, -1),
     claims: mostly<Record<string, string> | undefined>({ tenant: 'A' }, undefined, { tenant: 'B' }),
     hour: fc.constantFrom(3, 9, 22),
+    freeze: mostly<object[] | undefined>(
+      undefined,
+      [],
+      [{ scope: 'tool', name: 'stock_get', operator: 'a', reason: 'b', until: null }],
+    ),
     tool: mostly('stock_get', 'stock_adjust', 'stock_list', 'stock_write_off', 'unknown'),
     backend: mostly('inventory', 'payroll'),
     effect: mostly<'read' | 'write' | 'destructive'>('read', 'write', 'destructive'),
@@ -163,6 +168,7 @@ const inputs: fc.Arbitrary<DecisionInput> = fc
               bound: g.bound,
             }
           : null,
+        ...(g.freeze && { freeze: g.freeze }),
         usage: {
           calls_1m: g.calls_1m,
           calls_1h: g.calls_1h,

@@ -18,7 +18,7 @@ const scope = {
   handle: null,
 };
 
-it('R-14: what a client sees is asked of the policy each time, and only the text of a list is kept', () => {
+it('R-14: what a client sees is asked of the policy each time, and only the text of a list is kept', async () => {
   let shown = ['a', 'c'];
   let asked = 0;
   const refused: string[] = [];
@@ -33,16 +33,18 @@ it('R-14: what a client sees is asked of the policy each time, and only the text
       },
     },
     clock: { now: () => 0 },
+    frozen: async () => undefined,
     onRefused: (_scope, code) => void refused.push(code),
   });
-  const names = () => JSON.parse(list(scope as never)?.text ?? '{}').tools?.map(({ name }: { name: string }) => name);
-  expect(names()).toEqual(['a', 'c']);
-  const first = list(scope as never);
-  expect(list(scope as never)).toBe(first);
+  const names = async () =>
+    JSON.parse((await list(scope as never))?.text ?? '{}').tools?.map(({ name }: { name: string }) => name);
+  expect(await names()).toEqual(['a', 'c']);
+  const first = await list(scope as never);
+  expect(await list(scope as never)).toBe(first);
   shown = ['b'];
-  expect(names()).toEqual(['b']);
+  expect(await names()).toEqual(['b']);
   shown = [];
-  expect(names()).toBeUndefined();
+  expect(await names()).toBeUndefined();
   expect(refused).toEqual(['decision.undefined']);
   expect(asked).toBe(5);
 });

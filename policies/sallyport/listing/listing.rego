@@ -19,6 +19,7 @@ visible contains tool.name if {
 	some role in input.client.roles
 	lists(role, tool.name)
 	not hidden(tool.name)
+	not frozen(tool)
 }
 
 lists(role, name) if data.settings.merged.tools[role][name]
@@ -29,4 +30,15 @@ hidden(name) if {
 	data.settings.access.hide_without_scope
 	some scope in data.settings.access.scopes[name]
 	not scope in input.client.scopes
+}
+
+# What is frozen for the client altogether, and what is frozen of this tool.
+frozen(_) if {
+	some each in input.freeze
+	each.scope in {"all", "role", "client", "subject"}
+}
+
+frozen(tool) if {
+	some each in input.freeze
+	[each.scope, each.name] in {["tool", tool.name], ["backend", tool.backend]}
 }

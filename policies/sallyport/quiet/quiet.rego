@@ -19,6 +19,7 @@ import data.sallyport.settings
 #   Where a rule of access, binding, lifetime, replay or usage is added or looks at something more, the condition under
 #   which it is silent belongs here.
 call if {
+	not input.freeze
 	count(settings.asked) == 1
 	some each in settings.asked
 	in_its_rights

@@ -21,7 +21,7 @@ export interface Ending {
 export interface Watched {
   health: () => Iterable<readonly [string, BackendHealth]>;
   notReady: () => Promise<readonly string[]>;
-  store: { readonly skewMs: number; readonly revocations: number };
+  store: { readonly skewMs: number; readonly revocations: number; frozen(): readonly unknown[] };
   listener: { readonly connections: number };
   /** Lines of the decision log that wait for the disk. */
   backlog: () => number;
@@ -106,6 +106,7 @@ export function watchConnector(gauge: MakeGauge, watched: () => Watched | undefi
     'Revocations in force. At the most that are kept, they become one of all.',
     ({ store }) => store.revocations,
   );
+  measure('freezes', 'Freezes in force.', ({ store }) => store.frozen().length);
   measure('connections', 'Open connections of clients and proxies.', ({ listener }) => listener.connections);
   measure('audit_backlog', 'Records that wait for the disk.', ({ backlog }) => backlog());
   const build = gauge(

@@ -2,6 +2,7 @@
 // counts any more, and DPoP nonces of the old epoch are void.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
+import { type Freezes, freezeText, isOver, MOST_FREEZES, TooManyFreezes } from '../../freeze/freeze.ts';
 import { type ControlPort, MOST_REVOCATIONS, REVOCATION_LIFE_MS, selectorText } from '../../session/control.ts';
 
 /** The control state of a single process. Every read is up to date. */
@@ -11,10 +12,18 @@ export function createMemoryControl(clock: Clock): ControlPort {
   let since = clock.now();
   let lost = false;
   let lastRevocation = 0;
+  let freezes: Freezes = new Map();
+  const next = () => {
+    lastRevocation = Math.max(lastRevocation + 1, Math.floor(clock.now()));
+    return lastRevocation;
+  };
   return {
-    read: async () => ({ epoch, since, lost, lastRevocation, revocations, now: clock.now(), skewMs: 0, replicas: [] }),
+    read: async () => ({
+      ...{ epoch, since, lost, lastRevocation, revocations, freezes },
+      ...{ now: clock.now(), skewMs: 0, replicas: [] },
+    }),
     async revoke(selector) {
-      lastRevocation = Math.max(lastRevocation + 1, Math.floor(clock.now()));
+      next();
       const living = [...revocations].filter(([, number]) => number > clock.now() - REVOCATION_LIFE_MS);
       const text = selectorText(selector);
       const all = text === 'all' || (living.length >= MOST_REVOCATIONS && !revocations.has(text));
@@ -26,6 +35,18 @@ export function createMemoryControl(clock: Clock): ControlPort {
       for (const [text, number] of known) merged.set(text, Math.max(number, merged.get(text) ?? 0));
       revocations = merged;
       lastRevocation = Math.max(lastRevocation, ...known.values());
+    },
+    async freeze(row) {
+      const text = freezeText(row.selector);
+      const kept = [...freezes].filter(([, each]) => !isOver(each, clock.now()));
+      if (kept.length >= MOST_FREEZES && !freezes.has(text)) throw new TooManyFreezes();
+      freezes = new Map([...kept, [text, { ...row, number: next() }]]);
+    },
+    async restoreFreezes(rows) {
+      const merged = new Map(freezes);
+      for (const [text, row] of rows) if (row.number > (merged.get(text)?.number ?? 0)) merged.set(text, row);
+      freezes = merged;
+      lastRevocation = Math.max(lastRevocation, ...[...rows.values()].map(({ number }) => number));
     },
     async loseHistory(from) {
       if (from !== epoch) return;

@@ -116,3 +116,30 @@ for i = 2, #ARGV, 2 do
 end
 return 1
 `);
+
+// KEYS: as above. ARGV: time, selector, the row without its number as JSON, most rows, rows that are over (selectors as a
+// JSON list). Answers 0 when there are too many.
+export const FREEZE = script(`${CLOCK}${NUMBER}
+for _, text in ipairs(cjson.decode(ARGV[5])) do redis.call('HDEL', KEYS[1], 'frozen:' .. text) end
+local field, count = 'frozen:' .. ARGV[2], 0
+for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(name, 1, 7) == 'frozen:' then count = count + 1 end
+end
+if count >= tonumber(ARGV[4]) and redis.call('HEXISTS', KEYS[1], field) == 0 then return 0 end
+local number = newest(math.max(now, (tonumber(redis.call('HGET', KEYS[1], 'revision')) or 0) + 1))
+redis.call('HSET', KEYS[1], field, string.format('%.0f', number) .. ' ' .. ARGV[3])
+return 1
+`);
+
+// KEYS: as above. ARGV: time, then selector, number and row of each.
+export const RESTORE_FREEZES = script(`${CLOCK}${NUMBER}
+for i = 2, #ARGV, 3 do
+  local field, number = 'frozen:' .. ARGV[i], tonumber(ARGV[i + 1])
+  local known = string.match(redis.call('HGET', KEYS[1], field) or '', '^%d+')
+  if number > (tonumber(known) or 0) then
+    redis.call('HSET', KEYS[1], field, string.format('%.0f', number) .. ' ' .. ARGV[i + 2])
+  end
+  newest(number)
+end
+return 1
+`);

@@ -3,6 +3,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../../core/clock.ts';
 import {
+  type FreezeRow,
+  freezeText,
+  isOver,
+  MOST_FREEZES,
+  readFreeze,
+  TooManyFreezes,
+} from '../../../freeze/freeze.ts';
+import {
   type Control,
   type ControlPort,
   MOST_REVOCATIONS,
@@ -11,7 +19,7 @@ import {
 } from '../../../session/control.ts';
 import type { RedisConnection } from '../connection.ts';
 import type { Keys } from '../keys.ts';
-import { LEASE_MS, LEAVE, LOSE, READ, RESTORE, REVOKE } from './control.lua.ts';
+import { FREEZE, LEASE_MS, LEAVE, LOSE, READ, RESTORE, RESTORE_FREEZES, REVOKE } from './control.lua.ts';
 
 /** What the control state works with. */
 export interface RedisControlOptions {
@@ -154,6 +162,22 @@ export function createRedisControl(options: RedisControlOptions): ControlPort & 
       await connection.run(RESTORE, at, [time(), ...[...revocations].flat()]);
       invalidate();
     },
+    async freeze({ selector, active, operator, reason, until }) {
+      const over = [...(state?.freezes ?? [])].filter(([, row]) => isOver(row, clock.now())).map(([text]) => text);
+      const row = JSON.stringify({ selector, active, operator, reason, until });
+      const done = await connection.run(FREEZE, at, [
+        ...[time(), freezeText(selector), row, MOST_FREEZES],
+        // An empty table of Lua would be an object of JSON.
+        over.length === 0 ? '[]' : JSON.stringify(over),
+      ]);
+      if (done === 0) throw new TooManyFreezes();
+      invalidate();
+    },
+    async restoreFreezes(rows) {
+      const args = [...rows].flatMap(([text, { number, ...row }]) => [text, number, JSON.stringify(row)]);
+      await connection.run(RESTORE_FREEZES, at, [time(), ...args]);
+      invalidate();
+    },
     async leave() {
       leaving = true;
       await connection.run(LEAVE, at, [time(), replica]);
@@ -175,6 +199,13 @@ function parse([flat, time, , replicas]: ReadAnswer, local: number): Control {
   for (const [name, value] of fields) {
     if (name.startsWith('revoked:')) revocations.set(name.slice('revoked:'.length), Number(value));
   }
+  const freezes = new Map<string, FreezeRow>();
+  for (const [name, value] of fields) {
+    if (!name.startsWith('frozen:')) continue;
+    const text = name.slice('frozen:'.length);
+    const space = value.indexOf(' ');
+    freezes.set(text, readFreeze(Number(value.slice(0, space)), value.slice(space + 1)));
+  }
   const now = Number(time);
   return {
     epoch: fields.get('epoch') ?? '',
@@ -182,6 +213,7 @@ function parse([flat, time, , replicas]: ReadAnswer, local: number): Control {
     lost: fields.get('lost') === '1',
     lastRevocation: Number(fields.get('revision') ?? 0),
     revocations,
+    freezes,
     now,
     skewMs: now - local,
     replicas,

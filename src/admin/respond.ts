@@ -1,0 +1,60 @@
+// How the admin listener reads requests and answers them.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type Koa from 'koa';
+import { z } from 'zod';
+import type { Act } from '../audit/events.ts';
+import { askForBody } from '../http/listener/front.ts';
+import type { Operator, Right } from './tokens.ts';
+
+/** One thing that can be asked for, and the right that it needs. */
+export interface Route {
+  right: Right;
+  handle(ctx: Koa.Context, operator: Operator): Promise<void>;
+}
+
+/** The routes by method and path, such as "GET /metrics". */
+export type Routes = Readonly<Record<string, Route>>;
+
+/** Why somebody acts; each act needs it. */
+export const why = { reason: z.string().trim().min(1).max(500) };
+/** When something ends, as RFC 3339. */
+export const untilSchema = z.iso.datetime({ offset: true });
+
+/** Most bytes of a request body. */
+const BODY_BYTES = 4096;
+
+/** Says whether it is ready, and what more is to be told. */
+export function ready(ctx: Koa.Context, failing: readonly string[], details: object = {}): void {
+  const ok = failing.length === 0;
+  answer(ctx, ok ? 200 : 503, ok ? { status: 'ok', ...details } : { status: 'unavailable', failing, ...details });
+}
+
+export const actOf = (ctx: Koa.Context, { name: operator }: Operator, reason: string): Act => ({
+  operator,
+  reason,
+  ip: ctx.req.socket.remoteAddress ?? '',
+});
+
+export const badRequest = (ctx: Koa.Context, hint: string): void => answer(ctx, 400, { error: 'bad_request', hint });
+
+/** Answers with JSON. */
+export function answer(ctx: Koa.Context, status: number, body: object): void {
+  ctx.status = status;
+  ctx.body = body;
+}
+
+export async function readJson(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+  askForBody(request, response);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request) {
+      size += chunk.length;
+      if (size > BODY_BYTES) return undefined;
+      chunks.push(chunk);
+    }
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

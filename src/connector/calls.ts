@@ -1,0 +1,34 @@
+// What carries out calls, put together from the parts that decide, record and hold sessions.
+import { countCalls } from '../enforcement/calls.ts';
+import type { Frozen } from '../enforcement/observe.ts';
+import { createPipeline } from '../enforcement/pipeline.ts';
+import { freezesOf } from '../freeze/freeze.ts';
+import { readinessOf } from '../http/readiness.ts';
+import { enforcedTools } from '../mcp/tools.ts';
+import { CONTROL_AGE_MS } from '../session/control.ts';
+import type { Inner } from './inner.ts';
+
+/** The pipeline, and what is frozen for whom: for calls and for lists of tools. */
+export function openCalls({ config, policy, backends, store, audit, sessions, clock, keyring }: Inner) {
+  const { facts, control } = store;
+  const frozen: Frozen = async (client, tool) => {
+    const { freezes, now } = await control.read(CONTROL_AGE_MS);
+    return freezesOf(freezes, now, { client, tool });
+  };
+  const { evaluator } = policy;
+  const { fingerprint } = keyring;
+  const tools = enforcedTools(config.tools);
+  const ports = { tools, facts, evaluator, policy, audit, sessions, clock, fingerprint, frozen };
+  return { frozen, ...countCalls(createPipeline({ ...ports, backends: backends.ports })) };
+}
+
+/** Why the connector takes no calls, if it takes none. */
+export const openReadiness = ({ audit, keyring, store, identity }: Inner, phase: { readonly stopping: boolean }) =>
+  readinessOf({
+    stopping: () => !phase.stopping,
+    audit: () => audit.failure === undefined,
+    keyring: () => !keyring.stale,
+    store: () => store.ready(),
+    clock: () => store.clockAgrees,
+    issuer: () => identity.ready,
+  });
