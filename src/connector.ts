@@ -20,9 +20,9 @@ import { listenOptions } from './http/listener/configured.ts';
 import { type Listener, listen } from './http/listener/listener.ts';
 import { openHttp } from './http/open.ts';
 import { createGuessing, type Guessing } from './identity/guessing.ts';
-import { createLive, type Live } from './life/live.ts';
 import { type Operations, openOperations } from './life/open.ts';
-import type { Reloaded } from './life/reload.ts';
+import { createLive, type Live } from './life/reload/live.ts';
+import type { Reloaded } from './life/reload/reload.ts';
 import { beginStop, type Stop, type StopParts } from './life/stop.ts';
 import type { McpEndpoint } from './mcp/endpoint.ts';
 import { openMcp } from './mcp/open.ts';
@@ -132,8 +132,8 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const operations = closing.add(
     openOperations({ ...inner, live, readiness, parts, policy: { revision, wasmSha256, verdict: verified } }),
   );
-  const { replicas, stale, lastReload } = operations;
-  const watched = { store, listener, audit, identity, replicas, stale, lastReload };
+  const { replicas, stale, reloads, endings } = operations;
+  const watched = { store, listener, audit, identity, replicas, stale, reloads, endings };
   metrics.watch(watchedOf({ ...watched, health: backends.health, notReady: readiness, config: () => live.config }));
   const admin = await openOperators(inner, { live, readiness, guessing, operations });
   if (admin) parts.push(...closing.add(admin).reloadable);

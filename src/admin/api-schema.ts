@@ -57,10 +57,14 @@ export const statusSchema = z.strictObject({
       ok: z.boolean().describe('False: something was refused, and nothing was changed'),
       changed: z.array(z.string()),
       needs_restart: z.array(z.string()),
+      restart_fails: z.array(z.string()).describe('Changed, and a restart would fail over it'),
       refused: z.array(z.string()),
     })
     .nullable()
     .describe('null since the start'),
+  waits_for_restart: z
+    .array(z.strictObject({ part: z.string(), fails: z.boolean(), detail: z.string() }))
+    .describe('What was changed and takes effect with a restart, or makes it fail'),
   decision_log: z.strictObject({ file: z.string(), failure: z.string().nullable() }),
 });
 

@@ -1,7 +1,7 @@
 // What the admin listener is made of, and what may be asked of it.
 import type { Act } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
-import type { Reloaded } from '../life/reload.ts';
+import type { Reloaded } from '../life/reload/reload.ts';
 import type { Selector } from '../session/control.ts';
 import type { SessionPage, Status } from './api-schema.ts';
 import type { FreezeActs } from './freezes.ts';

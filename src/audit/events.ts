@@ -1,7 +1,7 @@
 // Records of what happens apart from calls: rejected credentials and handles, and the life of sessions. Event
 // names follow the OWASP logging vocabulary where it has one (R-62).
 import type { Clock } from '../core/clock.ts';
-import type { FreezeRow } from '../freeze/freeze.ts';
+import { type FreezeRow, freezeText } from '../freeze/freeze.ts';
 import type { GuessAlert } from '../identity/guessing.ts';
 import type { Selector } from '../session/control.ts';
 import type { SessionEvent, SessionEvents } from '../session/events.ts';
@@ -51,8 +51,8 @@ export interface AuditEvents {
   adminRefused(source: Pick<Source, 'ip' | 'network'>, alerting: boolean): void;
   /** Parts were read again, or were not, because one of them could not be used. `parts`: by what became of them, their names. What was refused is an alert as well. */
   reloaded(act: Act, ok: boolean, parts: Readonly<Record<string, readonly string[]>>): void;
-  /** A file that is watched cannot be used (true), so that the last good one stays in force, or can again. */
-  fileUnusable(part: string, unusable: boolean): void;
+  /** A file that is watched cannot be used, so that the last good one stays in force, or can again. */
+  fileUnusable(part: string, problem: string | undefined): void;
   /** The replicas began to differ in something, or agree again; `values` names them by what they have. */
   replicasDiffer(what: string, values: Readonly<Record<string, readonly string[]>>): void;
   /** The store began a new epoch. `lost`: it may have lost what it knew. */
@@ -139,13 +139,17 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     if (suppressed !== undefined) void write(event, { ...fields, ...(suppressed > 0 && { suppressed }) });
   };
   /** Writes one alert a minute for the same reason, network and client, however often it happens. */
-  const alert = (reason: string, severity: 'medium' | 'high', source: Partial<Source>) => {
+  const alert = (
+    reason: string,
+    severity: 'medium' | 'high',
+    source: Partial<Source>,
+    params?: Record<string, string | number>,
+  ) => {
     const { requestId = null, ip = null, network = null, client = null } = source;
     if (!once.admit(JSON.stringify([reason, network, client]), clock.now())) return;
     const about = { req_id: requestId, requested_by: ip, client };
-    audit
-      .alert({ type: 'alert', timestamp: timestamp(), decision_id: null, ...about, severity, reasons: [reason] })
-      .catch(() => {});
+    const what = { severity, reasons: [reason], ...(params && { params }) };
+    audit.alert({ type: 'alert', timestamp: timestamp(), decision_id: null, ...about, ...what }).catch(() => {});
   };
 
   return {
@@ -189,7 +193,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
         ...(honours !== undefined && { policy_honours: honours }),
         ...actFields(act),
       });
-      if (honours === 'no') alert('freeze.ignored', 'high', {});
+      if (honours === 'no') alert('freeze.ignored', 'high', {}, { freeze: freezeText(selector) });
     },
     adminRefused(source, alerting) {
       writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });
@@ -198,11 +202,12 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     reloaded(act, ok, parts) {
       const names = Object.fromEntries(Object.entries(parts).map(([what, list]) => [what, list.join(', ')]));
       void write('reload', { ok, ...names, ...actFields(act) });
-      if (!ok) alert('reload.refused', 'medium', {});
+      if (!ok) alert('reload.refused', 'medium', {}, { refused: names.refused ?? '' });
+      if (names.restart_fails) alert('reload.restart_fails', 'medium', {}, { parts: names.restart_fails });
     },
-    fileUnusable(part, unusable) {
-      void write('file_unusable', { part, unusable });
-      if (unusable) alert(`file.unusable`, 'medium', {});
+    fileUnusable(part, problem) {
+      void write('file_unusable', { part, unusable: problem !== undefined, ...(problem !== undefined && { problem }) });
+      if (problem !== undefined) alert('file.unusable', 'medium', {}, { part, problem });
     },
     replicasDiffer: (what, values) =>
       void write('replicas_differ', {
@@ -225,11 +230,11 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     },
     manyRevocations(count) {
       void write('revocations_many', { count });
-      alert('revocations.many', 'high', {});
+      alert('revocations.many', 'high', {}, { count });
     },
     clockAgrees(agrees, skewMs) {
       void write('clock_skew', { agrees, skew_ms: Math.round(skewMs) });
-      if (!agrees) alert('clock.skew', 'medium', {});
+      if (!agrees) alert('clock.skew', 'medium', {}, { skew_ms: Math.round(skewMs) });
     },
   };
 }

@@ -32,8 +32,8 @@ export interface BackendsOptions {
 /** The open backends by name. `close` drops their connections and ends no session. */
 export interface Backends {
   readonly ports: ReadonlyMap<string, BackendPort>;
-  /** True while a file of accounts on disk cannot be used; /readyz shows it. */
-  readonly stale: boolean;
+  /** Why a file of accounts on disk cannot be used; undefined when all can. */
+  readonly problem: string | undefined;
   /** The files of accounts, which can be read again. */
   readonly reloadable: readonly Reloadable[];
   /** How each backend fares, by name. */
@@ -89,8 +89,8 @@ export function openBackends(options: BackendsOptions): Backends {
     *health() {
       for (const [name, port] of ports) yield [name, port.health()] as const;
     },
-    get stale() {
-      return watched.some((file) => file.stale);
+    get problem() {
+      return watched.find((file) => file.problem !== undefined)?.problem;
     },
     async close() {
       for (const file of watched) file.close();
@@ -121,9 +121,6 @@ function credentialsPart(name: string, { backends }: BackendsOptions['config'], 
   }
   return {
     part: `backends.${name}.credentials`,
-    check: () =>
-      present() === first
-        ? UNCHANGED
-        : { result: 'needs_restart', detail: 'credentials or CA changed: needs a restart' },
+    check: () => (present() === first ? UNCHANGED : { result: 'needs_restart', detail: 'credentials or CA' }),
   };
 }

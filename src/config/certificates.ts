@@ -10,13 +10,15 @@ export interface CertificateEnd {
 }
 
 /** Files that cannot be read are left out: whoever uses them says what is wrong. */
-export function certificateEnds({ listen, admin, backends, store }: Config): CertificateEnd[] {
+export function certificateEnds({ listen, admin, backends, identity, store }: Config): CertificateEnd[] {
+  const jwks = identity.jwt?.jwks;
   const files: [path: string[], file: string | undefined][] = [
     [['listen', 'tls', 'cert_file'], listen.tls?.cert_file],
     [['listen', 'tls', 'client_ca_file'], listen.tls?.client_ca_file],
     [['admin', 'tls', 'cert_file'], admin?.tls?.cert_file],
     [['admin', 'tls', 'client_ca_file'], admin?.tls?.client_ca_file],
     [['store', 'redis', 'ca_file'], store.redis?.ca_file],
+    [['identity', 'jwt', 'jwks', 'ca_file'], jwks && 'url' in jwks ? jwks.ca_file : undefined],
     ...Object.entries(backends).map(([name, { ca_file }]): (typeof files)[number] => [
       ['backends', name, 'ca_file'],
       ca_file,

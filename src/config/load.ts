@@ -143,7 +143,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
     identity: {
       ...config.identity,
       ...(keys && { keys: secret(keys) }),
-      ...(jwt && { jwt: { ...jwt, jwks: 'file' in jwt.jwks ? { file: at(jwt.jwks.file) } : jwt.jwks } }),
+      ...(jwt && { jwt: { ...jwt, jwks: jwksAt(jwt.jwks, at) } }),
     },
     backends: Object.fromEntries(
       Object.entries(config.backends).map(([name, backend]) => [
@@ -165,6 +165,13 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
       ]),
     ),
   };
+}
+
+type Jwks = NonNullable<ConnectorFile['identity']['jwt']>['jwks'];
+
+function jwksAt(jwks: Jwks, at: (path: string) => string): Jwks {
+  if ('file' in jwks) return { file: at(jwks.file) };
+  return { ...jwks, ...(jwks.ca_file !== undefined && { ca_file: at(jwks.ca_file) }) };
 }
 
 const tlsAt = (

@@ -3,7 +3,6 @@
 import { join } from 'node:path';
 import { createMetrics } from '../admin/metrics/metrics.ts';
 import { watchOperators } from '../admin/tokens.ts';
-import type { AuditEvents } from '../audit/events.ts';
 import { openAudit } from '../audit/open.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import { accountClaims } from '../backend/accounts.ts';
@@ -17,7 +16,7 @@ import { refuseUnverifiedTls } from '../core/hardening.ts';
 import { VERSION } from '../core/paths.ts';
 import { endOfSession } from '../decision/lifetimes.ts';
 import { openPolicy, type Policy } from '../decision/open.ts';
-import { openIdentity } from '../identity/open.ts';
+import { type Identity, openIdentity } from '../identity/open.ts';
 import { type Keyring, openKeyring } from '../keyring/keyring.ts';
 import { lockFolder } from '../life/lock.ts';
 import { recompileWith } from '../policy/recompile.ts';
@@ -26,10 +25,12 @@ import { startCheck } from '../policy/start.ts';
 import type { SessionManager } from '../session/contract.ts';
 import { CONTROL_AGE_MS } from '../session/control.ts';
 import type { OpenEntries } from '../session/end/open-entries.ts';
+import type { SessionEvents } from '../session/events.ts';
 import { createSessionManager } from '../session/manager.ts';
 import { openStore } from '../store/open.ts';
 import { openEntriesFile } from '../store/open-entries-file.ts';
 import type { Store } from '../store/store.ts';
+import { watchLogins } from './logins.ts';
 
 export interface ConnectorOptions {
   config: Config;
@@ -97,7 +98,6 @@ export async function openInner(context: Context, closing: Closing) {
       ...(context.storeTime && { storeTime: context.storeTime }),
     }),
   );
-  const { control, proofs } = store;
   const backends = closing.add(
     openBackends({
       config,
@@ -108,26 +108,49 @@ export async function openInner(context: Context, closing: Closing) {
     }),
   );
   const entries = openEntriesFile(join(config.state_dir, 'open-logins.jsonl'), problemOf(STATE_PROBLEM));
-  const sessions = openSessions({ store, backends, keyring, entries, events, policy });
+  const logins = watchLogins(events.session, ops);
+  const sessions = openSessions({ store, backends, keyring, entries, events: logins.events, policy });
   closing.add({ close: sessions.start() });
-  const identity = closing.add(
-    await openIdentity({
-      identity: config.identity,
-      env,
-      keep: accountClaims(config.backends),
-      clock,
-      sealer: keyring.sealer('nonce'),
-      epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
-      proofs,
-      onProblem: problemOf('the client file cannot be used; the last good one stays in force'),
-      onReach(failure) {
-        if (failure === undefined) ops.info('the keys of the issuer can be fetched again');
-        else ops.warn('the keys of the issuer cannot be fetched; those that are known go on', { problem: failure });
-      },
-    }),
-  );
+  const identity = closing.add(await openClients({ ...context, keyring, store, problemOf }));
   warnOfRoles(ops, identity.roles, policy);
-  return { ...context, operators, policy, keyring, metrics, audit, events, store, backends, sessions, identity };
+  return {
+    ...context,
+    operators,
+    policy,
+    keyring,
+    metrics,
+    audit,
+    events,
+    store,
+    backends,
+    sessions,
+    logins,
+    identity,
+  };
+}
+
+interface ClientParts extends Context {
+  keyring: Keyring;
+  store: Store;
+  problemOf: (message: string) => (problem: string) => void;
+}
+
+function openClients({ config, env, clock, ops, keyring, store, problemOf }: ClientParts): Promise<Identity> {
+  const { control, proofs } = store;
+  return openIdentity({
+    identity: config.identity,
+    env,
+    keep: accountClaims(config.backends),
+    clock,
+    sealer: keyring.sealer('nonce'),
+    epoch: async () => (await control.read(CONTROL_AGE_MS)).epoch,
+    proofs,
+    onProblem: problemOf('the client file cannot be used; the last good one stays in force'),
+    onReach(failure) {
+      if (failure === undefined) ops.info('the keys of the issuer can be fetched again');
+      else ops.warn('the keys of the issuer cannot be fetched; those that are known go on', { problem: failure });
+    },
+  });
 }
 
 interface SessionParts {
@@ -135,7 +158,7 @@ interface SessionParts {
   backends: Backends;
   keyring: Keyring;
   entries: OpenEntries;
-  events: AuditEvents;
+  events: SessionEvents;
   policy: Policy;
 }
 
@@ -149,7 +172,7 @@ function openSessions({ store, backends, keyring, entries, events, policy }: Ses
     fingerprint: keyring.fingerprint,
     entries,
     clock: store.clock,
-    events: events.session,
+    events,
     endsAt: endOfSession(policy.settings),
   });
 }

@@ -32,8 +32,8 @@ export function createGuessing(perMinute: () => number, now: () => number): Gues
   };
   return {
     credential(failure, network) {
-      // Only the nonce had run out and everything else about the proof was right, so this is no guess.
-      if (failure === 'proof_nonce_stale') return NO_GUESS;
+      // Only the nonce had run out and everything else about the proof was right; or nothing could be verified at all.
+      if (failure === 'proof_nonce_stale' || failure === 'unavailable') return NO_GUESS;
       const guess = count(`source ${network}`);
       // The copy of a proof that was used before is an attack by itself, however few there are.
       return failure === 'proof_replayed' ? { ...guess, alert: 'proof_replayed' } : guess;

@@ -17,8 +17,8 @@ export const KEYS_ISSUER = 'urn:sallyport:keys';
 
 /** Verifies API keys against the client file, and watches that file until `close`. */
 export interface KeysVerifier extends CredentialVerifier {
-  /** True while the file on disk cannot be used and the last good list stays in force. Reported by /readyz. */
-  readonly stale: boolean;
+  /** Why a file on disk cannot be used, so that the last good one stays in force; undefined when all can. */
+  readonly problem: string | undefined;
   readonly reloadable: readonly Reloadable[];
   /** The roles that clients of the file have. */
   readonly roles: ReadonlySet<string>;
@@ -51,8 +51,8 @@ export function createKeysVerifier({ source, env, clock, onProblem }: KeysOption
     return fresh;
   };
   return {
-    get stale() {
-      return clients.stale || attributes.stale;
+    get problem() {
+      return clients.problem ?? attributes.problem;
     },
     get roles() {
       return new Set([...clients.value.values()].flatMap(({ roles }) => roles));

@@ -33,8 +33,8 @@ export interface Identity {
   readonly dpop: DpopVerifier | undefined;
   /** True when only credentials bound to a key or certificate are accepted. */
   readonly strict: boolean;
-  /** True while the client file cannot be used and the last good one stays in force. Reported by /readyz. */
-  readonly stale: boolean;
+  /** Why the client file cannot be used, so that the last good one stays in force; undefined when it can. */
+  readonly problem: string | undefined;
   /** The roles that clients with API keys have. */
   readonly roles: ReadonlySet<string>;
   /** When the first API key ends that has not ended yet, in milliseconds since 1970; undefined where none does. */
@@ -85,8 +85,8 @@ export async function openIdentity(options: IdentityOptions): Promise<Identity> 
     verifier,
     dpop,
     strict,
-    get stale() {
-      return keysVerifier?.stale === true;
+    get problem() {
+      return keysVerifier?.problem;
     },
     get roles() {
       return keysVerifier?.roles ?? new Set<string>();

@@ -114,7 +114,7 @@ export function openKeyring({ source, env, clock, shared = false, onProblem = ()
     sealer: (purpose) => createSealer(sealing, purpose),
     fingerprint,
     get stale() {
-      return file.stale;
+      return file.problem !== undefined;
     },
     get revision() {
       const ids = file.value.keyring.sealing.map(({ id }) => id).sort();

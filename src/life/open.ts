@@ -1,26 +1,41 @@
 // What operators see and do, put together from the parts of a connector.
-import type { Store } from '../store/store.ts';
-import type { Live } from './live.ts';
-import { createOperations, type IssuerKeys, type OperateOptions } from './operate.ts';
-import { configurationRevision, watchReplicas } from './replicas.ts';
 
-export interface OperationsOptions extends Pick<OperateOptions, 'live' | 'readiness' | 'policy' | 'audit' | 'ops'> {
+import type { Reloadable } from '../core/files/reloadable.ts';
+import type { Store } from '../store/store.ts';
+import { createEndings } from './endings.ts';
+import { createOperations, type OperateOptions } from './operate.ts';
+import type { Live } from './reload/live.ts';
+import { createReloads, type ReloadsOptions } from './reload/reloads.ts';
+import { configurationRevision, watchReplicas } from './replicas.ts';
+import { endingWarnings, type IssuerKeys } from './warnings.ts';
+
+export interface OperationsOptions
+  extends Pick<OperateOptions, 'live' | 'readiness' | 'policy' | 'audit' | 'ops' | 'logins'> {
   live: Live;
-  parts: OperateOptions['parts'];
-  store: Pick<Store, 'replicas' | 'skewMs'> & OperateOptions['store'];
+  /** More may be added while it is being put together. */
+  parts: readonly Reloadable[];
+  store: Pick<Store, 'replicas' | 'skewMs' | 'problem'> & OperateOptions['store'];
   keyring: { readonly revision: string };
-  backends: { readonly stale: boolean; health: OperateOptions['health'] };
-  identity: { readonly stale: boolean; readonly issuerKeys: IssuerKeys | undefined };
-  events: OperateOptions['events'] & {
-    replicasDiffer: (what: string, values: Readonly<Record<string, readonly string[]>>) => void;
+  backends: { readonly problem: string | undefined; health: OperateOptions['health'] };
+  identity: {
+    readonly problem: string | undefined;
+    readonly issuerKeys: IssuerKeys | undefined;
+    readonly firstExpiry: number | undefined;
   };
+  events: OperateOptions['events'] &
+    ReloadsOptions['events'] & {
+      replicasDiffer: (what: string, values: Readonly<Record<string, readonly string[]>>) => void;
+    };
 }
 
 /** Operations with the replicas beside them. */
 export type Operations = ReturnType<typeof openOperations>;
 
 export function openOperations(options: OperationsOptions) {
-  const { live, store, keyring, backends, identity, events, policy } = options;
+  const { live, parts, store, keyring, backends, identity, events, policy, ops } = options;
+  const endings = createEndings(() => live.config, identity);
+  for (const { what, detail } of endingWarnings(endings.present(), Date.now())) ops.warn(`${what} ${detail}`);
+  const reloads = createReloads({ parts, events, ops, onReloaded: endings.reloaded });
   const replicas = watchReplicas({
     store,
     describe: () => ({
@@ -33,13 +48,16 @@ export function openOperations(options: OperationsOptions) {
   const operations = createOperations({
     ...options,
     replicas,
-    stale: { clients: () => identity.stale, accounts: () => backends.stale },
+    reloads,
+    endings,
+    problems: { clients: () => identity.problem, accounts: () => backends.problem },
     issuerKeys: () => identity.issuerKeys,
     health: backends.health,
   });
   return {
     ...operations,
     replicas,
+    endings,
     close() {
       replicas.close();
       operations.close();

@@ -1,94 +1,34 @@
 // What operators see and do while the connector runs: its status, the other replicas, and the reload of what can be read
 // again, by a signal, by the admin listener, or because a file has changed.
 import { closeSync, openSync, statSync } from 'node:fs';
-import type { Act, AuditEvents } from '../audit/events.ts';
+import type { AuditEvents } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
-import type { BackendHealth } from '../backend/http/http.ts';
 import { messageOf } from '../core/errors.ts';
-import type { Reloadable } from '../core/files/reloadable.ts';
-import { type FreezeRow, freezeText } from '../freeze/freeze.ts';
-import type { Live } from './live.ts';
-import { type Reloaded, reload } from './reload.ts';
+import type { Live } from './reload/live.ts';
+import type { Reloads } from './reload/reloads.ts';
 import type { Replicas } from './replicas.ts';
+import { type IssuerKeys, type Troubles, warningsOf } from './warnings.ts';
 
-/** What cannot be used at present and does no harm yet: the last good one is in force. */
-export interface Warning {
-  what: string;
-  detail: string;
-}
-
-/** How the keys of the issuer fare: since when they are known, and why they could not be fetched last. */
-export interface IssuerKeys {
-  readonly ageMs: number | undefined;
-  readonly failure: string | undefined;
-}
-
-export interface OperateOptions {
+export interface OperateOptions extends Omit<Troubles, 'store' | 'reloads' | 'policy' | 'replicas'> {
   live: Live;
-  /** More may be added while it is being put together. */
-  parts: readonly Reloadable[];
+  reloads: Reloads;
   replicas: Replicas;
   readiness: () => Promise<readonly string[]>;
-  /** By what they are about, the parts that go on with what they had. */
-  stale: Readonly<Record<string, () => boolean>>;
-  issuerKeys: () => IssuerKeys | undefined;
-  health: () => Iterable<readonly [string, BackendHealth]>;
-  store: { readonly revocations: number; frozen(): readonly FreezeRow[] };
+  store: Troubles['store'] & { readonly revocations: number };
   audit: { readonly failure: string | undefined };
   policy: { revision: string; wasmSha256: string; verdict: 'compared' | 'unverified' };
-  events: Pick<AuditEvents, 'reloaded' | 'fileUnusable'>;
+  events: Pick<AuditEvents, 'fileUnusable'>;
   ops: OpsLog;
 }
-
-/** The last reload, by the names of its parts. */
-export interface LastReload extends ReloadedNames {
-  at: string;
-  operator: string;
-  ok: boolean;
-}
-
-type ReloadedNames = Record<'changed' | 'needs_restart' | 'refused', string[]>;
 
 /** How often the files are looked at with `watch: true`, and what is stale at all. */
 const WATCH_MS = 1000;
 
 export function createOperations(options: OperateOptions) {
-  const { live, replicas, readiness, stale, issuerKeys, health, store, audit, policy, events, ops } = options;
+  const { live, replicas, reloads, readiness, problems, issuerKeys, health, store, audit, policy, events, ops } =
+    options;
   const began = performance.now();
-  let last: LastReload | undefined;
-
-  function reloadAll(act: Act): Reloaded {
-    const result = reload(options.parts);
-    const { ok } = result;
-    const named = (kind: string) => result.parts.filter((part) => part.result === kind).map(({ part }) => part);
-    const parts = { changed: named('changed'), needs_restart: named('needs_restart'), refused: named('refused') };
-    last = { at: new Date().toISOString(), operator: act.operator, ok, ...parts };
-    events.reloaded(act, ok, parts);
-    for (const { part, result: what, detail = '' } of result.parts) {
-      if (what === 'refused') ops.error('reload: nothing was changed, because this cannot be used', { part, detail });
-      else if (what !== 'unchanged') ops.info(`reload: ${what.replace('_', ' ')}`, { part, detail });
-    }
-    if (ok && result.parts.every((part) => part.result === 'unchanged')) ops.info('reload: all is unchanged');
-    return result;
-  }
-
-  const warnings = (): Warning[] => [
-    ...Object.entries(stale).flatMap(([what, is]) =>
-      is() ? [{ what, detail: 'the file cannot be used; the last good one stays in force' }] : [],
-    ),
-    ...store.frozen().map((row) => ({ what: `freeze ${freezeText(row.selector)}`, detail: freezeDetail(row) })),
-    ...reloadWarnings(last),
-    ...issuerWarnings(issuerKeys()),
-    ...(policy.verdict === 'unverified'
-      ? [{ what: 'policy', detail: 'unverified: its verdict stands beside it and is not signed' }]
-      : []),
-    ...replicas.differences.map(({ what, values }) => ({
-      what: `replicas: ${what}`,
-      detail: `differs: ${Object.entries(values)
-        .map(([value, ids]) => `${value} on ${ids.length}`)
-        .join(', ')}`,
-    })),
-  ];
+  const warnings = () => warningsOf(options);
 
   let failing = '';
   /** One line for each change of readiness, with its cause. */
@@ -101,34 +41,37 @@ export function createOperations(options: OperateOptions) {
       ops.warn('not ready', {
         failing: present,
         ...(audit.failure !== undefined && { audit: audit.failure }),
+        ...(store.problem !== undefined && { store: store.problem }),
         ...(issuerKeys()?.failure !== undefined && { issuer: issuerKeys()?.failure ?? '' }),
         ...(descriptorsUsedUp() && { descriptors: 'this process may open no more files (ulimit -n)' }),
       });
   }
 
-  let known: Record<string, boolean> = {};
+  const told = createTold(({ what, problem }) => {
+    events.fileUnusable(what, problem);
+    if (problem === undefined) ops.info('the file can be used again, and is in force', { part: what });
+  });
+  const circuits = createTold(({ what, problem }) => {
+    if (problem === undefined) ops.info('the backend is asked again', { backend: what });
+    else ops.warn('the backend fails again and again, so nothing is sent to it for a while', { backend: what });
+  });
   let stamp = '';
   const timer = setInterval(() => {
-    const now = Object.fromEntries(Object.entries(stale).map(([what, is]) => [what, is()]));
-    for (const [what, is] of Object.entries(now)) {
-      if ((known[what] ?? false) === is) continue;
-      events.fileUnusable(what, is);
-      if (!is) ops.info('the file can be used again, and is in force', { part: what });
-    }
-    known = now;
+    for (const [what, problem] of Object.entries(problems)) told(what, problem());
+    for (const [name, { circuit }] of health()) circuits(name, circuit === 'closed' ? undefined : 'open');
     void tellReadiness();
     if (!live.config.watch) return;
     const current = stampOf(live);
-    if (stamp !== '' && current !== stamp) reloadAll({ operator: 'watch', reason: 'a file has changed', ip: '' });
+    if (stamp !== '' && current !== stamp) reloads.reload({ operator: 'watch', reason: 'a file has changed', ip: '' });
     stamp = current;
   }, WATCH_MS);
   timer.unref();
 
   return {
-    reload: reloadAll,
+    reload: reloads.reload,
     /** The names of what cannot be used at present. */
-    stale: () => Object.keys(stale).filter((what) => stale[what]?.()),
-    lastReload: () => last,
+    stale: () => Object.keys(problems).filter((what) => problems[what]?.() !== undefined),
+    reloads,
     warnings,
     close: () => clearInterval(timer),
     async status() {
@@ -155,29 +98,23 @@ export function createOperations(options: OperateOptions) {
         })),
         issuer: config.identity.jwt?.issuer ?? null,
         issuer_keys: issuerKeysOf(issuerKeys()),
-        last_reload: last ?? null,
+        last_reload: reloads.last() ?? null,
+        waits_for_restart: [...reloads.waiting()].map(([part, waits]) => ({ part, ...waits })),
         decision_log: { file: config.audit.file, failure: audit.failure ?? null },
       };
     },
   };
 }
 
-const freezeDetail = ({ operator, reason, until }: FreezeRow): string =>
-  `by ${operator}${until === null ? '' : ` until ${new Date(until).toISOString()}`}: ${reason}`;
-
-function reloadWarnings(last: LastReload | undefined): Warning[] {
-  if (!last) return [];
-  const { ok, refused, needs_restart: waiting } = last;
-  return [
-    ...(ok ? [] : [{ what: 'reload', detail: `refused for ${refused.join(', ')}; nothing was changed by it` }]),
-    ...(waiting.length === 0 ? [] : [{ what: 'restart', detail: `changes wait for one: ${waiting.join(', ')}` }]),
-  ];
-}
-
-function issuerWarnings(keys: IssuerKeys | undefined): Warning[] {
-  if (keys?.failure === undefined) return [];
-  const age = keys.ageMs === undefined ? 'none are known' : `those of ${Math.floor(keys.ageMs / 1000)} s ago go on`;
-  return [{ what: 'issuer', detail: `its keys cannot be fetched (${keys.failure}); ${age}` }];
+/** Tells of each thing when it begins to have a problem, and when it has none any more. */
+function createTold(tell: (change: { what: string; problem: string | undefined }) => void) {
+  const known = new Set<string>();
+  return (what: string, problem: string | undefined): void => {
+    if (known.has(what) === (problem !== undefined)) return;
+    if (problem === undefined) known.delete(what);
+    else known.add(what);
+    tell({ what, problem });
+  };
 }
 
 function issuerKeysOf(keys: IssuerKeys | undefined) {

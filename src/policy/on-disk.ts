@@ -25,16 +25,16 @@ export function policyOnDisk(place: PolicyPlace): Reloadable {
     try {
       now = look();
     } catch (thrown) {
-      return waits(`it cannot be used, and a restart would fail: ${messageOf(thrown)}`);
+      return { result: 'restart_fails', detail: messageOf(thrown) };
     }
     // A policy that was compiled in memory may have been built since.
     const same = now.rules === first.rules && (first.wasm === undefined || now.wasm === first.wasm);
     if (same) return UNCHANGED;
-    return waits(
-      now.wasm === undefined ? 'needs a restart, and "sallyport policy build" before it' : 'needs a restart',
-    );
+    const detail =
+      now.wasm === undefined
+        ? 'the folder has changed; "sallyport policy build" comes first'
+        : 'the folder has changed';
+    return { result: 'needs_restart', detail };
   };
   return { part: 'policy', check };
 }
-
-const waits = (what: string): Checked => ({ result: 'needs_restart', detail: `the folder has changed: ${what}` });

@@ -79,6 +79,9 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
     get clockAgrees() {
       return store.clockAgrees;
     },
+    get problem() {
+      return store.problem;
+    },
     get revocations() {
       return kept.count;
     },

@@ -41,6 +41,8 @@ export interface Store {
    * store does not answer.
    */
   replicas(self: ReplicaDescription): Promise<readonly ReplicaDescription[]>;
+  /** Why the store could not be used last; undefined when it could. */
+  readonly problem: string | undefined;
   /** Whether the store answers at present, for /readyz. */
   ready(): Promise<boolean>;
   close(): Promise<void>;

@@ -97,6 +97,7 @@ const built = buildInput({
     handle: 'f',
     rpc_id: 1,
   },
+  freeze: [{ scope: 'tool', name: 'stock_adjust', operator: 'on-call', reason: 'wrong counts', until: null }],
 });
 const written = inputText(built, ['sku']);
 const recorded = { input: written.logged.toJSON() as object, erased: written.erased };

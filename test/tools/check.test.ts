@@ -202,12 +202,12 @@ describe('types', () => {
       (text) =>
         text.replace(
           '  replay: z.strictObject({',
-          '  freeze: z.strictObject({ active: z.boolean() }),\n  replay: z.strictObject({',
+          '  weather: z.strictObject({ active: z.boolean() }),\n  replay: z.strictObject({',
         ),
       'types',
     );
     expect(section.output).toMatch(
-      /src\/decision\/input-text\.ts\(\d+,\d+\): error TS2741: Property 'freeze' is missing/,
+      /src\/decision\/input-text\.ts\(\d+,\d+\): error TS2741: Property 'weather' is missing/,
     );
   });
   it('a client id where the key of a store is wanted', async () => {

@@ -1,6 +1,8 @@
 // What is asked of the parts of the connector at every scrape.
 import type { Gauge } from 'prom-client';
 import type { BackendHealth } from '../../backend/http/http.ts';
+import type { Endings } from '../../life/endings.ts';
+import type { Reloads } from '../../life/reload/reloads.ts';
 import type { Compared } from '../../life/replicas.ts';
 
 /** Makes a gauge, which may set itself when it is asked. */
@@ -10,12 +12,6 @@ export type MakeGauge = <T extends string>(
   labelNames: T[],
   collect?: () => void | Promise<void>,
 ) => Gauge<T>;
-
-/** When something ends, in milliseconds since 1970. */
-export interface Ending {
-  what: string;
-  at: number;
-}
 
 /** What is measured of the parts: the health of each backend, what is not ready, the store, the listener, the log. */
 export interface Watched {
@@ -27,15 +23,14 @@ export interface Watched {
   backlog: () => number;
   /** By backend, the sessions that there are; undefined on a replica that does not tell, because another does. */
   sessions: () => Promise<ReadonlyMap<string, number> | undefined>;
-  /** Certificates and client keys, by what they are. */
-  endings: () => readonly Ending[];
+  /** Certificates in force and client keys, by what they are. */
+  endings: Pick<Endings, 'present'>;
   /** Files that cannot be used, so that the last good ones are in force. */
   stale: () => readonly string[];
   differences: () => readonly { what: Compared }[];
   /** The issuers whose keys are on a server, and since when they are known. */
   issuerKeys: () => readonly { issuer: string; ageMs: number | undefined }[];
-  /** The last reload; undefined since the start. */
-  lastReload: () => { ok: boolean; needs_restart: readonly string[] } | undefined;
+  reloads: Pick<Reloads, 'last' | 'waiting'>;
   build: () => { policy: string; configuration: string; keyring: string };
 }
 
@@ -76,7 +71,7 @@ export function watchConnector(gauge: MakeGauge, watched: () => Watched | undefi
     'expires_days',
     'Days until a certificate or the first client key ends; negative: it has ended.',
     'what',
-    (of) => of.endings().map(({ what, at }): [string, number] => [what, (at - Date.now()) / DAY_MS]),
+    (of) => of.endings.present().map(({ what, at }): [string, number] => [what, (at - Date.now()) / DAY_MS]),
   );
   labelled('file_unusable', 'Files that cannot be used, so that the last good one is in force.', 'what', (of) =>
     of.stale().map((what): [string, number] => [what, 1]),
@@ -91,10 +86,13 @@ export function watchConnector(gauge: MakeGauge, watched: () => Watched | undefi
     (of) => of.issuerKeys().map(({ issuer, ageMs = Number.POSITIVE_INFINITY }) => [issuer, ageMs / 1000] as const),
   );
   labelled('waits_for_restart', 'Parts that were changed and take effect with a restart.', 'part', (of) =>
-    (of.lastReload()?.needs_restart ?? []).map((part): [string, number] => [part, 1]),
+    [...of.reloads.waiting().keys()].map((part): [string, number] => [part, 1]),
+  );
+  labelled('restart_fails', 'Parts that were changed and cannot be used, so that a restart would fail.', 'part', (of) =>
+    [...of.reloads.waiting()].filter(([, { fails }]) => fails).map(([part]): [string, number] => [part, 1]),
   );
   measure('last_reload_successful', '0 when the last reload was refused, so that nothing was changed by it.', (of) =>
-    of.lastReload()?.ok === false ? 0 : 1,
+    of.reloads.last()?.ok === false ? 0 : 1,
   );
   measure(
     'clock_skew_seconds',

@@ -1,5 +1,4 @@
 // What the metrics ask of the parts of a connector, put together.
-import { certificateEnds } from '../../config/certificates.ts';
 import type { Config } from '../../config/load.ts';
 import type { Identity } from '../../identity/open.ts';
 import type { Replicas } from '../../life/replicas.ts';
@@ -9,10 +8,11 @@ import type { Watched } from './state.ts';
 /** How long a count of sessions holds: all of them are looked through for it. */
 const COUNT_MS = 15_000;
 
-export interface WatchedParts extends Pick<Watched, 'health' | 'notReady' | 'listener' | 'stale' | 'lastReload'> {
+export interface WatchedParts
+  extends Pick<Watched, 'health' | 'notReady' | 'listener' | 'stale' | 'reloads' | 'endings'> {
   store: Watched['store'] & { sessions: Pick<SessionStore, 'records' | 'volatile'> };
   audit: { readonly backlog: number };
-  identity: Pick<Identity, 'firstExpiry' | 'issuerKeys'>;
+  identity: Pick<Identity, 'issuerKeys'>;
   replicas: Replicas;
   config: () => Config;
 }
@@ -23,10 +23,6 @@ export function watchedOf(parts: WatchedParts): Watched {
     ...parts,
     backlog: () => audit.backlog,
     sessions: createCount(store.sessions, replicas),
-    endings: () => [
-      ...certificateEnds(config()).map(({ path, endsAt }) => ({ what: path.join('.'), at: endsAt })),
-      ...(identity.firstExpiry === undefined ? [] : [{ what: 'client key', at: identity.firstExpiry }]),
-    ],
     issuerKeys() {
       const issuer = config().identity.jwt?.issuer;
       return identity.issuerKeys && issuer !== undefined ? [{ issuer, ageMs: identity.issuerKeys.ageMs }] : [];

@@ -15,6 +15,7 @@ import type { SecretSource } from '../../core/files/secret-source.ts';
 import { loadBundle, readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem } from '../../formats/yaml/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
+import { readCa, readKeySet } from '../../identity/access-tokens/key-set.ts';
 import { attributesFile, readAttributes } from '../../identity/api-keys/attributes.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
@@ -113,8 +114,10 @@ function secretChecks(config: Config): Check[] {
   }
   if (jwt && 'file' in jwt.jwks) {
     const { file: jwks } = jwt.jwks;
-    add('identity.jwt.jwks.file', () => JSON.parse(readFileSync(jwks, 'utf8')));
+    add('identity.jwt.jwks.file', () => readKeySet(jwks));
   }
+  const jwksCa = jwt && 'url' in jwt.jwks ? jwt.jwks.ca_file : undefined;
+  if (jwksCa !== undefined) add('identity.jwt.jwks.ca_file', () => readCa(jwksCa));
   add('state_dir', () => checkPrivateFolder(config.state_dir));
   add('audit.file', () => checkAppendFile(config.audit.file));
   return checks;

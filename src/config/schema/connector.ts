@@ -42,6 +42,7 @@ const jwt = z.strictObject({
     z.strictObject({
       url,
       plaintext: z.boolean().optional().describe('http:// beyond this machine is meant; the start record names it'),
+      ca_file: z.string().optional().describe('PEM file of a private CA; default: the public ones'),
     }),
     z.strictObject({ file: z.string() }),
   ]),

@@ -1,10 +1,12 @@
 // What can be read again while the process runs: certificates, clients, accounts, keys and parts of the configuration.
 
-/** What a part found when it looked again. `apply` takes what is new into use, and cannot fail. */
+/** What a part found when it looked again; `detail` does not repeat the result. `apply` takes what is new into use, and cannot fail. */
 export type Checked =
   | { result: 'unchanged' }
   | { result: 'changed'; apply(): void; detail?: string }
-  | { result: 'needs_restart'; detail: string; apply?(): void };
+  | { result: 'needs_restart'; detail: string; apply?(): void }
+  /** What is there cannot be used. It does no harm before a restart, which would fail. */
+  | { result: 'restart_fails'; detail: string };
 
 /** A part that can be read again. */
 export interface Reloadable {

@@ -10,8 +10,8 @@ import type { SecretSource } from './secret-source.ts';
 export interface WatchedFile<T> {
   /** The last good reading. */
   readonly value: T;
-  /** True while the file on disk cannot be used. Reported by /readyz. */
-  readonly stale: boolean;
+  /** Why the file on disk cannot be used; undefined when it can. */
+  readonly problem: string | undefined;
   /** Reads the file now, whether it looks changed or not. Throws what reading throws, and uses nothing of it yet. */
   check(): Checked;
   close(): void;
@@ -26,7 +26,7 @@ export function watchFile<T>(path: string, read: () => T, onProblem: (message: s
   let stamp = stampOf(path);
   let content = contentOf(path);
   let value = read();
-  let stale = false;
+  let problem: string | undefined;
   const timer = setInterval(() => {
     const current = stampOf(path);
     if (current === stamp) return;
@@ -34,27 +34,27 @@ export function watchFile<T>(path: string, read: () => T, onProblem: (message: s
     try {
       content = contentOf(path);
       value = read();
-      stale = false;
+      problem = undefined;
     } catch (thrown) {
-      stale = true;
-      onProblem(messageOf(thrown));
+      problem = messageOf(thrown);
+      onProblem(problem);
     }
   }, LOOK_MS).unref();
   return {
     get value() {
       return value;
     },
-    get stale() {
-      return stale;
+    get problem() {
+      return problem;
     },
     check() {
       const [current, present] = [stampOf(path), contentOf(path)];
       const fresh = read();
-      if (present === content && !stale) return UNCHANGED;
+      if (present === content && problem === undefined) return UNCHANGED;
       return {
         result: 'changed',
         apply() {
-          [value, stamp, content, stale] = [fresh, current, present, false];
+          [value, stamp, content, problem] = [fresh, current, present, undefined];
         },
       };
     },
@@ -73,7 +73,7 @@ export function watchSource<T>(
 
 /** What never changes while the process runs. */
 export function constantFile<T>(value: T): WatchedFile<T> {
-  return { value, stale: false, check: () => UNCHANGED, close: () => {} };
+  return { value, problem: undefined, check: () => UNCHANGED, close: () => {} };
 }
 
 /** What the file says, as a hash; a copy that keeps the times of a file shows nothing else. */

@@ -1,23 +1,23 @@
 // Verifies JWT access tokens (RFC 9068 where the issuer follows it). Signature, issuer, audience, type and
 // algorithm are all checked before anything is looked up for the client (R-01). Home of jose.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
-import { OperatorError } from '../../core/errors.ts';
 import { type Checked, type Reloadable, UNCHANGED } from '../../core/files/reloadable.ts';
 import { atPointer, isObject, isWellFormed } from '../../formats/json.ts';
 import { type Client, createClient, type PolicyClaim } from '../client.ts';
 import { type JwtCheck, type RefusedCredential, refusedCredential } from '../failures.ts';
 import type { CredentialVerification, CredentialVerifier } from '../verifier.ts';
 import { type IssuerKeys, openKeyServer } from './key-server.ts';
+import { readKeySet } from './key-set.ts';
 
 /** What an access token must look like and where the keys of its issuer are. */
 export interface JwtOptions {
   issuer: string;
   audience: string;
-  jwks: { url: string } | { file: string };
+  /** `ca_file`: PEM file of a private CA. */
+  jwks: { url: string; ca_file?: string | undefined } | { file: string };
   algorithms: string[];
   /** Accepted values of the `typ` header, such as "at+jwt". */
   types: string[];
@@ -58,9 +58,14 @@ const MAX_NAMES = 64;
 export function createJwtVerifier(options: JwtOptions): JwtVerifier {
   const { jwks, clock, onReach } = options;
   // A key that was taken out accepts nothing any more, also what it had signed a moment ago.
-  const onChange = () => cache.clear();
-  const server = 'url' in jwks ? openKeyServer({ url: jwks.url, clock, onReach, onChange }) : undefined;
-  let keys = 'url' in jwks ? (server?.keys as JWTVerifyGetKey) : localKeys(jwks.file, textOf(jwks.file));
+  const onChange = () => {
+    changes += 1;
+    cache.clear();
+  };
+  let changes = 0;
+  const server =
+    'url' in jwks ? openKeyServer({ url: jwks.url, caFile: jwks.ca_file, clock, onReach, onChange }) : undefined;
+  let keys = 'url' in jwks ? (server?.keys as JWTVerifyGetKey) : localKeys(jwks.file).keys;
   const cache = new BoundedCache<string, { verified: Extract<CredentialVerification, { ok: true }>; until: number }>(
     CACHE_ENTRIES,
   );
@@ -89,11 +94,10 @@ export function createJwtVerifier(options: JwtOptions): JwtVerifier {
   function reloadableOf(): Reloadable[] {
     if (!('file' in jwks)) return [];
     const { file } = jwks;
-    let before = textOf(file);
+    let before = readKeySet(file).text;
     const check = (): Checked => {
-      const text = textOf(file);
+      const { keys: fresh, text } = localKeys(file);
       if (text === before) return UNCHANGED;
-      const fresh = localKeys(file, text);
       return {
         result: 'changed',
         apply() {
@@ -116,8 +120,10 @@ export function createJwtVerifier(options: JwtOptions): JwtVerifier {
       const hit = cache.get(hash);
       if (hit && hit.until > now) return hit.verified;
       cache.delete(hash);
+      const began = changes;
       const result = await check(raw);
-      if (result.ok) {
+      // Keys that were taken out meanwhile must not come back by what they had verified.
+      if (result.ok && began === changes) {
         cache.set(hash, {
           verified: result,
           until: Math.min(now + CACHE_MS, result.client.auth.expiresAt ?? now),
@@ -128,22 +134,9 @@ export function createJwtVerifier(options: JwtOptions): JwtVerifier {
   };
 }
 
-const unreadableKeys = (file: string) => new OperatorError(`${file} cannot be read as a JWK set (RFC 7517)`);
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    throw unreadableKeys(file);
-  }
-}
-
-function localKeys(file: string, text: string): JWTVerifyGetKey {
-  try {
-    return createLocalJWKSet(JSON.parse(text) as JSONWebKeySet);
-  } catch {
-    throw unreadableKeys(file);
-  }
+function localKeys(file: string): { keys: JWTVerifyGetKey; text: string } {
+  const { set, text } = readKeySet(file);
+  return { keys: createLocalJWKSet(set as JSONWebKeySet), text };
 }
 
 const invalid = (check: JwtCheck): RefusedCredential => refusedCredential('claims_invalid', check);

@@ -1,8 +1,9 @@
 // The keys of an issuer, from its server (RFC 7517). They are fetched ahead of time, so that a call hardly ever waits for the
 // provider, and go on while it is down. Otherwise an outage of the provider would be one of every connector.
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
+import { fetchKeySet, parseKeySet, readCa } from './key-set.ts';
 
 /** How the keys of the issuer fare. */
 export interface IssuerKeys {
@@ -23,8 +24,10 @@ export interface KeyServer extends IssuerKeys {
 
 export interface KeyServerOptions {
   url: string;
+  /** PEM file of a private CA; undefined: the public ones. */
+  caFile?: string | undefined;
   clock: Clock;
-  /** Called when a fetch fails after one that did not, with the reason, and with undefined when it works again. */
+  /** Called when a fetch fails for a reason that is new, with that, and with undefined when it works again. */
   onReach: (failure: string | undefined) => void;
   /** Called when other keys were fetched than before. */
   onChange: () => void;
@@ -43,29 +46,31 @@ const PAUSE_MS = 10_000;
 export const LONGEST_MS = 86_400_000;
 const LOOK_MS = 5000;
 
-export function openKeyServer({ url, clock, onReach, onChange }: KeyServerOptions): KeyServer {
-  // When to fetch is decided here alone.
-  const remote = createRemoteJWKSet(new URL(url), {
-    ...{ timeoutDuration: TIMEOUT_MS, cooldownDuration: Number.POSITIVE_INFINITY },
-    cacheMaxAge: Number.POSITIVE_INFINITY,
-  });
+/** Throws an OperatorError when the CA cannot be read. */
+export function openKeyServer({ url, caFile, clock, onReach, onChange }: KeyServerOptions): KeyServer {
+  const ca = caFile === undefined ? undefined : readCa(caFile);
+  let text = '';
+  let keySet: JWTVerifyGetKey | undefined;
   let fetchedAt: number | undefined;
   let askedAt = Number.NEGATIVE_INFINITY;
   let failure: string | undefined;
   let pending: Promise<void> | undefined;
 
   async function ask(): Promise<void> {
-    const before = JSON.stringify(remote.jwks());
-    const failedBefore = failure !== undefined;
+    const before = failure;
     try {
-      await remote.reload();
+      const fresh = await fetchKeySet(url, ca, TIMEOUT_MS);
+      if (fresh !== text) {
+        keySet = createLocalJWKSet(parseKeySet(fresh) as JSONWebKeySet);
+        text = fresh;
+        onChange();
+      }
       [fetchedAt, failure] = [clock.now(), undefined];
     } catch (thrown) {
       failure = reasonOf(thrown);
     }
     askedAt = clock.now();
-    if (failedBefore !== (failure !== undefined)) onReach(failure);
-    if (JSON.stringify(remote.jwks()) !== before) onChange();
+    if (failure !== before) onReach(failure);
   }
   const rested = () => clock.now() - askedAt >= PAUSE_MS;
   /** Asks, or waits for whoever is asking. Does nothing where somebody has asked a moment ago. */
@@ -88,15 +93,15 @@ export function openKeyServer({ url, clock, onReach, onChange }: KeyServerOption
     async keys(header, token) {
       if (!usable()) await refresh();
       else refreshIfOld();
-      if (!usable()) throw new Error('the keys of the issuer cannot be fetched');
+      if (!usable() || !keySet) throw new Error('the keys of the issuer cannot be fetched');
       try {
-        return await remote(header, token);
+        return await keySet(header, token);
       } catch (thrown) {
         if (!(thrown instanceof errors.JWKSNoMatchingKey) || (failure === undefined && !rested())) throw thrown;
         await refresh();
         // It may be a new key of a provider that cannot be asked, so nothing is known of the token.
         if (failure !== undefined) throw new Error('the keys of the issuer cannot be fetched');
-        return remote(header, token);
+        return keySet(header, token);
       }
     },
     get ageMs() {
@@ -112,9 +117,5 @@ export function openKeyServer({ url, clock, onReach, onChange }: KeyServerOption
   };
 }
 
-/** fetch reports the reason of a failed connection only in the cause of its error. */
-function reasonOf(thrown: unknown): string {
-  if (thrown instanceof errors.JWKSTimeout) return `no answer within ${TIMEOUT_MS / 1000} s`;
-  const cause = thrown instanceof Error ? (thrown.cause as { code?: unknown } | undefined) : undefined;
-  return typeof cause?.code === 'string' ? cause.code : messageOf(thrown);
-}
+/** Why a fetch failed: a code of the network or of TLS, or a sentence of our own. */
+const reasonOf = (thrown: unknown): string => (thrown as NodeJS.ErrnoException).code ?? messageOf(thrown);

@@ -31,6 +31,7 @@ export function createMemoryStore({ clock, clients, sessions: most, ttlMs }: Mem
     clock,
     skewMs: 0,
     clockAgrees: true,
+    problem: undefined,
     facts,
     sessions,
     limits: createMemoryLimits(clock, async (key) => (await sessions.get(key)).record !== undefined),

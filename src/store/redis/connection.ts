@@ -172,8 +172,19 @@ const TLS_ERRORS: readonly [code: RegExp, text: string][] = [
   [/SSL|TLS|EPROTO/, 'the store does not speak TLS at this address, or not a version that is accepted'],
 ];
 
+/** Answers of the server that say why it serves nobody, by their first word. */
+const REPLIES: Readonly<Record<string, string>> = {
+  WRONGPASS: 'the store refuses the user name or the password; look at store.redis.username and store.redis.password',
+  NOAUTH: 'the store wants a password; set store.redis.password',
+  NOPERM: 'the user of the store may not do what is needed; see docs/security.md for the smallest ACL',
+  LOADING: 'the store is still loading its data',
+};
+
 /** Why there is no answer by the deadline. Of an error only its code is told: a message may quote what was sent. */
 function lateBecause(failed: unknown): string {
+  const reply = failed instanceof Error ? /^[A-Z]+/.exec(failed.message)?.[0] : undefined;
+  const said = reply !== undefined && Object.hasOwn(REPLIES, reply) ? REPLIES[reply] : undefined;
+  if (said !== undefined) return `${said} (${reply})`;
   const code = typeof failed === 'object' && failed !== null && 'code' in failed ? String(failed.code) : undefined;
   if (code === undefined) return 'the store did not answer in time';
   const text = TLS_ERRORS.find(([codes]) => codes.test(code))?.[1] ?? 'no connection to the store';

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
-import type { ControlPort } from '../../session/control.ts';
+import type { Control, ControlPort } from '../../session/control.ts';
 import type { SessionStore } from '../../session/store.ts';
 import type { Store } from '../store.ts';
-import { createRedisConnection, type RedisOptions } from './connection.ts';
+import { createRedisConnection, type RedisConnection, type RedisOptions, StoreTimeoutError } from './connection.ts';
 import { createRedisControl, type RedisControlOptions } from './control/control.ts';
 import { createDescribed } from './described.ts';
 import { createRedisFacts } from './facts/facts.ts';
@@ -46,6 +46,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   const replica = randomUUID();
   let skewMs = 0;
   let agrees = true;
+  let problem: string | undefined;
   let otherKeyring = false;
   const asked = createRedisControl({
     ...options,
@@ -60,7 +61,14 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   const control: ControlPort = {
     ...asked,
     async read(maxAgeMs) {
-      const state = await asked.read(maxAgeMs);
+      let state: Control;
+      try {
+        state = await asked.read(maxAgeMs);
+        problem = undefined;
+      } catch (thrown) {
+        problem = messageOf(thrown);
+        throw thrown;
+      }
       skewMs = state.skewMs;
       if (agrees !== Math.abs(skewMs) <= options.maxSkewMs) {
         agrees = !agrees;
@@ -71,16 +79,8 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   };
   // Whole milliseconds, as everything that is stored has them.
   const shared: Clock = { now: () => Math.floor(clock.now() + (Math.abs(skewMs) > NO_SKEW_MS ? skewMs : 0)) };
-  try {
-    await connection.connect();
-    // A replica with another keyring starts and is not ready, so that it can be told why; see onOtherKeyring.
-    await control.read(0).catch((thrown: unknown) => {
-      if (!otherKeyring) throw thrown;
-    });
-  } catch (thrown) {
-    await connection.close();
-    throw new OperatorError(`the store does not answer: ${messageOf(thrown)}; check store.redis`);
-  }
+  // A replica with another keyring starts and is not ready, so that it can be told why; see onOtherKeyring.
+  await firstReading(connection, control, () => otherKeyring);
   const { time } = options;
   const facts = createRedisFacts({
     connection,
@@ -107,6 +107,9 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     get clockAgrees() {
       return agrees;
     },
+    get problem() {
+      return problem;
+    },
     facts,
     sessions,
     limits: createRedisLimits({ connection, keys, clock: shared, sessions }),
@@ -126,4 +129,20 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
       await connection.close();
     },
   };
+}
+
+/** Connects and reads once. Throws an OperatorError and closes the connection when the store cannot be used. */
+async function firstReading(connection: RedisConnection, control: ControlPort, forgive: () => boolean): Promise<void> {
+  try {
+    await connection.connect();
+    await control.read(0);
+  } catch (thrown) {
+    if (forgive()) return;
+    await connection.close();
+    throw new OperatorError(
+      thrown instanceof StoreTimeoutError
+        ? `the store does not answer: ${thrown.message}; check store.redis`
+        : `the store cannot be used: ${messageOf(thrown)}`,
+    );
+  }
 }

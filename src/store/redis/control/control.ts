@@ -235,7 +235,7 @@ function createServers(connection: RedisConnection, onEviction: () => void) {
       if (evicts) {
         if (!warned) onEviction();
         warned = true;
-        throw new Error('the store may drop keys to make room');
+        throw new Error('the store may drop keys to make room; set maxmemory-policy noeviction');
       }
       known = { at, runIds };
       return runIds;

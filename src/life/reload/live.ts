@@ -1,8 +1,8 @@
 // The settings of connector.yaml that may change while the process runs. Everything else was built into what is open, and
 // needs a restart.
-import type { Config } from '../config/load.ts';
-import { type Checked, type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
-import { canonicalJson } from '../formats/json.ts';
+import type { Config } from '../../config/load.ts';
+import { type Checked, type Reloadable, UNCHANGED } from '../../core/files/reloadable.ts';
+import { canonicalJson } from '../../formats/json.ts';
 
 /** The configuration as it is in force at present. */
 export interface Live {
@@ -52,12 +52,11 @@ export function createLive(config: Config, reread: (() => Config) | undefined): 
     const apply = () => {
       present = withKeys(present, fresh, safe);
     };
-    const told = safe.length > 0 ? `changed: ${safe.join(', ')}` : '';
     if (restart.length > 0) {
-      const detail = [told, `needs a restart: ${restart.join(', ')}`].filter((text) => text !== '').join('; ');
-      return { result: 'needs_restart', detail, apply };
+      const taken = safe.length > 0 ? `; at once: ${safe.join(', ')}` : '';
+      return { result: 'needs_restart', detail: `${restart.join(', ')}${taken}`, apply };
     }
-    return safe.length > 0 ? { result: 'changed', detail: told, apply } : UNCHANGED;
+    return safe.length > 0 ? { result: 'changed', detail: safe.join(', '), apply } : UNCHANGED;
   };
   return { live, reloadable: { part: 'connector.yaml', check } };
 }

@@ -1,13 +1,13 @@
 // One reload for everything that can be read again: all parts are checked first, and where one of them cannot be used none
 // of them changes. A half of a new certificate, or clients without the accounts that go with them, would be worse than what
 // was there before.
-import { messageOf } from '../core/errors.ts';
-import type { Reloadable } from '../core/files/reloadable.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { Reloadable } from '../../core/files/reloadable.ts';
 
 /** What became of one part. */
 export interface ReloadedPart {
   part: string;
-  result: 'unchanged' | 'changed' | 'needs_restart' | 'refused';
+  result: 'unchanged' | 'changed' | 'needs_restart' | 'restart_fails' | 'refused';
   detail?: string;
 }
 
@@ -29,15 +29,16 @@ export function reload(parts: readonly Reloadable[]): Reloaded {
   const ok = checked.every(({ refused }) => refused === undefined);
   const report = checked.map(({ part, found, refused }): ReloadedPart => {
     if (refused !== undefined) return { part, result: 'refused', detail: refused };
-    const detail = found.result === 'unchanged' ? undefined : found.detail;
-    const result = ok ? found.result : 'unchanged';
-    return { part, result, ...(ok && detail !== undefined && { detail }) };
+    // Nothing is changed when something was refused; what waits for a restart waits all the same.
+    if (found.result === 'unchanged' || (!ok && found.result === 'changed')) return { part, result: 'unchanged' };
+    const { result, detail } = found;
+    return { part, result, ...(detail !== undefined && { detail }) };
   });
   if (!ok) return { ok, parts: report };
   // What was checked can be used; should one fail all the same, the others are not kept from it, and the report says so.
   const applied = checked.map(({ part, found }, i): ReloadedPart => {
     try {
-      if (found && found.result !== 'unchanged') found.apply?.();
+      if (found && 'apply' in found) found.apply?.();
       return report[i] as ReloadedPart;
     } catch (thrown) {
       return { part, result: 'refused', detail: messageOf(thrown) };
