@@ -16,12 +16,14 @@ export function createAdminApp(options: AdminOptions): Koa {
   const known = new Set([...Object.keys(routes).map((key) => key.split(' ')[1]), '/livez']);
   app.use(async (ctx) => {
     let operator: Operator | undefined;
+    // A socket that is closed has no address any more.
+    const ip = ctx.req.socket.remoteAddress ?? '';
     if (accessLog)
       logAccess(accessLog, ctx.res, () => ({
         listener: 'admin',
         method: (ctx.req.method ?? '').slice(0, 20),
         path: known.has(ctx.path) ? ctx.path : 'other',
-        ip: ctx.req.socket.remoteAddress,
+        ip,
         operator: operator?.name,
       }));
     ctx.set('Cache-Control', 'no-store');
@@ -32,11 +34,10 @@ export function createAdminApp(options: AdminOptions): Koa {
     if (!isOwnHost(ctx, allowedHosts()))
       return answer(ctx, 403, { error: 'forbidden_host', hint: 'add the name to admin.allowed_hosts' });
     // Who asks without details needs no credential, as at the listener of the clients.
-    if (ctx.path === '/livez' && ctx.method === 'GET') return answer(ctx, 200, { status: 'ok' });
-    if (ctx.path === '/readyz' && ctx.method === 'GET' && ctx.query.verbose === undefined)
-      return ready(ctx, await readiness());
+    const asks = ctx.method === 'GET' || ctx.method === 'HEAD';
+    if (ctx.path === '/livez' && asks) return answer(ctx, 200, { status: 'ok' });
+    if (ctx.path === '/readyz' && asks && ctx.query.verbose === undefined) return ready(ctx, await readiness());
 
-    const ip = ctx.req.socket.remoteAddress ?? '';
     const given = /^Bearer +(\S+)$/i.exec(ctx.req.headers.authorization ?? '')?.[1];
     operator = given === undefined ? undefined : operators().find(given);
     if (!operator) {
@@ -56,7 +57,7 @@ export function createAdminApp(options: AdminOptions): Koa {
     if (!operator.rights.has(route.right))
       return answer(ctx, 403, { error: 'forbidden', hint: `this token has not the right "${route.right}"` });
     try {
-      await route.handle(ctx, operator);
+      await route.handle(ctx, operator, ip);
     } catch {
       answer(ctx, 503, { error: 'unavailable', hint: 'the store does not answer; nothing can be promised' });
     }

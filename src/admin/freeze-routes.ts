@@ -14,14 +14,14 @@ export function freezeRoutes(freezes: FreezeActs): Routes {
     'GET /api/v1/freezes': { right: 'read', handle: async (ctx) => answer(ctx, 200, await freezes.list()) },
     'POST /api/v1/freezes': {
       right: 'act',
-      async handle(ctx, operator) {
+      async handle(ctx, operator, ip) {
         const asked = read(await readJson(ctx.req, ctx.res));
         if (!asked) return badRequest(ctx, HINT);
         const { selector, until, reason } = asked;
         const frozen = await freezes.freeze(
           selector,
           until === undefined ? null : Date.parse(until),
-          actOf(ctx, operator, reason),
+          actOf(ip, operator, reason),
         );
         if (frozen) answer(ctx, 200, frozen);
         else badRequest(ctx, '"until" is over already');
@@ -29,11 +29,11 @@ export function freezeRoutes(freezes: FreezeActs): Routes {
     },
     'POST /api/v1/thaws': {
       right: 'act',
-      async handle(ctx, operator) {
+      async handle(ctx, operator, ip) {
         const asked = read(await readJson(ctx.req, ctx.res));
         if (!asked || asked.until !== undefined) return badRequest(ctx, HINT);
         const { selector, reason } = asked;
-        if (await freezes.thaw(selector, actOf(ctx, operator, reason)))
+        if (await freezes.thaw(selector, actOf(ip, operator, reason)))
           answer(ctx, 200, { thawed: freezeText(selector) });
         else
           answer(ctx, 409, { error: 'not_frozen', hint: 'nothing is frozen under exactly this name; see "freezes"' });

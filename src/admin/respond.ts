@@ -9,7 +9,8 @@ import type { Operator, Right } from './tokens.ts';
 /** One thing that can be asked for, and the right that it needs. */
 export interface Route {
   right: Right;
-  handle(ctx: Koa.Context, operator: Operator): Promise<void>;
+  /** `ip`: who asks. */
+  handle(ctx: Koa.Context, operator: Operator, ip: string): Promise<void>;
 }
 
 /** The routes by method and path, such as "GET /metrics". */
@@ -29,11 +30,7 @@ export function ready(ctx: Koa.Context, failing: readonly string[], details: obj
   answer(ctx, ok ? 200 : 503, ok ? { status: 'ok', ...details } : { status: 'unavailable', failing, ...details });
 }
 
-export const actOf = (ctx: Koa.Context, { name: operator }: Operator, reason: string): Act => ({
-  operator,
-  reason,
-  ip: ctx.req.socket.remoteAddress ?? '',
-});
+export const actOf = (ip: string, { name: operator }: Operator, reason: string): Act => ({ operator, reason, ip });
 
 export const badRequest = (ctx: Koa.Context, hint: string): void => answer(ctx, 400, { error: 'bad_request', hint });
 
@@ -48,7 +45,8 @@ export async function readJson(request: IncomingMessage, response: ServerRespons
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of request) {
+    // Whoever sends too much still gets an answer, so the connection is not cut here.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       size += chunk.length;
       if (size > BODY_BYTES) return undefined;
       chunks.push(chunk);

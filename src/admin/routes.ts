@@ -59,7 +59,7 @@ export function createRoutes(options: AdminOptions): Routes {
     },
     'POST /revocations': {
       right: 'act',
-      async handle(ctx, operator) {
+      async handle(ctx, operator, ip) {
         const body = revocationSchema.safeParse(await readJson(ctx.req, ctx.res));
         if (!body.success)
           return badRequest(
@@ -67,7 +67,7 @@ export function createRoutes(options: AdminOptions): Routes {
             'send exactly one of {"session"}, {"client"}, {"subject"}, {"backend"} and {"all": true}, and a "reason"; "issuer" only with "client" or "subject"',
           );
         const { reason, deny_until: denied, ...selector } = { deny_until: undefined, ...body.data };
-        const act = actOf(ctx, operator, reason);
+        const act = actOf(ip, operator, reason);
         // First, so that nobody logs in again between the two.
         const frozen =
           denied === undefined ? undefined : await freezes.freeze(selector as FreezeSelector, Date.parse(denied), act);
@@ -81,10 +81,10 @@ export function createRoutes(options: AdminOptions): Routes {
     },
     'POST /api/v1/reload': {
       right: 'act',
-      async handle(ctx, operator) {
+      async handle(ctx, operator, ip) {
         const body = reloadSchema.safeParse(await readJson(ctx.req, ctx.res));
         if (!body.success) return badRequest(ctx, 'send a "reason"');
-        const result = await reload(actOf(ctx, operator, body.data.reason));
+        const result = await reload(actOf(ip, operator, body.data.reason));
         answer(ctx, result.ok ? 200 : 409, result);
       },
     },

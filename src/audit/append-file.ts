@@ -20,12 +20,17 @@ const datasync = promisify(fs.fdatasync);
  */
 const WRITES_THROUGH = process.platform === 'linux' ? fs.constants.O_DSYNC : 0;
 
-/** Throws when the file cannot be opened, or is one that others can write. */
+/** Throws an OperatorError when the file cannot be opened, or is one that others can write. */
 export function openAppendFile({ file, durability }: AppendFileOptions): Appender {
-  fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const { O_APPEND, O_CREAT, O_RDWR } = fs.constants;
   const disk = durability === 'disk';
-  const fd = fs.openSync(file, O_APPEND | O_CREAT | O_RDWR | (disk ? WRITES_THROUGH : 0), 0o600);
+  let fd: number;
+  try {
+    fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    fd = fs.openSync(file, O_APPEND | O_CREAT | O_RDWR | (disk ? WRITES_THROUGH : 0), 0o600);
+  } catch (thrown) {
+    throw new OperatorError(`audit.file: ${file} cannot be opened: ${(thrown as NodeJS.ErrnoException).code}`);
+  }
   closeToOthers(file, fd);
   let torn = endsWithoutNewline(fd);
   // A pipe, a terminal or a device takes the flag and ignores it. There the sync fails, and with it every record.
@@ -82,7 +87,12 @@ const writableByOthers = (file: string, mode: number): OperatorError =>
 
 /** Throws the OperatorError that opening the file would, and changes nothing. */
 export function checkAppendFile(file: string): void {
-  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  let stat: fs.Stats | undefined;
+  try {
+    stat = fs.statSync(file, { throwIfNoEntry: false });
+  } catch (thrown) {
+    throw new OperatorError(`${file} cannot be opened: ${(thrown as NodeJS.ErrnoException).code}`);
+  }
   if (!stat) return;
   if (stat.isDirectory()) throw new OperatorError(`${file} is a folder`);
   const mode = stat.mode & 0o777;

@@ -25,8 +25,9 @@ export interface OpsLogOptions {
 /** Creates the log. */
 export function createOpsLog({ level = 'info', format: wanted = 'auto' }: OpsLogOptions = {}): OpsLog {
   const { format } = winston;
-  const colour = process.stderr.isTTY && !process.env.NO_COLOR;
-  const text = wanted === 'text' || (wanted === 'auto' && colour);
+  const terminal = process.stderr.isTTY === true;
+  const colour = terminal && !process.env.NO_COLOR;
+  const text = wanted === 'text' || (wanted === 'auto' && terminal);
   const fields = (entry: Record<string, unknown>) =>
     Object.entries(entry)
       .filter(([key]) => !['level', 'message', 'timestamp'].includes(key))

@@ -1,11 +1,11 @@
 // Opens the backends of a configuration with their credentials, accounts and connection pools.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { type AccountTable, readAccountsFile } from '../config/accounts-file.ts';
 import type { Config } from '../config/load.ts';
 import type { AccountsConfig, BackendConfig } from '../config/schema/backend.ts';
 import { resolveAccounts, resolveCredentials } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
+import { readCaFile } from '../core/files/ca-file.ts';
 import { type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import { type WatchedFile, watchSource } from '../core/files/watched-file.ts';
 import { createAccounts } from './accounts.ts';
@@ -108,7 +108,7 @@ function credentialsPart(name: string, { backends }: BackendsOptions['config'], 
       ...resolveAccounts(accounts?.map ?? {}, name, env).values(),
     ];
     const values = tables.flatMap((table) => Object.values(table).map((secret) => secret.reveal()));
-    const ca = ca_file === undefined ? '' : readFileSync(ca_file, 'utf8');
+    const ca = ca_file === undefined ? '' : readCaFile(ca_file, `backends.${name}.ca_file`);
     return createHash('sha256')
       .update(JSON.stringify([values, ca]))
       .digest('hex');

@@ -17,11 +17,16 @@ export interface InitOptions {
   json?: boolean;
 }
 
+/** What one parser of YAML or another reads as a value. */
+const WORDS_OF_YAML = /^(null|true|false|yes|no|on|off|y|n)$/;
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 
 /** Writes the project. Rejects with an OperatorError for a folder that has files of the same names, and changes none. */
 export async function init(dir: string, options: InitOptions): Promise<void> {
   const { backend, url, client } = await asked(options);
+  for (const [option, name] of Object.entries({ backend, client }))
+    if (WORDS_OF_YAML.test(name))
+      throw new OperatorError(`--${option} is "${name}", which is no name in YAML but a value; take another one`);
   if (!NAME.test(backend))
     throw new OperatorError('--backend takes lower case letters, digits, "_" and "-", beginning with a letter');
   if (!NAME.test(client))
@@ -29,6 +34,8 @@ export async function init(dir: string, options: InitOptions): Promise<void> {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (!parsed || !/^https?:$/.test(parsed.protocol) || `${parsed.username}${parsed.password}` !== '' || /\s/.test(url))
     throw new OperatorError('--url takes an http:// or https:// URL without a password');
+  if (parsed.search !== '' || parsed.hash !== '')
+    throw new OperatorError('--url takes the address of the application, without a query and a fragment');
   const root = resolve(dir);
   const files = filesOf(backend, parsed);
   const secret = ['clients.json', `${backend}.user`, `${backend}.password`, `${client}.key`];
@@ -49,7 +56,7 @@ export async function init(dir: string, options: InitOptions): Promise<void> {
   writePrivateFile(join(root, 'secrets', `${client}.key`), `${key.reveal()}\n`);
   if (options.json)
     return printJson({ dir: root, files: readdirSync(root).sort(), key_file: join(root, 'secrets', `${client}.key`) });
-  tell(root, dir, backend, client);
+  tell(root, backend, client);
 }
 
 async function asked({ backend, url, client, json }: InitOptions) {
@@ -70,29 +77,33 @@ async function asked({ backend, url, client, json }: InitOptions) {
   }
 }
 
-function tell(root: string, dir: string, backend: string, client: string): void {
+function tell(root: string, backend: string, client: string): void {
   print(`${paint('bold', basename(root))} is laid out in ${relative('', root) || '.'}`);
   print();
-  const cd = relative('', root) === '' ? '' : `cd ${dir} && `;
-  const sallyport = commandName();
-  const steps = [
+  const to = relative('', root);
+  const sallyport = commandName(root);
+  const steps: [what: string, why: string][] = [
+    ...(to === '' ? [] : [[`cd ${quoted(to)}`, 'the commands below start from here'] as [string, string]]),
     [
       `put user name and password into secrets/${backend}.user and secrets/${backend}.password`,
       'they are empty, and nothing starts before',
     ],
     [`describe login and tools in backends/${backend}.yaml`, 'docs/legacy-systems.md in the package says how'],
-    [`${cd}${sallyport} backend check ${backend}`, 'logs in, calls and logs out on the real system'],
-    [`${cd}${sallyport} serve --config connector.yaml`, `the key of "${client}" is in secrets/${client}.key`],
-  ] as const;
+    [`${sallyport} backend check ${backend}`, 'logs in, calls and logs out on the real system'],
+    [`${sallyport} serve --config connector.yaml`, `the key of "${client}" is in secrets/${client}.key`],
+  ];
   for (const [i, [what, why]] of steps.entries()) print(`  ${i + 1}. ${what}${paint('dim', `  (${why})`)}`);
 }
 
-/** How whoever has typed this command types the next one: by npx where it was, else the program itself. */
-const commandName = (): string =>
+/** As a shell reads it. */
+const quoted = (text: string): string => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+/** How whoever has typed this command types the next one, in the folder of the project: by npx where it was, else the program itself. */
+const commandName = (root: string): string =>
   process.env.npm_command === 'exec'
     ? 'npx --no-install sallyport'
     : process.argv[1]?.endsWith('main.js')
-      ? `node ${relative('', process.argv[1])}`
+      ? `node ${quoted(relative(root, process.argv[1]))}`
       : 'sallyport';
 
 /** The files that Git may see, by their paths. */

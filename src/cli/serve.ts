@@ -11,6 +11,7 @@ import { type Demo, prepareDemo } from '../demo/start.ts';
 import { endOfLife } from '../life/node-release.ts';
 import { notify } from '../life/notify.ts';
 import { paint, print, printJson } from './output.ts';
+import { portOf } from './port.ts';
 
 /** Options of the command. Without `config` the demo runs. */
 export interface ServeOptions {
@@ -112,13 +113,6 @@ function stopWithParent(stop: () => void): void {
   if (process.env.npm_lifecycle_event !== 'start') return;
   const parent = process.ppid;
   setInterval(() => process.ppid !== parent && stop(), 250).unref();
-}
-
-function portOf(text: string | undefined): number | undefined {
-  if (text === undefined || text === '') return undefined;
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65535)
-    throw new OperatorError(`the port is "${text.slice(0, 20)}"; give a number from 0 to 65535`);
-  return Number(text);
 }
 
 const withPort = (config: Config, port: number | undefined): Config =>

@@ -3,6 +3,9 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from './load.ts';
 
+/** Certificates and keys that end sooner than this are named. */
+export const SOON_DAYS = 30;
+
 /** The first end of the certificates in one file, in milliseconds since 1970; `path` is its place in connector.yaml. */
 export interface CertificateEnd {
   path: string[];

@@ -129,6 +129,7 @@ function merged(main: YamlRead, others: readonly YamlRead[], included: readonly 
       lineOf: (path) => homeOf(path).lineOf(path),
       variables: new Map(all.flatMap(({ variables }) => [...variables])),
       references: new Map(all.flatMap(({ references }) => [...references])),
+      values: new Map(all.flatMap(({ values }) => [...values])),
       open: new Set(all.flatMap(({ open }) => [...open])),
       unset: all.flatMap(({ unset }) => unset),
     },

@@ -6,7 +6,7 @@ import { OperatorError } from '../core/errors.ts';
 import { privateFolder } from '../core/files/private-file.ts';
 import type { SecretSource } from '../core/files/secret-source.ts';
 import { PACKAGE_ROOT } from '../core/paths.ts';
-import { checkYaml, formatProblem, isOpen, type Problem, sorted } from '../formats/yaml/yaml.ts';
+import { checkYaml, formatProblem, isOpen, type Problem, shownPath, sorted, told } from '../formats/yaml/yaml.ts';
 import { crossCheck } from './check/cross.ts';
 import { readFiles } from './files.ts';
 import type { SecretRef } from './schema/backend.ts';
@@ -26,6 +26,8 @@ export interface CheckedConfig {
   config: Config;
   /** By the path of a value, joined with NUL, its text with the references to environment variables in it. */
   references: ReadonlyMap<string, string>;
+  /** The values of variables that stand in it, each with the reference to it. */
+  values: ReadonlyMap<string, string>;
   /** The files and folders that it includes. */
   included: readonly string[];
   /** Where a path stands, or the nearest part of it that does. */
@@ -59,14 +61,15 @@ export function parseConfig({ text, file, baseDir, env, offline = false }: Confi
     .filter(({ path }) => !isOpen(files.read, path))
     .map(({ path, message }) => ({
       ...files.at(path),
-      path: path.join('.'),
-      message,
+      path: shownPath(path, files.read.values),
+      message: told(message, files.read.values),
     }));
   if (problems.length > 0) return { ok: false, problems: sorted(problems) };
   return {
     ok: true,
     config: freeze(withAbsolutePaths(parsed.value, baseDir)),
     references: files.read.references,
+    values: files.read.values,
     included: files.included,
     at: files.at,
   };

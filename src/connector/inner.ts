@@ -75,7 +75,8 @@ export async function openInner(context: Context, closing: Closing) {
       onProblem: problemOf('the keyring cannot be used as it is'),
     }),
   );
-  const metrics = createMetrics(VERSION);
+  const reasons = Object.keys(policy.manifest.reasons);
+  const metrics = createMetrics(VERSION, { backends: Object.keys(config.backends), reasons });
   const { log: audit, events } = closing.add(openAudit(config.audit, clock, metrics));
   const store = closing.add(
     await openStore({

@@ -162,6 +162,6 @@ export function closeDebuggingDoors(onSignal: (signal: string) => void): void {
 export function refuseUnverifiedTls(env: NodeJS.ProcessEnv): void {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return;
   throw new OperatorError(
-    'NODE_TLS_REJECT_UNAUTHORIZED=0 turns TLS verification off; unset it, and use ca_file for a private CA',
+    'NODE_TLS_REJECT_UNAUTHORIZED=0 turns TLS verification off; unset it, and use ca_file (or --ca) for a private CA',
   );
 }

@@ -21,7 +21,13 @@ export function logAccess(ops: OpsLog, response: ServerResponse, describe: () =>
   response.once('close', () => {
     // 0: the connection was cut before the whole answer was sent.
     const status = response.writableFinished ? response.statusCode : 0;
-    const fields = describe();
+    let fields: AccessFields;
+    try {
+      fields = describe();
+    } catch {
+      // Nothing of a request that is over is there for certain, and no line is worth the process.
+      return;
+    }
     if (status === 200 && PROBES.has(fields.path)) return;
     const known = Object.entries(fields).filter((entry): entry is [string, string | number] => entry[1] !== undefined);
     ops.info('request', { ...Object.fromEntries(known), status, ms: Math.round(performance.now() - began) });

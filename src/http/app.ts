@@ -13,7 +13,7 @@ import { clientAddress } from './checks/client-address.ts';
 import { health, type Readiness } from './checks/health.ts';
 import { type HostOriginOptions, hostAndOrigin } from './checks/host-origin.ts';
 import { answerMcp, MCP_PATH, onlyMcp } from './checks/mcp.ts';
-import { type MetadataOptions, metadata } from './checks/metadata.ts';
+import { METADATA_PATH, type MetadataOptions, metadata } from './checks/metadata.ts';
 import { strictHeaders } from './checks/strict-headers.ts';
 import { refuse } from './refuse.ts';
 import type { Check, Context, State } from './state.ts';
@@ -50,7 +50,11 @@ export function createApp(options: AppOptions): Koa<State> {
   const app = new Koa<State>();
   const { ops, accessLog } = options;
   app.use(((ctx: Context) => {
-    if (accessLog) logAccess(ops, ctx.res, () => describeAccess(ctx));
+    if (accessLog) {
+      // A socket that is closed has no address any more.
+      const ip = ctx.req.socket.remoteAddress;
+      logAccess(ops, ctx.res, () => describeAccess(ctx, ip));
+    }
     return oneByOne(ctx, order, ops);
   }) as Koa.Middleware<State>);
   // By default Koa prints whole errors, which may quote parts of a request.
@@ -67,14 +71,15 @@ export function createApp(options: AppOptions): Koa<State> {
 }
 
 /** What the access log says of a request. Nothing is known of whoever was refused before his address or credential was. */
-function describeAccess({ req, state }: Context): AccessFields {
+function describeAccess({ req, state }: Context, peer: string | undefined): AccessFields {
   const { path, requestId, address, client } = state;
   return {
+    listener: 'clients',
     request_id: requestId,
     method: (req.method ?? '').slice(0, 20),
     // What stands in any other path may be a secret that somebody has pasted there.
-    path: PROBES.has(path) || path === MCP_PATH ? path : 'other',
-    ip: address?.ip ?? req.socket.remoteAddress,
+    path: path.startsWith(METADATA_PATH) ? METADATA_PATH : PROBES.has(path) || path === MCP_PATH ? path : 'other',
+    ip: address?.ip ?? peer,
     client: client?.id,
   };
 }

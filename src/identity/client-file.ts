@@ -23,7 +23,15 @@ const recordSchema = z.strictObject({
   key_sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
-const fileSchema = z.strictObject({ version: z.literal(1), clients: z.array(recordSchema) });
+const clients = z.array(recordSchema).superRefine((list, context) => {
+  // Of two with one key the second would never be the one who calls; of two with one id a removal would leave one.
+  for (const key of ['id', 'key_sha256'] as const) {
+    const values = list.map((client) => client[key]);
+    const i = values.findIndex((value, at) => values.indexOf(value) !== at);
+    if (i > 0) context.addIssue({ code: 'custom', path: [i, key], message: 'stands here twice' });
+  }
+});
+const fileSchema = z.strictObject({ version: z.literal(1), clients });
 
 /** One client in the file. Times are RFC 3339; `expires_at` null means that the key does not expire. */
 export type ClientRecord = z.infer<typeof recordSchema>;

@@ -1,5 +1,6 @@
 // What an operator should look at although calls go on: for `sallyport status` and /readyz?verbose.
 import type { BackendHealth } from '../backend/http/http.ts';
+import { SOON_DAYS } from '../config/certificates.ts';
 import { type FreezeRow, freezeText } from '../freeze/freeze.ts';
 import type { Ending } from './endings.ts';
 import type { Reloads } from './reload/reloads.ts';
@@ -30,8 +31,6 @@ export interface Troubles {
   replicas: Pick<Replicas, 'all' | 'differences'>;
 }
 
-/** What ends within so many days is told. */
-const SOON_DAYS = 30;
 const DAY_MS = 86_400_000;
 
 export function warningsOf(of: Troubles): Warning[] {

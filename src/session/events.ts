@@ -7,7 +7,8 @@ import type { OpenEntry, SessionKey, SessionRecord } from './record.ts';
  * still passes, or the logout could not be tried. `unproven`: no probe could tell. `superseded`: too many older values
  * of one login to try each.
  */
-export type Proof = 'dead' | 'residual' | 'unproven' | 'superseded';
+export const PROOFS = ['dead', 'residual', 'unproven', 'superseded'] as const;
+export type Proof = (typeof PROOFS)[number];
 
 /**
  * One event. `cause` says why it happened. `proof` says whether a probe has shown the backend session dead or it is a

@@ -231,11 +231,13 @@ describe('a reload', () => {
     expect(await status()).toMatchObject({
       last_reload: { ok: false, operator: 'on-call', refused: ['identity.keys'], changed: [] },
       warnings: expect.arrayContaining([
-        { what: 'reload', detail: 'refused for identity.keys; nothing was changed by it' },
+        { what: 'reload', detail: 'refused for identity.keys; nothing was changed: mend it and reload again' },
       ]),
     });
     expect(await metrics()).toMatch(/^sallyport_last_reload_successful 0$/m);
-    expect((await h.audit('alert')).map(({ reasons }) => reasons)).toContainEqual(['reload.refused']);
+    expect(await h.audit('alert')).toContainEqual(
+      expect.objectContaining({ reasons: ['reload.refused'], params: { refused: 'identity.keys' } }),
+    );
     writeFileSync(clientsFile(), before);
     await reload();
     const { last_reload, warnings } = await status();

@@ -4,7 +4,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditLog } from '../../audit/log.ts';
 import type { Turned } from '../../http/listener/connections.ts';
-import { bound, CALL_SECONDS, countRecords } from './records.ts';
+import { CALL_SECONDS, createCounters, type Expected, startAtZero } from './counters.ts';
+import { bound, countRecords } from './records.ts';
 import { type MakeGauge, type Watched, watchBackends, watchConnector } from './state.ts';
 
 /** Counts what happens, and writes it out for Prometheus. */
@@ -31,7 +32,7 @@ export interface Metrics {
 const TRIP_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
 
 /** Creates the metrics. `version` is the version of the connector. */
-export function createMetrics(version: string): Metrics {
+export function createMetrics(version: string, expected: Expected): Metrics {
   const registry = new Registry();
   const registers = [registry];
   // Event loop, processor, memory and open files, under the names that dashboards know.
@@ -46,6 +47,8 @@ export function createMetrics(version: string): Metrics {
   watchBackends(gauge, () => watched?.health() ?? []);
   watchConnector(gauge, () => watched, version);
 
+  const counters = createCounters(registry);
+  startAtZero(counters, expected);
   const exchanges = counter('backend_exchanges_total', 'Requests to a backend: status class or refusal code.', [
     'backend',
     'outcome',
@@ -57,6 +60,7 @@ export function createMetrics(version: string): Metrics {
     CALL_SECONDS,
   );
   const turned = counter('connections_turned_total', 'Connections refused, or idle and closed for others.', ['what']);
+  for (const what of ['refused', 'gave_way'] as const) turned.inc({ what }, 0);
   const credentials = counter('authentications_total', 'Credentials, by how they were shown and what came of it.', [
     'method',
     'result',
@@ -78,7 +82,7 @@ export function createMetrics(version: string): Metrics {
     authenticated: (method, result) => shown(method, result).inc(),
     written: (seconds) => writes.observe(seconds),
     asked: (seconds) => trips.observe(seconds),
-    counting: countRecords(registry),
+    counting: countRecords(counters),
     watch(what) {
       watched = what;
     },

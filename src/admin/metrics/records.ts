@@ -1,61 +1,13 @@
 // What is counted of the records of the decision log. Labels are names from the configuration, codes of the policy and of
 // ours, never a client, an address or anything that a client can choose.
-import { Counter, Histogram, type Registry } from 'prom-client';
 import type { AuditLog } from '../../audit/log.ts';
 import type { EventRecord } from '../../audit/records.ts';
-
-/** Calls are fast where the backend is, and as slow as the slowest backend may be. */
-export const CALL_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-const EVALUATION_SECONDS = [0.00002, 0.00005, 0.0001, 0.00025, 0.001, 0.005, 0.025, 0.1];
+import type { Counters } from './counters.ts';
 
 /** Makes a function that wraps a decision log, so that what is written to it is also counted. */
-export function countRecords(registry: Registry): (log: AuditLog) => AuditLog {
-  const registers = [registry];
-  const counter = <T extends string>(name: string, help: string, labelNames: T[]) =>
-    new Counter<T>({ name: `sallyport_${name}`, help, labelNames, registers });
-  const decisions = counter('decisions_total', 'Decisions on record, by outcome and by who decided.', [
-    'outcome',
-    'decided_by',
-  ]);
-  const toolDecisions = counter('tool_decisions_total', 'Decisions on configured tools, by tool and outcome.', [
-    'tool',
-    'outcome',
-  ]);
-  const because = counter('decision_reasons_total', 'Reasons of decisions, by outcome of the decision and reason.', [
-    'outcome',
-    'reason',
-  ]);
-  const calls = counter('calls_total', 'Tool calls that have ended, by outcome.', ['outcome']);
-  const refusals = counter('refusals_total', 'Calls that were allowed and got no result all the same, by reason.', [
-    'reason',
-  ]);
-  const denials = counter('denials_total', 'Calls that the policy denied, by reason.', ['reason']);
-  const absent = counter('masks_absent_total', 'Masks that met nothing in a result, and so hid nothing.', ['backend']);
-  const ended = counter('sessions_ended_total', 'Backend sessions that were ended: proven dead, or residual.', [
-    'backend',
-    'proof',
-  ]);
-  const logins = counter('logins_total', 'Logins at a backend, by result.', ['backend', 'result']);
-  const rotations = counter('rotations_total', 'Sessions that were replaced, by the first reason.', [
-    'backend',
-    'reason',
-  ]);
-  const alerts = counter('alerts_total', 'Alerts on record, by severity.', ['severity']);
-  const events = counter('events_total', 'Events of the decision log, by name.', ['event']);
-  const duration = new Histogram({
-    name: 'sallyport_call_seconds',
-    help: 'Time of a tool call, from its request to its end, by backend and outcome.',
-    labelNames: ['backend', 'outcome'],
-    buckets: CALL_SECONDS,
-    registers,
-  });
-  const evaluation = new Histogram({
-    name: 'sallyport_policy_evaluation_seconds',
-    help: 'Time of one evaluation of the policy.',
-    buckets: EVALUATION_SECONDS,
-    registers,
-  });
-
+export function countRecords(counters: Counters): (log: AuditLog) => AuditLog {
+  const { decisions, toolDecisions, because, calls, refusals, denials, absent, ended, logins, rotations } = counters;
+  const { alerts, events, duration, evaluation } = counters;
   // To find the row of a counter by its labels costs more than to count, so the rows of every call are kept.
   const decided = bound((outcome: string, by: string) => decisions.labels({ outcome, decided_by: by }));
   const onTool = bound((tool: string, outcome: string) => toolDecisions.labels({ tool, outcome }));

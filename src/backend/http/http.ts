@@ -1,7 +1,6 @@
 // HTTP to one backend, and the only home of undici. One pool reaches one origin (R-51) and follows no redirect
 // (R-50); every exchange has a deadline and a size limit, and passes a queue and a circuit breaker (R-55).
 
-import { readFileSync } from 'node:fs';
 import {
   BrokenCircuitError,
   BulkheadRejectedError,
@@ -16,7 +15,7 @@ import { errors, Pool } from 'undici';
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Clock } from '../../core/clock.ts';
-import { messageOf, OperatorError } from '../../core/errors.ts';
+import { readCaFile } from '../../core/files/ca-file.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
 import { type Dispatched, dispatch } from './dispatch.ts';
 import type { BuiltRequest } from './request.ts';
@@ -68,7 +67,7 @@ const DOWN = [502, 503, 504];
 /** Throws an OperatorError when the file of CA certificates cannot be read. */
 export function createBackendHttp(config: BackendConfig, clock: Clock, onExchange: OnExchange = () => {}): BackendHttp {
   const url = new URL(config.url);
-  const ca = config.ca_file === undefined ? undefined : readCa(config.ca_file);
+  const ca = config.ca_file === undefined ? undefined : readCaFile(config.ca_file, 'ca_file');
   const pool = new Pool(url.origin, {
     connections: config.max_concurrent,
     pipelining: 1,
@@ -202,14 +201,6 @@ function createBreaker({ breaker }: BackendConfig) {
     ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
     { halfOpenAfter: breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(breaker.failures) },
   );
-}
-
-function readCa(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (thrown) {
-    throw new OperatorError(`ca_file ${file} cannot be read: ${messageOf(thrown)}`);
-  }
 }
 
 const CIRCUIT: Partial<Record<CircuitState, BackendHealth['circuit']>> = {

@@ -5,7 +5,10 @@ import { type RequestOptions, request as requestSecurely } from 'node:https';
 import { isLoopback } from '../../config/check/plaintext.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
+import { readCaFile } from '../../core/files/ca-file.ts';
 import { readSecretFile } from '../../core/files/secret-file.ts';
+import { refuseUnverifiedTls } from '../../core/hardening.ts';
+import { problemOf } from '../../http/listener/tls.ts';
 
 /** Where the admin listener is, and where the admin token is. */
 export interface AdminClientOptions {
@@ -37,19 +40,15 @@ export async function askAdmin<T>(
   path: string,
   body?: object,
 ): Promise<{ ok: boolean; status: number; answer: T & { error?: string; hint?: string } }> {
-  const { url, tokenFile, plaintext } = options;
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    throw new OperatorError('--url takes a URL such as http://127.0.0.1:8788');
-  const { protocol, hostname } = new URL(url);
+  const { tokenFile, plaintext } = options;
+  refuseUnverifiedTls(process.env);
+  const { origin: url, protocol, hostname } = originOf(options.url);
   if (protocol !== 'https:' && !isLoopback(hostname) && plaintext !== true)
     throw new OperatorError(
       `${url} is in plain text beyond this machine, and the token would be read on the way: use https, or --plaintext`,
     );
   const tls = tlsOf(options);
-  const token = resolveSecret(
-    tokenFile === undefined ? { env: 'SALLYPORT_ADMIN_TOKEN' } : { file: tokenFile },
-    'admin token (--token-file or SALLYPORT_ADMIN_TOKEN)',
-  ).reveal();
+  const token = readToken(tokenFile);
   if (!/^[\x21-\x7E]+$/.test(token))
     throw new OperatorError('the admin token has a space, a line break or another character that no header can carry');
   const sent = {
@@ -63,7 +62,7 @@ export async function askAdmin<T>(
     received = await exchange(new URL(path, url), sent, body && JSON.stringify(body));
   } catch (thrown) {
     throw new OperatorError(
-      `the admin listener at ${url} does not answer (${reasonOf(thrown)}); check --url and "admin"${hintOf(thrown)}`,
+      `the admin listener at ${url} does not answer (${reasonOf(thrown)}); check --url and "admin"${hintOf(thrown, protocol)}`,
     );
   }
   const { status } = received;
@@ -80,14 +79,34 @@ export async function askAdmin<T>(
   return { ok: status >= 200 && status < 300, status, answer };
 }
 
-/** Throws an OperatorError for a file that cannot be read, and for half a certificate. */
+/** Throws an OperatorError for what is no address of a listener. It does not show it: a password may stand in it. */
+function originOf(url: string): URL {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (!parsed || !/^https?:$/.test(parsed.protocol))
+    throw new OperatorError('--url takes a URL such as http://127.0.0.1:8788');
+  if (parsed.username !== '' || parsed.password !== '')
+    throw new OperatorError('--url takes no user name and no password; the token comes from --token-file');
+  if (parsed.pathname !== '/' || parsed.search !== '' || parsed.hash !== '')
+    throw new OperatorError(`--url takes no path: give ${parsed.origin}`);
+  return parsed;
+}
+
+function readToken(file: string | undefined): string {
+  if (file !== undefined) return resolveSecret({ file }, '--token-file').reveal();
+  const token = process.env.SALLYPORT_ADMIN_TOKEN;
+  if (token) return token;
+  throw new OperatorError(
+    'give the admin token with --token-file or in SALLYPORT_ADMIN_TOKEN; "admin" in connector.yaml says which tokens there are',
+  );
+}
+
+/** Throws an OperatorError for a file that cannot be used, and for half a certificate. */
 function tlsOf({ ca, cert, key }: AdminClientOptions): Pick<RequestOptions, 'ca' | 'cert' | 'key'> {
   if ((cert === undefined) !== (key === undefined)) throw new OperatorError('--cert and --key go together');
-  return {
-    ...(ca !== undefined && { ca: readPem('--ca', ca) }),
-    ...(cert !== undefined && { cert: readPem('--cert', cert) }),
-    ...(key !== undefined && { key: readSecretFile(key) }),
-  };
+  const own = cert !== undefined && key !== undefined && { cert: readPem('--cert', cert), key: readSecretFile(key) };
+  const problem = own ? problemOf(own) : undefined;
+  if (problem) throw new OperatorError(problem({ cert: `--cert ${cert}`, key: `--key ${key}` }));
+  return { ...own, ...(ca !== undefined && { ca: readCaFile(ca, '--ca') }) };
 }
 
 function readPem(option: string, file: string): string {
@@ -132,8 +151,10 @@ function reasonOf(thrown: unknown): string {
   return typeof code === 'string' ? code : messageOf(thrown);
 }
 
-const hintOf = (thrown: unknown): string => {
+const hintOf = (thrown: unknown, protocol: string): string => {
   const { code = '' } = thrown as NodeJS.ErrnoException;
+  if (protocol === 'http:' && /ECONNRESET|HPE_|ECONNABORTED/.test(code)) return '; if it speaks TLS, use https://';
+  if (/EPROTO|WRONG_VERSION|PACKET_LENGTH/.test(code)) return '; if it does not speak TLS, use http://';
   if (/SELF_SIGNED|UNABLE_TO|ISSUER/.test(code)) return '; for a private CA give --ca';
   return /CERTIFICATE_REQUIRED|HANDSHAKE|ALERT/.test(code)
     ? '; where it demands a certificate give --cert and --key'

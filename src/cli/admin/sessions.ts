@@ -1,5 +1,6 @@
 // `sallyport sessions`: which backend sessions there are, whose they are and when they rotate or end.
 import type { SessionPage } from '../../admin/api-schema.ts';
+import { OperatorError } from '../../core/errors.ts';
 import { print, printJson } from '../output.ts';
 import { type AdminClientOptions, askAdmin, refusedBy, splitOptions } from './client.ts';
 
@@ -15,6 +16,8 @@ export interface SessionsOptions extends AdminClientOptions {
 /** Prints one page. Rejects with an OperatorError when the admin listener does not answer. */
 export async function sessions(options: SessionsOptions): Promise<void> {
   const { at, json, others } = splitOptions(options);
+  if (!/^\d{1,4}$/.test(others.limit) || Number(others.limit) < 1 || Number(others.limit) > 1000)
+    throw new OperatorError('--limit takes a number from 1 to 1000; --after gives the pages behind the first');
   const given = Object.entries(others).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const asked = await askAdmin<SessionPage>(at, `/api/v1/sessions?${new URLSearchParams(given)}`);
   if (!asked.ok) throw refusedBy(asked);

@@ -53,6 +53,8 @@ export function clientAdd(id: string, options: ClientAddOptions): void {
   );
   if (options.attribute) setAttributes(beside, id, attributes);
   if (options.json) return printJson({ id, key: key.reveal() });
+  if (options.role.length === 0)
+    progress(`client "${id}" has no role, so the policy denies each of its calls; --role gives it one`);
   progress(`client "${id}" is in ${options.file}; its key is shown only now:`);
   print(key.reveal());
 }

@@ -1,6 +1,6 @@
 // `sallyport config check`: lists every problem of the configuration; when there is none, checks the files and
 // secrets it names.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { readOperators } from '../../admin/tokens.ts';
 import { checkAppendFile } from '../../audit/append-file.ts';
@@ -9,13 +9,14 @@ import { type CheckedConfig, type Config, parseConfig, readConfigText } from '..
 import type { BackendConfig, SecretRef } from '../../config/schema/backend.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
+import { readCaFile } from '../../core/files/ca-file.ts';
 import { checkPrivateFolder } from '../../core/files/private-file.ts';
 import { trustFolders } from '../../core/files/secret-file.ts';
 import type { SecretSource } from '../../core/files/secret-source.ts';
 import { loadBundle, readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem } from '../../formats/yaml/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
-import { readCa, readKeySet } from '../../identity/access-tokens/key-set.ts';
+import { readKeySet } from '../../identity/access-tokens/key-set.ts';
 import { attributesFile, readAttributes } from '../../identity/api-keys/attributes.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
@@ -23,6 +24,7 @@ import { recompileWith } from '../../policy/recompile.ts';
 import { settingsCheck } from '../../policy/settings-names.ts';
 import { startCheck } from '../../policy/start.ts';
 import { print, printJson } from '../output.ts';
+import { portOf } from '../port.ts';
 import { strictProblems } from './strict.ts';
 
 /** Options of the command. */
@@ -66,7 +68,8 @@ async function fileProblems({ config, at }: CheckedConfig, offline: boolean): Pr
     },
   ];
   const problems: Problem[] = [];
-  for (const [path, check] of [...(offline ? [] : secretChecks(config)), policy]) {
+  const port: Check = [['listen', 'port'], () => portOf(process.env.PORT)];
+  for (const [path, check] of [...(offline ? [] : [port, ...secretChecks(config)]), policy]) {
     try {
       await check();
     } catch (thrown) {
@@ -101,7 +104,7 @@ function secretChecks(config: Config): Check[] {
   const adminTls = admin?.tls;
   if (adminTls) add('admin.tls', () => readTls(adminTls, false, 'admin.tls'));
   const ca = redis?.ca_file;
-  if (ca !== undefined) add('store.redis.ca_file', () => readFileSync(ca));
+  if (ca !== undefined) add('store.redis.ca_file', () => readCaFile(ca, 'store.redis.ca_file'));
   add('file' in keyring ? 'keyring_file' : 'keyring.env', () => {
     if (!('file' in keyring) || existsSync(keyring.file)) readKeyring(keyring);
     else if (redis) throw missingKeyring(keyring.file);
@@ -117,7 +120,7 @@ function secretChecks(config: Config): Check[] {
     add('identity.jwt.jwks.file', () => readKeySet(jwks));
   }
   const jwksCa = jwt && 'url' in jwt.jwks ? jwt.jwks.ca_file : undefined;
-  if (jwksCa !== undefined) add('identity.jwt.jwks.ca_file', () => readCa(jwksCa));
+  if (jwksCa !== undefined) add('identity.jwt.jwks.ca_file', () => readCaFile(jwksCa, 'identity.jwt.jwks.ca_file'));
   add('state_dir', () => checkPrivateFolder(config.state_dir));
   add('audit.file', () => checkAppendFile(config.audit.file));
   return checks;
@@ -135,6 +138,6 @@ function backendChecks(name: string, { credentials, accounts, ca_file }: Backend
     ]);
   for (const [key, refs] of Object.entries(accounts?.map ?? {}))
     checks.push(...secrets([...at, 'accounts', 'map', key], refs));
-  if (ca_file !== undefined) checks.push([[...at, 'ca_file'], () => readFileSync(ca_file)]);
+  if (ca_file !== undefined) checks.push([[...at, 'ca_file'], () => readCaFile(ca_file, [...at, 'ca_file'].join('.'))]);
   return checks;
 }

@@ -2,9 +2,9 @@
 // referred to, and the reference is shown. What comes from a variable may be one all the same, so each text that has a
 // reference in it is shown as it was written.
 import { dirname, resolve } from 'node:path';
-import { parseConfig, readConfigText } from '../../config/load.ts';
+import { type CheckedConfig, parseConfig, readConfigText } from '../../config/load.ts';
 import { OperatorError } from '../../core/errors.ts';
-import { formatProblem, keyOf, toPlainYaml } from '../../formats/yaml/yaml.ts';
+import { formatProblem, keyOf, told, toPlainYaml } from '../../formats/yaml/yaml.ts';
 import { configurationRevision } from '../../life/replicas.ts';
 import { print, printJson } from '../output.ts';
 
@@ -12,19 +12,22 @@ import { print, printJson } from '../output.ts';
 export function configShow(file: string, { json = false }: { json?: boolean }): void {
   const result = parseConfig({ text: readConfigText(file), file, baseDir: dirname(resolve(file)), env: process.env });
   if (!result.ok) throw new OperatorError(result.problems.map(formatProblem).join('\n'));
-  const { config, references } = result;
+  const { config } = result;
   const revision = configurationRevision(config);
-  const effective = asWritten(config, references, []);
+  const effective = asWritten(config, result, []);
   if (json) return printJson({ revision, configuration: effective });
   print(`# ${file}, revision ${revision}`);
   print(toPlainYaml(effective).trimEnd());
 }
 
-function asWritten(value: unknown, references: ReadonlyMap<string, string>, path: (string | number)[]): unknown {
-  if (typeof value === 'string') return references.get(keyOf(path)) ?? value;
-  if (Array.isArray(value)) return value.map((item, i) => asWritten(item, references, [...path, i]));
+type Written = Pick<CheckedConfig, 'references' | 'values'>;
+
+function asWritten(value: unknown, written: Written, path: (string | number)[]): unknown {
+  // Some values stand at another place than they were written at, and are found by what they are.
+  if (typeof value === 'string') return written.references.get(keyOf(path)) ?? told(value, written.values);
+  if (Array.isArray(value)) return value.map((item, i) => asWritten(item, written, [...path, i]));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, asWritten(item, references, [...path, key])]),
+    Object.entries(value).map(([key, item]) => [told(key, written.values), asWritten(item, written, [...path, key])]),
   );
 }

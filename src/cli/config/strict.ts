@@ -1,7 +1,7 @@
 // What `config check --strict` finds besides: nothing of it keeps a connector from starting today, and each is a mistake
 // that somebody would rather hear of in review.
 
-import { certificateEnds } from '../../config/certificates.ts';
+import { certificateEnds, SOON_DAYS } from '../../config/certificates.ts';
 import type { CheckedConfig } from '../../config/load.ts';
 import { messageOf } from '../../core/errors.ts';
 import { loadBundle, readSettings } from '../../decision/bundle.ts';
@@ -9,8 +9,6 @@ import type { Problem } from '../../formats/yaml/yaml.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { unlistedTools } from '../../policy/settings-names.ts';
 
-/** Certificates and keys that end sooner than this are named. */
-const SOON_DAYS = 30;
 const DAY_MS = 86_400_000;
 
 /** Tools that nobody can call, roles that the policy does not know, what ends soon, and Rego that is not what decides. */

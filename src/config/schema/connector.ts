@@ -8,7 +8,12 @@ import { toolSchema } from './tool.ts';
 
 const seconds = z.int().positive();
 const bits = (max: number) => z.int().min(1).max(max);
-const url = z.url({ protocol: /^https?$/ });
+const url = z
+  .url({ protocol: /^https?$/ })
+  // It would stand in records and in what is published, and is no secret where it stands here.
+  .refine((text) => !URL.canParse(text) || (new URL(text).username === '' && new URL(text).password === ''), {
+    message: 'a user name or a password does not belong into a URL',
+  });
 
 /**
  * Only asymmetric signatures (RFC 8725 §3.1). With "none" a JWT needs no signature, and with HMAC an attacker could

@@ -34,7 +34,9 @@ const INSIDE = 'sallyport-private';
  */
 export function privateFolder(dir: string): string {
   const stat = statOf(dir);
-  return stat && isShared(stat) && (stat.uid === 0 || stat.uid !== process.getuid?.()) ? join(dir, INSIDE) : dir;
+  return stat?.isDirectory() && isShared(stat) && (stat.uid === 0 || stat.uid !== process.getuid?.())
+    ? join(dir, INSIDE)
+    : dir;
 }
 
 /**
@@ -49,6 +51,7 @@ export function preparePrivateFolder(dir: string): void {
   }
   const uid = process.getuid?.();
   let stat = statOf(dir);
+  if (stat && !stat.isDirectory()) throw new OperatorError(`${dir} is a file; a folder is wanted there`);
   if (process.platform === 'win32' || !stat) return;
   // Kubernetes gives everything on a volume to a group at each start of a pod (fsGroup). What is ours stays ours alone.
   if (isShared(stat) && basename(dir) === INSIDE && stat.uid === uid) {

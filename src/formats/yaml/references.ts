@@ -7,6 +7,7 @@ const MOVED = 0xe000;
 const REFERENCE = /\$?\$\{[^}\n]*\}/g;
 const HIDDEN = /[\uE020-\uE07E]/g;
 const HIDDEN_REFERENCE = /(\uE024?)\uE024\uE07B([^\uE07D]*)\uE07D/g;
+const UNCLOSED = /(?<!\$)\$\{/;
 const INSIDE = /^([A-Za-z_]\w*)(?::-((?:(?!\$\{).)*))?$/s;
 
 /** What became of the references in one text. */
@@ -19,6 +20,8 @@ export interface Expanded {
   whole: string | undefined;
   /** Every variable that it refers to. */
   names: string[];
+  /** The values of variables, each with the reference to it. */
+  values: [value: string, reference: string][];
   problems: string[];
   /** Whether a variable that is not set was left open, because `open` was asked for. */
   open: boolean;
@@ -46,6 +49,7 @@ export function expandReferences(text: string, env: NodeJS.ProcessEnv, open = fa
   let left = false;
   let whole: string | undefined;
   const names: string[] = [];
+  const values: Expanded['values'] = [];
   const replaced = (hidden: string, escaped: string, inside: string): string => {
     const shown = shownReferences(hidden);
     if (escaped) return shown.slice(1);
@@ -59,7 +63,10 @@ export function expandReferences(text: string, env: NodeJS.ProcessEnv, open = fa
     const given = value !== undefined && (value !== '' || otherwise === undefined);
     if (hidden.length === text.length)
       whole = given || otherwise === undefined ? `the environment variable ${name}` : `the default in ${shown}`;
-    if (given) return value;
+    if (given) {
+      if (value !== '') values.push([value, `\${${name}}`]);
+      return value;
+    }
     if (otherwise === undefined && open) {
       left = true;
       return name;
@@ -70,9 +77,26 @@ export function expandReferences(text: string, env: NodeJS.ProcessEnv, open = fa
   };
   // Only what stood in the file is shown again, not what comes out of a variable.
   let [expanded, done] = ['', 0];
+  const asItStands = (part: string): string => {
+    if (UNCLOSED.test(part)) problems.push('"${" has no "}" in the same line; write $${ for the text itself');
+    return shownReferences(part).replaceAll('$${', '${');
+  };
   for (const match of text.matchAll(HIDDEN_REFERENCE)) {
-    expanded += shownReferences(text.slice(done, match.index)) + replaced(match[0], match[1] ?? '', match[2] ?? '');
+    expanded += asItStands(text.slice(done, match.index)) + replaced(match[0], match[1] ?? '', match[2] ?? '');
     done = match.index + match[0].length;
   }
-  return { text: expanded + shownReferences(text.slice(done)), whole, names, problems, open: left };
+  return { text: expanded + asItStands(text.slice(done)), whole, names, values, problems, open: left };
+}
+
+/** Shorter values of variables occur in any text, and are replaced only where they are all of it. */
+const SHORTEST = 4;
+
+/** The text with references in place of the values of variables: what came from a variable may be a secret. */
+export function withoutValues(text: string, values: ReadonlyMap<string, string>): string {
+  const whole = values.get(text);
+  if (whole !== undefined) return whole;
+  const longest = [...values.keys()].filter(({ length }) => length >= SHORTEST).sort((a, b) => b.length - a.length);
+  if (longest.length === 0) return text;
+  const any = new RegExp(longest.map((value) => value.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|'), 'g');
+  return text.replace(any, (value) => values.get(value) as string);
 }

@@ -13,8 +13,9 @@ import {
   YAMLMap,
 } from 'yaml';
 import type { z } from 'zod';
+import { type ExpandedValue, expandValue, keyNamed, keyOf } from './expand.ts';
 import { flatten, type Issue, valueAt, wantedTypes } from './issues.ts';
-import { type Expanded, expandReferences, hideReferences, shownReferences } from './references.ts';
+import { hideReferences, shownReferences, withoutValues } from './references.ts';
 
 /** One problem in a file. `line` counts from 1; 0 means the file as a whole. */
 export interface Problem {
@@ -40,23 +41,13 @@ export interface YamlOptions {
 }
 
 /** A file that was read and not checked yet. */
-export interface YamlRead {
+export interface YamlRead extends ExpandedValue {
   file: string;
-  raw: unknown;
   /** The line of the key at the end of a path, or of the nearest parent that exists. */
   lineOf(path: PropertyKey[]): number;
-  /** By `keyOf` their paths, the values that are one reference as a whole, and what they come from, as messages name it. */
-  variables: ReadonlyMap<string, string>;
-  /** By `keyOf` their paths, the texts of values with references in them. */
-  references: ReadonlyMap<string, string>;
-  /** The paths of values with a variable that is not set and was left open. */
-  open: ReadonlySet<string>;
-  /** What is wrong with references, at the paths of their values. */
-  unset: { path: PropertyKey[]; message: string }[];
 }
 
-/** Spells a path as one text. */
-export const keyOf = (path: readonly PropertyKey[]): string => path.map(String).join('\0');
+export { keyOf, withoutValues as told };
 
 /**
  * Parses `text` and checks it against `schema`. Duplicate keys, aliases that expand without bound, and tabs are
@@ -89,18 +80,12 @@ export function readYaml(
       problems: syntax.map((e) => failed(lines.linePos(e.pos[0]).line, shownReferences(e.message))),
     };
 
-  /** A key with its references replaced; as it is written where they cannot be. */
-  const keyNamed = (key: string): Pick<Expanded, 'text' | 'problems' | 'open'> => {
-    if (!env) return { text: key, problems: [], open: false };
-    const expanded = expandReferences(key, env, open);
-    return expanded.problems.length > 0 ? { ...expanded, text: shownReferences(key) } : expanded;
-  };
   const lineOf = (path: PropertyKey[]): number => {
     for (let depth = path.length; depth > 0; depth--) {
       const parent = document.getIn(path.slice(0, depth - 1), true);
       const last = path[depth - 1];
       const pair = isMap(parent)
-        ? parent.items.find(({ key }) => isScalar(key) && keyNamed(String(key.value)).text === String(last))
+        ? parent.items.find(({ key }) => isScalar(key) && keyNamed(String(key.value), env, open).text === String(last))
         : undefined;
       const node = pair?.key ?? (isSeq(parent) && typeof last === 'number' ? parent.items[last] : undefined);
       if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
@@ -113,34 +98,8 @@ export function readYaml(
   } catch (thrown) {
     return { ok: false, problems: [failed(1, thrown instanceof Error ? thrown.message : String(thrown))] };
   }
-  const variables = new Map<string, string>();
-  const unset: YamlRead['unset'] = [];
-  const left = new Set<string>();
-  const references = new Map<string, string>();
-  const expand = (value: unknown, path: PropertyKey[]): unknown => {
-    if (typeof value === 'string') {
-      const { text: expanded, whole, names: used, problems, open: isOpen } = expandReferences(value, env ?? {}, open);
-      if (used.length > 0) references.set(keyOf(path), shownReferences(value));
-      if (isOpen) left.add(keyOf(path));
-      if (whole !== undefined) variables.set(keyOf(path), whole);
-      unset.push(...problems.map((message) => ({ path, message })));
-      return expanded;
-    }
-    if (Array.isArray(value)) return value.map((item, i) => expand(item, [...path, i]));
-    if (typeof value !== 'object' || value === null) return value;
-    const entries = Object.entries(value).map(([key, item]): [string, unknown] => {
-      const { text: name, problems, open: isOpen } = keyNamed(key);
-      if (isOpen) left.add(keyOf([...path, name]));
-      unset.push(...problems.map((message) => ({ path: [...path, name], message })));
-      return [name, expand(item, [...path, name])];
-    });
-    const names = entries.map(([name]) => name);
-    const twice = names.find((name, i) => names.indexOf(name) !== i);
-    if (twice !== undefined) unset.push({ path: [...path, twice], message: 'is given twice, once by a variable' });
-    return Object.fromEntries(entries);
-  };
-  if (env) raw = expand(raw, []);
-  return { ok: true, read: { file, raw, lineOf, variables, references, open: left, unset } };
+  const expanded = expandValue(raw, env, open);
+  return { ok: true, read: { file, lineOf, ...expanded } };
 }
 
 /**
@@ -188,12 +147,16 @@ export function checkYaml<T>(
     const written = known.has(keyOf(path)) ? undefined : references.get(keyOf(path));
     return {
       ...at(path),
-      path: path.map(String).join('.'),
-      message: written === undefined ? message : `${message} (it comes from ${written})`,
+      path: shownPath(path, read.values),
+      message: withoutValues(message, read.values) + (written === undefined ? '' : ` (it comes from ${written})`),
     };
   });
   return { ok: false, problems: sorted(problems) };
 }
+
+/** A path as it may be shown: without values of variables. */
+export const shownPath = (path: readonly PropertyKey[], values: ReadonlyMap<string, string>): string =>
+  path.map((key) => withoutValues(String(key), values)).join('.');
 
 /** Whether a path is, or leads to, a value that was left open. */
 export function isOpen({ open }: YamlRead, path: readonly PropertyKey[]): boolean {

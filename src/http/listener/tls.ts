@@ -1,9 +1,10 @@
 // The certificate and key of a TLS listener.
 
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type TlsOptions } from 'node:tls';
-import { messageOf, OperatorError } from '../../core/errors.ts';
+import { OperatorError } from '../../core/errors.ts';
+import { readCaFile } from '../../core/files/ca-file.ts';
 import { refuseSharedWithOthers } from '../../core/files/secret-file.ts';
 
 /** PEM files of a listener. */
@@ -24,35 +25,43 @@ export function readTls(
   demanded = false,
   part = 'listen.tls',
 ): TlsOptions {
-  const read = (file: string): Buffer => {
+  const read = (key: string, file: string): Buffer => {
     try {
       return readFileSync(file);
     } catch (thrown) {
-      throw new OperatorError(`${part}: ${messageOf(thrown)}`);
+      throw new OperatorError(`${part}.${key}: ${file} cannot be read: ${(thrown as NodeJS.ErrnoException).code}`);
     }
   };
   refuseSharedWithOthers(key_file);
   const material = {
-    cert: read(cert_file),
-    key: read(key_file),
-    ...(client_ca_file !== undefined && { ca: read(client_ca_file) }),
+    cert: read('cert_file', cert_file),
+    key: read('key_file', key_file),
+    ...(client_ca_file !== undefined && { ca: readCaFile(client_ca_file, `${part}.client_ca_file`) }),
   };
-  try {
-    createSecureContext(material);
-  } catch {
-    throw new OperatorError(`${part}: ${cert_file} and ${key_file} are not a certificate and its key (PEM)`);
-  }
-  // Node takes a CA without a certificate, and then accepts nobody.
-  if (client_ca_file !== undefined) refuseEmptyCa(client_ca_file, String(material.ca), part);
+  const problem = problemOf(material);
+  if (problem) throw new OperatorError(`${part}: ${problem({ cert: cert_file, key: key_file })}`);
   return { ...material, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: demanded };
 }
 
-function refuseEmptyCa(file: string, text: string, part: string): void {
-  const certificates = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  try {
-    if (certificates.length === 0) throw new Error('none');
-    for (const certificate of certificates) new X509Certificate(certificate);
-  } catch {
-    throw new OperatorError(`${part}: ${file} has no certificate of a CA (PEM), or one that cannot be read`);
-  }
+/** Why a certificate and a key cannot be used together, in words for their files; undefined when they can. */
+export function problemOf(material: { cert: Buffer | string; key: Buffer | string }) {
+  const fails = (use: () => unknown): boolean => {
+    try {
+      use();
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  if (fails(() => new X509Certificate(material.cert))) return ({ cert }: Files) => `${cert} is no certificate (PEM)`;
+  if (fails(() => createPrivateKey(material.key)))
+    return ({ key }: Files) => `${key} is no private key (PEM), or one with a passphrase`;
+  if (fails(() => createSecureContext(material)))
+    return ({ cert, key }: Files) => `${cert} and ${key} are not a certificate and its key`;
+  return undefined;
+}
+
+interface Files {
+  cert: string;
+  key: string;
 }

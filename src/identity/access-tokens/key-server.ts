@@ -3,7 +3,8 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf } from '../../core/errors.ts';
-import { fetchKeySet, parseKeySet, readCa } from './key-set.ts';
+import { readCaFile } from '../../core/files/ca-file.ts';
+import { fetchKeySet, parseKeySet } from './key-set.ts';
 
 /** How the keys of the issuer fare. */
 export interface IssuerKeys {
@@ -48,7 +49,7 @@ const LOOK_MS = 5000;
 
 /** Throws an OperatorError when the CA cannot be read. */
 export function openKeyServer({ url, caFile, clock, onReach, onChange }: KeyServerOptions): KeyServer {
-  const ca = caFile === undefined ? undefined : readCa(caFile);
+  const ca = caFile === undefined ? undefined : readCaFile(caFile, 'identity.jwt.jwks.ca_file');
   let text = '';
   let keySet: JWTVerifyGetKey | undefined;
   let fetchedAt: number | undefined;

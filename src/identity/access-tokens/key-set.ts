@@ -52,15 +52,6 @@ export function readKeySet(file: string): { set: KeySet; text: string } {
   }
 }
 
-/** The PEM file of a CA. Throws an OperatorError when it cannot be read. */
-export function readCa(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (thrown) {
-    throw new OperatorError(`identity.jwt.jwks.ca_file: ${file}: ${(thrown as NodeJS.ErrnoException).code}`);
-  }
-}
-
 /**
  * The text that a server gives. The fetch of Node knows no private CA and reads answers of any length. Rejects with an
  * Error whose message or code says why, and names nothing of the address. `ca`: PEM; undefined means the public ones.

@@ -2,9 +2,9 @@
 // deadline, and none waits in a queue while there is no connection: an answer that comes late counts as no answer
 // (R-29).
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import KeyvRedis, { type RedisClientOptions } from '@keyv/redis';
-import { messageOf, OperatorError } from '../../core/errors.ts';
+import { OperatorError } from '../../core/errors.ts';
+import { readCaFile } from '../../core/files/ca-file.ts';
 import type { Secret } from '../../core/secret.ts';
 
 /**
@@ -191,16 +191,8 @@ function lateBecause(failed: unknown): string {
   return `${text} (${code})`;
 }
 
-function readCa(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (thrown) {
-    throw new OperatorError(`store.redis.ca_file: ${messageOf(thrown)}`);
-  }
-}
-
 function clientOptions({ url, sentinel, cluster, username, password, caFile, timeoutMs }: RedisOptions): object {
-  const ca = caFile === undefined ? undefined : readCa(caFile);
+  const ca = caFile === undefined ? undefined : readCaFile(caFile, 'store.redis.ca_file');
   const common = {
     disableOfflineQueue: true,
     commandsQueueMaxLength: MOST_WAITING,
