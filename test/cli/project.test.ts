@@ -1,9 +1,11 @@
 // A project from nothing: `init`, and what `config check` and `config show` say of it.
+import { exec } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
 import { run, type Served, serve } from '../support/cli.ts';
@@ -72,6 +74,15 @@ describe('init', () => {
     }
   }, 30_000);
 
+  it('prints commands that work where it says', async () => {
+    const target = 'a folder of mine';
+    const made = await run(['init', target, '--backend', 'crm', '--url', 'http://127.0.0.1:9'], { cwd: dir });
+    const [cd, command] = [/cd '.*'/, /node \S+ backend check crm/].map((each) => each.exec(made.stdout)?.[0]);
+    expect(cd).toBe(`cd '${target}'`);
+    const { stderr } = await promisify(exec)(`${cd} && ${command}`, { cwd: dir }).catch((thrown) => thrown);
+    expect(stderr).toMatch(/crm.user is empty/);
+  });
+
   it('changes nothing where there is something already, and says what', async () => {
     writeFileSync(at('connector.yaml'), 'mine');
     expect(await init()).toMatchObject({ code: 1, stderr: expect.stringContaining('has connector.yaml already') });
@@ -88,7 +99,12 @@ describe('init', () => {
     });
     expect(readFileSync(at('secrets/app.password'), 'utf8')).toBe('real');
     for (const url of ['https://x y: "#', 'ftp://host', 'nonsense']) expect((await init('--url', url)).code).toBe(1);
-    expect((await init('--url', 'http://user:pw@host')).code).toBe(1);
+    for (const url of ['http://user:pw@host', 'http://host/?a=1', 'http://host/#a'])
+      expect((await init('--url', url)).code).toBe(1);
+    for (const word of ['null', 'true', 'on']) {
+      expect((await init('--backend', word)).stderr).toMatch(/no name in YAML but a value/);
+      expect((await init('--client', word)).code).toBe(1);
+    }
   });
 });
 
@@ -120,7 +136,28 @@ describe('config check', () => {
     writeFileSync(at('.sallyport/decisions.jsonl'), '');
     chmodSync(at('.sallyport/decisions.jsonl'), 0o666);
     expect(await check()).toMatchObject({ code: 1, stderr: expect.stringMatching(/audit.file: others can write/) });
+    rmSync(at('.sallyport/decisions.jsonl'));
+    mkdirSync(at('.sallyport/decisions.jsonl'));
+    expect((await check()).stderr).toMatch(/audit.file: \S+decisions.jsonl is a folder/);
+    const started = await run(['serve', '--config', 'connector.yaml'], { cwd: dir, env: { PORT: '0' } });
+    expect(started).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/decisions.jsonl cannot be opened: EISDIR\n$/),
+    });
     rmSync(at('.sallyport'), { recursive: true });
+    writeFileSync(at('.sallyport'), '');
+    expect((await check()).stderr).toMatch(/state_dir: \S+ is a file; a folder is wanted there/);
+    rmSync(at('.sallyport'));
+    const port = await run(['config', 'check'], { cwd: dir, env: { PORT: 'abc' } });
+    expect(port.stderr).toMatch(/listen.port: the port \(--port or PORT\) is "abc"/);
+    edit('backends/crm.yaml', '    credentials:', '    ca_file: connector.yaml\n    credentials:');
+    expect((await check()).stderr).toMatch(/crm.ca_file: \S+ has no certificate of a CA/);
+    edit('backends/crm.yaml', '    ca_file: connector.yaml\n', '');
+    const clients = readFileSync(at('secrets/clients.json'), 'utf8');
+    const { version, clients: list } = JSON.parse(clients);
+    writeFileSync(at('secrets/clients.json'), JSON.stringify({ version, clients: [list[0], list[0]] }));
+    expect((await check()).stderr).toMatch(/clients.json clients.1.id: stands here twice/);
+    writeFileSync(at('secrets/clients.json'), clients);
     mkdirSync(at('policies/site'));
     writeFileSync(at('policies/site/night.rego'), 'package site.night\n');
     expect(await check()).toMatchObject({ code: 1, stderr: expect.stringMatching(/policy.dir: /) });
@@ -191,6 +228,21 @@ it('config show prints what takes effect with its revision, and the names of var
   expect(stdout).toContain('http://127.0.0.1:9/${API_KEY}');
   expect(stdout).not.toContain('very-secret-value');
   expect(stdout).toContain('shutdown_seconds: 25');
+  // At these places the value stands elsewhere than it was written, or is a key.
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8')
+      .replace('expect: { redirect_to: / }', 'expect: { redirect_to: "/${API_KEY}" }')
+      .replace('headers: { X-Key: "k-${API_KEY}" }', 'headers: { "X-${API_KEY}": v }'),
+  );
+  writeFileSync(
+    at('connector.yaml'),
+    `${readFileSync(at('connector.yaml'), 'utf8')}keyring_file: "\${API_KEY}/k.json"\n`,
+  );
+  const moved = await run(['config', 'show'], { cwd: dir, env });
+  expect(moved).toMatchObject({ code: 0, stderr: '' });
+  expect(moved.stdout).not.toContain('very-secret-value');
+  expect(moved.stdout).toContain('X-${API_KEY}: v');
   const json = JSON.parse((await run(['config', 'show', '--json'], { cwd: dir, env })).stdout);
   expect(json).toMatchObject({
     revision: expect.any(String),

@@ -54,6 +54,17 @@ it.each([
   expect(parsed.ok ? plaintextOf(parsed.config) : parsed.problems).toEqual([]);
 });
 
+it.each([
+  { identity: '{ jwt: { issuer: i, audience: a, jwks: { url: "https://u:hunter2@idp/keys" } } }' },
+  { public_url: 'https://u:hunter2@mcp.example/mcp' },
+])('a password in a URL is refused and not shown: %j', (changes) => {
+  const parsed = parse(changes as Record<string, string>);
+  if (parsed.ok) throw new Error('taken');
+  expect(parsed.problems.map(({ message }) => message)).toEqual([
+    'a user name or a password does not belong into a URL',
+  ]);
+});
+
 it('loopback is what only this machine can reach', () => {
   for (const host of ['127.0.0.1', '127.9.9.9', 'localhost', 'LOCALHOST', 'a.localhost', '::1', '[::1]'])
     expect(isLoopback(host)).toBe(true);

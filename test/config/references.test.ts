@@ -69,9 +69,18 @@ describe('a reference', () => {
     expect(read('text: a\n${K}: 1')).toEqual([
       'c.yaml:2 ${K}: the environment variable K is not set; set it or write $${K} for the text itself',
     ]);
-    expect(read('text: a\n${K}: 1', { K: 'nonsense' })).toEqual(['c.yaml:2 nonsense: unknown key "nonsense"']);
+    expect(read('text: a\n${K}: 1', { K: 'nonsense' })).toEqual(['c.yaml:2 ${K}: unknown key "${K}"']);
     const offline = parseYaml('text: a\n${K}: 1', schema, { file: 'c.yaml', env: {}, open: true });
     expect(offline.ok).toBe(true);
+  });
+
+  it('without its end is a problem, and its values stand in no message', () => {
+    expect(read('text: "http://${H"')).toEqual([expect.stringMatching(/text: "\$\{" has no "\}" in the same line/)]);
+    expect(read('text: "a$${b"')).toEqual({ text: 'a${b' });
+    expect(read('{ "${K}": 1, text: x, "${K}x": 2 }', { K: 'secret-key' })).toEqual([
+      'c.yaml:1 ${K}: unknown key "${K}"',
+      'c.yaml:1 ${K}x: unknown key "${K}x"',
+    ]);
   });
 
   it('may be part of a text, and $${ is the text itself', () => {
@@ -85,7 +94,7 @@ it('names that become the same are told, and what a variable holds is not touche
   const tables = z.strictObject({ t: z.record(z.string(), z.number()) });
   const parsed = parseYaml('t: { "${A}": 1, b: 2 }', tables, { file: 'c', env: { A: 'b' } });
   expect(parsed.ok ? [] : parsed.problems.map(({ path, message }) => `${path} ${message}`)).toEqual([
-    't.b is given twice, once by a variable',
+    't.${A} is given twice, once by a variable',
   ]);
   expect(read('{ text: "${V}" }', { V: '\uE041' })).toEqual({ text: '\uE041' });
   expect(read('text: "${A:-${B}}"')).toEqual([expect.stringMatching(/is no reference/)]);

@@ -17,15 +17,16 @@ let server: Server;
 let port = 0;
 let fetches = 0;
 let served: Key[] = [];
-let answers: 'keys' | 'nonsense' | 'nothing' = 'keys';
+let answers: 'keys' | 'nothing' | { status?: number; body: string } = 'keys';
 let h: Harness;
 
 async function listen(): Promise<void> {
   server = createServer((_request, response) => {
     fetches += 1;
     if (answers === 'nothing') return;
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(answers === 'keys' ? JSON.stringify({ keys: served.map(({ jwk }) => jwk) }) : '<html>');
+    const { status = 200, body } =
+      answers === 'keys' ? { body: JSON.stringify({ keys: served.map(({ jwk }) => jwk) }) } : answers;
+    response.writeHead(status, { 'content-type': 'application/json' }).end(body);
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   port = (server.address() as { port: number }).port;
@@ -137,7 +138,7 @@ it('R-86: tokens that name keys which do not exist become no requests to the pro
   h.clock.advance(11);
   for (let i = 0; i < 20; i++) expect(await status(await sign(first, 'x', { kid: `made-up-${i}` }))).toBe(401);
   expect(fetches).toBe(2);
-  answers = 'nonsense';
+  answers = { body: '<html>' };
   h.clock.advance(11);
   for (let i = 0; i < 20; i++) expect(await status(await sign(first, 'x', { kid: `made-up-${i}` }))).toBe(503);
   expect(fetches).toBe(3);
@@ -161,6 +162,58 @@ it('R-01: a new key is accepted at once, and one that the provider has withdrawn
     await status(await sign(second, `someone-${Math.random()}`));
     expect(await status(old)).toBe(401);
   });
+});
+
+it.each([
+  ['no key', { body: '{"keys":[]}' }, 'a JWK set without keys'],
+  ['no set', { body: '[]' }, 'no JWK set (RFC 7517)'],
+  [
+    'nothing usable',
+    { body: '{"keys":[{"kty":"EC","crv":"P-256"}]}' },
+    'a JWK set without a public key that can be used',
+  ],
+  [
+    'only keys to encrypt',
+    { body: JSON.stringify({ keys: [{ ...first.jwk, use: 'enc' }] }) },
+    'a JWK set without a public key that can be used',
+  ],
+  ['a secret key', { body: '{"keys":[{"kty":"oct","k":"AAAA"}]}' }, 'a JWK set with a secret key (kty "oct")'],
+  ['an error', { status: 502, body: '{"keys":[]}' }, 'the answer has status 502'],
+  ['a redirect', { status: 302, body: '' }, 'the answer has status 302'],
+  ['two megabytes', { body: ' '.repeat(2_097_152) }, 'an answer of more than 1048576 bytes'],
+])(
+  'R-29: a server that answers with %s does not take away the keys that are known, and the reason is told',
+  async (_what, answer, why) => {
+    await start();
+    expect(await status(await sign(first, 'x'))).toBe(200);
+    answers = answer;
+    h.clock.advance(301);
+    await vi.waitFor(async () => {
+      await status(await sign(first, 'z'));
+      expect(h.ops.filter((line) => /cannot be fetched/.test(line)).map((line) => JSON.parse(line).problem)).toEqual([
+        why,
+      ]);
+    });
+    expect(await status(await sign(first, 'y'))).toBe(200);
+    const { warnings } = (await (await admin('/api/v1/status')).json()) as {
+      warnings: { what: string; detail: string }[];
+    };
+    expect(warnings.find(({ what }) => what === 'issuer')?.detail).toContain(why);
+    answers = { status: 503, body: '' };
+    h.clock.advance(11);
+    await vi.waitFor(() => expect(h.ops.join('\n')).toMatch(/has status 503/), 8000);
+  },
+  15_000,
+);
+
+it('R-65: an outage of the provider makes nobody a guesser', async () => {
+  await stop();
+  await start(true);
+  const statuses = new Set<number>();
+  for (let i = 0; i < 80; i++) statuses.add(await status(await sign(first, `x${i}`)));
+  expect([...statuses]).toEqual([503]);
+  expect(await h.audit('alert')).toEqual([]);
+  await listen();
 });
 
 it('a server that does not answer holds a call for three seconds at most, and one such call at a time', async () => {

@@ -165,6 +165,13 @@ describe('R-94: what it shows', () => {
     expect((await ask('/api/v1/sessions?who=x', TOKENS.READ_TOKEN)).status).toBe(400);
   });
 
+  it('HEAD is answered as GET where a balancer asks, and is no guess at a token', async () => {
+    await start();
+    for (const path of ['/livez', '/readyz'])
+      expect([path, (await fetch(url(path), { method: 'HEAD' })).status]).toEqual([path, 200]);
+    expect(await events('authn_login_fail')).toEqual([]);
+  });
+
   it('/livez and /readyz without a credential say no more than the public ones', async () => {
     await start();
     expect(await (await fetch(url('/livez'))).json()).toEqual({ status: 'ok' });
@@ -245,6 +252,58 @@ describe('a reload', () => {
     expect(warnings.map(({ what }) => what)).not.toContain('reload');
     expect(await metrics()).toMatch(/^sallyport_last_reload_successful 1$/m);
   });
+
+  it('what waits for a restart is remembered by a reload that is refused, and the reason of a file stands in status', async () => {
+    await start();
+    const status = async () => statusSchema.parse(await (await ask('/api/v1/status', TOKENS.READ_TOKEN)).json());
+    const password = join(h.stateDir, 'demo-backend.password');
+    const secret = readFileSync(password, 'utf8');
+    const before = readFileSync(clientsFile(), 'utf8');
+    writeFileSync(password, 'another');
+    await reload();
+    writeFileSync(clientsFile(), '{ half');
+    await reload();
+    const { waits_for_restart: waits, last_reload: last, warnings } = await status();
+    expect(waits).toEqual([{ part: 'backends.inventory.credentials', fails: false, detail: 'credentials or CA' }]);
+    expect(last).toMatchObject({ ok: false, needs_restart: ['backends.inventory.credentials'] });
+    expect(warnings).toContainEqual({
+      what: 'restart',
+      detail: 'changes wait for one: backends.inventory.credentials',
+    });
+    await vi.waitFor(
+      async () =>
+        expect((await status()).warnings).toContainEqual({
+          what: 'clients',
+          detail: expect.stringMatching(/clients.json is not JSON; the last good file stays in force$/),
+        }),
+      5000,
+    );
+    writeFileSync(clientsFile(), before);
+    writeFileSync(password, secret);
+    await reload();
+    expect((await status()).waits_for_restart).toEqual([]);
+  }, 15_000);
+
+  it('logins that fail are one line and a warning, until one is taken again', async () => {
+    await start();
+    const status = async () => statusSchema.parse(await (await ask('/api/v1/status', TOKENS.READ_TOKEN)).json());
+    h.legacy.inject({ refuseLogins: true });
+    for (let i = 0; i < 3; i++) await h.call('stock_get', { sku: 'A-1' });
+    const lines = (pattern: RegExp) => h.ops.filter((line) => pattern.test(line)).length;
+    expect(lines(/does not take the login/)).toBe(1);
+    expect((await status()).warnings).toContainEqual({
+      what: 'backend inventory',
+      detail: expect.stringMatching(/^it did not take the last login: /),
+    });
+    h.legacy.inject({ refuseLogins: false });
+    h.clock.advance(60);
+    await vi.waitFor(
+      async () => expect((await h.call('stock_get', { sku: 'A-1' })).body.result.isError).not.toBe(true),
+      8000,
+    );
+    expect(lines(/takes the login again/)).toBe(1);
+    expect((await status()).warnings.map(({ what }) => what)).not.toContain('backend inventory');
+  }, 15_000);
 
   it('R-29: a client file that can be used again is one line, and so is one that cannot', async () => {
     await start();

@@ -1,5 +1,6 @@
 // What Prometheus gets: names by its conventions, labels that no client can choose, and the state of the whole.
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
@@ -55,6 +56,20 @@ it('calls, decisions, sessions, logins, credentials, times and the process are t
   for (const [, name] of text.matchAll(/^# TYPE (\S+) counter$/gm)) expect(name).toMatch(/_total$/);
 });
 
+it('what alerts are made of is there with 0 before the first time, so that an increase is seen', async () => {
+  const text = await scrape();
+  for (const line of [
+    /^sallyport_alerts_total\{severity="high"\} 0$/m,
+    /^sallyport_calls_total\{outcome="refused"\} 0$/m,
+    /^sallyport_refusals_total\{reason="backend.deadline"\} 0$/m,
+    /^sallyport_denials_total\{reason="replay.seen"\} 0$/m,
+    /^sallyport_sessions_ended_total\{backend="inventory",proof="residual"\} 0$/m,
+    /^sallyport_logins_total\{backend="inventory",result="failure"\} 0$/m,
+    /^sallyport_connections_turned_total\{what="refused"\} 0$/m,
+  ])
+    expect(text).toMatch(line);
+});
+
 it('every metric stands in the documents, and every one that they name is there', async () => {
   const read = (file: string) => readFileSync(join(PACKAGE_ROOT, 'docs', file), 'utf8');
   const names = (text: string, pattern: RegExp) => new Set([...text.matchAll(pattern)].map(([, name]) => name));
@@ -79,16 +94,40 @@ it('R-43: the access log has path, status and who asked, and neither query nor c
   await h.rpc('ping', {}, { key: 'sp_wrong' });
   await scrape();
   await fetch(new URL('/metrics?in-the-query', h.connector.adminUrl));
+  await fetch(new URL('/.well-known/oauth-protected-resource/mcp', h.url));
   const requests = () => h.ops.map((line) => JSON.parse(line)).filter(({ message }) => message === 'request');
-  await vi.waitFor(() => expect(requests()).toHaveLength(5), 5000);
+  await vi.waitFor(() => expect(requests()).toHaveLength(6), 5000);
   expect(requests()).toMatchObject([
-    { method: 'GET', path: 'other', status: 404, ip: '127.0.0.1' },
+    { listener: 'clients', method: 'GET', path: 'other', status: 404, ip: '127.0.0.1' },
     { method: 'POST', path: '/mcp', status: 200, ip: '10.1.2.3', client: 'demo-agent' },
     { method: 'POST', path: '/mcp', status: 401, ip: '10.1.2.3' },
     { listener: 'admin', method: 'GET', path: '/metrics', status: 200, operator: 'admin' },
     { listener: 'admin', method: 'GET', path: '/metrics', status: 401, ip: '127.0.0.1' },
+    { listener: 'clients', path: '/.well-known/oauth-protected-resource', status: 200 },
   ]);
   expect(h.ops.join('\n')).not.toMatch(/in-the-query|Bearer|sp_|pasted/);
+});
+
+it('R-86: a body that is too large, and a connection that is cut, end no process, and the large one is answered', async () => {
+  const url = new URL('/revocations', h.connector.adminUrl);
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const large = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ reason: 'x'.repeat(200_000) }) });
+  expect(large.status).toBe(400);
+  for (const base of [h.connector.adminUrl as string, h.url]) {
+    const { hostname, port } = new URL(base);
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => {});
+    socket.write(
+      `POST /mcp HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Length: 9999\r\n\r\n{`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.resetAndDestroy();
+  }
+  expect((await fetch(new URL('/livez', h.url))).status).toBe(200);
+  await vi.waitFor(
+    () => expect(h.ops.some((line) => /"path":"\/revocations".*"status":400/.test(line))).toBe(true),
+    5000,
+  );
 });
 
 it('the access log has a probe only when its answer is not 200', async () => {

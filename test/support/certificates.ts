@@ -16,16 +16,26 @@ export interface Certificate {
 }
 
 export interface Certificates {
-  make(name: string, signer?: Certificate): Certificate;
+  make(name: string, signer?: Certificate, days?: number): Certificate;
   remove(): void;
 }
 
 export function createCertificates(): Certificates {
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-certs-'));
   return {
-    make(name, signer) {
+    make(name, signer, days = 2) {
       const [certFile, keyFile] = [join(dir, `${name}.crt`), join(dir, `${name}.key`)];
-      const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+      const args = [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-days',
+        String(days),
+      ];
       const names = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'];
       const signed = signer ? ['-CA', signer.certFile, '-CAkey', signer.keyFile] : [];
       execFileSync('openssl', [...args, ...names, ...signed, '-keyout', keyFile, '-out', certFile], { stdio: 'pipe' });
