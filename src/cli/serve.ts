@@ -57,6 +57,8 @@ export async function serve(options: ServeOptions): Promise<void> {
       ...(!demo && { reread }),
     });
     announce(connector, config, demo, options.json === true);
+    const { url, adminUrl } = connector;
+    if (!process.stderr.isTTY) ops.info('listening', { url, ...(adminUrl !== undefined && { admin: adminUrl }) });
   } catch (thrown) {
     await demo?.legacy.close();
     throw thrown;

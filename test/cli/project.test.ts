@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
 import { run, type Served, serve } from '../support/cli.ts';
 
@@ -69,6 +70,11 @@ describe('init', () => {
       });
       expect(((await answer.json()) as { result: unknown }).result).toMatchObject({ structuredContent: { n: 1 } });
       expect(existsSync(at('.sallyport/decisions.jsonl'))).toBe(true);
+      const command =
+        /^curl -s [\s\S]*?\}'$/m.exec(readFileSync(join(PACKAGE_ROOT, 'docs/operations.md'), 'utf8'))?.[0] ?? '';
+      const typed = command.replace('http://127.0.0.1:8787/mcp', served.ready.url).replace('agent.key', 'bot.key');
+      const { stdout } = await promisify(exec)(typed, { cwd: dir });
+      expect(JSON.parse(stdout).result).toMatchObject({ structuredContent: { n: 1 } });
     } finally {
       backend.close();
     }

@@ -24,7 +24,7 @@ export async function status({ json, ...at }: AdminClientOptions): Promise<void>
   for (const { id, host, version, policy, configuration, keyring } of now.replicas)
     row(
       id === now.self ? 'this replica' : 'replica',
-      `${host}  ${version}  policy ${policy}  configuration ${configuration}  keyring ${keyring}`,
+      `${host} ${id.slice(0, 8)}  ${version}  policy ${policy}  configuration ${configuration}  keyring ${keyring}`,
     );
   if (now.last_reload) {
     const { at, operator, ok, changed } = now.last_reload;
