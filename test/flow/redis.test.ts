@@ -1,4 +1,5 @@
 // A connector whose store is Redis, called over HTTP while the store is down or slow.
+import { createClient } from '@keyv/redis';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Harness, reasons, startHarness, until } from '../support/harness.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -93,10 +94,18 @@ describe.skipIf(program === null)('Redis', () => {
     await redis.command('CONFIG', 'SET', 'requirepass', CANARY);
     process.env.TEST_REDIS_PASSWORD = 'wrong';
     const withPassword = () => start(`url: "${redis.url}", password: { env: TEST_REDIS_PASSWORD }`);
-    await expect(withPassword()).rejects.toThrow('the store does not answer');
+    await expect(withPassword()).rejects.toThrow(/refuses the user name or the password; .*\(WRONGPASS\)/);
+    await expect(start()).rejects.toThrow(/the store wants a password; set store.redis.password \(NOAUTH\)/);
     process.env.TEST_REDIS_PASSWORD = CANARY;
     h = await withPassword();
     expect(reasons(await h.call('stock_list'))).toEqual([]);
+    // Somebody changes the password while it runs: the line says that, and not only that the store is away.
+    const operator = createClient({ url: redis.url, password: CANARY });
+    await operator.connect();
+    await operator.sendCommand(['CONFIG', 'SET', 'requirepass', 'another']);
+    await operator.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']);
+    operator.destroy();
+    await until(() => /"not ready","failing":"store","store":"[^"]*WRONGPASS/.test(h.ops.join('\n')), 'the reason');
     await redis.kill();
     const refused = await h.call('stock_list');
     const everything = [refused.text, JSON.stringify(await h.audit()), ...h.ops].join();

@@ -97,10 +97,13 @@ export function createRedisConnection(options: RedisOptions): RedisConnection {
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new StoreTimeoutError(lateBecause(failed))), options.timeoutMs);
       work
-        .then((value) => {
-          failed = undefined;
-          resolve(value);
-        }, reject)
+        .then(
+          (value) => {
+            failed = undefined;
+            resolve(value);
+          },
+          (error: unknown) => reject(inWords(error, failed)),
+        )
         .finally(() => clearTimeout(timer));
     });
   const nodes = async () => (await adapter.getMasterNodes()) as unknown as Node[];
@@ -180,11 +183,22 @@ const REPLIES: Readonly<Record<string, string>> = {
   LOADING: 'the store is still loading its data',
 };
 
+function replyOf(error: unknown): string | undefined {
+  const reply = error instanceof Error ? /^[A-Z]+/.exec(error.message)?.[0] : undefined;
+  return reply !== undefined && Object.hasOwn(REPLIES, reply) ? `${REPLIES[reply]} (${reply})` : undefined;
+}
+
+/** An error as an operator may read it. While there is no connection, why there is none. */
+function inWords(error: unknown, failed: unknown): unknown {
+  const offline = error instanceof Error && error.message === 'The client is offline';
+  const said = replyOf(error) ?? (offline ? lateBecause(failed) : undefined);
+  return said === undefined ? error : new Error(said);
+}
+
 /** Why there is no answer by the deadline. Of an error only its code is told: a message may quote what was sent. */
 function lateBecause(failed: unknown): string {
-  const reply = failed instanceof Error ? /^[A-Z]+/.exec(failed.message)?.[0] : undefined;
-  const said = reply !== undefined && Object.hasOwn(REPLIES, reply) ? REPLIES[reply] : undefined;
-  if (said !== undefined) return `${said} (${reply})`;
+  const said = replyOf(failed);
+  if (said !== undefined) return said;
   const code = typeof failed === 'object' && failed !== null && 'code' in failed ? String(failed.code) : undefined;
   if (code === undefined) return 'the store did not answer in time';
   const text = TLS_ERRORS.find(([codes]) => codes.test(code))?.[1] ?? 'no connection to the store';

@@ -141,7 +141,7 @@ async function firstReading(connection: RedisConnection, control: ControlPort, f
     await connection.close();
     throw new OperatorError(
       thrown instanceof StoreTimeoutError
-        ? `the store does not answer: ${thrown.message}; check store.redis`
+        ? `the store cannot be used: ${thrown.message}; check store.redis`
         : `the store cannot be used: ${messageOf(thrown)}`,
     );
   }
