@@ -50,7 +50,7 @@ describe('exit codes and help', () => {
     });
     expect(await run(['serve', '--port', 'abc'], { cwd: dir })).toMatchObject({
       code: 1,
-      stderr: 'the port is "abc"; give a number from 0 to 65535\n',
+      stderr: 'the port (--port or PORT) is "abc"; give a number from 0 to 65535\n',
     });
   });
 });
