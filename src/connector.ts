@@ -1,6 +1,9 @@
 // The composition root: opens each part from the configuration, in the order of the picture in
 // docs/architecture.md read from the right, and closes them again the other way round.
 
+import { type Activation, createActivation } from './activation/activation.ts';
+import { prepareInWorker } from './activation/in-worker.ts';
+import { originOf } from './activation/origin.ts';
 import { createFreezes } from './admin/freezes.ts';
 import { watchedOf } from './admin/metrics/watched.ts';
 import { openAdmin } from './admin/open.ts';
@@ -8,12 +11,12 @@ import { createSessionListing } from './admin/sessions.ts';
 import type { Act } from './audit/events.ts';
 import { createOpsLog } from './audit/ops.ts';
 import { plaintextOf } from './config/check/plaintext.ts';
+import type { Config } from './config/load.ts';
 import { openCalls, openReadiness } from './connector/calls.ts';
 import { type ConnectorOptions, type Inner, openInner } from './connector/inner.ts';
 import { createSystemClock } from './core/clock.ts';
 import { type Closing, createClosing } from './core/closing.ts';
 import type { Reloadable } from './core/files/reloadable.ts';
-import { endOfSession } from './decision/lifetimes.ts';
 import type { Policy } from './decision/open.ts';
 import { MCP_PATH } from './http/checks/mcp.ts';
 import { listenOptions } from './http/listener/configured.ts';
@@ -67,13 +70,13 @@ interface ForOperators {
   readiness: () => Promise<readonly string[]>;
   guessing: Guessing;
   operations: Operations;
+  activation: Activation;
 }
 
 /** The listener of the operators, when one is configured. */
-async function openOperators(inner: Inner, { live, readiness, guessing, operations }: ForOperators) {
+async function openOperators(inner: Inner, { live, readiness, guessing, operations, activation }: ForOperators) {
   const { config, operators, store, policy, ops, events } = inner;
   if (!config.admin || !operators) return undefined;
-  const { evaluator } = policy;
   const tools = Object.entries(config.tools).map(([name, { backend, effect }]) => ({ name, backend, effect }));
   return openAdmin({
     ...inner,
@@ -82,7 +85,8 @@ async function openOperators(inner: Inner, { live, readiness, guessing, operatio
     allowedHosts: () => live.config.admin?.allowed_hosts ?? [],
     operators: operators.present,
     backends: Object.keys(config.backends),
-    freezes: createFreezes({ control: store.control, events, evaluator, policy, tools }),
+    freezes: createFreezes({ control: store.control, events, policy: () => policy.present, tools }),
+    activation,
     accessLog: config.log.access ? ops : undefined,
     guessing,
     readiness,
@@ -90,8 +94,7 @@ async function openOperators(inner: Inner, { live, readiness, guessing, operatio
     listing: createSessionListing({
       store: store.sessions,
       facts: store.facts,
-      settings: policy.settings,
-      endsAt: endOfSession(policy.settings),
+      policy: () => policy.present,
       now: () => store.clock.now(),
     }),
   });
@@ -99,7 +102,7 @@ async function openOperators(inner: Inner, { live, readiness, guessing, operatio
 
 /** The way in: pipeline, MCP, HTTP, and the admin listener. */
 async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
-  const { config, clock, policy, keyring, metrics, audit, events, store, backends, identity } = inner;
+  const { config, clock, policy, keyring, metrics, audit, events, store, backends, identity, remembered } = inner;
   const { facts, control } = store;
   const { evaluator } = policy;
   const { pipeline, settled, frozen } = openCalls(inner);
@@ -126,35 +129,49 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
       allowed: () => live.config,
     }).callback(),
   );
-  const { revision, wasmSha256, unverified } = policy;
-  const verified = config.policy.require === 'none' && unverified !== undefined ? 'unverified' : 'compared';
-  const parts = reloadableOf(inner, live, [reloadable, ...listener.reloadable]);
-  const operations = closing.add(
-    openOperations({ ...inner, live, readiness, parts, policy: { revision, wasmSha256, verdict: verified } }),
-  );
+  const onDisk = policyOnDisk(config.policy);
+  const activation = createActivation({
+    ...{ ...inner, ...remembered, prepare: prepareInWorker, now: () => clock.now(), onFolder: onDisk.taken },
+    async replicas() {
+      await operations.replicas.look();
+      return operations.replicas.all;
+    },
+  });
+  const policyNow = () => ({ ...identityOf(policy.present, config), instead: activation.instead() });
+  const parts = reloadableOf(inner, live, [reloadable, ...listener.reloadable], onDisk);
+  const operations = closing.add(openOperations({ ...inner, live, readiness, parts, policy: policyNow }));
   const { replicas, stale, reloads, endings } = operations;
   const watched = { store, listener, audit, identity, replicas, stale, reloads, endings };
   metrics.watch(watchedOf({ ...watched, health: backends.health, notReady: readiness, config: () => live.config }));
-  const admin = await openOperators(inner, { live, readiness, guessing, operations });
+  const admin = await openOperators(inner, { live, readiness, guessing, operations, activation });
   if (admin) parts.push(...closing.add(admin).reloadable);
   const plaintext = plaintextOf(config).join(', ');
+  const origin = await originOf(config.policy.dir, inner.env);
   await events.lifecycle('sys_startup', {
-    ...{ revision, wasm_sha256: wasmSha256, policy: verified, url },
+    ...{ revision: policyNow().revision, wasm_sha256: policyNow().wasmSha256, policy: policyNow().verdict, url },
     ...(plaintext !== '' && { plaintext }),
+    ...(origin && { git_commit: origin.commit, git_dirty: origin.dirty }),
   });
   const { reload } = operations;
-  return running(inner, { live, listener, endpoint, settled, reload, phase, closing, adminUrl: admin?.url, verified });
+  return running(inner, { live, listener, endpoint, settled, reload, phase, closing, adminUrl: admin?.url });
 }
 
 /** What can be read again. The configuration comes first, because others look at what was read of it. */
-const reloadableOf = (inner: Inner, live: Live, first: readonly Reloadable[]): Reloadable[] => [
+const reloadableOf = (inner: Inner, live: Live, first: readonly Reloadable[], policy: Reloadable): Reloadable[] => [
   ...first,
   ...(inner.operators ? [inner.operators.reloadable(() => live.latest.admin)] : []),
   ...inner.identity.reloadable,
   ...inner.backends.reloadable,
   inner.keyring.reloadable,
-  policyOnDisk(inner.config.policy),
+  policy,
 ];
+
+/** What names a policy, and whether anything vouches for it. */
+function identityOf({ revision, wasmSha256, unverified }: Policy, { policy }: Config) {
+  const verdict =
+    policy.require === 'none' && unverified !== undefined ? ('unverified' as const) : ('compared' as const);
+  return { revision, wasmSha256, verdict };
+}
 
 interface Open {
   live: Live;
@@ -165,13 +182,11 @@ interface Open {
   phase: { stopping: boolean };
   closing: Closing;
   adminUrl: string | undefined;
-  verified: 'compared' | 'unverified';
 }
 
 /** What is open, as whoever has started it sees it. */
-function running({ audit, events, policy, sessions }: Inner, open: Open): Connector {
-  const { live, listener, endpoint, settled, reload, phase, closing, adminUrl, verified } = open;
-  const { revision, wasmSha256, unverified } = policy;
+function running({ audit, config, events, policy, sessions }: Inner, open: Open): Connector {
+  const { live, listener, endpoint, settled, reload, phase, closing, adminUrl } = open;
   const stopped: StopParts = {
     retreat() {
       phase.stopping = true;
@@ -191,7 +206,10 @@ function running({ audit, events, policy, sessions }: Inner, open: Open): Connec
   return {
     url: `${listener.url}${MCP_PATH}`,
     adminUrl,
-    policy: { revision, wasmSha256, unverified: verified === 'unverified' ? unverified : undefined },
+    get policy() {
+      const { verdict, ...present } = identityOf(policy.present, config);
+      return { ...present, unverified: verdict === 'unverified' ? policy.present.unverified : undefined };
+    },
     async settled() {
       await sessions.settled();
       await audit.flushed();

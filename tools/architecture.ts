@@ -32,15 +32,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'session',
   ],
   http: ['core', 'formats', 'audit', 'config', 'decision', 'identity', 'mcp'],
+  // Another policy for a running connector. It alone brings the workbench to what runs, in a thread apart.
+  activation: ['core', 'audit', 'config', 'decision', 'policy'],
   // What operators see and do; it starts and stops the rest and decides nothing.
   life: ['core', 'formats', 'audit', 'backend', 'config', 'freeze', 'store'],
   admin: [
-    ...['core', 'audit', 'backend', 'config', 'decision', 'facts', 'freeze', 'http', 'identity', 'life', 'session'],
+    ...['core', 'activation', 'audit', 'backend', 'config', 'decision', 'facts', 'freeze', 'http', 'identity', 'life'],
+    'session',
   ],
   demo: ['core', 'formats', 'config', 'identity'],
   connector: [
     ...[
       'core',
+      'activation',
       'admin',
       'audit',
       'backend',
@@ -55,7 +59,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...['life', 'mcp', 'policy', 'session', 'store'],
   ],
   cli: [
-    ...['core', 'formats', 'admin', 'audit', 'backend', 'config', 'connector', 'decision', 'demo', 'freeze', 'http'],
+    ...[
+      'core',
+      'formats',
+      'activation',
+      'admin',
+      'audit',
+      'backend',
+      'config',
+      'connector',
+      'decision',
+      'demo',
+      'freeze',
+      'http',
+    ],
     ...['identity', 'keyring', 'life', 'openapi', 'policy'],
   ],
   main: ['core', 'cli'],
@@ -95,7 +112,7 @@ const HOMES: Record<string, RegExp> = {
   winston: /^audit\/ops\.ts$/,
   yaml: /^formats\/yaml\/yaml\.ts$/,
   // zod is used only where the shape of a document is declared, never while a call is handled.
-  zod: /^(admin\/|config\/|decision\/|policy\/|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
+  zod: /^(activation\/|admin\/|config\/|decision\/|policy\/|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
 };
 
 const LONGEST_FILE = 350;

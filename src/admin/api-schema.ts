@@ -131,11 +131,30 @@ export interface Frozen {
   hint?: string;
 }
 
+export const policySchema = z.strictObject({
+  version: z.literal(1),
+  revision: z.string().describe('Of the policy that decides, with its settings'),
+  wasm_sha256: z.string(),
+  folder: z.string().describe('Revision of the configured folder when it was looked at last'),
+  kept: z.array(z.string()).describe('Revisions that a rollback may go back to, the newest first'),
+  history: z.array(
+    z.strictObject({
+      at: z.iso.datetime(),
+      what: z.enum(['start', 'activate', 'rollback']),
+      revision: z.string(),
+      folder: z.string(),
+      operator: z.string(),
+      reason: z.string(),
+    }),
+  ),
+});
+
 /** The documents by their paths, for the published schema. */
 export const apiSchema = z.strictObject({
   '/api/v1/status': statusSchema,
   '/api/v1/sessions': sessionsSchema,
   '/api/v1/freezes': freezesSchema,
+  '/api/v1/policy': policySchema,
 });
 
 /** The answer to GET /api/v1/status. */
@@ -144,5 +163,7 @@ export type Status = z.infer<typeof statusSchema>;
 export type SessionPage = z.infer<typeof sessionsSchema>;
 /** The answer to GET /api/v1/freezes. */
 export type FreezeList = z.infer<typeof freezesSchema>;
+/** The answer to GET /api/v1/policy. */
+export type PolicyState = z.infer<typeof policySchema>;
 /** One session of it. */
 export type ListedSession = z.infer<typeof session>;

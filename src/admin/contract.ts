@@ -1,4 +1,5 @@
 // What the admin listener is made of, and what may be asked of it.
+import type { Activation } from '../activation/activation.ts';
 import type { Act } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import type { Reloaded } from '../life/reload/reload.ts';
@@ -29,6 +30,7 @@ export interface AdminOptions {
   /** Names of the backends, for whoever mistypes one. */
   backends: readonly string[];
   freezes: FreezeActs;
+  activation: Activation;
   reload: (act: Act) => Promise<Reloaded>;
   status: () => Promise<Status>;
   sessions: (query: SessionQuery) => Promise<SessionPage>;

@@ -11,8 +11,8 @@ import type { FreezeList, Frozen } from './api-schema.ts';
 export interface FreezesOptions {
   control: ControlPort;
   events: Pick<AuditEvents, 'frozen'>;
-  evaluator: Pick<Evaluator, 'evaluate'>;
-  policy: { revision: string; settings: LoadedSettings };
+  /** The policy that decides at present. */
+  policy: () => { revision: string; settings: LoadedSettings; evaluator: Pick<Evaluator, 'evaluate'> };
   tools: readonly ProbedTool[];
 }
 
@@ -31,19 +31,19 @@ export interface FreezeActs {
   list(): Promise<FreezeList>;
 }
 
-export function createFreezes({ control, events, evaluator, policy, tools }: FreezesOptions): FreezeActs {
-  const identity = { revision: policy.revision };
+export function createFreezes({ control, events, policy, tools }: FreezesOptions): FreezeActs {
   return {
     async freeze(selector, until, { operator, reason, ip }) {
       const { now } = await control.read(0);
       if (until !== null && until <= now) return undefined;
       const row = { selector, active: true, operator, reason, until };
       await control.freeze(row);
-      const honours = honoursFreeze({ ...row, number: now }, evaluator, policy.settings, tools, now);
+      const { revision, settings, evaluator } = policy();
+      const honours = honoursFreeze({ ...row, number: now }, evaluator, settings, tools, now);
       events.frozen({ ...row, honours }, { operator, reason, ip });
-      const hint = unknownName(selector, tools, policy.settings);
+      const hint = unknownName(selector, tools, settings);
       return {
-        ...{ frozen: freezeText(selector), until: isoOf(until), policy: { ...identity, honours } },
+        ...{ frozen: freezeText(selector), until: isoOf(until), policy: { revision, honours } },
         ...(hint !== undefined && { hint }),
       };
     },

@@ -20,7 +20,7 @@ const CONNECTIONS = { total: 64, perSource: 32 };
 
 export interface AdminListenerOptions
   extends Pick<AdminOptions, 'operators' | 'reload' | 'status' | 'readiness'>,
-    Pick<AdminOptions, 'metrics' | 'accessLog' | 'backends' | 'freezes'> {
+    Pick<AdminOptions, 'metrics' | 'accessLog' | 'backends' | 'freezes' | 'activation'> {
   config: NonNullable<Config['admin']> & { prefixes: Config['network_prefix'] };
   /** Host header values as they are allowed at present. */
   allowedHosts: () => readonly string[];

@@ -5,6 +5,7 @@ import type { Selector } from '../session/control.ts';
 import { nameSchema as name } from './api-schema.ts';
 import type { AdminOptions } from './contract.ts';
 import { freezeRoutes } from './freeze-routes.ts';
+import { policyRoutes } from './policy-routes.ts';
 import { actOf, answer, badRequest, type Routes, readJson, ready, untilSchema, why } from './respond.ts';
 
 /** With `deny_until` it is a freeze as well, so that nobody logs in again before. */
@@ -30,9 +31,10 @@ const querySchema = z.strictObject({
 
 /** What needs a token. */
 export function createRoutes(options: AdminOptions): Routes {
-  const { metrics, revoke, reload, status, sessions, backends, freezes } = options;
+  const { metrics, revoke, reload, status, sessions, backends, freezes, activation } = options;
   return {
     ...freezeRoutes(freezes),
+    ...policyRoutes(activation),
     'GET /metrics': {
       right: 'metrics',
       async handle(ctx) {

@@ -10,9 +10,8 @@ import type { SessionQuery } from './contract.ts';
 export interface ListingOptions {
   store: Pick<SessionStore, 'records'>;
   facts: Pick<FactsPort, 'sessionUse'>;
-  settings: Settings;
-  /** When a session that nobody uses is past its time, in milliseconds since 1970; Infinity for never. */
-  endsAt: (record: SessionRecord) => number;
+  /** The policy that decides at present, which says when sessions rotate and end. */
+  policy: () => { settings: Settings; endsAt: (record: SessionRecord) => number };
   now: () => number;
 }
 
@@ -46,8 +45,9 @@ async function describe(record: SessionRecord, options: ListingOptions, now: num
   const { bound } = record;
   const use = await options.facts.sessionUse(record);
   const same = use?.id === record.id ? use : undefined;
-  const ends = options.endsAt(record);
-  const rotates = rotatesAt(record, options.settings);
+  const { settings, endsAt } = options.policy();
+  const ends = endsAt(record);
+  const rotates = rotatesAt(record, settings);
   return {
     session: record.fingerprint,
     backend: record.backend,

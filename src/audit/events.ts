@@ -47,6 +47,13 @@ export interface AuditEvents {
   revoked(selector: Selector, ended: number | null, act: Act): void;
   /** Something was frozen or thawed (`active`). `honours`: whether the policy denies by it. */
   frozen(what: Omit<FreezeRow, 'number'> & { honours?: string }, act: Act): void;
+  /** Another policy was taken into use, or was asked for and already is. */
+  activated(
+    of: Activation & { wasmSha256: string; origin: { commit: string; dirty: boolean } | undefined },
+    act: Act,
+  ): void;
+  /** A policy was not taken into use; the one before still decides. */
+  activationRefused(of: Activation & { problem: string }, act: Act): void;
   /** A request to the admin listener had no valid admin token. `alerting`: there were too many from there. */
   adminRefused(source: Pick<Source, 'ip' | 'network'>, alerting: boolean): void;
   /** Parts were read again, or were not, because one of them could not be used. `parts`: by what became of them, their names. What was refused is an alert as well. */
@@ -65,6 +72,13 @@ export interface AuditEvents {
   manyRevocations(count: number): void;
   /** The clock of this machine differs too much from that of the store (false), or not any more. */
   clockAgrees(agrees: boolean, skewMs: number): void;
+}
+
+/** What was asked for, and which policy is in force with it and was before. An empty revision is not known. */
+export interface Activation {
+  what: 'activate' | 'rollback';
+  revision: string;
+  before: string;
 }
 
 type Fields = Omit<EventRecord, 'type' | 'event' | 'timestamp'>;
@@ -118,6 +132,9 @@ const recordFields = ({ backend, fingerprint, generation, tokenFingerprint }: Se
   generation,
   token: tokenFingerprint,
 });
+
+/** A gate may have much to say. */
+const LONGEST_PROBLEM = 1000;
 
 const AUTHENTICATION_ALERTS: Record<GuessAlert, [reason: string, severity: 'medium' | 'high']> = {
   proof_replayed: ['authn.proof_replayed', 'high'],
@@ -194,6 +211,15 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
         ...actFields(act),
       });
       if (honours === 'no') alert('freeze.ignored', 'high', {}, { freeze: freezeText(selector) });
+    },
+    activated({ what, revision, before, wasmSha256, origin }, act) {
+      const from = origin && { git_commit: origin.commit, git_dirty: origin.dirty };
+      void write('policy_activated', { what, revision, before, wasm_sha256: wasmSha256, ...from, ...actFields(act) });
+    },
+    activationRefused({ what, revision, before, problem }, act) {
+      const told = problem.slice(0, LONGEST_PROBLEM);
+      void write('policy_refused', { what, revision, before, problem: told, ...actFields(act) });
+      alert('policy.refused', 'medium', {}, { revision, in_force: before });
     },
     adminRefused(source, alerting) {
       writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });

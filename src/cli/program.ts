@@ -53,18 +53,20 @@ function addServe(program: Command): void {
     .action(later(() => import('./serve.ts'), 'serve'));
 }
 
-/** Commands that ask the admin listener of a running connector. */
+/** Makes commands that ask the admin listener of a running connector. */
+const asking = (parent: Command) => (name: string, description: string) =>
+  parent
+    .command(name)
+    .description(description)
+    .option('-u, --url <url>', 'admin listener', 'http://127.0.0.1:8788')
+    .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)')
+    .option('--plaintext', 'send the token by http:// beyond this machine')
+    .option('--ca <file>', 'private CA of the listener (PEM)')
+    .option('--cert <file>', 'certificate to show, where the listener demands one (PEM)')
+    .option('--key <file>', 'its key');
+
 function addOperations(program: Command): void {
-  const command = (name: string, description: string) =>
-    program
-      .command(name)
-      .description(description)
-      .option('-u, --url <url>', 'admin listener', 'http://127.0.0.1:8788')
-      .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)')
-      .option('--plaintext', 'send the token by http:// beyond this machine')
-      .option('--ca <file>', 'private CA of the listener (PEM)')
-      .option('--cert <file>', 'certificate to show, where the listener demands one (PEM)')
-      .option('--key <file>', 'its key');
+  const command = asking(program);
   command('status', 'what a running connector is and does, and in what its replicas differ (right: read)')
     .option('--json', 'print it as JSON')
     .action(later(() => import('./admin/status.ts'), 'status'));
@@ -223,6 +225,25 @@ function addPolicy(program: Command): void {
     .option('--dry-run', 'show the differences and write nothing')
     .option('--json', 'print the result as JSON')
     .action(later(() => import('./policy/update.ts'), 'policyUpdate'));
+  addActivation(policy);
+}
+
+function addActivation(policy: Command): void {
+  const running = asking(policy);
+  running('activate', 'have a running connector take a policy into use (right: act)')
+    .argument('[dir]', 'policy folder on the machine of the connector (default: the configured one)')
+    .requiredOption('--reason <text>', 'why, for the record')
+    .option('--json', 'print the result as JSON')
+    .action(later(() => import('./admin/policy.ts'), 'policyActivate'));
+  running('rollback', 'have it take a policy into use again that was in force before (right: act)')
+    .requiredOption('--reason <text>', 'why, for the record')
+    .option('--to <revision>', 'which one (default: the one before)')
+    .option('--json', 'print the result as JSON')
+    .action(later(() => import('./admin/policy.ts'), 'policyRollback'));
+  running('status', 'which policy decides, what was in force before, and what is kept (right: read)')
+    .option('--all', 'what each replica has, as well')
+    .option('--json', 'print it as JSON')
+    .action(later(() => import('./admin/policy.ts'), 'policyStatus'));
 }
 
 function addClient(program: Command): void {

@@ -1,4 +1,6 @@
 // What carries out calls, put together from the parts that decide, record and hold sessions.
+
+import type { Policy } from '../decision/open.ts';
 import { countCalls } from '../enforcement/calls.ts';
 import type { Frozen } from '../enforcement/observe.ts';
 import { createPipeline } from '../enforcement/pipeline.ts';
@@ -15,11 +17,16 @@ export function openCalls({ config, policy, backends, store, audit, sessions, cl
     const { freezes, now } = await control.read(CONTROL_AGE_MS);
     return freezesOf(freezes, now, { client, tool });
   };
-  const { evaluator } = policy;
   const { fingerprint } = keyring;
   const tools = enforcedTools(config.tools);
-  const ports = { tools, facts, evaluator, policy, audit, sessions, clock, fingerprint, frozen };
-  return { frozen, ...countCalls(createPipeline({ ...ports, backends: backends.ports })) };
+  const ports = { tools, facts, audit, sessions, clock, fingerprint, frozen, backends: backends.ports };
+  const pipelineOf = (present: Policy) => createPipeline({ ...ports, evaluator: present.evaluator, policy: present });
+  // Each call goes its whole way with the policy of its beginning.
+  let pipeline = pipelineOf(policy.present);
+  policy.onSwap((present) => {
+    pipeline = pipelineOf(present);
+  });
+  return { frozen, ...countCalls((call) => pipeline(call)) };
 }
 
 /** Why the connector takes no calls, if it takes none. */

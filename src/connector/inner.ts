@@ -1,6 +1,8 @@
 // What decides, records and holds sessions: everything behind the way in, in the order in which each part needs the ones
 // before it.
 import { join } from 'node:path';
+import { type ActivePolicy, createActivePolicy } from '../activation/active.ts';
+import { remember } from '../activation/open.ts';
 import { createMetrics } from '../admin/metrics/metrics.ts';
 import { watchOperators } from '../admin/tokens.ts';
 import { openAudit } from '../audit/open.ts';
@@ -14,11 +16,11 @@ import { preparePrivateFolder } from '../core/files/private-file.ts';
 import { trustFolders } from '../core/files/secret-file.ts';
 import { refuseUnverifiedTls } from '../core/hardening.ts';
 import { VERSION } from '../core/paths.ts';
-import { endOfSession } from '../decision/lifetimes.ts';
 import { openPolicy, type Policy } from '../decision/open.ts';
 import { type Identity, openIdentity } from '../identity/open.ts';
 import { type Keyring, openKeyring } from '../keyring/keyring.ts';
 import { lockFolder } from '../life/lock.ts';
+import type { FindOpaOptions } from '../policy/opa.ts';
 import { recompileWith } from '../policy/recompile.ts';
 import { settingsCheck } from '../policy/settings-names.ts';
 import { startCheck } from '../policy/start.ts';
@@ -61,11 +63,8 @@ export async function openInner(context: Context, closing: Closing) {
   preparePrivateFolder(config.state_dir);
   closing.add(await lockFolder(config.state_dir));
   const opa = { env, ...(progress && { progress }) };
-  const checkSettings = settingsCheck(config, (tool) =>
-    ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
-  );
-  const check = startCheck(config, opa, ops.warn);
-  const policy = await openPolicy({ ...config.policy, recompile: recompileWith(opa), checkSettings, check });
+  const remembered = remember(config, await openFolder(config, opa, ops), clock);
+  const policy = createActivePolicy(remembered.present);
   const keyring = closing.add(
     openKeyring({
       source: config.keyring,
@@ -75,7 +74,7 @@ export async function openInner(context: Context, closing: Closing) {
       onProblem: problemOf('the keyring cannot be used as it is'),
     }),
   );
-  const reasons = Object.keys(policy.manifest.reasons);
+  const reasons = Object.keys(policy.present.manifest.reasons);
   const metrics = createMetrics(VERSION, { backends: Object.keys(config.backends), reasons });
   const { log: audit, events } = closing.add(openAudit(config.audit, clock, metrics));
   const store = closing.add(
@@ -113,11 +112,16 @@ export async function openInner(context: Context, closing: Closing) {
   const sessions = openSessions({ store, backends, keyring, entries, events: logins.events, policy });
   closing.add({ close: sessions.start() });
   const identity = closing.add(await openClients({ ...context, keyring, store, problemOf }));
-  warnOfRoles(ops, identity.roles, policy);
+  warnOfRoles(ops, identity.roles, policy.present);
+  policy.onSwap((present) => {
+    warnOfRoles(ops, identity.roles, present);
+    metrics.mayDeny(Object.keys(present.manifest.reasons));
+  });
   return {
     ...context,
     operators,
     policy,
+    remembered,
     keyring,
     metrics,
     audit,
@@ -128,6 +132,15 @@ export async function openInner(context: Context, closing: Closing) {
     logins,
     identity,
   };
+}
+
+/** The policy of the configured folder. */
+function openFolder(config: Config, opa: FindOpaOptions, ops: OpsLog): Promise<Policy> {
+  const checkSettings = settingsCheck(config, (tool) =>
+    ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
+  );
+  const check = startCheck(config, opa, ops.warn);
+  return openPolicy({ ...config.policy, recompile: recompileWith(opa), checkSettings, check });
 }
 
 interface ClientParts extends Context {
@@ -160,7 +173,7 @@ interface SessionParts {
   keyring: Keyring;
   entries: OpenEntries;
   events: SessionEvents;
-  policy: Policy;
+  policy: ActivePolicy;
 }
 
 function openSessions({ store, backends, keyring, entries, events, policy }: SessionParts): SessionManager {
@@ -174,7 +187,7 @@ function openSessions({ store, backends, keyring, entries, events, policy }: Ses
     entries,
     clock: store.clock,
     events,
-    endsAt: endOfSession(policy.settings),
+    endsAt: (record) => policy.present.endsAt(record),
   });
 }
 

@@ -23,6 +23,8 @@ import type { LoadedSettings, SettingsFile } from './settings.ts';
 
 /** A policy that may be evaluated, with the names by which an auditor knows it. */
 export interface Bundle {
+  /** The bytes of the module. */
+  wasm: Buffer;
   module: WebAssembly.Module;
   settings: LoadedSettings;
   settingsFile: SettingsFile;
@@ -60,16 +62,21 @@ export async function loadBundle(place: string | PolicyPlace, recompile: Recompi
   }
   const wasmSha256 = sha256(wasm);
   return {
+    wasm,
     module,
     settings,
     settingsFile,
     manifest,
     wasmSha256,
-    revision: sha256(`${wasmSha256}\n${canonicalJson(settings)}`).slice(0, 16),
+    revision: revisionOf(wasmSha256, settings),
     cases,
     unverified: found ? unverified(manifest) : undefined,
   };
 }
+
+/** One name for a module and its settings. */
+export const revisionOf = (wasmSha256: string, settings: LoadedSettings): string =>
+  sha256(`${wasmSha256}\n${canonicalJson(settings)}`).slice(0, 16);
 
 /** A verdict beside the WASM is as easy to write as the WASM, so under `policy.require: none` nothing is proven by it. */
 function unverified({ gate }: Manifest): string {

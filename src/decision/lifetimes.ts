@@ -2,7 +2,8 @@
 // calls; without this, a session whose client never comes back would live on at the backend.
 import type { Settings } from './settings.ts';
 
-interface Aged {
+/** What of a session its end depends on. Times are in milliseconds since 1970. */
+export interface Aged {
   backend: string;
   createdAt: number;
   issuedAt: number;

@@ -2,6 +2,7 @@
 import { createZoneClock, type LocalTime } from '../core/zones.ts';
 import { type Bundle, loadBundle, type Recompile } from './bundle.ts';
 import { backing, createEvaluator, type Evaluator } from './evaluator.ts';
+import { type Aged, endOfSession } from './lifetimes.ts';
 import type { SettingsFile } from './settings.ts';
 
 export interface PolicyOptions {
@@ -17,12 +18,14 @@ export interface PolicyOptions {
   site_dir?: string | undefined;
 }
 
-export interface Policy extends Bundle {
+export interface Policy extends Omit<Bundle, 'settingsFile'> {
   readonly evaluator: Evaluator;
   /** Codes of the rules that refuse a place for itself. */
   readonly ownPlaces: ReadonlySet<string>;
   /** Local time in the zones of the settings; undefined where none is set. */
   readonly zones: (now: number) => Readonly<Record<string, LocalTime>> | undefined;
+  /** When a session that nobody uses is past its time (R-21); see `endOfSession`. */
+  readonly endsAt: (session: Aged) => number;
 }
 
 /** Rejects with an OperatorError when something in the folder must be fixed first. */
@@ -31,10 +34,15 @@ export async function openPolicy(options: PolicyOptions): Promise<Policy> {
   const bundle = await loadBundle({ dir, site_dir }, recompile);
   checkSettings(bundle.settingsFile);
   await check?.(bundle);
+  return policyOf(bundle, budget_ms);
+}
+
+/** Instantiates a policy that was loaded and checked. Throws an OperatorError when it is none. */
+export function policyOf(bundle: Omit<Bundle, 'settingsFile'>, budgetMs: number): Policy {
   const evaluator = createEvaluator({
     module: bundle.module,
     data: { settings: bundle.settings },
-    budgetMs: budget_ms,
+    budgetMs,
     backing: backing(bundle.manifest),
   });
   const { reasons } = bundle.manifest;
@@ -44,5 +52,6 @@ export async function openPolicy(options: PolicyOptions): Promise<Policy> {
     evaluator,
     ownPlaces: new Set(Object.keys(reasons).filter((code) => reasons[code]?.own_place)),
     zones: zones.length === 0 ? () => undefined : createZoneClock(zones),
+    endsAt: endOfSession(bundle.settings),
   };
 }

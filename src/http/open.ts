@@ -24,7 +24,7 @@ export interface HttpOptions {
   identity: Identity;
   endpoint: McpEndpoint;
   /** Names the scopes it may demand, for the metadata of the protected resource (RFC 9728). */
-  policy: Pick<Policy, 'settings'>;
+  policy: { readonly present: Pick<Policy, 'settings'> };
   guessing: Guessing;
   events: AuditEvents;
   readiness: Readiness;
@@ -57,7 +57,7 @@ export function openHttp(options: HttpOptions): Koa<State> {
     metadata: {
       resource: publicUrl.href,
       authorizationServers: jwt ? [jwt.issuer] : [],
-      scopes: [...new Set(Object.values(policy.settings.access.scopes).flat())].sort(),
+      scopes: () => [...new Set(Object.values(policy.present.settings.access.scopes).flat())].sort(),
       dpop: dpop && { algorithms: dpop.algorithms, required: identity.strict },
       mtls: listen.tls !== undefined || header !== undefined,
     },

@@ -39,7 +39,7 @@ export function openOperations(options: OperationsOptions) {
   const replicas = watchReplicas({
     store,
     describe: () => ({
-      policy: policy.revision,
+      policy: policy().revision,
       configuration: configurationRevision(live.config),
       keyring: keyring.revision,
     }),

@@ -16,7 +16,8 @@ export interface OperateOptions extends Omit<Troubles, 'store' | 'reloads' | 'po
   readiness: () => Promise<readonly string[]>;
   store: Troubles['store'] & { readonly revocations: number };
   audit: { readonly failure: string | undefined };
-  policy: { revision: string; wasmSha256: string; verdict: 'compared' | 'unverified' };
+  /** The policy that decides at present. */
+  policy: () => Troubles['policy'] & { revision: string; wasmSha256: string };
   events: Pick<AuditEvents, 'fileUnusable'>;
   ops: OpsLog;
 }
@@ -28,7 +29,7 @@ export function createOperations(options: OperateOptions) {
   const { live, replicas, reloads, readiness, problems, issuerKeys, health, store, audit, policy, events, ops } =
     options;
   const began = performance.now();
-  const warnings = () => warningsOf(options);
+  const warnings = () => warningsOf({ ...options, policy: policy() });
 
   let failing = '';
   /** One line for each change of readiness, with its cause. */
@@ -85,7 +86,7 @@ export function createOperations(options: OperateOptions) {
         ready: failing.length === 0,
         failing: [...failing],
         warnings: warnings(),
-        policy: { revision: policy.revision, wasm_sha256: policy.wasmSha256, verdict: policy.verdict },
+        policy: { revision: policy().revision, wasm_sha256: policy().wasmSha256, verdict: policy().verdict },
         store: { kind: config.store.redis ? ('redis' as const) : ('memory' as const), revocations: store.revocations },
         replicas: [...replicas.all],
         differences: [...replicas.differences],

@@ -27,7 +27,8 @@ export interface Troubles {
   health: () => Iterable<readonly [string, BackendHealth]>;
   logins: { failing(): ReadonlyMap<string, string> };
   endings: { present(): readonly Ending[] };
-  policy: { verdict: 'compared' | 'unverified' };
+  /** `instead`: who has put another policy in the place of that of the folder, and why. */
+  policy: { verdict: 'compared' | 'unverified'; instead: string | undefined };
   replicas: Pick<Replicas, 'all' | 'differences'>;
 }
 
@@ -51,6 +52,7 @@ export function warningsOf(of: Troubles): Warning[] {
     ...(of.policy.verdict === 'unverified'
       ? [{ what: 'policy', detail: 'unverified: its verdict stands beside it and is not signed' }]
       : []),
+    ...told('policy', of.policy.instead),
     ...differenceWarnings(of.replicas),
   ];
 }

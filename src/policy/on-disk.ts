@@ -13,13 +13,19 @@ interface Found {
   wasm: string | undefined;
 }
 
-/** The policy as a part that never changes while the process runs. To be made when the policy has just been loaded. */
-export function policyOnDisk(place: PolicyPlace): Reloadable {
+/** The policy folder as a part that a reload only looks at. */
+export interface PolicyOnDisk extends Reloadable {
+  /** The folder has just been taken into use as it is. */
+  taken(): void;
+}
+
+/** To be made when the policy has just been loaded. */
+export function policyOnDisk(place: PolicyPlace): PolicyOnDisk {
   const look = (): Found => ({
     rules: canonicalJson({ sources: hashSources(place), settings: readSettings(place).settings } as never),
     wasm: readCompiled(place)?.manifest.wasm_sha256,
   });
-  const first = look();
+  let first = look();
   const check = (): Checked => {
     let now: Found;
     try {
@@ -30,11 +36,15 @@ export function policyOnDisk(place: PolicyPlace): Reloadable {
     // A policy that was compiled in memory may have been built since.
     const same = now.rules === first.rules && (first.wasm === undefined || now.wasm === first.wasm);
     if (same) return UNCHANGED;
-    const detail =
-      now.wasm === undefined
-        ? 'the folder has changed; "sallyport policy build" comes first'
-        : 'the folder has changed';
+    const [sooner, built] = ['"sallyport policy activate" takes it into use', '"sallyport policy build" comes first'];
+    const detail = `the folder has changed; ${now.wasm === undefined ? built : sooner}`;
     return { result: 'needs_restart', detail };
   };
-  return { part: 'policy', check };
+  return {
+    part: 'policy',
+    check,
+    taken() {
+      first = look();
+    },
+  };
 }

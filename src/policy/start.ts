@@ -10,6 +10,7 @@ import { runGate } from './gate/gate.ts';
 import { type FindOpaOptions, findOpa } from './opa.ts';
 import { selfTest } from './run/self-test.ts';
 import { editedFiles } from './update/shipped.ts';
+import { refuseWritable } from './writable.ts';
 
 /** Told of what a start goes on with all the same. */
 export type Warn = (message: string, fields: Record<string, string>) => void;
@@ -17,6 +18,7 @@ export type Warn = (message: string, fields: Record<string, string>) => void;
 /** The check of a policy at start. Rejects with an OperatorError when it must not be served. */
 export function startCheck(config: Config, options: FindOpaOptions, warn: Warn): (bundle: Bundle) => Promise<void> {
   return async (bundle) => {
+    refuseWritable(config.policy);
     const failed = bundle.cases === undefined ? [] : selfTest(bundle.module, bundle.cases);
     if (failed.length > 0)
       throw new OperatorError(

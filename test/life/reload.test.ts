@@ -137,7 +137,7 @@ it('a changed policy waits for a restart, also where it is broken, and refuses n
   expect(policy()).toEqual({
     part: 'policy',
     result: 'needs_restart',
-    detail: 'the folder has changed',
+    detail: 'the folder has changed; "sallyport policy activate" takes it into use',
   });
   writeFileSync(settings, 'settings: [');
   expect(policy()).toMatchObject({

@@ -70,15 +70,21 @@ export interface Expected {
 
 /** Makes the counters begin at 0: of one that begins at 1 `increase()` of Prometheus does not see the first. */
 export function startAtZero(counters: Counters, { backends, reasons }: Expected): void {
-  const { alerts, calls, refusals, denials, ended, logins, absent } = counters;
+  const { alerts, calls, refusals, denials, ended, logins, absent, events } = counters;
+  for (const event of ['policy_activated', 'policy_refused']) events.inc({ event }, 0);
   for (const severity of ['low', 'medium', 'high']) alerts.inc({ severity }, 0);
   for (const outcome of ['success', 'denied', 'refused', 'cancelled', 'done_answer_withheld'])
     calls.inc({ outcome }, 0);
   for (const reason of Object.keys(REFUSALS)) refusals.inc({ reason }, 0);
-  for (const reason of reasons) denials.inc({ reason }, 0);
+  mayDeny(counters, reasons);
   for (const backend of backends) {
     for (const proof of PROOFS) ended.inc({ backend, proof }, 0);
     for (const result of ['success', 'failure', 'abandoned']) logins.inc({ backend, result }, 0);
     absent.inc({ backend }, 0);
   }
+}
+
+/** The same for the reasons of a policy that comes later. */
+export function mayDeny({ denials }: Pick<Counters, 'denials'>, reasons: readonly string[]): void {
+  for (const reason of reasons) denials.inc({ reason }, 0);
 }

@@ -4,7 +4,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditLog } from '../../audit/log.ts';
 import type { Turned } from '../../http/listener/connections.ts';
-import { CALL_SECONDS, createCounters, type Expected, startAtZero } from './counters.ts';
+import { CALL_SECONDS, createCounters, type Expected, mayDeny, startAtZero } from './counters.ts';
 import { bound, countRecords } from './records.ts';
 import { type MakeGauge, type Watched, watchBackends, watchConnector } from './state.ts';
 
@@ -22,6 +22,8 @@ export interface Metrics {
   asked(seconds: number): void;
   /** Wraps a decision log: what is written to it is also counted. */
   counting(log: AuditLog): AuditLog;
+  /** Another policy may deny for these reasons. */
+  mayDeny(reasons: readonly string[]): void;
   /** Sets what is asked at every scrape. */
   watch(watched: Watched): void;
   /** All metrics in the Prometheus text format. */
@@ -83,6 +85,7 @@ export function createMetrics(version: string, expected: Expected): Metrics {
     written: (seconds) => writes.observe(seconds),
     asked: (seconds) => trips.observe(seconds),
     counting: countRecords(counters),
+    mayDeny: (reasons) => mayDeny(counters, reasons),
     watch(what) {
       watched = what;
     },

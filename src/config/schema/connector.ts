@@ -267,6 +267,10 @@ export const connectorSchema = z.strictObject({
         .default('none')
         .describe('compared: start only if an OPA of the very version is there and compiles the same policy'),
       budget_ms: z.int().positive().default(250),
+      keep: z
+        .strictObject({ days: z.int().positive().default(400), count: z.int().min(2).max(10_000).default(100) })
+        .prefault({})
+        .describe('How long, and how many, policies that have decided are kept in state_dir'),
       allow_unknown_names: z
         .boolean()
         .default(false)

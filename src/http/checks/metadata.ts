@@ -10,7 +10,8 @@ export interface MetadataOptions {
   /** The resource identifier: the public URL of the MCP endpoint. */
   resource: string;
   authorizationServers: readonly string[];
-  scopes: readonly string[];
+  /** As the policy of the moment demands them. */
+  scopes: () => readonly string[];
   /**
    * Set when DPoP is accepted (RFC 9449 §5.1). `required`: only sender-constrained access tokens are accepted.
    */
@@ -21,16 +22,16 @@ export interface MetadataOptions {
 
 /** Answers the metadata document, which needs no credential, and passes on every other path. */
 export function metadata({ resource, authorizationServers, scopes, dpop, mtls }: MetadataOptions): Check {
-  const document = {
+  const documentOf = (demanded: readonly string[]) => ({
     resource,
     ...(authorizationServers.length > 0 && { authorization_servers: authorizationServers }),
     bearer_methods_supported: ['header'],
-    ...(scopes.length > 0 && { scopes_supported: scopes }),
+    ...(demanded.length > 0 && { scopes_supported: demanded }),
     ...(dpop && { dpop_signing_alg_values_supported: dpop.algorithms }),
     ...(dpop?.required && !mtls && { dpop_bound_access_tokens_required: true }),
     ...(mtls && { tls_client_certificate_bound_access_tokens: true }),
     resource_name: 'Sallyport',
-  };
+  });
   // RFC 9728 §3.1: the path of the resource comes after the well-known part.
   const paths = [METADATA_PATH, `${METADATA_PATH}${new URL(resource).pathname}`];
   return (ctx) => {
@@ -39,7 +40,7 @@ export function metadata({ resource, authorizationServers, scopes, dpop, mtls }:
       ctx.set('Allow', 'GET, HEAD');
       return refuse(ctx, 'method_not_allowed');
     }
-    ctx.body = document;
+    ctx.body = documentOf(scopes());
     return false;
   };
 }

@@ -1,0 +1,40 @@
+// Has a policy prepared in a thread of its own, within a bound.
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Config } from '../config/load.ts';
+import { OperatorError } from '../core/errors.ts';
+import { PACKAGE_ROOT } from '../core/paths.ts';
+import type { Prepared, Wanted } from './prepare.ts';
+import type { Answer } from './worker.ts';
+
+/** A compilation with the gate takes seconds. */
+const LONGEST_MS = 120_000;
+const HEAP_MB = 1024;
+
+/** The built file, also where this one runs from its source: Node 20 loads no TypeScript. */
+const FILE = join(PACKAGE_ROOT, 'dist/activation/worker.js');
+
+/** Rejects with an OperatorError when the policy must not decide, or that could not be found out in time. */
+export async function prepareInWorker(config: Config, env: NodeJS.ProcessEnv, wanted: Wanted): Promise<Prepared> {
+  const worker = new Worker(FILE, {
+    workerData: { config, env: { ...env }, wanted },
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+  });
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new OperatorError(`it was not ready within ${LONGEST_MS / 1000} s: a rule of it may never end`)),
+        LONGEST_MS,
+      );
+      worker.once('message', resolve);
+      worker.once('error', (error) => reject(new OperatorError(`it ended the thread that tried it: ${error.message}`)));
+      worker.once('exit', () => reject(new OperatorError('it ended the thread that tried it')));
+    });
+    if (!answer.ok) throw new OperatorError(answer.problem);
+    return answer.prepared;
+  } finally {
+    clearTimeout(timer);
+    await worker.terminate();
+  }
+}

@@ -1,0 +1,43 @@
+// Loads a policy and finds out whether it may decide: everything that can be known before a call. It runs in a worker, so
+// that neither a compilation nor a rule that never ends holds up a call.
+import type { Config } from '../config/load.ts';
+import { OperatorError } from '../core/errors.ts';
+import { loadBundle } from '../decision/bundle.ts';
+import type { PolicyPlace } from '../decision/data/paths.ts';
+import { recompileWith } from '../policy/recompile.ts';
+import { selfTest } from '../policy/run/self-test.ts';
+import { settingsCheck } from '../policy/settings-names.ts';
+import { startCheck } from '../policy/start.ts';
+import { type KeptBundle, openKept } from './kept.ts';
+
+/** What to prepare: the policy of a folder, or one that was kept. */
+export type Wanted = { place: PolicyPlace } | { kept: string; revision: string };
+
+export interface Prepared {
+  bundle: Omit<KeptBundle, 'module'>;
+  /** What it may be activated with all the same. */
+  warnings: string[];
+}
+
+/** Rejects with an OperatorError when it must not decide. */
+export async function prepare(config: Config, env: NodeJS.ProcessEnv, wanted: Wanted): Promise<Prepared> {
+  const warnings: string[] = [];
+  const warn = (message: string, fields: Record<string, string>) =>
+    void warnings.push(`${message} (${Object.values(fields).join('; ')})`);
+  let found: KeptBundle;
+  if ('place' in wanted) {
+    const of: Config = { ...config, policy: { ...config.policy, site_dir: undefined, ...wanted.place } };
+    const bundle = await loadBundle(wanted.place, recompileWith({ env }));
+    settingsCheck(of, (tool) => warnings.push(`no role lists the tool ${tool}`))(bundle.settingsFile);
+    await startCheck(of, { env }, warn)(bundle);
+    const { settingsFile: _file, ...rest } = bundle;
+    found = rest;
+  } else {
+    found = openKept({ dir: wanted.kept, days: 1, count: 1, now: Date.now }).read(wanted.revision);
+  }
+  if (found.cases === undefined) warnings.push('no cases travel with it, so nothing was tried');
+  const failed = found.cases === undefined ? [] : selfTest(found.module, found.cases, config.policy.budget_ms);
+  if (failed.length > 0) throw new OperatorError(`it does not decide as it shall: ${failed.slice(0, 5).join('; ')}`);
+  const { module: _module, ...bundle } = found;
+  return { bundle, warnings };
+}
