@@ -37,8 +37,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // What operators see and do; it starts and stops the rest and decides nothing.
   life: ['core', 'formats', 'audit', 'backend', 'config', 'freeze', 'store'],
   admin: [
-    ...['core', 'activation', 'audit', 'backend', 'config', 'decision', 'facts', 'freeze', 'http', 'identity', 'life'],
-    'session',
+    ...['core', 'formats', 'activation', 'audit', 'backend', 'config', 'decision', 'facts', 'freeze', 'http'],
+    ...['identity', 'life', 'session'],
   ],
   demo: ['core', 'formats', 'config', 'identity'],
   connector: [

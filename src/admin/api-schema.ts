@@ -1,6 +1,7 @@
 // What the read-only API of the admin listener answers, version 1. docs/api.schema.json is generated from it. Nothing in it
 // is a secret: sessions and tokens have fingerprints, and no argument of a call is kept anywhere.
 import { z } from 'zod';
+import { isWellFormed } from '../formats/json.ts';
 
 const seconds = z.number().nonnegative();
 
@@ -95,7 +96,7 @@ export const sessionsSchema = z.strictObject({
 });
 
 /** A name that somebody asks for. */
-export const nameSchema = z.string().min(1).max(200);
+export const nameSchema = z.string().min(1).max(200).refine(isWellFormed);
 const name = nameSchema;
 
 /** What a freeze or a thaw names: exactly one. */

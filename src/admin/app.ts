@@ -1,6 +1,7 @@
 // The admin listener. It has a port of its own, on loopback unless configured otherwise, and credentials of its own. Who
 // did what and why is recorded in the audit log, and so are rejected credentials.
 import Koa from 'koa';
+import { TooManyFreezes } from '../freeze/freeze.ts';
 import { logAccess } from '../http/access-log.ts';
 import type { AdminOptions } from './contract.ts';
 import { answer, type Routes, ready } from './respond.ts';
@@ -58,7 +59,9 @@ export function createAdminApp(options: AdminOptions): Koa {
       return answer(ctx, 403, { error: 'forbidden', hint: `this token has not the right "${route.right}"` });
     try {
       await route.handle(ctx, operator, ip);
-    } catch {
+    } catch (thrown) {
+      if (thrown instanceof TooManyFreezes)
+        return answer(ctx, 409, { error: 'too_many_freezes', hint: thrown.message });
       answer(ctx, 503, { error: 'unavailable', hint: 'the store does not answer; nothing can be promised' });
     }
   });

@@ -109,7 +109,8 @@ export function honoursFreeze(
     const before = evaluator.evaluate(input);
     if (!before.ok || before.decision.outcome === 'deny') continue;
     const after = evaluator.evaluate({ ...input, freeze: [factOf(row)] });
-    if (after.ok && after.decision.outcome !== 'deny') return 'no';
+    if (!after.ok) continue;
+    if (after.decision.outcome !== 'deny') return 'no';
     denied += 1;
   }
   return denied > 0 ? 'yes' : 'unknown';

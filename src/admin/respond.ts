@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Koa from 'koa';
 import { z } from 'zod';
 import type { Act } from '../audit/events.ts';
+import { printable } from '../core/printable.ts';
+import { isWellFormed } from '../formats/json.ts';
 import { askForBody } from '../http/listener/front.ts';
 import type { Operator, Right } from './tokens.ts';
 
@@ -17,9 +19,19 @@ export interface Route {
 export type Routes = Readonly<Record<string, Route>>;
 
 /** Why somebody acts; each act needs it. */
-export const why = { reason: z.string().trim().min(1).max(500) };
+export const why = {
+  reason: z
+    .string()
+    .max(500)
+    // It is shown on terminals and to clients, and stands in what policies read.
+    .refine(isWellFormed)
+    .transform((text) => printable(text).trim())
+    .refine((text) => text !== ''),
+};
+/** RFC 3339 has years of four digits. */
+const LATEST = Date.parse('9999-12-31T23:59:59Z');
 /** When something ends, as RFC 3339. */
-export const untilSchema = z.iso.datetime({ offset: true });
+export const untilSchema = z.iso.datetime({ offset: true }).refine((text) => Date.parse(text) <= LATEST);
 
 /** Most bytes of a request body. */
 const BODY_BYTES = 4096;

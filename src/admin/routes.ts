@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { FreezeSelector } from '../freeze/freeze.ts';
 import type { Selector } from '../session/control.ts';
-import { nameSchema as name } from './api-schema.ts';
+import { type Frozen, nameSchema as name } from './api-schema.ts';
 import type { AdminOptions } from './contract.ts';
 import { freezeRoutes } from './freeze-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
@@ -22,7 +22,11 @@ const revocationSchema = z.union([
 const reloadSchema = z.strictObject(why);
 
 const querySchema = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,2}$|^1000$/)
+    .transform(Number)
+    .default(100),
   after: name.optional(),
   backend: name.optional(),
   client: name.optional(),
@@ -53,8 +57,9 @@ export function createRoutes(options: AdminOptions): Routes {
     'GET /api/v1/sessions': {
       right: 'read',
       async handle(ctx) {
-        const query = querySchema.safeParse(Object.fromEntries(new URLSearchParams(ctx.querystring)));
-        if (!query.success)
+        const given = new URLSearchParams(ctx.querystring);
+        const query = querySchema.safeParse(Object.fromEntries(given));
+        if (!query.success || given.size > Object.keys(Object.fromEntries(given)).length)
           return badRequest(ctx, 'limit (1 to 1000), after, backend, client and subject may be asked for');
         answer(ctx, 200, await sessions(query.data));
       },
@@ -70,11 +75,17 @@ export function createRoutes(options: AdminOptions): Routes {
           );
         const { reason, deny_until: denied, ...selector } = { deny_until: undefined, ...body.data };
         const act = actOf(ip, operator, reason);
-        // First, so that nobody logs in again between the two.
-        const frozen =
-          denied === undefined ? undefined : await freezes.freeze(selector as FreezeSelector, Date.parse(denied), act);
-        if (denied !== undefined && !frozen) return badRequest(ctx, 'deny_until is over already');
+        // First, so that nobody logs in again between the two. What cannot be frozen is revoked all the same.
+        let frozen: Frozen | undefined;
+        let unfrozen: unknown;
+        try {
+          if (denied !== undefined) frozen = await freezes.freeze(selector as FreezeSelector, Date.parse(denied), act);
+          if (denied !== undefined && !frozen) return badRequest(ctx, 'deny_until is over already');
+        } catch (thrown) {
+          unfrozen = thrown;
+        }
         const revoked = await revoke(selector as Selector, act);
+        if (unfrozen !== undefined) throw unfrozen;
         // It holds all the same: another replica may have the backend, or this one had it before.
         const unknown = 'backend' in selector && !backends.includes(selector.backend);
         const hint = `no backend has that name here; there are ${backends.join(', ')}`;

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isObject } from '../formats/json.ts';
-import { type Problem, readYaml, type YamlOptions, type YamlRead } from '../formats/yaml/yaml.ts';
+import { type Problem, readYaml, shownPath, told, type YamlOptions, type YamlRead } from '../formats/yaml/yaml.ts';
 
 /** What an included file may have; everything else stands in connector.yaml itself. */
 const TABLES = ['backends', 'tools'];
@@ -33,24 +33,32 @@ export function readFiles(main: ConfigText, baseDir: string, env: NodeJS.Process
   const included = isObject(raw) && Array.isArray(raw.include) ? raw.include : [];
   const problems: Problem[] = [];
   const reads: YamlRead[] = [];
+  const opened: string[] = [];
   for (const [i, entry] of included.entries()) {
     if (typeof entry !== 'string') continue;
     const files = filesOf(resolve(baseDir, entry));
     if (typeof files === 'string') {
-      problems.push({ file: main.file, line: first.read.lineOf(['include', i]), path: `include.${i}`, message: files });
+      problems.push({
+        file: main.file,
+        line: first.read.lineOf(['include', i]),
+        path: `include.${i}`,
+        message: told(files, first.read.values),
+      });
       continue;
     }
     for (const path of files) {
       const file = path.startsWith(`${baseDir}/`) ? path.slice(baseDir.length + 1) : path;
-      const other = readOther(path, { file, env, open });
-      if (other.ok) reads.push(other.read);
-      else problems.push(...other.problems);
+      const other = readOther(path, { file: told(file, first.read.values), env, open });
+      if (other.ok) {
+        reads.push(other.read);
+        opened.push(path);
+      } else problems.push(...other.problems);
     }
   }
   if (problems.length > 0 || !isObject(raw) || reads.length === 0)
     return problems.length > 0 ? { ok: false, problems } : single(first.read);
   const paths = included.flatMap((entry) => (typeof entry === 'string' ? [resolve(baseDir, entry)] : []));
-  return merged(first.read, reads, [...paths, ...reads.map(({ file }) => resolve(baseDir, file))]);
+  return merged(first.read, reads, [...paths, ...opened]);
 }
 
 function single(read: YamlRead): ReadFiles {
@@ -92,7 +100,7 @@ function merged(main: YamlRead, others: readonly YamlRead[], included: readonly 
       const key = `${table} ${name}`;
       const path = [table, name];
       const before = homes.get(key);
-      const at = { file: read.file, line: read.lineOf(path), path: path.join('.') };
+      const at = { file: read.file, line: read.lineOf(path), path: shownPath(path, read.values) };
       if (before) problems.push({ ...at, message: `stands in ${before.file}:${before.lineOf(path)} already` });
       else homes.set(key, read);
     }
@@ -108,7 +116,7 @@ function merged(main: YamlRead, others: readonly YamlRead[], included: readonly 
         problems.push({
           file: read.file,
           line: read.lineOf([table]),
-          path: table,
+          path: shownPath([table], read.values),
           message: TABLES.includes(table)
             ? 'is no table'
             : 'cannot stand in an included file: "backends" and "tools" can',
@@ -130,6 +138,7 @@ function merged(main: YamlRead, others: readonly YamlRead[], included: readonly 
       variables: new Map(all.flatMap(({ variables }) => [...variables])),
       references: new Map(all.flatMap(({ references }) => [...references])),
       values: new Map(all.flatMap(({ values }) => [...values])),
+      written: new Map(all.flatMap(({ written }) => [...written])),
       open: new Set(all.flatMap(({ open }) => [...open])),
       unset: all.flatMap(({ unset }) => unset),
     },

@@ -28,6 +28,8 @@ export interface CheckedConfig {
   references: ReadonlyMap<string, string>;
   /** The values of variables that stand in it, each with the reference to it. */
   values: ReadonlyMap<string, string>;
+  /** Texts with references in them, values and keys, by what became of them. */
+  written: ReadonlyMap<string, string>;
   /** The files and folders that it includes. */
   included: readonly string[];
   /** Where a path stands, or the nearest part of it that does. */
@@ -70,6 +72,7 @@ export function parseConfig({ text, file, baseDir, env, offline = false }: Confi
     config: freeze(withAbsolutePaths(parsed.value, baseDir)),
     references: files.read.references,
     values: files.read.values,
+    written: files.read.written,
     included: files.included,
     at: files.at,
   };

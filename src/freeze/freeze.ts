@@ -27,22 +27,44 @@ export interface FreezeRow {
 /** The newest row of each selector, by the text that `freezeText` gives. */
 export type Freezes = ReadonlyMap<string, FreezeRow>;
 
-/** Most selectors with a row. */
+/** Most freezes in force; that of everything is always taken. */
 export const MOST_FREEZES = 1000;
-/** How long the row of a thaw, or of a freeze that has ended, is kept: longer than a replica is away. */
+/** Most thaws, and freezes that have ended, of which the newest are kept. */
+export const MOST_ENDED = 4000;
+/** How long the row of a thaw is kept: longer than a replica is away. */
 export const FREEZE_LIFE_MS = 400 * 24 * 3_600_000;
+/** A freeze that has ended by itself has ended everywhere, whatever a clock says by which it may differ. */
+const ENDED_MS = 24 * 3_600_000;
 
 /** There are as many freezes as may be. */
 export class TooManyFreezes extends Error {
   override readonly name = 'TooManyFreezes';
   constructor() {
-    super(`there are ${MOST_FREEZES} freezes already`);
+    super(`there are ${MOST_FREEZES} freezes already; thaw some, or freeze everything`);
   }
 }
 
 /** Whether a row says nothing any more that a replica could still need to know. */
-export const isOver = ({ active, number, until }: FreezeRow, now: number): boolean =>
-  active && until === null ? false : Math.max(number, until ?? 0) < now - FREEZE_LIFE_MS;
+const isOver = ({ active, number, until }: FreezeRow, now: number): boolean =>
+  active ? until !== null && until < now - ENDED_MS : number < now - FREEZE_LIFE_MS;
+
+/** The selectors whose rows are dropped: those that are over, and of those not in force the oldest beyond what is kept. */
+export function outdated(freezes: Freezes, now: number): string[] {
+  const rows = [...freezes];
+  const over = rows.filter(([, row]) => isOver(row, now));
+  const ended = rows.filter(([, row]) => !isOver(row, now) && !isInForce(row, now));
+  const excess = ended.length - MOST_ENDED;
+  const oldest = excess > 0 ? ended.sort(([, a], [, b]) => a.number - b.number).slice(0, excess) : [];
+  return [...over, ...oldest].map(([text]) => text);
+}
+
+/** Throws TooManyFreezes where a row would be one in force too many. */
+export function refuseTooMany(freezes: Freezes, row: Omit<FreezeRow, 'number'>, now: number): void {
+  if (!row.active || 'all' in row.selector) return;
+  const text = freezeText(row.selector);
+  const others = [...freezes].filter(([each, known]) => each !== text && isInForce(known, now));
+  if (others.length >= MOST_FREEZES) throw new TooManyFreezes();
+}
 
 /** Spells a selector as one text. */
 export function freezeText(selector: FreezeSelector): string {
@@ -108,20 +130,32 @@ export function factOf({ selector, operator, reason, until }: FreezeRow): Freeze
 }
 
 /**
- * Reads a row as the store and the state folder have it. Throws for one that makes no sense: whoever cannot read what is
+ * Reads a row as the store and the state folder have it, under the text of its selector. Throws for one that makes no sense: whoever cannot read what is
  * frozen lets nothing pass.
  */
-export function readFreeze(number: number, json: string): FreezeRow {
+export function readFreeze(text: string, number: number, json: string): FreezeRow {
   const row = JSON.parse(json) as Partial<FreezeRow>;
   const { selector, active, operator, reason, until } = row;
   const known =
     Number.isSafeInteger(number) &&
-    typeof selector === 'object' &&
-    selector !== null &&
+    isSelector(selector) &&
+    freezeText(selector) === text &&
     typeof active === 'boolean' &&
     typeof operator === 'string' &&
     typeof reason === 'string' &&
     (until === null || Number.isSafeInteger(until));
   if (!known) throw new Error('a freeze in the store cannot be read');
   return { number, active, selector, operator, reason, until: until as number | null };
+}
+
+const KINDS = ['backend', 'tool', 'role', 'client', 'subject'];
+
+/** Exactly one kind, with a name. One of a later release that is not known here freezes nobody, and so is refused. */
+function isSelector(value: unknown): value is FreezeSelector {
+  if (typeof value !== 'object' || value === null) return false;
+  const { issuer, ...named } = value as Record<string, unknown>;
+  const [[kind = '', name] = []] = Object.entries(named);
+  if (Object.keys(named).length !== 1) return false;
+  if (issuer !== undefined && (typeof issuer !== 'string' || !['client', 'subject'].includes(kind))) return false;
+  return kind === 'all' ? name === true : KINDS.includes(kind) && typeof name === 'string';
 }

@@ -1,6 +1,8 @@
 // What a client may read about its call: the result, or a fixed sentence with reason codes and the decision id.
 // Details that could help an attacker stay in the audit log.
+
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import { printable } from '../core/printable.ts';
 import type { Reply } from '../enforcement/call.ts';
 import { isObject } from '../formats/json.ts';
 import type { FreezeFact } from '../freeze/freeze.ts';
@@ -93,8 +95,8 @@ const mend = (reasons: readonly string[]): string =>
 /** An operator says why, so that nobody tries again and again. */
 const frozen = (freezes: readonly FreezeFact[] = []): string =>
   freezes
-    .map(
-      ({ operator, until, reason }) => ` Frozen by ${operator}${until === null ? '' : ` until ${until}`}: ${reason}.`,
+    .map(({ operator, until, reason }) =>
+      printable(` Frozen by ${operator}${until === null ? '' : ` until ${until}`}: ${reason}.`),
     )
     .join('');
 

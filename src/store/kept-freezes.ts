@@ -3,14 +3,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { OperatorError } from '../core/errors.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
-import { type FreezeRow, isInForce, isOver, readFreeze } from '../freeze/freeze.ts';
+import { type FreezeRow, isInForce, outdated, readFreeze } from '../freeze/freeze.ts';
 import type { Control, ControlPort } from '../session/control.ts';
 
 export interface KeptFreezesOptions {
   control: ControlPort;
   path: string;
   /** What the file has, as `readKeptFreezes` gives it. */
-  known: Map<string, FreezeRow>;
+  known: ReadonlyMap<string, FreezeRow>;
   /** Called when the store did not know of freezes that this replica knew, of the same epoch. */
   onWentBack: () => void;
   /** Called when the file cannot be written; the freezes in the store hold all the same. */
@@ -20,9 +20,16 @@ export interface KeptFreezesOptions {
 export interface KeptFreezes extends ControlPort {
   /** The rows that are in force, as this process read them last. */
   inForce(): FreezeRow[];
+  /** Looks after the file no more. */
+  stop(): void;
 }
 
-export function keepFreezes({ control, path, known, onWentBack, onProblem }: KeptFreezesOptions): KeptFreezes {
+/** How often it is looked whether the file is there. */
+const LOOK_MS = 1000;
+
+export function keepFreezes(options: KeptFreezesOptions): KeptFreezes {
+  const { control, path, onWentBack, onProblem } = options;
+  let { known } = options;
   let examined: Control | undefined;
   let restoring: Promise<void> | undefined;
 
@@ -36,15 +43,16 @@ export function keepFreezes({ control, path, known, onWentBack, onProblem }: Kep
 
   /** Notes what the store has, and answers what it lacks. */
   function compare({ freezes, now }: Control): Map<string, FreezeRow> {
-    let changed = false;
-    for (const [text, row] of freezes) {
-      if (isOver(row, now) || row.number <= (known.get(text)?.number ?? 0)) continue;
-      known.set(text, row);
-      changed = true;
+    const merged = new Map(known);
+    for (const [text, row] of freezes) if (row.number > (merged.get(text)?.number ?? 0)) merged.set(text, row);
+    for (const text of outdated(merged, now)) merged.delete(text);
+    const same =
+      merged.size === known.size && [...merged].every(([text, row]) => known.get(text)?.number === row.number);
+    if (!same) {
+      known = merged;
+      keep();
     }
-    for (const [text, row] of known) if (isOver(row, now)) changed = known.delete(text) || changed;
-    if (changed) keep();
-    return new Map([...known].filter(([text, row]) => row.number > (freezes.get(text)?.number ?? 0)));
+    return new Map([...merged].filter(([text, row]) => row.number > (freezes.get(text)?.number ?? 0)));
   }
 
   async function read(maxAgeMs: number): Promise<Control> {
@@ -63,9 +71,15 @@ export function keepFreezes({ control, path, known, onWentBack, onProblem }: Kep
     return state;
   }
 
+  // Somebody may remove the file, or clean up the folder: a restart must know of the freezes all the same.
+  const timer = setInterval(() => {
+    if (known.size > 0 && !existsSync(path)) keep();
+  }, LOOK_MS).unref();
+
   return {
     ...control,
     read,
+    stop: () => clearInterval(timer),
     async freeze(row) {
       await control.freeze(row);
       await read(0);
@@ -81,7 +95,10 @@ export function readKeptFreezes(path: string): Map<string, FreezeRow> {
     const { version, freezes } = JSON.parse(readFileSync(path, 'utf8')) as { version: unknown; freezes: object };
     if (version !== 1) throw new Error('another form');
     return new Map(
-      Object.entries(freezes).map(([text, { number, ...row }]) => [text, readFreeze(number, JSON.stringify(row))]),
+      Object.entries(freezes).map(([text, { number, ...row }]) => [
+        text,
+        readFreeze(text, number, JSON.stringify(row)),
+      ]),
     );
   } catch {
     throw new OperatorError(

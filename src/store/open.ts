@@ -86,6 +86,10 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
       return kept.count;
     },
     frozen: control.inForce,
+    async close() {
+      control.stop();
+      await store.close();
+    },
   };
 }
 

@@ -120,11 +120,7 @@ describe('R-76: the activation of a policy', () => {
   });
 
   it.each([
-    [
-      'settings that cannot be',
-      () => edit(/calls_per_minute: \d+/, 'calls_per_minute: many'),
-      /calls_per_minute/,
-    ],
+    ['settings that cannot be', () => edit(/calls_per_minute: \d+/, 'calls_per_minute: many'), /calls_per_minute/],
     ['a name that nobody has', () => edit(/tools: \[/, 'tools: [no_such_tool, '), /no tool "no_such_tool"/],
     ['no folder', () => rmSync(folder.dir, { recursive: true }), /data.yaml|exist/],
     ['a folder that others can write', () => chmodSync(folder.dir, 0o777), /others can write .*chmod go-w/],

@@ -81,3 +81,17 @@ it('what is not there is an error, and nothing is left out in silence', () => {
   expect(problems('[backends]')).toEqual([expect.stringMatching(/include.0: .* has no YAML file/)]);
   expect(problems('[7]').join()).toMatch(/include.0: /);
 });
+
+it('values of variables stand in no problem of included files, nor in their names', () => {
+  const env = { V: 'hunter2secret' };
+  const problemsWith = (include: string, more?: string) => {
+    const parsed = parse(include, more, env);
+    return parsed.ok ? '' : parsed.problems.map(formatProblem).join('\n');
+  };
+  put('a.yaml', '"${V}": 1');
+  expect(problemsWith('[backends]')).toMatch(/a.yaml:1 \$\{V\}: cannot stand in an included file/);
+  put('a.yaml', 'backends: { "${V}": 1 }');
+  put('b.yaml', 'backends: { "${V}": 1 }');
+  expect(problemsWith('[backends]')).toMatch(/backends\.\$\{V\}: stands in .*a.yaml:1 already/);
+  for (const text of [problemsWith('[backends]'), problemsWith('["${V}.yaml"]')]) expect(text).not.toContain('hunter2');
+});

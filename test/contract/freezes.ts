@@ -60,7 +60,7 @@ export function freezeContract(name: string, create: (clock: TestClock) => Promi
       expect(kept?.selector).toEqual({ client: odd, issuer: 'https://i.example' });
     });
 
-    it('R-73: there are no more than fit, and rows that are over make room', async () => {
+    it('R-73: no more are in force than fit, everything can always be frozen, and what has ended takes no room', async () => {
       const clock = createTestClock();
       const { control } = await create(clock);
       const old = clock.now() - FREEZE_LIFE_MS - 1000;
@@ -71,15 +71,32 @@ export function freezeContract(name: string, create: (clock: TestClock) => Promi
       await control.restoreFreezes(new Map(rows));
       await control.read(0);
       await expect(control.freeze(row('one-more'))).rejects.toThrow(/1000 freezes already/);
+      await control.freeze({ ...row(''), selector: { all: true } });
+      await control.freeze({ ...row(''), selector: { all: true }, active: false });
       await control.freeze(row('t7', { active: false }));
-      const [, ...others] = rows;
+      await control.read(0);
+      await control.freeze(row('one-more'));
       const { control: second } = await create(clock);
+      const ended = Array.from({ length: 1200 }, (_, i): [string, FreezeRow] => [
+        `tool:e${i}`,
+        { ...row(`e${i}`, { until: clock.now() - 10 }), number: clock.now() - 20 },
+      ]);
       await second.restoreFreezes(
-        new Map([...others, ['tool:gone', { ...row('gone', { active: false }), number: old }]]),
+        new Map([
+          ...ended,
+          ['tool:gone', { ...row('gone', { active: false }), number: old }],
+          ['tool:long-over', { ...row('long-over', { until: clock.now() - 90_000_000 }), number: old }],
+        ]),
       );
       await second.read(0);
-      await second.freeze(row('one-more'));
-      expect((await second.read(0)).freezes.has('tool:gone')).toBe(false);
+      await second.freeze(row('t7'));
+      await second.freeze(row('t7', { active: false }));
+      const { freezes } = await second.read(0);
+      expect([freezes.has('tool:gone'), freezes.has('tool:long-over'), freezes.has('tool:e7')]).toEqual([
+        false,
+        false,
+        true,
+      ]);
     });
   });
 }

@@ -45,7 +45,7 @@ describe.skipIf(program === null)('Redis', () => {
 
     it('does not start without a server, and says what to check', async () => {
       await expect(redisStore({ url: 'redis://127.0.0.1:1' }, createTestClock(), { timeoutMs: 300 })).rejects.toThrow(
-        /the store does not answer: .*check store\.redis/,
+        /the store cannot be used: .*check store\.redis/,
       );
     });
 

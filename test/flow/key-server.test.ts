@@ -177,6 +177,11 @@ it.each([
     { body: JSON.stringify({ keys: [{ ...first.jwk, use: 'enc' }] }) },
     'a JWK set without a public key that can be used',
   ],
+  [
+    'a key that is for something else',
+    { body: JSON.stringify({ keys: [{ ...first.jwk, key_ops: ['encrypt'] }] }) },
+    'a JWK set without a public key that can be used',
+  ],
   ['a secret key', { body: '{"keys":[{"kty":"oct","k":"AAAA"}]}' }, 'a JWK set with a secret key (kty "oct")'],
   ['an error', { status: 502, body: '{"keys":[]}' }, 'the answer has status 502'],
   ['a redirect', { status: 302, body: '' }, 'the answer has status 302'],

@@ -129,6 +129,24 @@ describe('R-73: a freeze', () => {
     expect(warnings).toContainEqual({ what: 'freeze role:clerk', detail: 'by on-call: a drill' });
   });
 
+  it('shows nobody control characters of a reason', async () => {
+    await freeze({ tool: 'stock_get' }, { reason: 'a\u0000b\u001b[31mred\nnew line' });
+    expect((await ask('/api/v1/freezes')).body.freezes[0].reason).toBe('a b [31mred new line');
+    const { body } = await h.call('stock_get', { sku: 'A-1' });
+    expect(body.result.content[0].text).toContain('Frozen by on-call: a b [31mred new line.');
+  });
+
+  it('when there are too many the next is refused with the cause, and a revocation is done all the same', async () => {
+    for (let i = 0; i < 1000; i++) expect([i, (await freeze({ client: `c${i}` })).status]).toEqual([i, 200]);
+    expect(await freeze({ client: 'one-more' })).toMatchObject({ status: 409, body: { error: 'too_many_freezes' } });
+    const until = new Date(h.clock.now() + 60_000).toISOString();
+    const revoked = await ask('/revocations', { client: 'one-more', deny_until: until, reason: 'r' });
+    expect(revoked).toMatchObject({ status: 409, body: { error: 'too_many_freezes' } });
+    expect((await h.audit('event')).some(({ event }) => event === 'session_revocation')).toBe(true);
+    expect((await freeze({ all: true })).status).toBe(200);
+    expect(await passes()).toBe(false);
+  }, 30_000);
+
   it('must name exactly one thing, with a reason, and an end that is not over', async () => {
     for (const body of [
       {},
@@ -142,6 +160,9 @@ describe('R-73: a freeze', () => {
       { all: true, reason: 'r', until: 'tomorrow' },
       { all: true, reason: 'r', until: new Date(h.clock.now() - 1000).toISOString() },
       { session: 'abc', reason: 'r' },
+      { all: true, reason: '\ud800 x' },
+      { tool: '\ud800', reason: 'r' },
+      { all: true, reason: 'r', until: '9999-12-31T23:59:59-23:00' },
       { all: true, reason: 'r', __proto__: null, nonsense: 1 },
     ])
       expect([body, (await ask('/api/v1/freezes', body)).status]).toEqual([body, 400]);
@@ -165,6 +186,12 @@ describe('R-73: a freeze', () => {
       await start(inKept);
       expect(await passes()).toBe(true);
       await h.close();
+      for (const selector of [{}, { network: '10.0.0.0/8' }, { tool: 7 }, { tool: 'other' }]) {
+        const row = { number: 1, selector, active: true, operator: 'o', reason: 'r', until: null };
+        const text = JSON.stringify({ version: 1, freezes: { 'tool:x': row } });
+        writeFileSync(join(kept, 'freezes.json'), text, { mode: 0o600 });
+        await expect(start(inKept)).rejects.toThrow(/freezes.json cannot be read, and what it freezes would pass/);
+      }
       writeFileSync(join(kept, 'freezes.json'), '{ half', { mode: 0o600 });
       await expect(start(inKept)).rejects.toThrow(/freezes.json cannot be read, and what it freezes would pass/);
       rmSync(join(kept, 'freezes.json'));

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { FreezeList, Frozen } from '../../admin/api-schema.ts';
 import { OperatorError } from '../../core/errors.ts';
+import { printable } from '../../core/printable.ts';
 import { type FreezeSelector, freezeText } from '../../freeze/freeze.ts';
 import { paint, print, printJson, progress } from '../output.ts';
 import { type AdminClientOptions, askAdmin, refusedBy, splitOptions } from './client.ts';
@@ -72,7 +73,11 @@ export async function freezes(options: AdminClientOptions): Promise<void> {
   if (json) return printJson(asked.answer);
   const rows = asked.answer.freezes;
   for (const { selector, operator, reason, since, until } of rows)
-    print(`${freezeText(selector as FreezeSelector)}  ${since} to ${until ?? 'a thaw'}, by ${operator}: ${reason}`);
+    print(
+      printable(
+        `${freezeText(selector as FreezeSelector)}  ${since} to ${until ?? 'a thaw'}, by ${operator}: ${reason}`,
+      ),
+    );
   if (rows.length === 0) print('nothing is frozen');
 }
 

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { ActivationResult } from '../../activation/activation.ts';
 import type { PolicyState, Status } from '../../admin/api-schema.ts';
+import { printable } from '../../core/printable.ts';
 import { paint, print, printJson, progress } from '../output.ts';
 import { type AdminClientOptions, askAdmin, refusedBy, splitOptions } from './client.ts';
 
@@ -57,6 +58,8 @@ export async function policyStatus(options: AdminClientOptions & { all?: boolean
   const kept = new Set(now.kept);
   for (const { at, what, revision, operator, reason } of now.history)
     print(
-      `${at}  ${what.padEnd(8)}  ${revision}${kept.has(revision) ? '' : '  (not kept)'}${operator === '' ? '' : `  by ${operator}: ${reason}`}`,
+      printable(
+        `${at}  ${what.padEnd(8)}  ${revision}${kept.has(revision) ? '' : '  (not kept)'}${operator === '' ? '' : `  by ${operator}: ${reason}`}`,
+      ),
     );
 }

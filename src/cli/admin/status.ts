@@ -1,5 +1,6 @@
 // `sallyport status`: what a connector is and does, and in what the replicas on its store differ.
 import type { Status } from '../../admin/api-schema.ts';
+import { printable } from '../../core/printable.ts';
 import { paint, print, printJson } from '../output.ts';
 import { type AdminClientOptions, askAdmin, refusedBy } from './client.ts';
 
@@ -27,15 +28,15 @@ export async function status({ json, ...at }: AdminClientOptions): Promise<void>
       `${host} ${id.slice(0, 8)}  ${version}  policy ${policy}  configuration ${configuration}  keyring ${keyring}`,
     );
   if (now.last_reload) {
-    const { at, operator, ok, changed } = now.last_reload;
+    const { at, operator, ok, changed, restart_fails: fails } = now.last_reload;
     const what = ok
       ? changed.length > 0
         ? `changed ${changed.join(', ')}`
-        : 'changed nothing'
+        : `changed nothing${fails.length > 0 ? ', and a restart would fail' : ''}`
       : paint('red', 'refused');
     row('last reload', `${at}  by ${operator}, ${what}`);
   }
-  for (const { what, detail } of now.warnings) row('warning', `${what}: ${detail}`);
+  for (const { what, detail } of now.warnings) row('warning', printable(`${what}: ${detail}`));
 }
 
 function keysOf(keys: Status['issuer_keys']): string {

@@ -14,7 +14,7 @@ import { checkPrivateFolder } from '../../core/files/private-file.ts';
 import { trustFolders } from '../../core/files/secret-file.ts';
 import type { SecretSource } from '../../core/files/secret-source.ts';
 import { loadBundle, readSettings } from '../../decision/bundle.ts';
-import { formatProblem, type Problem } from '../../formats/yaml/yaml.ts';
+import { formatProblem, type Problem, shownPath, told } from '../../formats/yaml/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
 import { readKeySet } from '../../identity/access-tokens/key-set.ts';
 import { attributesFile, readAttributes } from '../../identity/api-keys/attributes.ts';
@@ -58,7 +58,7 @@ export async function configCheck(file: string, options: ConfigCheckOptions): Pr
 }
 
 /** Whether the files say what is said of them. Answers one problem for each line of an error. */
-async function fileProblems({ config, at }: CheckedConfig, offline: boolean): Promise<Problem[]> {
+async function fileProblems({ config, at, values }: CheckedConfig, offline: boolean): Promise<Problem[]> {
   const policy: Check = [
     ['policy', 'dir'],
     async () => {
@@ -77,7 +77,8 @@ async function fileProblems({ config, at }: CheckedConfig, offline: boolean): Pr
         // Where one check looks at several keys, its message begins with the one that it is about.
         const named = /^([a-z_]+(?:\.[\w-]+)+): (.*)$/s.exec(text);
         const where = named?.[1]?.startsWith(`${path[0]}.`) ? (named[1] as string).split('.') : path;
-        problems.push({ ...at(where), path: where.join('.'), message: where === path ? text : (named?.[2] ?? text) });
+        const message = where === path ? text : (named?.[2] ?? text);
+        problems.push({ ...at(where), path: shownPath(where, values), message: told(message, values) });
       }
     }
   }

@@ -1,10 +1,10 @@
 // `sallyport config show`: the configuration as it takes effect, with all defaults and absolute paths. A secret is only
 // referred to, and the reference is shown. What comes from a variable may be one all the same, so each text that has a
 // reference in it is shown as it was written.
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { type CheckedConfig, parseConfig, readConfigText } from '../../config/load.ts';
 import { OperatorError } from '../../core/errors.ts';
-import { formatProblem, keyOf, told, toPlainYaml } from '../../formats/yaml/yaml.ts';
+import { formatProblem, keyOf, toPlainYaml } from '../../formats/yaml/yaml.ts';
 import { configurationRevision } from '../../life/replicas.ts';
 import { print, printJson } from '../output.ts';
 
@@ -14,20 +14,29 @@ export function configShow(file: string, { json = false }: { json?: boolean }): 
   if (!result.ok) throw new OperatorError(result.problems.map(formatProblem).join('\n'));
   const { config } = result;
   const revision = configurationRevision(config);
-  const effective = asWritten(config, result, []);
+  const effective = asWritten(config, result, [], dirname(resolve(file)));
   if (json) return printJson({ revision, configuration: effective });
   print(`# ${file}, revision ${revision}`);
   print(toPlainYaml(effective).trimEnd());
 }
 
-type Written = Pick<CheckedConfig, 'references' | 'values'>;
-
-function asWritten(value: unknown, written: Written, path: (string | number)[]): unknown {
-  // Some values stand at another place than they were written at, and are found by what they are.
-  if (typeof value === 'string') return written.references.get(keyOf(path)) ?? told(value, written.values);
-  if (Array.isArray(value)) return value.map((item, i) => asWritten(item, written, [...path, i]));
+function asWritten(value: unknown, read: CheckedConfig, path: (string | number)[], baseDir: string): unknown {
+  const stands = read.references.get(keyOf(path));
+  if (stands !== undefined && (typeof value !== 'object' || value === null)) return stands;
+  // Some values stand at another place than they were written at, and are found by what they are; paths are absolute.
+  if (typeof value === 'string') return moved(value, read.written, baseDir);
+  if (Array.isArray(value)) return value.map((item, i) => asWritten(item, read, [...path, i], baseDir));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [told(key, written.values), asWritten(item, written, [...path, key])]),
+    Object.entries(value).map(([key, item]) => [
+      read.written.get(key) ?? key,
+      asWritten(item, read, [...path, key], baseDir),
+    ]),
   );
+}
+
+function moved(value: string, written: ReadonlyMap<string, string>, baseDir: string): string {
+  const stands = written.get(value);
+  if (stands !== undefined || !isAbsolute(value)) return stands ?? value;
+  return [...written].find(([text]) => resolve(baseDir, text) === value)?.[1] ?? value;
 }

@@ -5,16 +5,17 @@ import { certificateEnds, SOON_DAYS } from '../../config/certificates.ts';
 import type { CheckedConfig } from '../../config/load.ts';
 import { messageOf } from '../../core/errors.ts';
 import { loadBundle, readSettings } from '../../decision/bundle.ts';
-import type { Problem } from '../../formats/yaml/yaml.ts';
+import { type Problem, shownPath, told } from '../../formats/yaml/yaml.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { unlistedTools } from '../../policy/settings-names.ts';
 
 const DAY_MS = 86_400_000;
 
 /** Tools that nobody can call, roles that the policy does not know, what ends soon, and Rego that is not what decides. */
-export async function strictProblems({ config, at }: CheckedConfig, offline: boolean): Promise<Problem[]> {
+export async function strictProblems({ config, at, values }: CheckedConfig, offline: boolean): Promise<Problem[]> {
   const problems: Problem[] = [];
-  const add = (path: string[], message: string) => problems.push({ ...at(path), path: path.join('.'), message });
+  const add = (path: string[], message: string) =>
+    problems.push({ ...at(path), path: shownPath(path, values), message: told(message, values) });
   const settings = readSettings(config.policy).settings;
   for (const tool of unlistedTools(settings, Object.keys(config.tools)))
     add(['tools', tool], 'no role lists this tool in access.roles of data.yaml, so every call of it is denied');

@@ -4,7 +4,8 @@
 export type Checked =
   | { result: 'unchanged' }
   | { result: 'changed'; apply(): void; detail?: string }
-  | { result: 'needs_restart'; detail: string; apply?(): void }
+  /** `atOnce`: what of it is taken into use all the same. */
+  | { result: 'needs_restart'; detail: string; atOnce?: string; apply?(): void }
   /** What is there cannot be used. It does no harm before a restart, which would fail. */
   | { result: 'restart_fails'; detail: string };
 

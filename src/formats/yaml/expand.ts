@@ -10,6 +10,8 @@ export interface ExpandedValue {
   references: ReadonlyMap<string, string>;
   /** The values of variables that stand in it, each with the reference to it. */
   values: ReadonlyMap<string, string>;
+  /** Texts with references in them, values and keys, by what became of them. */
+  written: ReadonlyMap<string, string>;
   /** The paths of values with a variable that is not set and was left open. */
   open: ReadonlySet<string>;
   /** What is wrong with references, at the paths of their values. */
@@ -37,6 +39,7 @@ export function expandValue(value: unknown, env: Env, open: boolean): ExpandedVa
   const variables = new Map<string, string>();
   const references = new Map<string, string>();
   const values = new Map<string, string>();
+  const written = new Map<string, string>();
   const left = new Set<string>();
   const unset: ExpandedValue['unset'] = [];
   const note = (path: PropertyKey[], of: Pick<Expanded, 'problems' | 'open' | 'values'>) => {
@@ -48,7 +51,10 @@ export function expandValue(value: unknown, env: Env, open: boolean): ExpandedVa
     if (typeof inner === 'string') {
       const expanded = expandReferences(inner, env ?? {}, open);
       note(path, expanded);
-      if (expanded.names.length > 0) references.set(keyOf(path), shownReferences(inner));
+      if (expanded.names.length > 0) {
+        references.set(keyOf(path), shownReferences(inner));
+        written.set(expanded.text, shownReferences(inner));
+      }
       if (expanded.whole !== undefined) variables.set(keyOf(path), expanded.whole);
       return expanded.text;
     }
@@ -57,6 +63,7 @@ export function expandValue(value: unknown, env: Env, open: boolean): ExpandedVa
     const entries = Object.entries(inner).map(([key, item]): [string, unknown] => {
       const named = keyNamed(key, env, open);
       note([...path, named.text], named);
+      if (named.values.length > 0) written.set(named.text, shownReferences(key));
       return [named.text, expand(item, [...path, named.text])];
     });
     const names = entries.map(([name]) => name);
@@ -64,5 +71,5 @@ export function expandValue(value: unknown, env: Env, open: boolean): ExpandedVa
     if (twice !== undefined) unset.push({ path: [...path, twice], message: 'is given twice, once by a variable' });
     return Object.fromEntries(entries);
   };
-  return { raw: env ? expand(value, []) : value, variables, references, values, open: left, unset };
+  return { raw: env ? expand(value, []) : value, variables, references, values, written, open: left, unset };
 }

@@ -15,11 +15,14 @@ export interface KeySet {
 /** A key set is small. A longer answer is none. */
 const MOST_BYTES = 1_048_576;
 
+/** RFC 7518 §3.3; with fewer, jose verifies nothing. */
+const LEAST_RSA_BITS = 2048;
+
 /** Reads a set. Throws an Error that says what is wrong with it and quotes nothing of it. */
 export function parseKeySet(text: string): KeySet {
   let set: unknown;
   try {
-    set = JSON.parse(text);
+    set = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
     throw new Error('no JSON');
   }
@@ -33,9 +36,10 @@ export function parseKeySet(text: string): KeySet {
 
 function isUsable(key: Record<string, unknown>): boolean {
   if (key.use !== undefined && key.use !== 'sig') return false;
+  if (Array.isArray(key.key_ops) && !key.key_ops.includes('verify')) return false;
   try {
-    createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
-    return true;
+    const { asymmetricKeyDetails: details } = createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
+    return details?.modulusLength === undefined || details.modulusLength >= LEAST_RSA_BITS;
   } catch {
     return false;
   }

@@ -53,8 +53,8 @@ export function createLive(config: Config, reread: (() => Config) | undefined): 
       present = withKeys(present, fresh, safe);
     };
     if (restart.length > 0) {
-      const taken = safe.length > 0 ? `; at once: ${safe.join(', ')}` : '';
-      return { result: 'needs_restart', detail: `${restart.join(', ')}${taken}`, apply };
+      const atOnce = safe.length > 0 && { atOnce: safe.join(', ') };
+      return { result: 'needs_restart', detail: restart.join(', '), ...atOnce, apply };
     }
     return safe.length > 0 ? { result: 'changed', detail: safe.join(', '), apply } : UNCHANGED;
   };

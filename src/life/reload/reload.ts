@@ -32,7 +32,8 @@ export function reload(parts: readonly Reloadable[]): Reloaded {
     // Nothing is changed when something was refused; what waits for a restart waits all the same.
     if (found.result === 'unchanged' || (!ok && found.result === 'changed')) return { part, result: 'unchanged' };
     const { result, detail } = found;
-    return { part, result, ...(detail !== undefined && { detail }) };
+    const more = ok && 'atOnce' in found ? `; at once: ${found.atOnce}` : '';
+    return { part, result, ...(detail !== undefined && { detail: `${detail}${more}` }) };
   });
   if (!ok) return { ok, parts: report };
   // What was checked can be used; should one fail all the same, the others are not kept from it, and the report says so.

@@ -2,7 +2,7 @@
 // counts any more, and DPoP nonces of the old epoch are void.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
-import { type Freezes, freezeText, isOver, MOST_FREEZES, TooManyFreezes } from '../../freeze/freeze.ts';
+import { type Freezes, freezeText, outdated, refuseTooMany } from '../../freeze/freeze.ts';
 import { type ControlPort, MOST_REVOCATIONS, REVOCATION_LIFE_MS, selectorText } from '../../session/control.ts';
 
 /** The control state of a single process. Every read is up to date. */
@@ -38,9 +38,10 @@ export function createMemoryControl(clock: Clock): ControlPort {
     },
     async freeze(row) {
       const text = freezeText(row.selector);
-      const kept = [...freezes].filter(([, each]) => !isOver(each, clock.now()));
-      if (kept.length >= MOST_FREEZES && !freezes.has(text)) throw new TooManyFreezes();
-      freezes = new Map([...kept, [text, { ...row, number: next() }]]);
+      refuseTooMany(freezes, row, clock.now());
+      const fresh = new Map([...freezes, [text, { ...row, number: next() }]]);
+      for (const old of outdated(fresh, clock.now())) fresh.delete(old);
+      freezes = fresh;
     },
     async restoreFreezes(rows) {
       const merged = new Map(freezes);

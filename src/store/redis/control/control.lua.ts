@@ -117,15 +117,10 @@ end
 return 1
 `);
 
-// KEYS: as above. ARGV: time, selector, the row without its number as JSON, most rows, rows that are over (selectors as a
-// JSON list). Answers 0 when there are too many.
+// KEYS: as above. ARGV: time, selector, the row without its number as JSON, rows that are dropped (selectors as a JSON list).
 export const FREEZE = script(`${CLOCK}${NUMBER}
-for _, text in ipairs(cjson.decode(ARGV[5])) do redis.call('HDEL', KEYS[1], 'frozen:' .. text) end
-local field, count = 'frozen:' .. ARGV[2], 0
-for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.sub(name, 1, 7) == 'frozen:' then count = count + 1 end
-end
-if count >= tonumber(ARGV[4]) and redis.call('HEXISTS', KEYS[1], field) == 0 then return 0 end
+for _, text in ipairs(cjson.decode(ARGV[4])) do redis.call('HDEL', KEYS[1], 'frozen:' .. text) end
+local field = 'frozen:' .. ARGV[2]
 local number = newest(math.max(now, (tonumber(redis.call('HGET', KEYS[1], 'revision')) or 0) + 1))
 redis.call('HSET', KEYS[1], field, string.format('%.0f', number) .. ' ' .. ARGV[3])
 return 1

@@ -4,11 +4,11 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../../core/clock.ts';
 import {
   type FreezeRow,
+  type Freezes,
   freezeText,
-  isOver,
-  MOST_FREEZES,
+  outdated,
   readFreeze,
-  TooManyFreezes,
+  refuseTooMany,
 } from '../../../freeze/freeze.ts';
 import {
   type Control,
@@ -163,14 +163,14 @@ export function createRedisControl(options: RedisControlOptions): ControlPort & 
       invalidate();
     },
     async freeze({ selector, active, operator, reason, until }) {
-      const over = [...(state?.freezes ?? [])].filter(([, row]) => isOver(row, clock.now())).map(([text]) => text);
+      const known: Freezes = state?.freezes ?? new Map();
+      const now = state?.now ?? clock.now();
+      refuseTooMany(known, { selector, active, operator, reason, until }, now);
+      const over = outdated(known, now);
       const row = JSON.stringify({ selector, active, operator, reason, until });
-      const done = await connection.run(FREEZE, at, [
-        ...[time(), freezeText(selector), row, MOST_FREEZES],
-        // An empty table of Lua would be an object of JSON.
-        over.length === 0 ? '[]' : JSON.stringify(over),
-      ]);
-      if (done === 0) throw new TooManyFreezes();
+      // An empty table of Lua would be an object of JSON.
+      const dropped = over.length === 0 ? '[]' : JSON.stringify(over);
+      await connection.run(FREEZE, at, [time(), freezeText(selector), row, dropped]);
       invalidate();
     },
     async restoreFreezes(rows) {
@@ -204,7 +204,7 @@ function parse([flat, time, , replicas]: ReadAnswer, local: number): Control {
     if (!name.startsWith('frozen:')) continue;
     const text = name.slice('frozen:'.length);
     const space = value.indexOf(' ');
-    freezes.set(text, readFreeze(Number(value.slice(0, space)), value.slice(space + 1)));
+    freezes.set(text, readFreeze(text, Number(value.slice(0, space)), value.slice(space + 1)));
   }
   const now = Number(time);
   return {
