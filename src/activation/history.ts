@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
 
-const entrySchema = z.strictObject({
+/** One entry, as the file and the API have it. */
+export const entrySchema = z.strictObject({
   at: z.iso.datetime(),
   what: z.enum(['start', 'activate', 'rollback']),
   revision: z.string(),

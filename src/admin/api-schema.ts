@@ -1,6 +1,7 @@
 // What the read-only API of the admin listener answers, version 1. docs/api.schema.json is generated from it. Nothing in it
 // is a secret: sessions and tokens have fingerprints, and no argument of a call is kept anywhere.
 import { z } from 'zod';
+import { entrySchema } from '../activation/history.ts';
 import { isWellFormed } from '../formats/json.ts';
 
 const seconds = z.number().nonnegative();
@@ -138,16 +139,7 @@ export const policySchema = z.strictObject({
   wasm_sha256: z.string(),
   folder: z.string().describe('Revision of the configured folder when it was looked at last'),
   kept: z.array(z.string()).describe('Revisions that a rollback may go back to, the newest first'),
-  history: z.array(
-    z.strictObject({
-      at: z.iso.datetime(),
-      what: z.enum(['start', 'activate', 'rollback']),
-      revision: z.string(),
-      folder: z.string(),
-      operator: z.string(),
-      reason: z.string(),
-    }),
-  ),
+  history: z.array(entrySchema),
 });
 
 /** The documents by their paths, for the published schema. */

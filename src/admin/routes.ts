@@ -1,6 +1,6 @@
 // What the admin listener answers: by path, the method, the right that is needed, and the work.
 import { z } from 'zod';
-import type { FreezeSelector } from '../freeze/freeze.ts';
+import { type FreezeSelector, TooManyFreezes } from '../freeze/freeze.ts';
 import type { Selector } from '../session/control.ts';
 import { type Frozen, nameSchema as name } from './api-schema.ts';
 import type { AdminOptions } from './contract.ts';
@@ -85,6 +85,10 @@ export function createRoutes(options: AdminOptions): Routes {
           unfrozen = thrown;
         }
         const revoked = await revoke(selector as Selector, act);
+        if (unfrozen instanceof TooManyFreezes) {
+          const hint = `the revocation holds (${revoked} sessions ended), and nothing was frozen: ${unfrozen.message}`;
+          return answer(ctx, 409, { error: 'too_many_freezes', revoked, hint });
+        }
         if (unfrozen !== undefined) throw unfrozen;
         // It holds all the same: another replica may have the backend, or this one had it before.
         const unknown = 'backend' in selector && !backends.includes(selector.backend);
