@@ -152,6 +152,7 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
     ...(plaintext !== '' && { plaintext }),
     ...(origin && { git_commit: origin.commit, git_dirty: origin.dirty }),
   });
+  await recordDeaths(inner);
   const { reload } = operations;
   return running(inner, { live, listener, endpoint, settled, reload, phase, closing, adminUrl: admin?.url });
 }
@@ -165,6 +166,19 @@ const reloadableOf = (inner: Inner, live: Live, first: readonly Reloadable[], po
   inner.keyring.reloadable,
   policy,
 ];
+
+/** A process that a rule held could not say so itself. */
+async function recordDeaths({ watchdog, events, ops }: Inner): Promise<void> {
+  if (watchdog.unrecorded.length === 0) return;
+  for (const { at, revision, tool } of watchdog.unrecorded) {
+    await events.policyHeld({ at, revision, tool });
+    ops.error('a rule held the process before this start, which was ended; now every input is guarded', {
+      ...{ at, revision, tool },
+      mend: 'find the rule with "sallyport policy check", and activate one that is mended',
+    });
+  }
+  watchdog.recorded();
+}
 
 /** What names a policy, and whether anything vouches for it. */
 function identityOf({ revision, wasmSha256, unverified }: Policy, { policy }: Config) {

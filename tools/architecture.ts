@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   http: ['core', 'formats', 'audit', 'config', 'decision', 'identity', 'mcp'],
   // Another policy for a running connector. It alone brings the workbench to what runs, in a thread apart.
-  activation: ['core', 'audit', 'config', 'decision', 'policy'],
+  activation: ['core', 'formats', 'audit', 'config', 'decision', 'policy'],
   // What operators see and do; it starts and stops the rest and decides nothing.
   life: ['core', 'formats', 'audit', 'backend', 'config', 'freeze', 'store'],
   admin: [

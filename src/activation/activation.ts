@@ -5,7 +5,7 @@ import type { Config } from '../config/load.ts';
 import { messageOf } from '../core/errors.ts';
 import { createKeyedMutex } from '../core/mutex.ts';
 import type { PolicyPlace } from '../decision/data/paths.ts';
-import { policyOf } from '../decision/open.ts';
+import { type Limits, policyOf } from '../decision/open.ts';
 import type { ActivePolicy } from './active.ts';
 import type { Activated, History } from './history.ts';
 import type { KeptPolicies } from './kept.ts';
@@ -47,6 +47,7 @@ export interface ActivationOptions {
   config: Config;
   env: NodeJS.ProcessEnv;
   policy: ActivePolicy;
+  limits: Limits;
   kept: KeptPolicies;
   keptDir: string;
   history: History;
@@ -74,7 +75,7 @@ export function createActivation(options: ActivationOptions): Activation {
       revision = bundle.revision;
       const wasm = Buffer.from(bundle.wasm);
       const module = new WebAssembly.Module(new Uint8Array(wasm));
-      const fresh = policyOf({ ...bundle, wasm, module }, config.policy.budget_ms);
+      const fresh = policyOf({ ...bundle, wasm, module }, options.limits);
       if ('place' in wanted && wanted.place.dir === config.policy.dir) folder = revision;
       const { operator, reason } = act;
       kept.save(fresh);

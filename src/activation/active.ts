@@ -27,6 +27,7 @@ export function createActivePolicy(first: Policy): ActivePolicy {
     onSwap: (listener) => void listeners.push(listener),
     evaluator: {
       evaluate: (input, text) => present.evaluator.evaluate(input, text),
+      guarded: (input, text) => present.evaluator.guarded(input, text),
       visible: (input) => present.evaluator.visible(input),
     },
   };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import { OperatorError } from '../core/errors.ts';
-import { type Policy, policyOf } from '../decision/open.ts';
+import { type Limits, type Policy, policyOf } from '../decision/open.ts';
 import { type Activated, type History, openHistory } from './history.ts';
 import { type KeptPolicies, openKept } from './kept.ts';
 
@@ -24,13 +24,13 @@ export interface Remembered {
  * policy, or went back to one, that one goes on: a restart must not bring back what was taken out of use. Throws an
  * OperatorError when that policy cannot be used.
  */
-export function remember(config: Config, folder: Policy, clock: Clock): Remembered {
+export function remember(config: Config, folder: Policy, limits: Limits, clock: Clock): Remembered {
   const keptDir = join(config.state_dir, 'policies');
   const kept = openKept({ dir: keptDir, ...config.policy.keep, now: () => Date.now() });
   const history = openHistory(join(config.state_dir, 'policies.json'));
   const last = history.entries.at(-1);
   const instead = last && last.what !== 'start' && last.revision !== folder.revision && last.folder === folder.revision;
-  const present = instead ? policyOf(kept.read(last.revision), config.policy.budget_ms) : folder;
+  const present = instead ? policyOf(kept.read(last.revision), limits) : folder;
   try {
     kept.save(present);
     if (last?.revision !== present.revision) {

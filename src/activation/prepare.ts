@@ -4,8 +4,10 @@ import type { Config } from '../config/load.ts';
 import { OperatorError } from '../core/errors.ts';
 import { loadBundle } from '../decision/bundle.ts';
 import type { PolicyPlace } from '../decision/data/paths.ts';
+import type { JsonObject } from '../formats/json.ts';
 import { recompileWith } from '../policy/recompile.ts';
 import { selfTest } from '../policy/run/self-test.ts';
+import { worstCase } from '../policy/run/worst-case.ts';
 import { settingsCheck } from '../policy/settings-names.ts';
 import { startCheck } from '../policy/start.ts';
 import { type KeptBundle, openKept } from './kept.ts';
@@ -36,8 +38,29 @@ export async function prepare(config: Config, env: NodeJS.ProcessEnv, wanted: Wa
     found = openKept({ dir: wanted.kept, days: 1, count: 1, now: Date.now }).read(wanted.revision);
   }
   if (found.cases === undefined) warnings.push('no cases travel with it, so nothing was tried');
-  const failed = found.cases === undefined ? [] : selfTest(found.module, found.cases, config.policy.budget_ms);
+  const most = Math.min(config.policy.budget_ms, config.policy.guard_ms);
+  const failed = found.cases === undefined ? [] : selfTest(found.module, found.cases, most);
   if (failed.length > 0) throw new OperatorError(`it does not decide as it shall: ${failed.slice(0, 5).join('; ')}`);
+  const worst = worstCaseOf(found, config, most);
+  if (worst.slow.length > 0)
+    throw new OperatorError(`it is too slow for ordinary calls: ${worst.slow.slice(0, 5).join('; ')}`);
+  warnings.push(...worst.warnings);
   const { module: _module, ...bundle } = found;
   return { bundle, warnings };
+}
+
+/** How long growing arguments are tried at most. */
+const LONGEST_TRIAL_MS = 30_000;
+
+function worstCaseOf({ module, settings, manifest }: KeptBundle, { tools, limits }: Config, guardMs: number) {
+  return worstCase({
+    ...{ module, settings, guardMs },
+    tools: Object.entries(tools).map(([name, { backend, effect, arguments: schema }]) => ({
+      ...{ name, backend, effect },
+      arguments: schema as JsonObject,
+    })),
+    literals: manifest.literals ?? [],
+    largestBytes: limits.body_bytes,
+    longestMs: LONGEST_TRIAL_MS,
+  });
 }

@@ -54,6 +54,8 @@ export interface AuditEvents {
   ): void;
   /** A policy was not taken into use; the one before still decides. */
   activationRefused(of: Activation & { problem: string }, act: Act): void;
+  /** Before this start an evaluation held the process until it was ended; now each input of that policy is guarded. Resolves when it is on record. */
+  policyHeld(death: { at: string; revision: string; tool: string }): Promise<void>;
   /** A request to the admin listener had no valid admin token. `alerting`: there were too many from there. */
   adminRefused(source: Pick<Source, 'ip' | 'network'>, alerting: boolean): void;
   /** Parts were read again, or were not, because one of them could not be used. `parts`: by what became of them, their names. What was refused is an alert as well. */
@@ -220,6 +222,10 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
       const told = problem.slice(0, LONGEST_PROBLEM);
       void write('policy_refused', { what, revision, before, problem: told, ...actFields(act) });
       alert('policy.refused', 'medium', {}, { revision, in_force: before });
+    },
+    policyHeld({ at, revision, tool }) {
+      alert('policy.held_process', 'high', {}, { revision, tool });
+      return write('policy_held_process', { at, revision, tool });
     },
     adminRefused(source, alerting) {
       writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });

@@ -1,7 +1,9 @@
 // What carries out calls, put together from the parts that decide, record and hold sessions.
 
+import { culpritOf } from '../decision/guard/culprit.ts';
 import type { Policy } from '../decision/open.ts';
 import { countCalls } from '../enforcement/calls.ts';
+import { createHeldBack } from '../enforcement/held-back.ts';
 import type { Frozen } from '../enforcement/observe.ts';
 import { createPipeline } from '../enforcement/pipeline.ts';
 import { freezesOf } from '../freeze/freeze.ts';
@@ -19,8 +21,10 @@ export function openCalls({ config, policy, backends, store, audit, sessions, cl
   };
   const { fingerprint } = keyring;
   const tools = enforcedTools(config.tools);
-  const ports = { tools, facts, audit, sessions, clock, fingerprint, frozen, backends: backends.ports };
-  const pipelineOf = (present: Policy) => createPipeline({ ...ports, evaluator: present.evaluator, policy: present });
+  const heldBack = createHeldBack(() => clock.now());
+  const ports = { tools, facts, audit, sessions, clock, fingerprint, frozen, heldBack, backends: backends.ports };
+  const pipelineOf = (present: Policy) =>
+    createPipeline({ ...ports, evaluator: present.evaluator, policy: present, culprit: culpritIn(present) });
   // Each call goes its whole way with the policy of its beginning.
   let pipeline = pipelineOf(policy.present);
   policy.onSwap((present) => {
@@ -39,3 +43,13 @@ export const openReadiness = ({ audit, keyring, store, identity }: Inner, phase:
     clock: () => store.clockAgrees,
     issuer: () => identity.ready,
   });
+
+/** Finds out once for each tool. */
+function culpritIn({ wasm, settings }: Policy) {
+  const known = new Map<string, Promise<string | undefined>>();
+  return (tool: string, input: string) => {
+    const found = known.get(tool) ?? culpritOf({ wasm, settings, input });
+    known.set(tool, found);
+    return found;
+  };
+}

@@ -16,7 +16,8 @@ import { preparePrivateFolder } from '../core/files/private-file.ts';
 import { trustFolders } from '../core/files/secret-file.ts';
 import { refuseUnverifiedTls } from '../core/hardening.ts';
 import { VERSION } from '../core/paths.ts';
-import { openPolicy, type Policy } from '../decision/open.ts';
+import { openWatchdog, type Watchdog } from '../decision/guard/watchdog.ts';
+import { type Limits, openPolicy, type Policy } from '../decision/open.ts';
 import { type Identity, openIdentity } from '../identity/open.ts';
 import { type Keyring, openKeyring } from '../keyring/keyring.ts';
 import { lockFolder } from '../life/lock.ts';
@@ -55,16 +56,14 @@ export type Inner = Awaited<ReturnType<typeof openInner>>;
 
 /** What decides, records and holds sessions: everything behind the way in. */
 export async function openInner(context: Context, closing: Closing) {
-  const { config, env, clock, ops, progress } = context;
+  const { config, env, clock, ops } = context;
   const problemOf = (message: string) => (problem: string) => ops.error(message, { problem });
   refuseUnverifiedTls(env);
   trustFolders(config.secrets.trusted_dirs);
   const operators = config.admin && watchOperators(config.admin, env);
   preparePrivateFolder(config.state_dir);
   closing.add(await lockFolder(config.state_dir));
-  const opa = { env, ...(progress && { progress }) };
-  const remembered = remember(config, await openFolder(config, opa, ops), clock);
-  const policy = createActivePolicy(remembered.present);
+  const { policy, limits, watchdog, remembered } = await openDeciding(context, closing);
   const keyring = closing.add(
     openKeyring({
       source: config.keyring,
@@ -121,6 +120,8 @@ export async function openInner(context: Context, closing: Closing) {
     ...context,
     operators,
     policy,
+    limits,
+    watchdog,
     remembered,
     keyring,
     metrics,
@@ -134,13 +135,36 @@ export async function openInner(context: Context, closing: Closing) {
   };
 }
 
+/** The policy that decides, and the thread that ends this process where a rule of it never ends. */
+async function openDeciding({ config, env, clock, ops, progress }: Context, closing: Closing) {
+  const watchdog = closing.add(
+    openWatchdog({
+      file: join(config.state_dir, 'policy-held.json'),
+      tools: Object.keys(config.tools),
+      onProblem: (problem) => ops.error('a rule that never ends', { problem }),
+    }),
+  );
+  const limits = limitsOf(config, watchdog);
+  const folder = await openFolder(config, { env, ...(progress && { progress }) }, ops, limits);
+  const remembered = remember(config, folder, limits, clock);
+  const policy = createActivePolicy(remembered.present);
+  watchdog.decides(policy.present.revision);
+  policy.onSwap(({ revision }) => watchdog.decides(revision));
+  return { policy, limits, watchdog, remembered };
+}
+
+const limitsOf = ({ policy: { budget_ms, guard_ms } }: Config, { held, pulse }: Watchdog): Limits => ({
+  budget_ms,
+  guard: (revision) => ({ ms: guard_ms, always: held(revision), pulse }),
+});
+
 /** The policy of the configured folder. */
-function openFolder(config: Config, opa: FindOpaOptions, ops: OpsLog): Promise<Policy> {
+function openFolder(config: Config, opa: FindOpaOptions, ops: OpsLog, limits: Limits): Promise<Policy> {
   const checkSettings = settingsCheck(config, (tool) =>
     ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
   );
   const check = startCheck(config, opa, ops.warn);
-  return openPolicy({ ...config.policy, recompile: recompileWith(opa), checkSettings, check });
+  return openPolicy({ ...config.policy, limits, recompile: recompileWith(opa), checkSettings, check });
 }
 
 interface ClientParts extends Context {

@@ -4,6 +4,9 @@
 import { BoundedCache } from '../core/bounded-cache.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { constant } from '../formats/json-text.ts';
+import { createCare } from './guard/care.ts';
+import { CutShort, within } from './guard/cut.ts';
+import type { Pulse } from './guard/pulse.ts';
 import { ENTRYPOINT, ENTRYPOINTS, type Manifest, VISIBLE } from './manifest.ts';
 import type { RefusalCode } from './refusal-codes.ts';
 import {
@@ -19,11 +22,12 @@ import { instantiate, type WasmPolicy } from './wasm.ts';
 const OBLIGATIONS: ReadonlySet<string> = new Set(obligationSchema.options.map(({ shape }) => shape.type.value));
 
 /**
- * The decision of the policy, or why there is no usable one. `detail` is for the audit log, never for a client.
+ * The decision of the policy, or why there is no usable one. `detail` is for the audit log, never for a client. `cut`: the
+ * evaluation was ended at its limit, and would have gone on.
  */
 export type Evaluation =
   | { ok: true; decision: PolicyDecision; nanoseconds: number }
-  | { ok: false; code: RefusalCode; detail: string; nanoseconds: number };
+  | { ok: false; code: RefusalCode; detail: string; nanoseconds: number; cut?: true };
 
 /** The names of the tools that a client may see, or why the policy gave no usable answer. */
 export type Visibility = { ok: true; names: ReadonlySet<string> } | { ok: false; code: RefusalCode; detail: string };
@@ -32,6 +36,8 @@ export type Visibility = { ok: true; names: ReadonlySet<string> } | { ok: false;
 export interface Evaluator {
   /** Decides one call. Never throws. `text`: the input as JSON, where it is at hand. */
   evaluate(input: DecisionInput, text?: string): Evaluation;
+  /** Whether the evaluation of this input, as JSON, would run under the guard: only such a one can be cut. */
+  guarded(input: DecisionInput, text: string): boolean;
   /** Answers which of the listed tools a client may see. Never throws. */
   visible(input: ListingInput): Visibility;
 }
@@ -46,8 +52,20 @@ export interface EvaluatorOptions {
    * evaluated once more; when that is late, too, the call is refused.
    */
   budgetMs: number;
+  /** Ends an evaluation that takes too long. Left out where nobody waits for the process. */
+  guard?: Guard;
   /** Which reasons may let a call pass; left out, every reason but that of the default. */
   backing?: Backing;
+}
+
+/** How evaluations are kept from holding the process (R-75). */
+export interface Guard {
+  /** Longest evaluation of a large input, or of a tool that has been slow, in milliseconds: it is ended then. */
+  ms: number;
+  /** Every evaluation runs under the guard: one of this policy has held the process before. */
+  always?: boolean | undefined;
+  /** Where the thread that watches the process sees those that run without the guard. */
+  pulse?: Pulse | undefined;
 }
 
 /**
@@ -73,7 +91,8 @@ export function backing({ reasons }: Pick<Manifest, 'reasons'>): Backing {
  * Creates the evaluator. The policy is instantiated at once, so that one that cannot load is found before any
  * call; it throws then.
  */
-export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFAULT }: EvaluatorOptions): Evaluator {
+export function createEvaluator(options: EvaluatorOptions): Evaluator {
+  const { module, data, budgetMs, guard, backing = NOT_THE_DEFAULT } = options;
   let policy: WasmPolicy | undefined;
   try {
     policy = instantiate(module, data);
@@ -88,18 +107,22 @@ export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFA
   for (const name of ENTRYPOINTS)
     if (!(name in policy.entrypoints)) throw new OperatorError(`the compiled policy has no entrypoint ${name}`);
 
-  type Asked = { ok: true; results: string; nanoseconds: number } | (Failure & { nanoseconds: number });
+  type Asked = { ok: true; results: string; nanoseconds: number } | (Failure & { nanoseconds: number; cut?: true });
 
-  function ask(input: object | string, entrypoint: string): Asked {
+  /** `limitMs`: it is ended then; without, it may take as long as it takes. */
+  function ask(text: string, entrypoint: string, limitMs?: number): Asked {
     const started = process.hrtime.bigint();
     let results: string;
     try {
       policy ??= instantiate(module, data);
-      const text = typeof input === 'string' ? input : JSON.stringify(input);
-      results = policy.evaluate(text, policy.entrypoints[entrypoint] as number);
+      const present = policy;
+      const evaluate = () => present.evaluate(text, present.entrypoints[entrypoint] as number);
+      results = limitMs === undefined ? evaluate() : within(limitMs, evaluate);
     } catch (thrown) {
       policy = undefined;
       const nanoseconds = Number(process.hrtime.bigint() - started);
+      if (thrown instanceof CutShort)
+        return { ok: false, code: 'decision.over_budget', detail: thrown.message, nanoseconds, cut: true };
       return { ok: false, code: 'decision.error', detail: messageOf(thrown), nanoseconds };
     }
     const nanoseconds = Number(process.hrtime.bigint() - started);
@@ -108,25 +131,43 @@ export function createEvaluator({ module, data, budgetMs, backing = NOT_THE_DEFA
       : { ok: true, results, nanoseconds };
   }
 
-  /** On a busy machine the process may have been put aside during an evaluation. The same input has the same answer. */
-  function askInTime(input: object | string, entrypoint: string): Asked {
-    const asked = ask(input, entrypoint);
-    return !asked.ok && asked.code === 'decision.over_budget' ? ask(input, entrypoint) : asked;
+  const limitMs = guard && Math.min(guard.ms, budgetMs);
+  const care = createCare(guard?.ms ?? Number.POSITIVE_INFINITY, guard?.always === true);
+  const isGuarded = (tool: string, text: string) => limitMs !== undefined && care.needed(tool, text);
+
+  /**
+   * What is late and was not cut is asked once more: on a busy machine the process may have been put aside during an
+   * evaluation, and the same input has the same answer. The second time is under the guard.
+   */
+  function decide(tool: string, text: string): Asked {
+    const guarded = isGuarded(tool, text);
+    if (!guarded) guard?.pulse?.enter(tool);
+    const first = ask(text, ENTRYPOINT, guarded ? limitMs : undefined);
+    if (!guarded) guard?.pulse?.leave();
+    care.took(tool, first.nanoseconds);
+    const late = !first.ok && first.code === 'decision.over_budget' && !first.cut;
+    return late ? ask(text, ENTRYPOINT, limitMs) : first;
   }
 
   const decisionOf = createReader((results) => readDecision(results, backing));
   const namesOf = createReader(readNames, LISTS);
 
   return {
-    evaluate(input, text) {
-      const asked = askInTime(text ?? input, ENTRYPOINT);
+    evaluate(input, text = JSON.stringify(input)) {
+      const asked = decide(input.tool.name, text);
       if (!asked.ok) return asked;
       const read = decisionOf(asked.results);
       return { ...read, nanoseconds: asked.nanoseconds };
     },
 
+    guarded: (input, text) => isGuarded(input.tool.name, text),
+
+    // A list is asked for seldom, and may be long.
     visible(input) {
-      const asked = askInTime(input, VISIBLE);
+      const text = JSON.stringify(input);
+      const first = ask(text, VISIBLE, guard && budgetMs);
+      const late = !first.ok && first.code === 'decision.over_budget' && !first.cut;
+      const asked = late ? ask(text, VISIBLE, guard && budgetMs) : first;
       return asked.ok ? namesOf(asked.results) : asked;
     },
   };

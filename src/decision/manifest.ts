@@ -57,6 +57,8 @@ export const manifestSchema = z.strictObject({
   reasons: z.record(z.string(), reasonSchema),
   /** Arguments that rules read, each with the tools that the rules name; an empty list is any tool. */
   reads_arguments: z.record(z.string(), z.array(z.string())).optional(),
+  /** Texts in the rules that read arguments, with which the self-test fills arguments; missing before 0.1. */
+  literals: z.array(z.string()).optional(),
   /** Missing in a policy that was compiled before there was a gate. */
   gate: verdictSchema.optional(),
 });

@@ -1,15 +1,22 @@
 // Opens the policy that decides: loads it, has its names checked, and instantiates it.
 import { createZoneClock, type LocalTime } from '../core/zones.ts';
 import { type Bundle, loadBundle, type Recompile } from './bundle.ts';
-import { backing, createEvaluator, type Evaluator } from './evaluator.ts';
+import { backing, createEvaluator, type Evaluator, type Guard } from './evaluator.ts';
 import { type Aged, endOfSession } from './lifetimes.ts';
 import type { SettingsFile } from './settings.ts';
+
+/** How long an evaluation may take. */
+export interface Limits {
+  /** Longest evaluation that still counts, in milliseconds. */
+  budget_ms: number;
+  /** The guard for a policy, by its revision. */
+  guard: (revision: string) => Guard;
+}
 
 export interface PolicyOptions {
   /** The policy folder: sallyport/*.rego, data.yaml, compiled/. */
   dir: string;
-  /** Longest evaluation that still counts, in milliseconds. */
-  budget_ms: number;
+  limits: Limits;
   recompile: Recompile;
   /** Throws an OperatorError for settings that name what is not there: a control for a misspelt tool is none. */
   checkSettings: (settings: SettingsFile) => void;
@@ -30,19 +37,20 @@ export interface Policy extends Omit<Bundle, 'settingsFile'> {
 
 /** Rejects with an OperatorError when something in the folder must be fixed first. */
 export async function openPolicy(options: PolicyOptions): Promise<Policy> {
-  const { dir, site_dir, budget_ms, recompile, checkSettings, check } = options;
+  const { dir, site_dir, limits, recompile, checkSettings, check } = options;
   const bundle = await loadBundle({ dir, site_dir }, recompile);
   checkSettings(bundle.settingsFile);
   await check?.(bundle);
-  return policyOf(bundle, budget_ms);
+  return policyOf(bundle, limits);
 }
 
 /** Instantiates a policy that was loaded and checked. Throws an OperatorError when it is none. */
-export function policyOf(bundle: Omit<Bundle, 'settingsFile'>, budgetMs: number): Policy {
+export function policyOf(bundle: Omit<Bundle, 'settingsFile'>, { budget_ms, guard }: Limits): Policy {
   const evaluator = createEvaluator({
     module: bundle.module,
     data: { settings: bundle.settings },
-    budgetMs,
+    budgetMs: budget_ms,
+    guard: guard(bundle.revision),
     backing: backing(bundle.manifest),
   });
   const { reasons } = bundle.manifest;

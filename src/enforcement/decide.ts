@@ -2,12 +2,13 @@
 // replaces it where the session is not the one that the first was about.
 import type { BackendPort } from '../backend/port.ts';
 import type { LocalTime } from '../core/zones.ts';
-import type { Evaluator } from '../decision/evaluator.ts';
+import type { Evaluation, Evaluator } from '../decision/evaluator.ts';
 import { buildInput } from '../decision/input.ts';
 import { inputText } from '../decision/input-text.ts';
-import type { PolicyDecision } from '../decision/schema.ts';
+import type { DecisionInput, PolicyDecision } from '../decision/schema.ts';
 import type { SessionManager } from '../session/manager.ts';
 import { codesOf, type Reply, type Tool, type ToolCall } from './call.ts';
+import type { HeldBack } from './held-back.ts';
 import { type CarriedOut, carryOut } from './obligations.ts';
 import type { Known } from './observe.ts';
 import { refusal } from './refusals.ts';
@@ -20,6 +21,9 @@ export interface DecideOptions {
   ownPlaces: ReadonlySet<string>;
   /** Local time in the zones of the settings; undefined where none is set. */
   zones: (now: number) => Readonly<Record<string, LocalTime>> | undefined;
+  heldBack: HeldBack;
+  /** Names the rule that an evaluation of this input was in when it was cut, where that can be told. Never rejects. */
+  culprit: (tool: string, text: string) => Promise<string | undefined>;
 }
 
 /**
@@ -33,7 +37,26 @@ export type Decided =
 /** Decides a call on what is known. Nothing happens before the decision is on record (R-60). */
 export type Decide = (call: ToolCall, tool: Tool, backend: BackendPort, trail: Trail, known: Known) => Promise<Decided>;
 
-export function createDecide({ evaluator, sessions, ownPlaces, zones }: DecideOptions): Decide {
+export function createDecide(options: DecideOptions): Decide {
+  const { evaluator, sessions, ownPlaces, zones, heldBack, culprit } = options;
+
+  /** Asks the policy, unless it is too likely that this client makes a rule run away again. */
+  function ask(client: string, input: DecisionInput, text: string): Evaluation & { waitSeconds?: number } {
+    const waitSeconds = heldBack.seconds(client);
+    if (waitSeconds > 0 && evaluator.guarded(input, text)) {
+      const detail = `not asked: an evaluation for this client was cut, and it is held back for ${waitSeconds} s`;
+      return { ok: false, code: 'decision.over_budget', detail, nanoseconds: 0, waitSeconds };
+    }
+    const evaluation = evaluator.evaluate(input, text);
+    return evaluation.ok || !evaluation.cut ? evaluation : { ...evaluation, waitSeconds: heldBack.cut(client) };
+  }
+
+  /** The call does not wait until the rule is found. */
+  async function tell(tool: Tool, text: string, session: string | null, trail: Trail): Promise<void> {
+    const rule = await culprit(tool.name, text);
+    const reason = { code: 'decision.over_budget', params: rule === undefined ? {} : { rule } };
+    await trail.alert({ severity: 'high', reason, codes: [], tool, session });
+  }
   return async (call, tool, backend, trail, known) => {
     const { scope } = call;
     const refuse = (...args: Parameters<ReturnType<typeof refusal>>): Decided => ({
@@ -44,14 +67,18 @@ export function createDecide({ evaluator, sessions, ownPlaces, zones }: DecideOp
     const parts = { now: known.now, zones: local, ...scope, tool, arguments: call.arguments, ...known.facts };
     const input = buildInput(parts);
     const text = inputText(input, tool.audit, scope.client);
-    const evaluation = evaluator.evaluate(input, text.text);
+    const evaluation = ask(scope.client.ref, input, text.text);
+    if (!evaluation.ok && evaluation.cut) void tell(tool, text.text, input.session?.id ?? null, trail).catch(() => {});
     let decision: PolicyDecision | undefined;
     try {
       decision = await trail.decided(tool, text, evaluation);
     } catch {
       return refuse('audit.unavailable', 'the decision log cannot be written');
     }
-    if (!decision) return refuse(evaluation.ok ? 'decision.error' : evaluation.code);
+    if (!decision)
+      return evaluation.ok
+        ? refuse('decision.error')
+        : refuse(evaluation.code, evaluation.detail, null, evaluation.waitSeconds);
 
     const codes = codesOf(decision.reasons);
     const carried = await carryOut(decision, {

@@ -11,14 +11,14 @@ import { boundTo, type Place } from '../session/bound.ts';
 import type { SessionManager } from '../session/manager.ts';
 import { answer } from './answer.ts';
 import { type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
-import { createDecide, type Decided } from './decide.ts';
+import { createDecide, type Decided, type DecideOptions } from './decide.ts';
 import { createIdsOf, type Frozen, type Known, knownAgain, observe } from './observe.ts';
 import { countUndecided, refusal, refuseUndecided } from './refusals.ts';
 import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
 import { type Used, useSession } from './use-session.ts';
 
 /** The ports that the pipeline brings together. */
-export interface PipelineOptions {
+export interface PipelineOptions extends Pick<DecideOptions, 'heldBack' | 'culprit'> {
   tools: ReadonlyMap<string, Tool>;
   backends: ReadonlyMap<string, BackendPort>;
   facts: FactsPort;

@@ -7,7 +7,7 @@ import { type PolicyPlace, policyPaths } from '../decision/data/paths.ts';
 import { type Compiled, ENTRYPOINTS, hashSources, sha256 } from '../decision/manifest.ts';
 import type { Opa } from './opa.ts';
 import { type Module, parseModules } from './rego/modules.ts';
-import { argumentsRead, reasonsOf } from './rego/reasons.ts';
+import { argumentsRead, literalsCompared, reasonsOf } from './rego/reasons.ts';
 import { opaRun } from './run/opa.ts';
 import { type Stage, withStage } from './run/stage.ts';
 
@@ -56,6 +56,7 @@ export async function compileStage(
       sources,
       reasons: reasonsOf(modules),
       reads_arguments: argumentsRead(modules),
+      literals: literalsCompared(modules),
     },
   };
 }

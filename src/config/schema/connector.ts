@@ -267,6 +267,11 @@ export const connectorSchema = z.strictObject({
         .default('none')
         .describe('compared: start only if an OPA of the very version is there and compiles the same policy'),
       budget_ms: z.int().positive().default(250),
+      guard_ms: z
+        .int()
+        .positive()
+        .default(50)
+        .describe('Longest decision about a large input, or a tool that was slow before, in milliseconds: it is ended'),
       keep: z
         .strictObject({ days: z.int().positive().default(400), count: z.int().min(2).max(10_000).default(100) })
         .prefault({})

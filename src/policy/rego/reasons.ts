@@ -3,7 +3,7 @@ import type { Manifest } from '../../decision/manifest.ts';
 import { argumentsIn, type Names, argumentsRead as readBy } from './arguments.ts';
 import { toolsNamed } from './conditions.ts';
 import { annotationOf, type Module, nameOf } from './modules.ts';
-import type { Rule } from './terms.ts';
+import { eachTerm, type Rule } from './terms.ts';
 import { paramsOf } from './values.ts';
 
 type Reason = Manifest['reasons'][string];
@@ -72,6 +72,29 @@ export function argumentsRead(modules: readonly Module[]): Record<string, string
     tools === 'any' ? [] : [...tools].sort(),
   ]);
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Most literals that are kept, and the longest of them. */
+const MOST_LITERALS = 40;
+const LONGEST_LITERAL = 64;
+
+/** Texts that a module has which reads arguments: what a rule does may hang on whether an argument is one of them. */
+export function literalsCompared(modules: readonly Module[]): string[] {
+  const found = new Set<string>();
+  for (const module of modules) {
+    if (!module.rules.some((rule) => readBy(modules, module, rule).size > 0)) continue;
+    // Names of fields stand in references, the parameters of reasons in objects.
+    eachTerm(
+      module.rules.map(({ body, else: otherwise }) => [body, otherwise]),
+      (term) => {
+        if (term.type === 'string' && String(term.value).length <= LONGEST_LITERAL) found.add(String(term.value));
+      },
+    );
+  }
+  return [...found]
+    .filter((text) => text !== '')
+    .sort()
+    .slice(0, MOST_LITERALS);
 }
 
 const list = (names: Names): string[] => [...names].sort();

@@ -2,7 +2,7 @@
 // policy which decides otherwise on this machine is not served.
 import { z } from 'zod';
 import { withMerged } from '../../decision/data/merge.ts';
-import { createEvaluator } from '../../decision/evaluator.ts';
+import { createEvaluator, type Evaluation } from '../../decision/evaluator.ts';
 import { inputSchema, type PolicyDecision } from '../../decision/schema.ts';
 import { settingsSchema } from '../../decision/settings.ts';
 import { canonicalJson } from '../../formats/json.ts';
@@ -63,7 +63,10 @@ const keptSchema = z.strictObject({
 /** A machine may be very busy. */
 const BUDGET_MS = 10_000;
 
-/** Asks the WASM the cases again. Answers what it decides otherwise, or takes too long for, a line for each. */
+/**
+ * Asks the WASM the cases again. Answers what it decides otherwise, or takes too long for, a line for each. No case takes
+ * more than twice `budgetMs`: on a busy machine the process may have been put aside the first time.
+ */
 export function selfTest(module: WebAssembly.Module, text: string, budgetMs = BUDGET_MS): string[] {
   let read: unknown;
   try {
@@ -75,14 +78,20 @@ export function selfTest(module: WebAssembly.Module, text: string, budgetMs = BU
   const kept = keptSchema.safeParse(read);
   if (!kept.success) return ['cases.json cannot be read'];
   const evaluators = kept.data.settings.map((settings) =>
-    createEvaluator({ module, data: { settings: withMerged(settings) }, budgetMs }),
+    createEvaluator({
+      ...{ module, data: { settings: withMerged(settings) }, budgetMs },
+      guard: { ms: budgetMs, always: true },
+    }),
   );
   return kept.data.cases.flatMap(({ name, settings, input, decides }) => {
-    const evaluation = evaluators[settings]?.evaluate(input);
-    if (!evaluation) return [`case "${name}" (without settings)`];
-    if (!evaluation.ok && evaluation.code === 'decision.over_budget')
-      return [`case "${name}" takes ${evaluation.detail}, and policy.budget_ms is ${budgetMs}`];
+    const evaluator = evaluators[settings];
+    if (!evaluator) return [`case "${name}" (without settings)`];
+    let evaluation = evaluator.evaluate(input);
+    if (isLate(evaluation)) evaluation = evaluator.evaluate(input);
+    if (isLate(evaluation)) return [`case "${name}" takes more than ${budgetMs} ms`];
     const got = evaluation.ok ? summary(evaluation.decision) : evaluation.code;
     return canonicalJson(got) === canonicalJson(decides) ? [] : [`case "${name}"`];
   });
 }
+
+const isLate = (evaluation: Evaluation): boolean => !evaluation.ok && evaluation.code === 'decision.over_budget';
