@@ -42,13 +42,15 @@ export function createDecide(options: DecideOptions): Decide {
 
   /** Asks the policy, unless it is too likely that this client makes a rule run away again. */
   function ask(client: string, input: DecisionInput, text: string): Evaluation & { waitSeconds?: number } {
-    const waitSeconds = heldBack.seconds(client);
+    const waitSeconds = heldBack.seconds(client, text.length);
     if (waitSeconds > 0 && evaluator.guarded(input, text)) {
       const detail = `not asked: an evaluation for this client was cut, and it is held back for ${waitSeconds} s`;
       return { ok: false, code: 'decision.over_budget', detail, nanoseconds: 0, waitSeconds };
     }
     const evaluation = evaluator.evaluate(input, text);
-    return evaluation.ok || !evaluation.cut ? evaluation : { ...evaluation, waitSeconds: heldBack.cut(client) };
+    return evaluation.ok || !evaluation.cut
+      ? evaluation
+      : { ...evaluation, waitSeconds: heldBack.cut(client, text.length) };
   }
 
   /** The call does not wait until the rule is found. */

@@ -228,7 +228,7 @@ describe('R-76: a rollback', () => {
 it('R-76: a policy that is slow on ordinary inputs is told with the case', async () => {
   const { module, cases } = await loadBundle(folder.dir, () => Promise.reject(new Error('not compiled')));
   expect(selfTest(module, cases ?? '')).toEqual([]);
-  expect(selfTest(module, cases ?? '', 0)[0]).toMatch(/^case ".*" takes \d+ ms, and policy.budget_ms is 0$/);
+  expect(selfTest(module, cases ?? '', 0)[0]).toMatch(/^case ".*" takes more than 0 ms$/);
 });
 
 it('R-76: the commands activate, roll back and show, and end with 1 where nothing was changed', async () => {

@@ -51,7 +51,8 @@ function time(name: string, evaluator: Evaluator, input: DecisionInput, seconds:
 /** Measures, in this process, the evaluation with an input of about 1 KB. */
 export async function policyRows(seconds: number, show: Show): Promise<void> {
   const bundle = await loadBundle({ dir: join(PACKAGE_ROOT, 'policies') }, recompileWith());
-  const evaluator = createEvaluator({ module: bundle.module, data: { settings: bundle.settings }, budgetMs: 1000 });
+  const ofDefault = { module: bundle.module, data: { settings: bundle.settings }, budgetMs: 1000 };
+  const evaluator = createEvaluator(ofDefault);
   const input = loadCases(join(PACKAGE_ROOT, 'policy-tests/cases'), bundle.settings)[0]?.input;
   if (!input) throw new Error('no case to evaluate');
   const padded = {
@@ -62,13 +63,20 @@ export async function policyRows(seconds: number, show: Show): Promise<void> {
   if (!opa)
     console.log('The row of a one-rule policy is left out: there is no OPA; "sallyport policy check" builds one.');
   const floor = opa && (await oneRule(opa));
+  const guarded = (always: boolean) => createEvaluator({ ...ofDefault, guard: { ms: 1000, always } });
+  const [unneeded, needed] = [guarded(false), guarded(true)];
+  const part = seconds / 12;
   const rounds = [1, 2, 3].map(() => ({
-    floor: floor && time('evaluate, a policy of one rule', floor, padded, seconds / 6),
-    own: time('evaluate, default policy, 1 KB input', evaluator, padded, seconds / 6),
+    floor: floor && time('evaluate, a policy of one rule', floor, padded, part),
+    own: time('evaluate, default policy, 1 KB input', evaluator, padded, part),
+    unneeded: time('evaluate, the same, where no guard is needed', unneeded, padded, part),
+    needed: time('evaluate, the same, under the guard', needed, padded, part),
   }));
   const middle = median(rounds, ({ own }) => own.p50_us);
   if (middle.floor) show(middle.floor);
   show(middle.own);
+  show(median(rounds, ({ unneeded }) => unneeded.p50_us).unneeded);
+  show(median(rounds, ({ needed }) => needed.p50_us).needed);
 }
 
 async function oneRule(opa: Opa): Promise<Evaluator> {

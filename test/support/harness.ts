@@ -91,7 +91,7 @@ export async function startHarness({
           .replace('port: 8787', 'port: 0')
           .replace(
             'state_dir:',
-            `proxy_hops: 1\npolicy: { ${policyDir === undefined ? '' : `dir: ${policyDir}, `}budget_ms: 5000 }\nstate_dir:`,
+            `proxy_hops: 1\npolicy: { ${policyDir === undefined ? '' : `dir: ${policyDir}, `}budget_ms: 5000, guard_ms: 2000 }\nstate_dir:`,
           ),
       ),
   });

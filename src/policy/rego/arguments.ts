@@ -22,6 +22,16 @@ export function argumentsRead(modules: readonly Module[], module: Module, rule: 
   return names;
 }
 
+/** Whether a rule itself names an argument, or takes them all, and not only through others. */
+export function namesArguments({ head, body, else: otherwise }: Rule): boolean {
+  let found = false;
+  eachTerm([head, body, otherwise], (term) => {
+    const path = pathOf(term);
+    if (path !== undefined && path.length >= ARGUMENTS.length && argumentOf(term) !== undefined) found = true;
+  });
+  return found;
+}
+
 /**
  * The arguments that `part`, which stands in `rule`, depends on. A local name is followed where it is bound by `:=`, `=` or
  * `some … in`; where it comes from anything else, it may hold whatever the rule reads.

@@ -1,9 +1,9 @@
 // What the manifest says of each reason code, from METADATA and from the text of the rules.
 import type { Manifest } from '../../decision/manifest.ts';
-import { argumentsIn, type Names, argumentsRead as readBy } from './arguments.ts';
+import { argumentsIn, type Names, namesArguments, argumentsRead as readBy } from './arguments.ts';
 import { toolsNamed } from './conditions.ts';
 import { annotationOf, type Module, nameOf } from './modules.ts';
-import { eachTerm, type Rule } from './terms.ts';
+import { eachTerm, pathOf, type Rule, type Term } from './terms.ts';
 import { paramsOf } from './values.ts';
 
 type Reason = Manifest['reasons'][string];
@@ -78,23 +78,31 @@ export function argumentsRead(modules: readonly Module[]): Record<string, string
 const MOST_LITERALS = 40;
 const LONGEST_LITERAL = 64;
 
-/** Texts that a module has which reads arguments: what a rule does may hang on whether an argument is one of them. */
+/** Texts in rules that look at arguments, and beside them: what a rule does may hang on whether an argument is one of them. */
 export function literalsCompared(modules: readonly Module[]): string[] {
+  const reading = modules.filter(({ rules }) => rules.some((rule) => namesArguments(rule)));
   const found = new Set<string>();
-  for (const module of modules) {
-    if (!module.rules.some((rule) => readBy(modules, module, rule).size > 0)) continue;
-    // Names of fields stand in references, the parameters of reasons in objects.
-    eachTerm(
-      module.rules.map(({ body, else: otherwise }) => [body, otherwise]),
-      (term) => {
-        if (term.type === 'string' && String(term.value).length <= LONGEST_LITERAL) found.add(String(term.value));
-      },
-    );
-  }
-  return [...found]
-    .filter((text) => text !== '')
-    .sort()
-    .slice(0, MOST_LITERALS);
+  // The rules of a site help one another.
+  for (const module of modules)
+    if (reading.includes(module) || (reading.length > 0 && module.package.startsWith('site.')))
+      for (const text of textsOf(module.rules)) found.add(text);
+  return [...found].sort().slice(0, MOST_LITERALS);
+}
+
+/** The texts in rules, without the names of fields in what they refer to. */
+function textsOf(rules: readonly Rule[]): string[] {
+  const names = new Set<Term>();
+  const texts: string[] = [];
+  eachTerm(
+    rules.map(({ head: { value, args }, body, else: otherwise }) => [value, args, body, otherwise]),
+    (term) => {
+      if (term.type === 'ref' && ['input', 'data'].includes(pathOf(term)?.[0] ?? ''))
+        for (const part of term.value as Term[]) names.add(part);
+      const text = term.type === 'string' && !names.has(term) ? String(term.value) : '';
+      if (text !== '' && text.length <= LONGEST_LITERAL) texts.push(text);
+    },
+  );
+  return texts;
 }
 
 const list = (names: Names): string[] => [...names].sort();
