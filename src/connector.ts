@@ -38,7 +38,7 @@ export interface Connector {
   readonly url: string;
   /** URL of the admin listener, when one is configured. */
   readonly adminUrl: string | undefined;
-  readonly policy: Pick<Policy, 'revision' | 'wasmSha256' | 'unverified'>;
+  readonly policy: ReturnType<typeof identityOf>;
   /** Waits until retired backend sessions are logged out and all records are written. */
   settled(): Promise<void>;
   /**
@@ -153,6 +153,11 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
     ...(origin && { git_commit: origin.commit, git_dirty: origin.dirty }),
   });
   await recordDeaths(inner);
+  if (remembered.older !== undefined)
+    events.activationRefused(
+      { what: 'start', revision: remembered.folder, before: policy.present.revision, problem: remembered.older },
+      { operator: '', reason: '', ip: '' },
+    );
   const { reload } = operations;
   return running(inner, { live, listener, endpoint, settled, reload, phase, closing, adminUrl: admin?.url });
 }
@@ -181,9 +186,9 @@ async function recordDeaths({ watchdog, events, ops }: Inner): Promise<void> {
 }
 
 /** What names a policy, and whether anything vouches for it. */
-function identityOf({ revision, wasmSha256, unverified }: Policy, { policy }: Config) {
-  const verdict =
-    policy.require === 'none' && unverified !== undefined ? ('unverified' as const) : ('compared' as const);
+function identityOf({ revision, wasmSha256, unverified, signed }: Policy, { policy }: Config) {
+  const open = policy.require === 'none' && unverified !== undefined;
+  const verdict = signed ? ('signed' as const) : open ? ('unverified' as const) : ('compared' as const);
   return { revision, wasmSha256, verdict };
 }
 
@@ -221,8 +226,7 @@ function running({ audit, config, events, policy, sessions }: Inner, open: Open)
     url: `${listener.url}${MCP_PATH}`,
     adminUrl,
     get policy() {
-      const { verdict, ...present } = identityOf(policy.present, config);
-      return { ...present, unverified: verdict === 'unverified' ? policy.present.unverified : undefined };
+      return identityOf(policy.present, config);
     },
     async settled() {
       await sessions.settled();

@@ -2,12 +2,12 @@
 // record with both revisions, who asked and why. What cannot be used changes nothing and is told loudly.
 import type { Act, AuditEvents } from '../audit/events.ts';
 import type { Config } from '../config/load.ts';
-import { messageOf } from '../core/errors.ts';
+import { messageOf, OperatorError } from '../core/errors.ts';
 import { createKeyedMutex } from '../core/mutex.ts';
 import type { PolicyPlace } from '../decision/data/paths.ts';
 import { type Limits, policyOf } from '../decision/open.ts';
 import type { ActivePolicy } from './active.ts';
-import type { Activated, History } from './history.ts';
+import { type Activated, type History, olderThanActivated } from './history.ts';
 import type { KeptPolicies } from './kept.ts';
 import { originOf } from './origin.ts';
 import type { Prepared, Wanted } from './prepare.ts';
@@ -78,8 +78,12 @@ export function createActivation(options: ActivationOptions): Activation {
       const fresh = policyOf({ ...bundle, wasm, module }, options.limits);
       if ('place' in wanted && wanted.place.dir === config.policy.dir) folder = revision;
       const { operator, reason } = act;
+      const { issued } = fresh.signed ?? {};
+      const older = fresh.signed && what === 'activate' && olderThanActivated(history.entries, { revision, issued });
+      if (older) throw new OperatorError(older);
       kept.save(fresh);
-      history.add({ at: new Date(now()).toISOString(), what, revision, folder, operator, reason });
+      const at = new Date(now()).toISOString();
+      history.add({ at, what, revision, folder, operator, reason, ...(issued !== undefined && { issued }) });
       // Nothing after this can fail, so what is on record as in force is.
       if (revision !== before) policy.swap(fresh);
       if (folder === revision && 'place' in wanted) options.onFolder();

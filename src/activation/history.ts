@@ -13,16 +13,40 @@ export const entrySchema = z.strictObject({
   folder: z.string(),
   operator: z.string(),
   reason: z.string(),
+  /** When it was signed, in seconds since 1970, where that is known. */
+  issued: z.int().nonnegative().optional(),
 });
 const fileSchema = z.strictObject({ version: z.literal(1), entries: z.array(entrySchema) });
 
 export type Activated = z.infer<typeof entrySchema>;
 
 export interface History {
+  /** Its path. */
+  readonly file: string;
   readonly entries: readonly Activated[];
   /** Throws when it cannot be written; then it was not added. */
   add(entry: Activated): void;
 }
+
+/**
+ * Why a signed policy may not be activated: it is older than one that was. Whoever has the file of an old one, with a hole
+ * that was mended since, must not bring the hole back (R-38, R-96). Where a signature has no time, one that was in force and
+ * was replaced is the older one. Undefined where it may.
+ */
+export function olderThanActivated(
+  entries: readonly Activated[],
+  { revision, issued }: { revision: string; issued: number | undefined },
+): string | undefined {
+  if (entries.at(-1)?.revision === revision) return undefined;
+  const newest = Math.max(...entries.map((entry) => entry.issued ?? -1));
+  const mend = 'to go back to it, run "sallyport policy rollback --to" with its revision';
+  if (newest >= 0 && (issued === undefined || issued < newest))
+    return `policy ${revision} was signed ${issued === undefined ? 'without a time' : at(issued)}, and one of ${at(newest)} was activated since; ${mend}`;
+  const replaced = newest < 0 && entries.some((entry) => entry.revision === revision);
+  return replaced ? `policy ${revision} was in force before, and was replaced; ${mend}` : undefined;
+}
+
+const at = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
 /** Most entries that are kept. The decision log has all of them. */
 const MOST = 200;
@@ -31,6 +55,7 @@ const MOST = 200;
 export function openHistory(file: string): History {
   let entries = readEntries(file);
   return {
+    file,
     get entries() {
       return entries;
     },

@@ -2,6 +2,7 @@
 // record can be decided again later, and the one before can be taken back into use although its folder has changed (R-76).
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { type Bundle, revisionOf } from '../decision/bundle.ts';
 import { manifestSchema, sha256 } from '../decision/manifest.ts';
@@ -15,6 +16,8 @@ export interface KeptPolicies {
   save(policy: KeptBundle): void;
   /** Throws an OperatorError for a revision that is not kept, or was changed since. */
   read(revision: string): KeptBundle;
+  /** The signed files of a policy that is kept, with their signature; undefined where it was not signed. */
+  signedFiles(revision: string): ReadonlyMap<string, Buffer> | undefined;
   /** The revisions that are kept, the newest first. */
   revisions(): string[];
   /** Drops what is older than is kept, and beyond its number; never one of `except`. */
@@ -38,9 +41,9 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
       .map((revision) => ({ revision, at: statSync(join(dir, revision)).mtimeMs }))
       .sort((a, b) => b.at - a.at);
   return {
-    save({ revision, wasm, manifest, settings, cases }) {
+    save({ revision, wasm, manifest, settings, cases, signed }) {
       const place = join(dir, revision);
-      if (existsSync(place)) return;
+      if (existsSync(place) && (signed === undefined || existsSync(join(place, SIGNED)))) return;
       const partial = join(dir, `${revision}.${process.pid}.tmp`);
       rmSync(partial, { recursive: true, force: true });
       mkdirSync(partial, { recursive: true, mode: 0o700 });
@@ -49,7 +52,18 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
       write('manifest.json', JSON.stringify(manifest));
       write('settings.json', JSON.stringify(settings));
       if (cases !== undefined) write('cases.json', cases);
+      if (signed !== undefined) write(SIGNED, JSON.stringify(encoded(signed.files)));
+      rmSync(place, { recursive: true, force: true });
       renameSync(partial, place);
+    },
+    signedFiles(revision) {
+      const file = join(dir, revision, SIGNED);
+      if (!REVISION.test(revision) || !existsSync(file)) return undefined;
+      try {
+        return decoded(JSON.parse(readFileSync(file, 'utf8')));
+      } catch {
+        throw new OperatorError(`policy ${revision} in ${file} cannot be used: it was changed since it was kept`);
+      }
     },
     read(revision) {
       const place = join(dir, revision);
@@ -71,6 +85,18 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
     },
   };
 }
+
+/** The signed files of a policy, in one. */
+const SIGNED = 'signed.json';
+const encoded = (files: ReadonlyMap<string, Uint8Array>) =>
+  Object.fromEntries([...files].map(([name, content]) => [name, Buffer.from(content).toString('base64')]));
+const decoded = (text: unknown) =>
+  new Map(
+    Object.entries(z.record(z.string(), z.base64()).parse(text)).map(([name, content]) => [
+      name,
+      Buffer.from(content, 'base64'),
+    ]),
+  );
 
 function readBundle(place: string, revision: string): KeptBundle {
   const text = (name: string) => readFileSync(join(place, name), 'utf8');

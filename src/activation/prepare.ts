@@ -2,15 +2,13 @@
 // that neither a compilation nor a rule that never ends holds up a call.
 import type { Config } from '../config/load.ts';
 import { OperatorError } from '../core/errors.ts';
-import { loadBundle } from '../decision/bundle.ts';
 import type { PolicyPlace } from '../decision/data/paths.ts';
 import type { JsonObject } from '../formats/json.ts';
-import { recompileWith } from '../policy/recompile.ts';
+import { type Loading, loadChecked } from '../policy/load.ts';
 import { selfTest } from '../policy/run/self-test.ts';
 import { worstCase } from '../policy/run/worst-case.ts';
-import { settingsCheck } from '../policy/settings-names.ts';
-import { startCheck } from '../policy/start.ts';
 import { type KeptBundle, openKept } from './kept.ts';
+import { readKept, withoutSettingsFile } from './read-kept.ts';
 
 /** What to prepare: the policy of a folder, or one that was kept. */
 export type Wanted = { place: PolicyPlace } | { kept: string; revision: string };
@@ -26,17 +24,7 @@ export async function prepare(config: Config, env: NodeJS.ProcessEnv, wanted: Wa
   const warnings: string[] = [];
   const warn = (message: string, fields: Record<string, string>) =>
     void warnings.push(`${message} (${Object.values(fields).join('; ')})`);
-  let found: KeptBundle;
-  if ('place' in wanted) {
-    const of: Config = { ...config, policy: { ...config.policy, site_dir: undefined, ...wanted.place } };
-    const bundle = await loadBundle(wanted.place, recompileWith({ env }));
-    settingsCheck(of, (tool) => warnings.push(`no role lists the tool ${tool}`))(bundle.settingsFile);
-    await startCheck(of, { env }, warn)(bundle);
-    const { settingsFile: _file, ...rest } = bundle;
-    found = rest;
-  } else {
-    found = openKept({ dir: wanted.kept, days: 1, count: 1, now: Date.now }).read(wanted.revision);
-  }
+  const found = await load(wanted, { config, opa: { env }, warn });
   if (found.cases === undefined) warnings.push('no cases travel with it, so nothing was tried');
   const most = Math.min(config.policy.budget_ms, config.policy.guard_ms);
   const failed = found.cases === undefined ? [] : selfTest(found.module, found.cases, most);
@@ -47,6 +35,12 @@ export async function prepare(config: Config, env: NodeJS.ProcessEnv, wanted: Wa
   warnings.push(...worst.warnings);
   const { module: _module, ...bundle } = found;
   return { bundle, warnings };
+}
+
+/** Where keys are configured, one that was kept is verified again: whoever can write the state folder must not choose it. */
+async function load(wanted: Wanted, loading: Loading): Promise<KeptBundle> {
+  if ('place' in wanted) return withoutSettingsFile(await loadChecked(wanted.place, loading));
+  return readKept(openKept({ dir: wanted.kept, days: 1, count: 1, now: Date.now }), wanted.revision, loading);
 }
 
 /** How long growing arguments are tried at most. */

@@ -28,7 +28,7 @@ export const statusSchema = z.strictObject({
   policy: z.strictObject({
     revision: z.string(),
     wasm_sha256: z.string(),
-    verdict: z.enum(['compared', 'unverified']),
+    verdict: z.enum(['compared', 'signed', 'unverified']),
   }),
   store: z.strictObject({ kind: z.enum(['memory', 'redis']), revocations: z.int() }),
   replicas: z.array(replica),

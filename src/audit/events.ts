@@ -78,7 +78,7 @@ export interface AuditEvents {
 
 /** What was asked for, and which policy is in force with it and was before. An empty revision is not known. */
 export interface Activation {
-  what: 'activate' | 'rollback';
+  what: 'activate' | 'rollback' | 'start';
   revision: string;
   before: string;
 }

@@ -225,13 +225,27 @@ function addPolicy(program: Command): void {
     .option('--dry-run', 'show the differences and write nothing')
     .option('--json', 'print the result as JSON')
     .action(later(() => import('./policy/update.ts'), 'policyUpdate'));
+  policy
+    .command('sign')
+    .description("sign a built policy in OPA's form, for connectors that have the public key in policy.keys")
+    .argument('[dir]', 'policy folder', 'policies')
+    .requiredOption(
+      '-k, --key <file>',
+      'private key (PEM: RSA, EC or Ed25519); it belongs to where policies are released',
+    )
+    .option('-o, --output <file>', 'also pack it into a bundle (.tar.gz)')
+    .option('--json', 'print the result as JSON')
+    .action(later(() => import('./policy/sign.ts'), 'policySign'));
   addActivation(policy);
 }
 
 function addActivation(policy: Command): void {
   const running = asking(policy);
   running('activate', 'have a running connector take a policy into use (right: act)')
-    .argument('[dir]', 'policy folder on the machine of the connector (default: the configured one)')
+    .argument(
+      '[dir]',
+      'policy folder, or bundle (.tar.gz), on the machine of the connector (default: the configured one)',
+    )
     .requiredOption('--reason <text>', 'why, for the record')
     .option('--json', 'print the result as JSON')
     .action(later(() => import('./admin/policy.ts'), 'policyActivate'));

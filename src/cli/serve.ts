@@ -128,7 +128,7 @@ function announce(connector: Connector, config: Config, demo: Demo | undefined, 
       ...(connector.adminUrl !== undefined && { admin_url: connector.adminUrl }),
       policy_revision: connector.policy.revision,
       wasm_sha256: connector.policy.wasmSha256,
-      policy: connector.policy.unverified === undefined ? 'compared' : 'unverified',
+      policy: connector.policy.verdict,
       decision_log: config.audit.file,
       ...(demo && { key_file: demo.keyFile, legacy_url: demo.legacy.url }),
     });
@@ -140,8 +140,9 @@ function announce(connector: Connector, config: Config, demo: Demo | undefined, 
   row('MCP endpoint', paint('cyan', connector.url));
   if (connector.adminUrl !== undefined) row('admin', connector.adminUrl);
   if (demo) row('legacy system', `${demo.legacy.url} (embedded demo)`);
-  const unverified = connector.policy.unverified === undefined ? '' : '  unverified';
-  row('policy', `${show(config.policy.dir)}  revision ${connector.policy.revision}${unverified}`);
+  const { verdict } = connector.policy;
+  const vouched = verdict === 'compared' ? '' : `  ${verdict}`;
+  row('policy', `${show(config.policy.dir)}  revision ${connector.policy.revision}${vouched}`);
   row('decision log', show(config.audit.file));
   if (!demo) return;
   row('client', `demo-agent, key in ${show(demo.keyFile)}`);

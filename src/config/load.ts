@@ -141,6 +141,9 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
       ...config.policy,
       dir: config.policy.dir === undefined ? join(PACKAGE_ROOT, 'policies') : at(config.policy.dir),
       ...(config.policy.site_dir !== undefined && { site_dir: at(config.policy.site_dir) }),
+      keys: Object.fromEntries(
+        Object.entries(config.policy.keys).map(([name, { file }]) => [name, { file: at(file) }]),
+      ),
     },
     audit: {
       ...config.audit,

@@ -17,14 +17,10 @@ import { trustFolders } from '../core/files/secret-file.ts';
 import { refuseUnverifiedTls } from '../core/hardening.ts';
 import { VERSION } from '../core/paths.ts';
 import { openWatchdog, type Watchdog } from '../decision/guard/watchdog.ts';
-import { type Limits, openPolicy, type Policy } from '../decision/open.ts';
+import type { Limits, Policy } from '../decision/open.ts';
 import { type Identity, openIdentity } from '../identity/open.ts';
 import { type Keyring, openKeyring } from '../keyring/keyring.ts';
 import { lockFolder } from '../life/lock.ts';
-import type { FindOpaOptions } from '../policy/opa.ts';
-import { recompileWith } from '../policy/recompile.ts';
-import { settingsCheck } from '../policy/settings-names.ts';
-import { startCheck } from '../policy/start.ts';
 import type { SessionManager } from '../session/contract.ts';
 import { CONTROL_AGE_MS } from '../session/control.ts';
 import type { OpenEntries } from '../session/end/open-entries.ts';
@@ -145,8 +141,8 @@ async function openDeciding({ config, env, clock, ops, progress }: Context, clos
     }),
   );
   const limits = limitsOf(config, watchdog);
-  const folder = await openFolder(config, { env, ...(progress && { progress }) }, ops, limits);
-  const remembered = remember(config, folder, limits, clock);
+  const loading = { config, opa: { env, ...(progress && { progress }) }, warn: ops.warn };
+  const remembered = await remember(loading, limits, clock);
   const policy = createActivePolicy(remembered.present);
   watchdog.decides(policy.present.revision);
   policy.onSwap(({ revision }) => watchdog.decides(revision));
@@ -157,15 +153,6 @@ const limitsOf = ({ policy: { budget_ms, guard_ms } }: Config, { held, pulse }: 
   budget_ms,
   guard: (revision) => ({ ms: guard_ms, always: held(revision), pulse }),
 });
-
-/** The policy of the configured folder. */
-function openFolder(config: Config, opa: FindOpaOptions, ops: OpsLog, limits: Limits): Promise<Policy> {
-  const checkSettings = settingsCheck(config, (tool) =>
-    ops.warn('no role lists this tool, so every call of it is denied; see access.roles in data.yaml', { tool }),
-  );
-  const check = startCheck(config, opa, ops.warn);
-  return openPolicy({ ...config.policy, limits, recompile: recompileWith(opa), checkSettings, check });
-}
 
 interface ClientParts extends Context {
   keyring: Keyring;

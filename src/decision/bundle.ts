@@ -36,6 +36,18 @@ export interface Bundle {
   cases: string | undefined;
   /** Why nothing vouches for the compiled policy, as the beginning of a sentence; undefined for one compiled just now. */
   unverified: string | undefined;
+  /** Where it was signed, and that was verified. */
+  signed?: Signature | undefined;
+}
+
+/** The signature of a policy, and what it is for. */
+export interface Signature {
+  /** Name of the key in `policy.keys`. */
+  key: string;
+  /** When it was signed, in seconds since 1970; undefined where the signature does not say so. */
+  issued: number | undefined;
+  /** All files, by name: with them it can be verified again. */
+  files: ReadonlyMap<string, Uint8Array>;
 }
 
 /**

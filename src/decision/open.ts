@@ -1,9 +1,8 @@
-// Opens the policy that decides: loads it, has its names checked, and instantiates it.
+// Makes the policy that decides of one that was loaded and checked.
 import { createZoneClock, type LocalTime } from '../core/zones.ts';
-import { type Bundle, loadBundle, type Recompile } from './bundle.ts';
+import type { Bundle } from './bundle.ts';
 import { backing, createEvaluator, type Evaluator, type Guard } from './evaluator.ts';
 import { type Aged, endOfSession } from './lifetimes.ts';
-import type { SettingsFile } from './settings.ts';
 
 /** How long an evaluation may take. */
 export interface Limits {
@@ -11,18 +10,6 @@ export interface Limits {
   budget_ms: number;
   /** The guard for a policy, by its revision. */
   guard: (revision: string) => Guard;
-}
-
-export interface PolicyOptions {
-  /** The policy folder: sallyport/*.rego, data.yaml, compiled/. */
-  dir: string;
-  limits: Limits;
-  recompile: Recompile;
-  /** Throws an OperatorError for settings that name what is not there: a control for a misspelt tool is none. */
-  checkSettings: (settings: SettingsFile) => void;
-  /** Rejects with an OperatorError for a policy that must not be served. */
-  check?: (bundle: Bundle) => Promise<void>;
-  site_dir?: string | undefined;
 }
 
 export interface Policy extends Omit<Bundle, 'settingsFile'> {
@@ -33,15 +20,6 @@ export interface Policy extends Omit<Bundle, 'settingsFile'> {
   readonly zones: (now: number) => Readonly<Record<string, LocalTime>> | undefined;
   /** When a session that nobody uses is past its time (R-21); see `endOfSession`. */
   readonly endsAt: (session: Aged) => number;
-}
-
-/** Rejects with an OperatorError when something in the folder must be fixed first. */
-export async function openPolicy(options: PolicyOptions): Promise<Policy> {
-  const { dir, site_dir, limits, recompile, checkSettings, check } = options;
-  const bundle = await loadBundle({ dir, site_dir }, recompile);
-  checkSettings(bundle.settingsFile);
-  await check?.(bundle);
-  return policyOf(bundle, limits);
 }
 
 /** Instantiates a policy that was loaded and checked. Throws an OperatorError when it is none. */

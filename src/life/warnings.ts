@@ -28,7 +28,7 @@ export interface Troubles {
   logins: { failing(): ReadonlyMap<string, string> };
   endings: { present(): readonly Ending[] };
   /** `instead`: who has put another policy in the place of that of the folder, and why. */
-  policy: { verdict: 'compared' | 'unverified'; instead: string | undefined };
+  policy: { verdict: 'compared' | 'signed' | 'unverified'; instead: string | undefined };
   replicas: Pick<Replicas, 'all' | 'differences'>;
 }
 

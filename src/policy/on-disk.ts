@@ -4,8 +4,9 @@ import { messageOf } from '../core/errors.ts';
 import { type Checked, type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import { readCompiled, readSettings } from '../decision/bundle.ts';
 import type { PolicyPlace } from '../decision/data/paths.ts';
-import { hashSources } from '../decision/manifest.ts';
+import { hashOf, hashSources } from '../decision/manifest.ts';
 import { canonicalJson } from '../formats/json.ts';
+import { isArchive } from './signed/files.ts';
 
 /** What is in the folder: rules and settings, and what was compiled of them, if anything was. */
 interface Found {
@@ -21,10 +22,11 @@ export interface PolicyOnDisk extends Reloadable {
 
 /** To be made when the policy has just been loaded. */
 export function policyOnDisk(place: PolicyPlace): PolicyOnDisk {
-  const look = (): Found => ({
+  const ofFolder = (): Found => ({
     rules: canonicalJson({ sources: hashSources(place), settings: readSettings(place).settings } as never),
     wasm: readCompiled(place)?.manifest.wasm_sha256,
   });
+  const look = (): Found => (isArchive(place.dir) ? { rules: hashOf(place.dir), wasm: 'in the bundle' } : ofFolder());
   let first = look();
   const check = (): Checked => {
     let now: Found;

@@ -24,9 +24,11 @@ export function startCheck(config: Config, options: FindOpaOptions, warn: Warn):
       throw new OperatorError(
         `the compiled policy does not decide as when it was built: ${failed.slice(0, 5).join('; ')}; run "sallyport policy build"`,
       );
+    if (config.policy.require === 'signed' && !bundle.signed)
+      throw new OperatorError('policy.require is "signed", and the policy is not');
     if (config.policy.require === 'compared') await compare(config, bundle, options);
     else if (bundle.unverified !== undefined)
-      warn('policy: unverified', { why: bundle.unverified, mend: 'policy.require: compared' });
+      warn('policy: unverified', { why: bundle.unverified, mend: 'policy.require: compared, or signed' });
     for (const { file, message } of editedFiles(policyPaths(config.policy)))
       warn('a shipped policy file was edited', { file, message });
     for (const { argument, tools } of unlistedArguments(bundle.manifest, configuredNames(config)))

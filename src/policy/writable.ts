@@ -11,14 +11,19 @@ import { sourceFiles } from '../decision/manifest.ts';
  * process. The policy of the package is left out: who can write that can write the program. Windows has no such modes.
  */
 export function refuseWritable(place: PolicyPlace): void {
-  if (process.platform === 'win32') return;
   const paths = policyPaths(place);
   const own = [
     ...[paths.dir, paths.site, paths.compiled, join(paths.dir, 'data.yaml')],
     ...['policy.wasm', 'manifest.json', 'cases.json'].map((name) => join(paths.compiled, name)),
     ...sourceFiles(paths).values(),
-  ].filter((path) => !path.startsWith(join(PACKAGE_ROOT, 'policies')) && existsSync(path));
-  for (const path of own)
+  ];
+  refuseWritablePaths(own.filter((path) => !path.startsWith(join(PACKAGE_ROOT, 'policies'))));
+}
+
+/** The same for single paths; one that does not exist is passed over. */
+export function refuseWritablePaths(paths: readonly string[]): void {
+  if (process.platform === 'win32') return;
+  for (const path of paths.filter((each) => existsSync(each)))
     if (isWritable(path))
       throw new OperatorError(
         `others can write ${path} (mode ${(statSync(path).mode & 0o777).toString(8)}), and with it what is decided; run: chmod go-w ${path}`,

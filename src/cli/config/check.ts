@@ -13,16 +13,16 @@ import { readCaFile } from '../../core/files/ca-file.ts';
 import { checkPrivateFolder } from '../../core/files/private-file.ts';
 import { trustFolders } from '../../core/files/secret-file.ts';
 import type { SecretSource } from '../../core/files/secret-source.ts';
-import { loadBundle, readSettings } from '../../decision/bundle.ts';
+import { readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem, shownPath, told } from '../../formats/yaml/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
 import { readKeySet } from '../../identity/access-tokens/key-set.ts';
 import { attributesFile, readAttributes } from '../../identity/api-keys/attributes.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
-import { recompileWith } from '../../policy/recompile.ts';
+import { loadChecked } from '../../policy/load.ts';
 import { settingsCheck } from '../../policy/settings-names.ts';
-import { startCheck } from '../../policy/start.ts';
+import { withVerified } from '../../policy/signed/open.ts';
 import { print, printJson } from '../output.ts';
 import { portOf } from '../port.ts';
 import { strictProblems } from './strict.ts';
@@ -62,9 +62,12 @@ async function fileProblems({ config, at, values }: CheckedConfig, offline: bool
   const policy: Check = [
     ['policy', 'dir'],
     async () => {
-      settingsCheck(config, () => {})(readSettings(config.policy));
       // As a start does it: a policy that is not compiled needs a compiler, and one that must be compared, too.
-      if (!offline) await startCheck(config, {}, () => {})(await loadBundle(config.policy, recompileWith()));
+      if (!offline) await loadChecked(config.policy, { config, opa: {}, warn: () => {} });
+      else
+        await withVerified(config.policy, [], async ({ place }) =>
+          settingsCheck(config, () => {})(readSettings(place)),
+        );
     },
   ];
   const problems: Problem[] = [];

@@ -5,9 +5,13 @@ import { certificateEnds, SOON_DAYS } from '../../config/certificates.ts';
 import type { CheckedConfig } from '../../config/load.ts';
 import { messageOf } from '../../core/errors.ts';
 import { loadBundle, readSettings } from '../../decision/bundle.ts';
+import type { PolicyPlace } from '../../decision/data/paths.ts';
 import { type Problem, shownPath, told } from '../../formats/yaml/yaml.ts';
 import { readClientFile } from '../../identity/client-file.ts';
+import { keysOf } from '../../policy/load.ts';
 import { unlistedTools } from '../../policy/settings-names.ts';
+import { isOpaBuilt } from '../../policy/signed/opa-built.ts';
+import { withVerified } from '../../policy/signed/open.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -16,12 +20,13 @@ export async function strictProblems({ config, at, values }: CheckedConfig, offl
   const problems: Problem[] = [];
   const add = (path: string[], message: string) =>
     problems.push({ ...at(path), path: shownPath(path, values), message: told(message, values) });
-  const settings = readSettings(config.policy).settings;
+  const { settings, unbuilt } = await withVerified(config.policy, offline ? [] : keysOf(config), async ({ place }) => ({
+    settings: readSettings(place).settings,
+    unbuilt: isOpaBuilt(place.dir) ? undefined : await builtProblem(place),
+  }));
   for (const tool of unlistedTools(settings, Object.keys(config.tools)))
     add(['tools', tool], 'no role lists this tool in access.roles of data.yaml, so every call of it is denied');
-  await loadBundle(config.policy, async (_place, why) => {
-    throw new Error(`${why}; run "sallyport policy build"`);
-  }).catch((thrown: unknown) => add(['policy', 'dir'], messageOf(thrown)));
+  if (unbuilt !== undefined) add(['policy', 'dir'], unbuilt);
   if (offline) return problems;
 
   for (const { path, endsAt } of certificateEnds(config)) ends(path, '', endsAt);
@@ -42,6 +47,11 @@ export async function strictProblems({ config, at, values }: CheckedConfig, offl
     if (days < SOON_DAYS) add(path, days < 0 ? `${what}has ended` : `${what}ends in ${days} days`);
   }
 }
+
+const builtProblem = (place: PolicyPlace): Promise<string | undefined> =>
+  loadBundle(place, async (_place, why) => {
+    throw new Error(`${why}; run "sallyport policy build"`);
+  }).then(() => undefined, messageOf);
 
 function clientsOf(keys: Parameters<typeof readClientFile>[0]): ReturnType<typeof readClientFile> {
   try {

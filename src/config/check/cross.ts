@@ -14,12 +14,31 @@ export function crossCheck(config: ConnectorFile): PathProblem[] {
     ...checkShutdown(config),
     ...checkPlaintext(config),
     ...checkProxies(config),
+    ...checkPolicy(config),
     ...checkIdentity(config),
     ...checkStore(config),
     ...Object.entries(config.backends).flatMap(([name, backend]) =>
       checkBackend(name, backend, config.identity.jwt !== undefined),
     ),
     ...Object.entries(config.tools).flatMap(([name, tool]) => checkTool(name, tool, config.backends)),
+  ];
+}
+
+/** A control that is asked for and cannot be there is an error, and not a policy without it. */
+function checkPolicy({ policy: { require, keys, site_dir } }: ConnectorFile): PathProblem[] {
+  const signed = Object.keys(keys).length > 0;
+  return [
+    ...(require === 'signed' && !signed
+      ? [{ path: ['policy', 'require'], message: '"signed" needs policy.keys: the public keys that may have signed' }]
+      : []),
+    ...(signed && site_dir !== undefined
+      ? [
+          {
+            path: ['policy', 'site_dir'],
+            message: 'a signature covers one folder; with policy.keys, put the rules into site of the policy folder',
+          },
+        ]
+      : []),
   ];
 }
 

@@ -263,9 +263,15 @@ export const connectorSchema = z.strictObject({
         .optional()
         .describe("Folder of the site's rules (package site.<name>); default: site in the policy folder"),
       require: z
-        .enum(['none', 'compared'])
+        .enum(['none', 'compared', 'signed'])
         .default('none')
-        .describe('compared: start only if an OPA of the very version is there and compiles the same policy'),
+        .describe(
+          'compared: start only if an OPA of the very version is there and compiles the same policy; signed: see keys',
+        ),
+      keys: z
+        .record(z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/), z.strictObject({ file: z.string().min(1) }))
+        .default({})
+        .describe('Public keys (PEM), by name. With one, only a policy that is signed with one of them is used'),
       budget_ms: z.int().positive().default(250),
       guard_ms: z
         .int()
