@@ -2,8 +2,9 @@
 // docs/architecture.md read from the right, and closes them again the other way round.
 
 import { type Activation, createActivation } from './activation/activation.ts';
-import { prepareInWorker } from './activation/in-worker.ts';
 import { originOf } from './activation/origin.ts';
+import { prepareInWorker } from './activation/prepare/in-worker.ts';
+import { reloadPolicy } from './activation/reloading.ts';
 import { createFreezes } from './admin/freezes.ts';
 import { watchedOf } from './admin/metrics/watched.ts';
 import { openAdmin } from './admin/open.ts';
@@ -132,6 +133,7 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const onDisk = policyOnDisk(config.policy);
   const activation = createActivation({
     ...{ ...inner, ...remembered, prepare: prepareInWorker, now: () => clock.now(), onFolder: onDisk.taken },
+    ...{ shared: () => store.clock.now(), fingerprint: keyring.fingerprint },
     async replicas() {
       await operations.replicas.look();
       return operations.replicas.all;
@@ -139,7 +141,11 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   });
   const policyNow = () => ({ ...identityOf(policy.present, config), instead: activation.instead() });
   const parts = reloadableOf(inner, live, [reloadable, ...listener.reloadable], onDisk);
-  const operations = closing.add(openOperations({ ...inner, live, readiness, parts, policy: policyNow }));
+  const { ordered, follow } = activation;
+  const onLook = (all: Parameters<typeof follow>[0]) => void follow(all);
+  const operations = closing.add(
+    openOperations({ ...inner, live, readiness, parts, policy: policyNow, ordered, onLook }),
+  );
   const { replicas, stale, reloads, endings } = operations;
   const watched = { store, listener, audit, identity, replicas, stale, reloads, endings };
   metrics.watch(watchedOf({ ...watched, health: backends.health, notReady: readiness, config: () => live.config }));
@@ -158,7 +164,11 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
       { what: 'start', revision: remembered.folder, before: policy.present.revision, problem: remembered.older },
       { operator: '', reason: '', ip: '' },
     );
-  const { reload } = operations;
+  const reloading = closing.add(reloadPolicy({ on: config.policy.reload, onDisk, activation }));
+  const reload: Connector['reload'] = (act) => {
+    if (act.operator === 'signal') reloading.signalled();
+    return operations.reload(act);
+  };
   return running(inner, { live, listener, endpoint, settled, reload, phase, closing, adminUrl: admin?.url });
 }
 

@@ -1,16 +1,11 @@
 // Taking another policy into use while the connector runs (R-76): it is prepared apart, kept, swapped between two calls, and on
 // record with both revisions, who asked and why. What cannot be used changes nothing and is told loudly.
-import type { Act, AuditEvents } from '../audit/events.ts';
-import type { Config } from '../config/load.ts';
-import { messageOf, OperatorError } from '../core/errors.ts';
+import type { Act } from '../audit/events.ts';
 import { createKeyedMutex } from '../core/mutex.ts';
-import type { PolicyPlace } from '../decision/data/paths.ts';
-import { type Limits, policyOf } from '../decision/open.ts';
-import type { ActivePolicy } from './active.ts';
-import { type Activated, type History, olderThanActivated } from './history.ts';
-import type { KeptPolicies } from './kept.ts';
-import { originOf } from './origin.ts';
-import type { Prepared, Wanted } from './prepare.ts';
+import type { Activated } from './history.ts';
+import { newestOrder, type Order } from './order.ts';
+import type { Wanted } from './prepare/prepare.ts';
+import { createTaking, type TakingOptions } from './taking.ts';
 
 /** What became of it. With `ok: false` the policy that was in force still is. */
 export type ActivationResult =
@@ -22,7 +17,12 @@ export interface OtherReplica {
   id: string;
   host: string;
   policy: string;
+  /** Why it does not decide with the policy that was ordered; empty where it has not said. */
+  order_problem: string;
 }
+
+/** What a replica tells: `order` as it stands in the store. */
+type Told = OtherReplica & { order: string };
 
 export interface PolicyStatus {
   revision: string;
@@ -34,94 +34,107 @@ export interface PolicyStatus {
 }
 
 export interface Activation {
-  /** Takes the policy of a folder into use; without `dir` that of the configured one. Never rejects. */
+  /**
+   * Takes the policy of a folder or bundle into use, on every replica on the store; without `dir` that of the configured
+   * folder. Never rejects.
+   */
   activate(dir: string | undefined, act: Act): Promise<ActivationResult>;
+  /** Takes that of the configured folder into use, on this replica alone. Never rejects. */
+  reload(act: Act): Promise<ActivationResult>;
   /** Takes a policy that is kept into use again; without `revision` the one that was in force before. Never rejects. */
   rollback(revision: string | undefined, act: Act): Promise<ActivationResult>;
   status(): PolicyStatus;
+  /** Told what all replicas say, takes up a newer order of another one. Never rejects. */
+  follow(all: readonly Told[]): Promise<void>;
+  /** What this replica tells the others. */
+  ordered(): { order: string; order_problem: string };
   /** Who has put another policy in the place of that of the folder, and why, in words; undefined where it decides. */
   instead(): string | undefined;
 }
 
-export interface ActivationOptions {
-  config: Config;
-  env: NodeJS.ProcessEnv;
-  policy: ActivePolicy;
-  limits: Limits;
-  kept: KeptPolicies;
+export interface ActivationOptions extends TakingOptions {
   keptDir: string;
-  history: History;
-  /** The revision of the configured folder at the start. */
-  folder: string;
-  events: Pick<AuditEvents, 'activated' | 'activationRefused'>;
-  now: () => number;
-  /** Called when the configured folder was taken into use as it is. */
-  onFolder: () => void;
   /** The replicas that live, as they are now. */
   replicas: () => Promise<readonly OtherReplica[]>;
-  prepare: (config: Config, env: NodeJS.ProcessEnv, wanted: Wanted) => Promise<Prepared>;
 }
 
-export function createActivation(options: ActivationOptions): Activation {
-  const { config, env, policy, kept, history, events, now, prepare } = options;
-  const mutex = createKeyedMutex();
-  let folder = options.folder;
+/** How long it is waited for the other replicas, in milliseconds. */
+const OTHERS_MS = 15_000;
+const LOOK_MS = 300;
 
-  async function take(what: 'activate' | 'rollback', wanted: Wanted, act: Act): Promise<ActivationResult> {
-    const before = policy.present.revision;
-    let revision = 'revision' in wanted ? wanted.revision : '';
-    try {
-      const { bundle, warnings } = await prepare(config, env, wanted);
-      revision = bundle.revision;
-      const wasm = Buffer.from(bundle.wasm);
-      const module = new WebAssembly.Module(new Uint8Array(wasm));
-      const fresh = policyOf({ ...bundle, wasm, module }, options.limits);
-      if ('place' in wanted && wanted.place.dir === config.policy.dir) folder = revision;
-      const { operator, reason } = act;
-      const { issued } = fresh.signed ?? {};
-      const older = fresh.signed && what === 'activate' && olderThanActivated(history.entries, { revision, issued });
-      if (older) throw new OperatorError(older);
-      kept.save(fresh);
-      const at = new Date(now()).toISOString();
-      history.add({ at, what, revision, folder, operator, reason, ...(issued !== undefined && { issued }) });
-      // Nothing after this can fail, so what is on record as in force is.
-      if (revision !== before) policy.swap(fresh);
-      if (folder === revision && 'place' in wanted) options.onFolder();
-      kept.prune(new Set([revision, before]));
-      const origin = 'place' in wanted ? await originOf(wanted.place.dir, env) : undefined;
-      events.activated({ what, revision, before, wasmSha256: fresh.wasmSha256, origin }, act);
+export function createActivation(options: ActivationOptions): Activation {
+  const { config, policy, kept, history, shared, fingerprint } = options;
+  const mutex = createKeyedMutex();
+  const started = shared();
+  const taking = createTaking(options);
+  const { take } = taking;
+
+  /** The replicas that do not decide with it, after they have had time to take it up. */
+  async function othersThan(revision: string): Promise<OtherReplica[]> {
+    const end = performance.now() + OTHERS_MS;
+    for (;;) {
       const all = await options.replicas().catch(() => []);
-      const others = all.flatMap(({ id, host, policy }) => (policy === revision ? [] : [{ id, host, policy }]));
-      return { ok: true, revision, before, changed: revision !== before, warnings, others };
-    } catch (thrown) {
-      const problem = messageOf(thrown);
-      events.activationRefused({ what, revision, before, problem }, act);
-      return { ok: false, revision: before, problem };
+      const others = all.filter((each) => each.policy !== revision);
+      if (others.every(({ order_problem }) => order_problem !== '') || performance.now() > end)
+        return others.map(({ id, host, policy, order_problem }) => ({ id, host, policy, order_problem }));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
-  const one = (work: () => Promise<ActivationResult>) => mutex.run('activation', work);
+
+  async function act(what: Order['what'], wanted: Wanted, by: Act, order?: 'all'): Promise<ActivationResult> {
+    const taken = await mutex.run('activation', () => take(what, wanted, by, order));
+    if (!taken.ok) return { ...taken, revision: policy.present.revision };
+    const { revision, before } = taken;
+    const others = order === 'all' ? await othersThan(revision) : [];
+    return { ...taken, changed: revision !== before, others };
+  }
+
+  /** Takes up an order of another replica, with what this one has. */
+  async function obey(order: Order): Promise<void> {
+    // Whoever starts with another folder than the order was given for is a deployment, which comes after the order.
+    if (order.number <= taking.newest) return;
+    if (order.number < started && order.folder !== taking.folder) return taking.saw(order, '');
+    const { what, revision, operator, reason } = order;
+    const by: Act = { operator, reason, ip: '' };
+    if (revision === policy.present.revision) return taking.remember({ what, revision, order }, by);
+    const { dir, site_dir } = config.policy;
+    const here = kept.revisions().includes(revision);
+    const wanted: Wanted = here ? { kept: options.keptDir, revision } : { place: { dir, site_dir } };
+    const taken = await take(what, wanted, by, order);
+    taking.saw(order, taken.ok ? '' : taken.problem);
+  }
+
+  const place = (dir: string | undefined): Wanted => {
+    const { dir: own, site_dir } = config.policy;
+    return { place: dir === undefined ? { dir: own, site_dir } : { dir } };
+  };
 
   return {
-    activate: (dir, act) =>
-      one(() => {
-        const { dir: own, site_dir } = config.policy;
-        const place: PolicyPlace = dir === undefined ? { dir: own, site_dir } : { dir };
-        return take('activate', { place }, act);
-      }),
-    rollback: (revision, act) =>
-      one(() => {
-        const present = policy.present.revision;
-        const wanted = revision ?? history.entries.findLast((entry) => entry.revision !== present)?.revision;
-        return take('rollback', { kept: options.keptDir, revision: wanted ?? 'none' }, act);
-      }),
+    activate: (dir, by) => act('activate', place(dir), by, 'all'),
+    reload: (by) => act('activate', place(undefined), by),
+    rollback(revision, by) {
+      const present = policy.present.revision;
+      const wanted = revision ?? history.entries.findLast((entry) => entry.revision !== present)?.revision;
+      return act('rollback', { kept: options.keptDir, revision: wanted ?? 'none' }, by, 'all');
+    },
+    async follow(all) {
+      const order = newestOrder(
+        all.map((each) => each.order),
+        fingerprint,
+      );
+      if (!order || order.number <= taking.newest || mutex.busy('activation')) return;
+      await mutex.run('activation', () => obey(order)).catch(() => {});
+    },
+    ordered: taking.ordered,
     instead() {
       const { revision } = policy.present;
+      const { folder } = taking;
       if (revision === folder) return undefined;
       const { operator = '', reason = '' } = history.entries.at(-1) ?? {};
       return `${revision} decides, and the folder had ${folder}: by ${operator}: ${reason}`;
     },
     status: () => ({
-      ...{ revision: policy.present.revision, wasm_sha256: policy.present.wasmSha256, folder },
+      ...{ revision: policy.present.revision, wasm_sha256: policy.present.wasmSha256, folder: taking.folder },
       ...{ kept: kept.revisions(), history: [...history.entries].reverse() },
     }),
   };

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { OperatorError } from '../core/errors.ts';
 import { writePrivateFile } from '../core/files/private-file.ts';
+import { orderSchema } from './order.ts';
 
 /** One entry, as the file and the API have it. */
 export const entrySchema = z.strictObject({
@@ -15,6 +16,8 @@ export const entrySchema = z.strictObject({
   reason: z.string(),
   /** When it was signed, in seconds since 1970, where that is known. */
   issued: z.int().nonnegative().optional(),
+  /** The order by which every replica on the store was meant; left out where only this one was. */
+  order: orderSchema.optional(),
 });
 const fileSchema = z.strictObject({ version: z.literal(1), entries: z.array(entrySchema) });
 

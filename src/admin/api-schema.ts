@@ -16,6 +16,7 @@ const replica = z.strictObject({
   configuration: z.string().describe('Revision of connector.yaml, less what may differ between replicas'),
   keyring: z.string().describe('Revision of the keyring: which keys there are'),
   clock_skew_ms: z.number(),
+  order_problem: z.string().describe('Why it does not decide with the policy that was ordered; empty where it does'),
 });
 
 export const statusSchema = z.strictObject({

@@ -64,6 +64,8 @@ export interface AuditEvents {
   fileUnusable(part: string, problem: string | undefined): void;
   /** The replicas began to differ in something, or agree again; `values` names them by what they have. */
   replicasDiffer(what: string, values: Readonly<Record<string, readonly string[]>>): void;
+  /** Replicas have decided with different policies for longer than a deployment takes; `values`: their ids by policy. */
+  policiesDiffer(values: Readonly<Record<string, readonly string[]>>): void;
   /** The store began a new epoch. `lost`: it may have lost what it knew. */
   storeEpoch(epoch: string, lost: boolean): void;
   /** The store knows less than it did, although its servers are the same: somebody has changed it (R-85). */
@@ -247,6 +249,10 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
         differ: Object.keys(values).length > 0,
         values: JSON.stringify(values),
       }),
+    policiesDiffer(values) {
+      void write('policies_differ', { values: JSON.stringify(values) });
+      alert('policy.replicas_differ', 'high', {}, { policies: Object.keys(values).join(' ') });
+    },
 
     storeEpoch(epoch, lost) {
       void write('store_epoch', { epoch, lost });

@@ -1,12 +1,12 @@
 // What operators see and do, put together from the parts of a connector.
 
 import type { Reloadable } from '../core/files/reloadable.ts';
-import type { Store } from '../store/store.ts';
+import type { ReplicaDescription, Store } from '../store/store.ts';
 import { createEndings } from './endings.ts';
 import { createOperations, type OperateOptions } from './operate.ts';
 import type { Live } from './reload/live.ts';
 import { createReloads, type ReloadsOptions } from './reload/reloads.ts';
-import { configurationRevision, watchReplicas } from './replicas.ts';
+import { configurationRevision, type ReplicasOptions, watchReplicas } from './replicas.ts';
 import { endingWarnings, type IssuerKeys } from './warnings.ts';
 
 export interface OperationsOptions
@@ -22,8 +22,12 @@ export interface OperationsOptions
     readonly issuerKeys: IssuerKeys | undefined;
     readonly firstExpiry: number | undefined;
   };
+  /** What this replica tells of the policy that was ordered. */
+  ordered: () => Pick<ReplicaDescription, 'order' | 'order_problem'>;
+  onLook: ReplicasOptions['onLook'];
   events: OperateOptions['events'] &
     ReloadsOptions['events'] & {
+      policiesDiffer: (values: Readonly<Record<string, readonly string[]>>) => void;
       replicasDiffer: (what: string, values: Readonly<Record<string, readonly string[]>>) => void;
     };
 }
@@ -42,8 +46,11 @@ export function openOperations(options: OperationsOptions) {
       policy: policy().revision,
       configuration: configurationRevision(live.config),
       keyring: keyring.revision,
+      ...options.ordered(),
     }),
     onDifference: events.replicasDiffer,
+    onLasting: events.policiesDiffer,
+    onLook: options.onLook,
   });
   const operations = createOperations({
     ...options,

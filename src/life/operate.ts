@@ -88,7 +88,7 @@ export function createOperations(options: OperateOptions) {
         warnings: warnings(),
         policy: { revision: policy().revision, wasm_sha256: policy().wasmSha256, verdict: policy().verdict },
         store: { kind: config.store.redis ? ('redis' as const) : ('memory' as const), revocations: store.revocations },
-        replicas: [...replicas.all],
+        replicas: replicas.all.map(({ order: _order, ...told }) => told),
         differences: [...replicas.differences],
         backends: [...health()].map(([name, { circuit, inFlight, queued, pausedSeconds }]) => ({
           name,

@@ -30,15 +30,23 @@ export interface Replicas {
 export interface ReplicasOptions {
   store: Pick<Store, 'replicas' | 'skewMs'>;
   /** What this replica is at present. */
-  describe: () => Pick<ReplicaDescription, 'policy' | 'configuration' | 'keyring'>;
+  describe: () => Pick<ReplicaDescription, 'policy' | 'configuration' | 'keyring' | 'order' | 'order_problem'>;
   /** Called when the replicas begin to differ in something, and when they agree again (`values` is empty then). */
   onDifference: (what: Compared, values: Difference['values']) => void;
+  /** Called when two policies have been at work for longer than an activation or a deployment takes. */
+  onLasting: (values: Difference['values']) => void;
+  /** How long that is, in milliseconds. */
+  lastingMs?: number;
+  /** Called with what all replicas told last. */
+  onLook: (all: readonly ReplicaDescription[]) => void;
 }
 
 /** How often a replica tells what it is, in milliseconds. */
-const LOOK_MS = 5000;
+const LOOK_MS = 2000;
+const LASTING_MS = 120_000;
 
-export function watchReplicas({ store, describe, onDifference }: ReplicasOptions): Replicas {
+export function watchReplicas(options: ReplicasOptions): Replicas {
+  const { store, describe, onDifference, onLasting, lastingMs = LASTING_MS, onLook } = options;
   const born = { id: randomUUID(), host: hostname(), version: VERSION, started_at: new Date().toISOString() };
   const describeSelf = (): ReplicaDescription => ({
     ...born,
@@ -47,6 +55,8 @@ export function watchReplicas({ store, describe, onDifference }: ReplicasOptions
   });
   let all: readonly ReplicaDescription[] = [describeSelf()];
   let differences: readonly Difference[] = [];
+  /** Since when they differ in the policy; infinity once that was told. */
+  let differsSince: number | undefined;
 
   async function look(): Promise<void> {
     all = await store.replicas(describeSelf());
@@ -56,6 +66,16 @@ export function watchReplicas({ store, describe, onDifference }: ReplicasOptions
       if (JSON.stringify(before) !== JSON.stringify(now)) onDifference(what, now?.values ?? {});
     }
     differences = found;
+    const policies = found.find(({ what }) => what === 'policy')?.values;
+    if (!policies) differsSince = undefined;
+    else {
+      differsSince ??= performance.now();
+      if (performance.now() - differsSince >= lastingMs) {
+        differsSince = Number.POSITIVE_INFINITY;
+        onLasting(policies);
+      }
+    }
+    onLook(all);
   }
   const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
   timer.unref();

@@ -18,6 +18,8 @@ interface Found {
 export interface PolicyOnDisk extends Reloadable {
   /** The folder has just been taken into use as it is. */
   taken(): void;
+  /** What is there now, as one text; also where it cannot be used. */
+  seen(): string;
 }
 
 /** To be made when the policy has just been loaded. */
@@ -47,6 +49,13 @@ export function policyOnDisk(place: PolicyPlace): PolicyOnDisk {
     check,
     taken() {
       first = look();
+    },
+    seen() {
+      try {
+        return JSON.stringify(look());
+      } catch (thrown) {
+        return messageOf(thrown);
+      }
     },
   };
 }

@@ -18,6 +18,10 @@ export interface ReplicaDescription {
   configuration: string;
   keyring: string;
   clock_skew_ms: number;
+  /** The newest order about the policy that it knows, as it was authenticated; empty without one. */
+  order: string;
+  /** Why it does not decide with the policy that was ordered; empty where it does. */
+  order_problem: string;
 }
 
 /** The parts of one store. They share the epoch that `control` reads. */

@@ -34,7 +34,7 @@ it.skipIf(program === null)(
     try {
       const key = { backend: 'b', owner: ref('c') };
       const self = { id: 'a', host: 'h', version: '1', started_at: '', policy: 'p', configuration: 'c', keyring: 'k' };
-      expect(await store.replicas({ ...self, clock_skew_ms: 0 })).toHaveLength(1);
+      expect(await store.replicas({ ...self, clock_skew_ms: 0, order: '', order_problem: '' })).toHaveLength(1);
       expect(await store.facts.sessionUse(key)).toBeUndefined();
       await store.limits.take(holder('c'), key, 'id', 2, 1000);
       const seen = await store.sessions.get(key);

@@ -135,6 +135,8 @@ describe.skipIf(program === null)('Redis', () => {
           configuration: 'c',
           keyring: 'k',
           clock_skew_ms: 0,
+          order: '',
+          order_problem: '',
         },
       });
       await a.replicas(self('a'));

@@ -335,10 +335,23 @@ it('a start names roles of clients that the policy does not know', async () => {
 
 it('R-94: replicas are compared by version, policy, configuration and keyring', () => {
   const one = (id: string, changes = {}) => ({
-    ...{ id, host: 'h', version: '1', started_at: '', policy: 'p', configuration: 'c', keyring: 'k', clock_skew_ms: 0 },
+    ...{
+      id,
+      host: 'h',
+      version: '1',
+      started_at: '',
+      policy: 'p',
+      configuration: 'c',
+      keyring: 'k',
+      clock_skew_ms: 0,
+      order: '',
+      order_problem: '',
+    },
     ...changes,
   });
-  expect(differencesOf([one('a'), one('b', { host: 'other', clock_skew_ms: 9 })])).toEqual([]);
+  expect(
+    differencesOf([one('a'), one('b', { host: 'other', clock_skew_ms: 9, order: '', order_problem: '' })]),
+  ).toEqual([]);
   expect(differencesOf([one('b', { policy: 'q' }), one('a'), one('c', { policy: 'q', keyring: 'l' })])).toEqual([
     { what: 'policy', values: { p: ['a'], q: ['b', 'c'] } },
     { what: 'keyring', values: { k: ['a', 'b'], l: ['c'] } },

@@ -36,8 +36,12 @@ function tell(asked: Awaited<ReturnType<typeof askAdmin<Partial<ActivationResult
     return print(`policy ${result.revision} still decides`);
   }
   for (const warning of result.warnings) progress(`warning: ${warning}`);
-  for (const { host, id, policy } of result.others)
-    progress(`warning: replica ${host} ${id.slice(0, 8)} decides with ${policy}; activate it there as well`);
+  for (const { host, id, policy, order_problem: why } of result.others)
+    progress(
+      printable(
+        `warning: replica ${host} ${id.slice(0, 8)} decides with ${policy}: ${why === '' ? 'it has not taken it up yet' : why}`,
+      ),
+    );
   print(
     result.changed
       ? `policy ${result.revision} decides, in place of ${result.before}`
@@ -54,7 +58,8 @@ export async function policyStatus(options: AdminClientOptions & { all?: boolean
   const replicas = others.all ? (await askAdmin<Status>(at, '/api/v1/status')).answer.replicas : [];
   if (json) return printJson(others.all ? { ...now, replicas } : now);
   print(`policy ${now.revision} decides${now.folder === now.revision ? '' : `; the folder had ${now.folder}`}`);
-  for (const { id, host, policy } of replicas) print(`replica ${host} ${id.slice(0, 8)}  ${policy}`);
+  for (const { id, host, policy, order_problem: why } of replicas)
+    print(printable(`replica ${host} ${id.slice(0, 8)}  ${policy}${why === '' ? '' : `  (${why})`}`));
   const kept = new Set(now.kept);
   for (const { at, what, revision, operator, reason } of now.history)
     print(

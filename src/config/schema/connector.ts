@@ -278,6 +278,10 @@ export const connectorSchema = z.strictObject({
         .positive()
         .default(50)
         .describe('Longest decision about a large input, or a tool that was slow before, in milliseconds: it is ended'),
+      reload: z
+        .array(z.enum(['signal', 'watch']))
+        .default([])
+        .describe('What takes a changed policy folder into use besides "policy activate": SIGHUP, or its files'),
       keep: z
         .strictObject({ days: z.int().positive().default(400), count: z.int().min(2).max(10_000).default(100) })
         .prefault({})

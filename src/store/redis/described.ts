@@ -48,5 +48,12 @@ function parse(text: string): ReplicaDescription | undefined {
   const { id, host, version, started_at, policy, configuration, keyring, clock_skew_ms } = row;
   const texts = { id, host, version, started_at, policy, configuration, keyring };
   if (Object.values(texts).some((value) => typeof value !== 'string')) return undefined;
-  return { ...(texts as Record<keyof typeof texts, string>), clock_skew_ms: Number(clock_skew_ms) || 0 };
+  return {
+    ...(texts as Record<keyof typeof texts, string>),
+    clock_skew_ms: Number(clock_skew_ms) || 0,
+    order: textOf(row.order),
+    order_problem: textOf(row.order_problem),
+  };
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');

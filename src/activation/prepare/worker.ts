@@ -1,7 +1,7 @@
 // The thread in which a policy is prepared. It answers once and ends.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Config } from '../config/load.ts';
-import { messageOf } from '../core/errors.ts';
+import type { Config } from '../../config/load.ts';
+import { messageOf } from '../../core/errors.ts';
 import { type Prepared, prepare, type Wanted } from './prepare.ts';
 
 /** What the thread answers. */

@@ -1,9 +1,9 @@
 // Has a policy prepared in a thread of its own, within a bound.
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Config } from '../config/load.ts';
-import { OperatorError } from '../core/errors.ts';
-import { PACKAGE_ROOT } from '../core/paths.ts';
+import type { Config } from '../../config/load.ts';
+import { OperatorError } from '../../core/errors.ts';
+import { PACKAGE_ROOT } from '../../core/paths.ts';
 import type { Prepared, Wanted } from './prepare.ts';
 import type { Answer } from './worker.ts';
 
@@ -12,7 +12,7 @@ const LONGEST_MS = 120_000;
 const HEAP_MB = 1024;
 
 /** The built file, also where this one runs from its source: Node 20 loads no TypeScript. */
-const FILE = join(PACKAGE_ROOT, 'dist/activation/worker.js');
+const FILE = join(PACKAGE_ROOT, 'dist/activation/prepare/worker.js');
 
 /** Rejects with an OperatorError when the policy must not decide, or that could not be found out in time. */
 export async function prepareInWorker(config: Config, env: NodeJS.ProcessEnv, wanted: Wanted): Promise<Prepared> {

@@ -1,14 +1,14 @@
 // Loads a policy and finds out whether it may decide: everything that can be known before a call. It runs in a worker, so
 // that neither a compilation nor a rule that never ends holds up a call.
-import type { Config } from '../config/load.ts';
-import { OperatorError } from '../core/errors.ts';
-import type { PolicyPlace } from '../decision/data/paths.ts';
-import type { JsonObject } from '../formats/json.ts';
-import { type Loading, loadChecked } from '../policy/load.ts';
-import { selfTest } from '../policy/run/self-test.ts';
-import { worstCase } from '../policy/run/worst-case.ts';
-import { type KeptBundle, openKept } from './kept.ts';
-import { readKept, withoutSettingsFile } from './read-kept.ts';
+import type { Config } from '../../config/load.ts';
+import { OperatorError } from '../../core/errors.ts';
+import type { PolicyPlace } from '../../decision/data/paths.ts';
+import type { JsonObject } from '../../formats/json.ts';
+import { type Loading, loadChecked } from '../../policy/load.ts';
+import { selfTest } from '../../policy/run/self-test.ts';
+import { worstCase } from '../../policy/run/worst-case.ts';
+import { type KeptBundle, openKept } from '../kept.ts';
+import { readKept, withoutSettingsFile } from '../read-kept.ts';
 
 /** What to prepare: the policy of a folder, or one that was kept. */
 export type Wanted = { place: PolicyPlace } | { kept: string; revision: string };

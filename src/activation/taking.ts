@@ -1,0 +1,110 @@
+// One policy taken into use on this replica: prepared apart, kept, on record, and swapped between two calls; and the order by
+// which that was done, where all replicas were meant.
+import type { Act, AuditEvents } from '../audit/events.ts';
+import type { Config } from '../config/load.ts';
+import { messageOf, OperatorError } from '../core/errors.ts';
+import { type Limits, policyOf } from '../decision/open.ts';
+import type { ActivePolicy } from './active.ts';
+import { type Activated, type History, olderThanActivated } from './history.ts';
+import type { KeptPolicies } from './kept.ts';
+import { type Order, writeOrder } from './order.ts';
+import { originOf } from './origin.ts';
+import type { Prepared, Wanted } from './prepare/prepare.ts';
+
+export interface TakingOptions {
+  config: Config;
+  env: NodeJS.ProcessEnv;
+  policy: ActivePolicy;
+  limits: Limits;
+  kept: KeptPolicies;
+  history: History;
+  /** The revision of the configured folder at the start. */
+  folder: string;
+  events: Pick<AuditEvents, 'activated' | 'activationRefused'>;
+  now: () => number;
+  /** Called when the configured folder was taken into use as it is. */
+  onFolder: () => void;
+  /** The clock that the replicas share, in milliseconds since 1970. */
+  shared: () => number;
+  /** Keyed: the same on every replica, and on nothing else. */
+  fingerprint: (text: string) => string;
+  prepare: (config: Config, env: NodeJS.ProcessEnv, wanted: Wanted) => Promise<Prepared>;
+}
+
+export type Taken = { ok: true; revision: string; before: string; warnings: string[] } | { ok: false; problem: string };
+
+type Entry = Pick<Activated, 'what' | 'revision'> & { issued?: number | undefined; order?: Order | undefined };
+
+export function createTaking(options: TakingOptions) {
+  const { config, env, policy, kept, history, events, now, prepare, shared, fingerprint } = options;
+  let folder = options.folder;
+  /** The newest order that was seen, and why it was not taken up. */
+  let known = history.entries.findLast(({ order }) => order !== undefined)?.order;
+  let problem = '';
+
+  /** `order`: of another replica; undefined where only this one is meant, `all` where all are. */
+  async function take(what: Order['what'], wanted: Wanted, act: Act, order?: Order | 'all'): Promise<Taken> {
+    const before = policy.present.revision;
+    let revision = 'revision' in wanted ? wanted.revision : '';
+    try {
+      const { bundle, warnings } = await prepare(config, env, wanted);
+      revision = bundle.revision;
+      if (order !== undefined && order !== 'all' && revision !== order.revision)
+        throw new OperatorError(`policy ${order.revision} is not kept here, and the folder has ${revision}`);
+      const wasm = Buffer.from(bundle.wasm);
+      const module = new WebAssembly.Module(new Uint8Array(wasm));
+      const fresh = policyOf({ ...bundle, wasm, module }, options.limits);
+      const { issued } = fresh.signed ?? {};
+      const older = fresh.signed && what === 'activate' && olderThanActivated(history.entries, { revision, issued });
+      if (older) throw new OperatorError(older);
+      const own = 'place' in wanted && wanted.place.dir === config.policy.dir;
+      if (own) folder = revision;
+      kept.save(fresh);
+      remember({ what, revision, issued, order: order === 'all' ? next({ what, revision, act }) : order }, act);
+      // Nothing after this can fail, so what is on record as in force is.
+      if (revision !== before) policy.swap(fresh);
+      if (own) options.onFolder();
+      kept.prune(new Set([revision, before]));
+      const origin = 'place' in wanted ? await originOf(wanted.place.dir, env) : undefined;
+      events.activated({ what, revision, before, wasmSha256: fresh.wasmSha256, origin }, act);
+      return { ok: true, revision, before, warnings };
+    } catch (thrown) {
+      const why = messageOf(thrown);
+      events.activationRefused({ what, revision, before, problem: why }, act);
+      return { ok: false, problem: why };
+    }
+  }
+
+  const next = ({ what, revision, act }: Pick<Order, 'what' | 'revision'> & { act: Act }): Order => ({
+    number: Math.max((known?.number ?? 0) + 1, Math.floor(shared())),
+    ...{ what, revision, folder, operator: act.operator, reason: act.reason },
+  });
+
+  /** Throws when it cannot be written; then nothing has happened. */
+  function remember({ issued, order, ...entry }: Entry, { operator, reason }: Act): void {
+    const more = { ...(issued !== undefined && { issued }), ...(order && { order }) };
+    history.add({ at: new Date(now()).toISOString(), ...entry, folder, operator, reason, ...more });
+    if (!order) return;
+    known = order;
+    problem = '';
+  }
+
+  return {
+    take,
+    remember,
+    get folder() {
+      return folder;
+    },
+    /** Number of the newest order that was seen; 0 before the first. */
+    get newest() {
+      return known?.number ?? 0;
+    },
+    /** Notes an order, and why it was not taken up. */
+    saw(order: Order, why: string) {
+      known = order;
+      problem = why;
+    },
+    /** What this replica tells the others. */
+    ordered: () => ({ order: known ? writeOrder(known, fingerprint) : '', order_problem: problem }),
+  };
+}
