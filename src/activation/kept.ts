@@ -1,6 +1,16 @@
 // The policies that have decided, by their revisions: compiled module, manifest, settings and cases, as they were. So a
 // record can be decided again later, and the one before can be taken back into use although its folder has changed (R-76).
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, OperatorError } from '../core/errors.ts';
@@ -12,7 +22,7 @@ import { loadedSettingsSchema } from '../decision/settings.ts';
 export type KeptBundle = Omit<Bundle, 'settingsFile'>;
 
 export interface KeptPolicies {
-  /** Keeps a policy, if it is not kept already. Throws when it cannot be written. */
+  /** Keeps a policy, or notes that it decided until now where it is kept already. Throws when it cannot be written. */
   save(policy: KeptBundle): void;
   /** Throws an OperatorError for a revision that is not kept, or was changed since. */
   read(revision: string): KeptBundle;
@@ -43,6 +53,8 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
   return {
     save({ revision, wasm, manifest, settings, cases, signed }) {
       const place = join(dir, revision);
+      // It is kept for so long after it decided last.
+      if (existsSync(place)) utimesSync(place, new Date(now()), new Date(now()));
       if (existsSync(place) && (signed === undefined || existsSync(join(place, SIGNED)))) return;
       const partial = join(dir, `${revision}.${process.pid}.tmp`);
       rmSync(partial, { recursive: true, force: true });
@@ -79,6 +91,9 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
     },
     revisions: () => present().map(({ revision }) => revision),
     prune(except) {
+      // Nobody else writes here, so these are of a process that was killed while it wrote.
+      for (const name of readdirSync(dir))
+        if (name.endsWith('.tmp')) rmSync(join(dir, name), { recursive: true, force: true });
       const old = present().filter(({ at }, i) => i >= count || now() - at > days * DAY_MS);
       for (const { revision } of old)
         if (!except.has(revision)) rmSync(join(dir, revision), { recursive: true, force: true });

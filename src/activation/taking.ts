@@ -59,6 +59,7 @@ export function createTaking(options: TakingOptions) {
       if (older) throw new OperatorError(older);
       const own = 'place' in wanted && wanted.place.dir === config.policy.dir;
       if (own) folder = revision;
+      kept.save(policy.present);
       kept.save(fresh);
       remember({ what, revision, issued, order: order === 'all' ? next({ what, revision, act }) : order }, act);
       // Nothing after this can fail, so what is on record as in force is.

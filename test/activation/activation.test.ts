@@ -7,7 +7,7 @@ import { policySchema } from '../../src/admin/api-schema.ts';
 import { loadBundle } from '../../src/decision/bundle.ts';
 import { selfTest } from '../../src/policy/run/self-test.ts';
 import { run } from '../support/cli.ts';
-import { type Harness, type Loose, startHarness } from '../support/harness.ts';
+import { type Harness, type Loose, startHarness, until } from '../support/harness.ts';
 import { type PolicyFolder, policyFolder } from '../support/policies.ts';
 
 const TOKENS = { ACT: 'token-that-acts-0123456789abcdef0123456', READ: 'token-that-reads-0123456789abcdef012345' };
@@ -210,6 +210,32 @@ describe('R-76: a rollback', () => {
     rmSync(join(state, 'policies.json'));
     await start();
   }, 30_000);
+
+  it('a signal or a changed file takes it into use only where the configuration says so, and what is refused is not asked again', async () => {
+    const first = (await status()).revision;
+    const hangup = () => h.connector.reload({ operator: 'signal', reason: 'SIGHUP', ip: '' });
+    edit('limit_seconds: 300', 'limit_seconds: 299');
+    hangup();
+    await h.close();
+    expect((JSON.parse(readFileSync(join(state, 'policies.json'), 'utf8')) as Loose).entries).toHaveLength(1);
+    edit('limit_seconds: 299', 'limit_seconds: 300');
+
+    await start(', reload: [signal]');
+    hangup();
+    edit('limit_seconds: 300', 'limit_seconds: 299');
+    hangup();
+    await until(async () => (await status()).revision !== first, 'the signal to activate it');
+    expect((await status()).history[0]).toMatchObject({ what: 'activate', operator: 'signal', reason: 'SIGHUP' });
+    await h.close();
+
+    await start(', reload: [watch]');
+    edit('limit_seconds: 299', 'limit_seconds: maybe');
+    await until(async () => (await events('policy_refused')).length === 1, 'the file to be refused');
+    edit('limit_seconds: maybe', 'limit_seconds: 280');
+    await until(async () => (await status()).history[0]?.operator === 'watch', 'the file to be activated');
+    expect(await events('policy_refused')).toHaveLength(1);
+    expect(await reasonsOf()).toEqual([]);
+  }, 40_000);
 
   it('finds as many policies as are kept', async () => {
     await h.close();

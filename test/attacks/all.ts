@@ -4,6 +4,7 @@ import { doorAttacks } from './door.ts';
 import { handleAttacks } from './handles.ts';
 import { insiderAttacks } from './insider.ts';
 import { networkAttacks } from './network.ts';
+import { policyAttacks } from './policy.ts';
 import { processAttacks } from './process.ts';
 import { renewalAttacks } from './renewal.ts';
 import { rotationAttacks } from './rotation.ts';
@@ -19,6 +20,7 @@ export const GROUPS: readonly AttackGroup[] = [
   insiderAttacks,
   networkAttacks,
   processAttacks,
+  policyAttacks,
   doorAttacks,
   contentAttacks,
 ];
