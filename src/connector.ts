@@ -5,6 +5,7 @@ import { type Activation, createActivation } from './activation/activation.ts';
 import { originOf } from './activation/origin.ts';
 import { prepareInWorker } from './activation/prepare/in-worker.ts';
 import { reloadPolicy } from './activation/reloading.ts';
+import { tryPresent } from './activation/trial.ts';
 import { createFreezes } from './admin/freezes.ts';
 import { watchedOf } from './admin/metrics/watched.ts';
 import { openAdmin } from './admin/open.ts';
@@ -164,6 +165,7 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
       { what: 'start', revision: remembered.folder, before: policy.present.revision, problem: remembered.older },
       { operator: '', reason: '', ip: '' },
     );
+  closing.add(tryPresent({ ...inner, ...remembered, prepare: prepareInWorker }));
   const reloading = closing.add(reloadPolicy({ on: config.policy.reload, onDisk, activation }));
   const reload: Connector['reload'] = (act) => {
     if (act.operator === 'signal') reloading.signalled();

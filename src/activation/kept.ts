@@ -26,6 +26,10 @@ export interface KeptPolicies {
   save(policy: KeptBundle): void;
   /** Throws an OperatorError for a revision that is not kept, or was changed since. */
   read(revision: string): KeptBundle;
+  /** Whether it was tried with growing arguments before. */
+  isTried(revision: string): boolean;
+  /** Notes that it was. A note that cannot be written is missing: it is tried again then. */
+  tried(revision: string): void;
   /** The signed files of a policy that is kept, with their signature; undefined where it was not signed. */
   signedFiles(revision: string): ReadonlyMap<string, Buffer> | undefined;
   /** The revisions that are kept, the newest first. */
@@ -68,6 +72,14 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
       rmSync(place, { recursive: true, force: true });
       renameSync(partial, place);
     },
+    isTried: (revision) => existsSync(join(dir, revision, TRIED)),
+    tried(revision) {
+      try {
+        writeFileSync(join(dir, revision, TRIED), '', { mode: 0o600 });
+      } catch {
+        // Nothing is lost but the time of another trial.
+      }
+    },
     signedFiles(revision) {
       const file = join(dir, revision, SIGNED);
       if (!REVISION.test(revision) || !existsSync(file)) return undefined;
@@ -101,6 +113,8 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
   };
 }
 
+/** An empty file: the policy was tried. */
+const TRIED = 'tried';
 /** The signed files of a policy, in one. */
 const SIGNED = 'signed.json';
 const encoded = (files: ReadonlyMap<string, Uint8Array>) =>

@@ -61,6 +61,7 @@ export function createTaking(options: TakingOptions) {
       if (own) folder = revision;
       kept.save(policy.present);
       kept.save(fresh);
+      kept.tried(revision);
       remember({ what, revision, issued, order: order === 'all' ? next({ what, revision, act }) : order }, act);
       // Nothing after this can fail, so what is on record as in force is.
       if (revision !== before) policy.swap(fresh);

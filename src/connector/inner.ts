@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { type ActivePolicy, createActivePolicy } from '../activation/active.ts';
 import { remember } from '../activation/open.ts';
+import { readsArguments, type Untried } from '../activation/trial.ts';
 import { createMetrics } from '../admin/metrics/metrics.ts';
 import { watchOperators } from '../admin/tokens.ts';
 import { openAudit } from '../audit/open.ts';
@@ -59,7 +60,7 @@ export async function openInner(context: Context, closing: Closing) {
   const operators = config.admin && watchOperators(config.admin, env);
   preparePrivateFolder(config.state_dir);
   closing.add(await lockFolder(config.state_dir));
-  const { policy, limits, watchdog, remembered } = await openDeciding(context, closing);
+  const { policy, limits, watchdog, untried, remembered } = await openDeciding(context, closing);
   const keyring = closing.add(
     openKeyring({
       source: config.keyring,
@@ -118,6 +119,7 @@ export async function openInner(context: Context, closing: Closing) {
     policy,
     limits,
     watchdog,
+    untried,
     remembered,
     keyring,
     metrics,
@@ -140,18 +142,24 @@ async function openDeciding({ config, env, clock, ops, progress }: Context, clos
       onProblem: (problem) => ops.error('a rule that never ends', { problem }),
     }),
   );
-  const limits = limitsOf(config, watchdog);
+  const untried: Untried = new Set();
+  const limits = limitsOf(config, watchdog, untried);
   const loading = { config, opa: { env, ...(progress && { progress }) }, warn: ops.warn };
   const remembered = await remember(loading, limits, clock);
   const policy = createActivePolicy(remembered.present);
-  watchdog.decides(policy.present.revision);
+  const { present, kept } = remembered;
+  if (readsArguments(present) && !kept.isTried(present.revision)) untried.add(present.revision);
+  watchdog.decides(present.revision);
   policy.onSwap(({ revision }) => watchdog.decides(revision));
-  return { policy, limits, watchdog, remembered };
+  return { policy, limits, watchdog, untried, remembered };
 }
 
-const limitsOf = ({ policy: { budget_ms, guard_ms } }: Config, { held, pulse }: Watchdog): Limits => ({
-  budget_ms,
-  guard: (revision) => ({ ms: guard_ms, always: held(revision), pulse }),
+const limitsOf = ({ policy }: Config, { held, pulse }: Watchdog, untried: Untried): Limits => ({
+  budget_ms: policy.budget_ms,
+  guard(revision) {
+    const before = held(revision);
+    return { ms: policy.guard_ms, always: () => before || untried.has(revision), pulse };
+  },
 });
 
 interface ClientParts extends Context {

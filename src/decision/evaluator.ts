@@ -62,8 +62,8 @@ export interface EvaluatorOptions {
 export interface Guard {
   /** Longest evaluation of a large input, or of a tool that has been slow, in milliseconds: it is ended then. */
   ms: number;
-  /** Every evaluation runs under the guard: one of this policy has held the process before. */
-  always?: boolean | undefined;
+  /** Whether every evaluation runs under the guard at present: nobody has tried the policy, or it has held the process before. */
+  always?: (() => boolean) | undefined;
   /** Where the thread that watches the process sees those that run without the guard. */
   pulse?: Pulse | undefined;
 }
@@ -133,7 +133,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
 
   // V8 takes no shorter one.
   const limitMs = guard && Math.max(1, Math.min(guard.ms, budgetMs));
-  const care = createCare(guard?.ms ?? Number.POSITIVE_INFINITY, guard?.always === true);
+  const care = createCare(guard?.ms ?? Number.POSITIVE_INFINITY, guard?.always ?? never);
   const isGuarded = (tool: string, text: string) => limitMs !== undefined && care.needed(tool, text);
 
   /**
@@ -173,6 +173,8 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
     },
   };
 }
+
+const never = () => false;
 
 type Failure = { ok: false; code: RefusalCode; detail: string };
 

@@ -1,5 +1,5 @@
 // A rule that runs away, on a running connector: what it costs its caller, and what the others notice.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createCare, LARGE_BYTES } from '../../src/decision/guard/care.ts';
@@ -8,7 +8,7 @@ import { createTestClock } from '../support/clock.ts';
 import { type Harness, type Loose, reasons, startHarness, until } from '../support/harness.ts';
 import { forgedFolder, type PolicyFolder } from '../support/policies.ts';
 import { type Cluster, type Replica, startCluster } from '../support/replicas.ts';
-import { ENDLESS, HEAVY, QUADRATIC, withNote } from '../support/slow-rules.ts';
+import { ENDLESS, GREEDY, HEAVY, QUADRATIC, withNote } from '../support/slow-rules.ts';
 
 const opa = inject('opa');
 const redisProgram = inject('redis');
@@ -77,7 +77,7 @@ describe.skipIf(!opa)('R-75: a rule that runs away (needs OPA)', () => {
   });
 
   it('the guard costs nothing where it is not needed: a small call is not guarded, also of that tool', async () => {
-    const care = createCare(50, false);
+    const care = createCare(50, () => false);
     expect(care.needed('stock_get', 'x'.repeat(LARGE_BYTES))).toBe(false);
     expect(care.needed('stock_get', 'x'.repeat(LARGE_BYTES + 1))).toBe(true);
     expect(care.needed('stock_get', '€'.repeat(LARGE_BYTES / 3 + 1))).toBe(true);
@@ -88,7 +88,7 @@ describe.skipIf(!opa)('R-75: a rule that runs away (needs OPA)', () => {
     expect([care.needed('stock_get', ''), care.needed('stock_list', '')]).toEqual([true, false]);
     for (let i = 0; i < 1000; i += 1) care.took('stock_get', 1e6);
     expect(care.needed('stock_get', '')).toBe(false);
-    expect(createCare(50, true).needed('stock_list', '')).toBe(true);
+    expect(createCare(50, () => true).needed('stock_list', '')).toBe(true);
   });
 
   it('whoever keeps still is asked again after a second, whoever goes on after five minutes at most', () => {
@@ -126,7 +126,12 @@ describe.skipIf(!opa || !redisProgram)('R-75: a small input that never ends (nee
   }, 60_000);
 
   it('ends the process, which comes up again with every input guarded, and says so on record', async () => {
-    const [a] = cluster.replicas as [Replica];
+    const [first] = cluster.replicas as [Replica];
+    // As if it had been tried and nothing found: a trial cannot see everything.
+    const { revision } = first.audit('event').findLast(({ event }) => event === 'sys_startup');
+    await first.stop();
+    writeFileSync(join(first.state, 'policies', revision, 'tried'), '');
+    const a = await cluster.start({ again: first });
     const gone = new Promise<string | null>((resolve) => a.child.once('exit', (_code, signal) => resolve(signal)));
     await cluster.call(a, 'stock_get', { sku: 'endless' }).catch(() => {});
     expect(await gone).toBe('SIGKILL');
@@ -135,6 +140,7 @@ describe.skipIf(!opa || !redisProgram)('R-75: a small input that never ends (nee
       deaths: [{ tool: 'stock_get', recorded: false, revision: expect.stringMatching(/^[0-9a-f]{16}$/) }],
     });
     const b = await cluster.start({ again: a });
+    expect(b.stderr()).not.toContain('stays under the guard');
     expect(b.stderr()).toContain('a rule held the process before this start');
     const { body } = await cluster.call(b, 'stock_get', { sku: 'endless' });
     expect(body.result._meta['sallyport/reasons']).toEqual(['decision.over_budget']);
@@ -150,6 +156,39 @@ describe.skipIf(!opa || !redisProgram)('R-75: a small input that never ends (nee
     const c = await cluster.start({ again: b });
     expect(c.audit('event').filter(({ event }) => event === 'policy_held_process')).toHaveLength(1);
     expect(existsSync(file)).toBe(true);
+  }, 60_000);
+});
+
+describe.skipIf(!opa)('R-39, R-75: a policy of the folder is tried while it decides already (needs OPA)', () => {
+  const startWith = async (rules: Record<string, string>) => {
+    const folder = await forgedFolder(opa as NonNullable<typeof opa>, rules);
+    const h = await startHarness({
+      policyDir: folder.dir,
+      edit: (yaml) => withNote(yaml).replace('guard_ms: 2000', 'guard_ms: 50'),
+    });
+    const close = async () => {
+      await h.close();
+      folder.remove();
+    };
+    return { h, close };
+  };
+
+  it('until then every decision is guarded, and where it is too slow for ordinary calls, for good', async () => {
+    const { h, close } = await startWith({ 'site/endless.rego': ENDLESS });
+    const endless = await h.call('stock_get', { sku: 'endless' });
+    expect(endless.body.result._meta['sallyport/reasons']).toEqual(['decision.over_budget']);
+    const said = () => h.ops.find((line) => line.includes('stays under the guard with every input'));
+    await until(async () => said() !== undefined, 'the trial to end');
+    expect(said()).toMatch(/too slow for ordinary calls: stock_get with .* in \W+endless/);
+    await close();
+  }, 60_000);
+
+  it('what is slow only with large arguments is told, and small ones are not guarded any more', async () => {
+    const { h, close } = await startWith({ 'site/repeats.rego': QUADRATIC });
+    await until(async () => h.ops.some((line) => /in \W+note\W+ takes more than 50 ms/.test(line)), 'the trial to end');
+    const tried = join(h.stateDir, 'policies', h.connector.policy.revision, 'tried');
+    await until(async () => existsSync(tried), 'the note of it');
+    await close();
   }, 60_000);
 });
 
@@ -181,14 +220,21 @@ describe.skipIf(!opa)('R-39, R-75: the worst case is tried before a policy decid
     delete process.env.GUARD_ACT;
   });
 
-  it('one that is slow on ordinary calls is refused, and calls go on with the one before', async () => {
-    const answer = await activate({ 'site/heavy.rego': HEAVY });
-    expect(answer.body).toMatchObject({
-      ok: false,
-      problem: expect.stringMatching(/too slow for ordinary calls: \w+ with 2.5 KB in "\w+" takes more than 50 ms/),
-    });
-    expect(reasons(await h.call('stock_get', { sku: 'A-1' }))).toEqual([]);
-  }, 60_000);
+  it.each([
+    ['slow', HEAVY],
+    ['greedy', GREEDY],
+  ])(
+    'one that is %s on ordinary calls is refused, and calls go on with the one before',
+    async (_what, rule) => {
+      const answer = await activate({ 'site/heavy.rego': rule });
+      expect(answer.body).toMatchObject({
+        ok: false,
+        problem: expect.stringMatching(/too slow for ordinary calls: \w+ with 2.5 KB in "\w+" takes more than 50 ms/),
+      });
+      expect(reasons(await h.call('stock_get', { sku: 'A-1' }))).toEqual([]);
+    },
+    60_000,
+  );
 
   it('one that is slow only with large arguments, and only beside the text a rule compares with, is taken with a warning', async () => {
     const answer = await activate({ 'site/repeats.rego': QUADRATIC });

@@ -36,12 +36,24 @@ ${METADATA('endless.found')}findings contains ${finding('endless.found')} if {
 }
 `;
 
-/** Takes the time of some ten thousand comparisons with every call. */
+/** Does the same with every call. */
 export const HEAVY = `package site.heavy
 
 ${METADATA('heavy.found')}findings contains ${finding('heavy.found')} if {
-	some a in numbers.range(1, 1000)
-	some b in numbers.range(1, 1000)
+	each := numbers.range(1, 20000)
+	long := concat("", ["a" | some _ in each])
+	searched := concat("", [substring(long, 0, 10000), "b"])
+	some _ in each
+	contains(long, searched)
+}
+`;
+
+/** Needs more memory than a policy has, for each call. */
+export const GREEDY = `package site.greedy
+
+${METADATA('greedy.found')}findings contains ${finding('greedy.found')} if {
+	some a in numbers.range(1, 3000)
+	some b in numbers.range(1, 3000)
 	a + b == 0
 }
 `;

@@ -14,8 +14,13 @@ const HEAP_MB = 1024;
 /** The built file, also where this one runs from its source: Node 20 loads no TypeScript. */
 const FILE = join(PACKAGE_ROOT, 'dist/activation/prepare/worker.js');
 
-/** Rejects with an OperatorError when the policy must not decide, or that could not be found out in time. */
-export async function prepareInWorker(config: Config, env: NodeJS.ProcessEnv, wanted: Wanted): Promise<Prepared> {
+/** Rejects with an OperatorError when the policy must not decide, or that could not be found out in time, or `signal` ends it. */
+export async function prepareInWorker(
+  config: Config,
+  env: NodeJS.ProcessEnv,
+  wanted: Wanted,
+  signal?: AbortSignal,
+): Promise<Prepared> {
   const worker = new Worker(FILE, {
     workerData: { config, env: { ...env }, wanted },
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
@@ -27,6 +32,7 @@ export async function prepareInWorker(config: Config, env: NodeJS.ProcessEnv, wa
         () => reject(new OperatorError(`it was not ready within ${LONGEST_MS / 1000} s: a rule of it may never end`)),
         LONGEST_MS,
       );
+      signal?.addEventListener('abort', () => reject(new OperatorError('it was given up')), { once: true });
       worker.once('message', resolve);
       worker.once('error', (error) => reject(new OperatorError(`it ended the thread that tried it: ${error.message}`)));
       worker.once('exit', () => reject(new OperatorError('it ended the thread that tried it')));

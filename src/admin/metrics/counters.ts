@@ -71,7 +71,8 @@ export interface Expected {
 /** Makes the counters begin at 0: of one that begins at 1 `increase()` of Prometheus does not see the first. */
 export function startAtZero(counters: Counters, { backends, reasons }: Expected): void {
   const { alerts, calls, refusals, ended, logins, absent, events } = counters;
-  for (const event of ['policy_activated', 'policy_refused', 'policies_differ', 'policy_held_process']) events.inc({ event }, 0);
+  for (const event of ['policy_activated', 'policy_refused', 'policies_differ', 'policy_held_process'])
+    events.inc({ event }, 0);
   for (const severity of ['low', 'medium', 'high']) alerts.inc({ severity }, 0);
   for (const outcome of ['success', 'denied', 'refused', 'cancelled', 'done_answer_withheld'])
     calls.inc({ outcome }, 0);

@@ -17,11 +17,11 @@ export interface Care {
   took(tool: string, nanoseconds: number): void;
 }
 
-/** `limitMs`: the limit in milliseconds. `always`: every input gets it. */
-export function createCare(limitMs: number, always: boolean): Care {
+/** `limitMs`: the limit in milliseconds. `always`: whether every input gets it at present. */
+export function createCare(limitMs: number, always: () => boolean): Care {
   const slow = new Map<string, number>();
   return {
-    needed: (tool, text) => always || isLarge(text) || (slow.size > 0 && slow.has(tool)),
+    needed: (tool, text) => always() || isLarge(text) || (slow.size > 0 && slow.has(tool)),
     took(tool, nanoseconds) {
       if (nanoseconds > (limitMs * 1e6) / SLOW_PART) slow.set(tool, STAYS);
       else if (slow.size > 0) {

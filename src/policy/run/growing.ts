@@ -6,7 +6,7 @@ import { isObject } from '../../formats/json.ts';
 
 /** Arguments of about `bytes` bytes, or fewer where the schema allows no more. */
 export interface Growing {
-  /** The argument that grows. */
+  /** The argument that grows, or the text that all have which may. */
   name: string;
   of(bytes: number): JsonObject;
 }
@@ -20,7 +20,8 @@ export function growing(schema: JsonObject, literals: readonly string[]): Growin
   const properties = isObject(schema.properties) ? schema.properties : {};
   const separators = [...new Set([...SEPARATORS, ...literals.filter((text) => /^[^A-Za-z0-9]{1,3}$/.test(text))])];
   const contexts: (string | undefined)[] = [undefined, ...literals];
-  return Object.entries(properties).flatMap(([name, own]) =>
+  const exact = literals.map((literal) => ({ name: literal, of: () => others(properties, undefined, literal) }));
+  const grown = Object.entries(properties).flatMap(([name, own]) =>
     fillings(own, separators, literals).flatMap((fill) =>
       contexts.map((literal) => ({
         name,
@@ -28,10 +29,11 @@ export function growing(schema: JsonObject, literals: readonly string[]): Growin
       })),
     ),
   );
+  return [...exact, ...grown];
 }
 
 /** The other arguments: one that may be that text has it. */
-function others(properties: JsonObject, except: string, literal: string | undefined): JsonObject {
+function others(properties: JsonObject, except: string | undefined, literal: string | undefined): JsonObject {
   return Object.fromEntries(
     Object.entries(properties).flatMap(([name, own]) => {
       if (name === except || !isObject(own)) return [];

@@ -80,7 +80,7 @@ export function selfTest(module: WebAssembly.Module, text: string, budgetMs = BU
   const evaluators = kept.data.settings.map((settings) =>
     createEvaluator({
       ...{ module, data: { settings: withMerged(settings) }, budgetMs },
-      guard: { ms: budgetMs, always: true },
+      guard: { ms: budgetMs, always: () => true },
     }),
   );
   return kept.data.cases.flatMap(({ name, settings, input, decides }) => {
