@@ -131,9 +131,9 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
       allowed: () => live.config,
     }).callback(),
   );
-  const onDisk = policyOnDisk(config.policy);
+  const onDisk = policyOnDisk(config.policy, Object.keys(config.policy.keys).length > 0);
   const activation = createActivation({
-    ...{ ...inner, ...remembered, prepare: prepareInWorker, now: () => clock.now(), onFolder: onDisk.taken },
+    ...{ ...inner, ...remembered, prepare: prepareInWorker, now: () => clock.now(), onDisk },
     ...{ shared: () => store.clock.now(), fingerprint: keyring.fingerprint },
     async replicas() {
       await operations.replicas.look();

@@ -69,13 +69,15 @@ export function createActivation(options: ActivationOptions): Activation {
   const taking = createTaking(options);
   const { take } = taking;
 
-  /** The replicas that do not decide with it, after they have had time to take it up. */
-  async function othersThan(revision: string): Promise<OtherReplica[]> {
+  /** The replicas that do not decide with it, after they have had time to take it up; undefined where the store is silent. */
+  async function othersThan(revision: string): Promise<OtherReplica[] | undefined> {
     const end = performance.now() + OTHERS_MS;
     for (;;) {
-      const all = await options.replicas().catch(() => []);
-      const others = all.filter((each) => each.policy !== revision);
-      if (others.every(({ order_problem }) => order_problem !== '') || performance.now() > end)
+      const all = await options.replicas().catch(() => undefined);
+      const over = performance.now() > end;
+      if (!all && over) return undefined;
+      const others = (all ?? []).filter((each) => each.policy !== revision);
+      if (all && (over || others.every(({ order_problem }) => order_problem !== '')))
         return others.map(({ id, host, policy, order_problem }) => ({ id, host, policy, order_problem }));
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
@@ -86,13 +88,17 @@ export function createActivation(options: ActivationOptions): Activation {
     if (!taken.ok) return { ...taken, revision: policy.present.revision };
     const { revision, before } = taken;
     const others = order === 'all' ? await othersThan(revision) : [];
-    return { ...taken, changed: revision !== before, others };
+    const warnings = [
+      ...taken.warnings,
+      ...(others ? [] : ['the store does not answer, so whether other replicas took it up is not known']),
+    ];
+    return { ...taken, warnings, changed: revision !== before, others: others ?? [] };
   }
 
   /** Takes up an order of another replica, with what this one has. */
   async function obey(order: Order): Promise<void> {
     // Whoever starts with another folder than the order was given for is a deployment, which comes after the order.
-    if (order.number <= taking.newest) return;
+    if (!taking.waits(order)) return;
     if (order.number < started && order.folder !== taking.folder) return taking.saw(order, '');
     const { what, revision, operator, reason } = order;
     const by: Act = { operator, reason, ip: '' };
@@ -122,7 +128,7 @@ export function createActivation(options: ActivationOptions): Activation {
         all.map((each) => each.order),
         fingerprint,
       );
-      if (!order || order.number <= taking.newest || mutex.busy('activation')) return;
+      if (!order || !taking.waits(order) || mutex.busy('activation')) return;
       await mutex.run('activation', () => obey(order)).catch(() => {});
     },
     ordered: taking.ordered,

@@ -26,8 +26,7 @@ export function createActivePolicy(first: Policy): ActivePolicy {
     },
     onSwap: (listener) => void listeners.push(listener),
     evaluator: {
-      evaluate: (input, text) => present.evaluator.evaluate(input, text),
-      guarded: (input, text) => present.evaluator.guarded(input, text),
+      evaluate: (...args) => present.evaluator.evaluate(...args),
       visible: (input) => present.evaluator.visible(input),
     },
   };

@@ -58,8 +58,11 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
     save({ revision, wasm, manifest, settings, cases, signed }) {
       const place = join(dir, revision);
       // It is kept for so long after it decided last.
-      if (existsSync(place)) utimesSync(place, new Date(now()), new Date(now()));
-      if (existsSync(place) && (signed === undefined || existsSync(join(place, SIGNED)))) return;
+      const touch = () => utimesSync(place, new Date(now()), new Date(now()));
+      if (existsSync(place)) touch();
+      // It may have been signed anew, with another key.
+      const text = signed && JSON.stringify(encoded(signed.files));
+      if (existsSync(place) && (text === undefined || textOf(join(place, SIGNED)) === text)) return;
       const partial = join(dir, `${revision}.${process.pid}.tmp`);
       rmSync(partial, { recursive: true, force: true });
       mkdirSync(partial, { recursive: true, mode: 0o700 });
@@ -68,14 +71,17 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
       write('manifest.json', JSON.stringify(manifest));
       write('settings.json', JSON.stringify(settings));
       if (cases !== undefined) write('cases.json', cases);
-      if (signed !== undefined) write(SIGNED, JSON.stringify(encoded(signed.files)));
+      if (text !== undefined) write(SIGNED, text);
       rmSync(place, { recursive: true, force: true });
       renameSync(partial, place);
+      // The clock of the file system may be some milliseconds behind.
+      touch();
     },
     isTried: (revision) => existsSync(join(dir, revision, TRIED)),
     tried(revision) {
       try {
         writeFileSync(join(dir, revision, TRIED), '', { mode: 0o600 });
+        utimesSync(join(dir, revision), new Date(now()), new Date(now()));
       } catch {
         // Nothing is lost but the time of another trial.
       }
@@ -112,6 +118,8 @@ export function openKept({ dir, days, count, now }: KeptOptions): KeptPolicies {
     },
   };
 }
+
+const textOf = (file: string): string | undefined => (existsSync(file) ? readFileSync(file, 'utf8') : undefined);
 
 /** An empty file: the policy was tried. */
 const TRIED = 'tried';

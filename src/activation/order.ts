@@ -6,7 +6,10 @@ import { z } from 'zod';
 
 export const orderSchema = z.strictObject({
   /** Of two orders the higher number holds. It is never below the time of the order by the store's clock, in milliseconds. */
-  number: z.int().positive(),
+  number: z
+    .int()
+    .positive()
+    .max(2 ** 52),
   what: z.enum(['activate', 'rollback']),
   revision: z.string().regex(/^[0-9a-f]{16}$/),
   /** The revision that the configured folder had where it was ordered. */

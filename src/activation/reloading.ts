@@ -19,9 +19,10 @@ export interface ReloadingOptions {
 const LOOK_MS = 1000;
 
 export function reloadPolicy({ on, onDisk, activation }: ReloadingOptions): Reloading {
-  let [before, tried] = ['', onDisk.seen()];
+  const seen = () => JSON.stringify(onDisk.seen());
+  let [before, tried] = ['', seen()];
   const look = () => {
-    const now = onDisk.seen();
+    const now = seen();
     const settled = now === before;
     before = now;
     // What was refused is asked again when it has changed.

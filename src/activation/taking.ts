@@ -4,6 +4,7 @@ import type { Act, AuditEvents } from '../audit/events.ts';
 import type { Config } from '../config/load.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { type Limits, policyOf } from '../decision/open.ts';
+import type { PolicyOnDisk } from '../policy/on-disk.ts';
 import type { ActivePolicy } from './active.ts';
 import { type Activated, type History, olderThanActivated } from './history.ts';
 import type { KeptPolicies } from './kept.ts';
@@ -22,8 +23,8 @@ export interface TakingOptions {
   folder: string;
   events: Pick<AuditEvents, 'activated' | 'activationRefused'>;
   now: () => number;
-  /** Called when the configured folder was taken into use as it is. */
-  onFolder: () => void;
+  /** The configured folder, as it is looked at. */
+  onDisk: Pick<PolicyOnDisk, 'seen' | 'taken'>;
   /** The clock that the replicas share, in milliseconds since 1970. */
   shared: () => number;
   /** Keyed: the same on every replica, and on nothing else. */
@@ -35,17 +36,26 @@ export type Taken = { ok: true; revision: string; before: string; warnings: stri
 
 type Entry = Pick<Activated, 'what' | 'revision'> & { issued?: number | undefined; order?: Order | undefined };
 
+/** After how long an order is tried again that could not be taken up: the folder may come to this replica later. */
+const AGAIN_MS = 60_000;
+/** An order of a time that has not come would be the last one. */
+const A_DAY_MS = 86_400_000;
+
 export function createTaking(options: TakingOptions) {
   const { config, env, policy, kept, history, events, now, prepare, shared, fingerprint } = options;
   let folder = options.folder;
   /** The newest order that was seen, and why it was not taken up. */
   let known = history.entries.findLast(({ order }) => order !== undefined)?.order;
   let problem = '';
+  let againAt = 0;
 
   /** `order`: of another replica; undefined where only this one is meant, `all` where all are. */
   async function take(what: Order['what'], wanted: Wanted, act: Act, order?: Order | 'all'): Promise<Taken> {
     const before = policy.present.revision;
     let revision = 'revision' in wanted ? wanted.revision : '';
+    const own = 'place' in wanted && wanted.place.dir === config.policy.dir;
+    // What is there when the preparation begins: an edit that is made meanwhile still waits.
+    const seen = own ? options.onDisk.seen() : undefined;
     try {
       const { bundle, warnings } = await prepare(config, env, wanted);
       revision = bundle.revision;
@@ -57,7 +67,6 @@ export function createTaking(options: TakingOptions) {
       const { issued } = fresh.signed ?? {};
       const older = fresh.signed && what === 'activate' && olderThanActivated(history.entries, { revision, issued });
       if (older) throw new OperatorError(older);
-      const own = 'place' in wanted && wanted.place.dir === config.policy.dir;
       if (own) folder = revision;
       kept.save(policy.present);
       kept.save(fresh);
@@ -65,8 +74,8 @@ export function createTaking(options: TakingOptions) {
       remember({ what, revision, issued, order: order === 'all' ? next({ what, revision, act }) : order }, act);
       // Nothing after this can fail, so what is on record as in force is.
       if (revision !== before) policy.swap(fresh);
-      if (own) options.onFolder();
-      kept.prune(new Set([revision, before]));
+      if (seen) options.onDisk.taken(seen);
+      prune(revision, before);
       const origin = 'place' in wanted ? await originOf(wanted.place.dir, env) : undefined;
       events.activated({ what, revision, before, wasmSha256: fresh.wasmSha256, origin }, act);
       return { ok: true, revision, before, warnings };
@@ -74,6 +83,15 @@ export function createTaking(options: TakingOptions) {
       const why = messageOf(thrown);
       events.activationRefused({ what, revision, before, problem: why }, act);
       return { ok: false, problem: why };
+    }
+  }
+
+  /** What is not dropped now is dropped with the next one. */
+  function prune(...except: string[]): void {
+    try {
+      kept.prune(new Set(except));
+    } catch {
+      // The folder may be full of what somebody else owns; nothing of what was done is undone by it.
     }
   }
 
@@ -97,14 +115,16 @@ export function createTaking(options: TakingOptions) {
     get folder() {
       return folder;
     },
-    /** Number of the newest order that was seen; 0 before the first. */
-    get newest() {
-      return known?.number ?? 0;
+    /** Whether an order is newer than all that were seen, or could not be taken up a while ago. */
+    waits(order: Order): boolean {
+      if (order.number > (known?.number ?? 0)) return order.number < shared() + A_DAY_MS;
+      return order.number === known?.number && problem !== '' && performance.now() > againAt;
     },
     /** Notes an order, and why it was not taken up. */
     saw(order: Order, why: string) {
       known = order;
       problem = why;
+      againAt = performance.now() + AGAIN_MS;
     },
     /** What this replica tells the others. */
     ordered: () => ({ order: known ? writeOrder(known, fingerprint) : '', order_problem: problem }),

@@ -44,12 +44,21 @@ export const openReadiness = ({ audit, keyring, store, identity }: Inner, phase:
     issuer: () => identity.ready,
   });
 
-/** Finds out once for each tool. */
+/** How long it is remembered which rule it was, in milliseconds: the next time it may be another one. */
+const REMEMBERED_MS = 60_000;
+
+/** Finds out for one tool at a time: each time takes a thread and a part of a second of CPU. */
 function culpritIn({ wasm, settings }: Policy) {
-  const known = new Map<string, Promise<string | undefined>>();
-  return (tool: string, input: string) => {
-    const found = known.get(tool) ?? culpritOf({ wasm, settings, input });
-    known.set(tool, found);
-    return found;
+  const known = new Map<string, { rule: string; at: number }>();
+  let asking: { tool: string; rule: Promise<string | undefined> } | undefined;
+  return async (tool: string, input: string): Promise<string | undefined> => {
+    const before = known.get(tool);
+    if (before && performance.now() - before.at < REMEMBERED_MS) return before.rule;
+    if (asking) return asking.tool === tool ? asking.rule : undefined;
+    asking = { tool, rule: culpritOf({ wasm, settings, input }) };
+    const rule = await asking.rule;
+    asking = undefined;
+    if (rule !== undefined) known.set(tool, { rule, at: performance.now() });
+    return rule;
   };
 }

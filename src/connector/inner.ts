@@ -149,15 +149,14 @@ async function openDeciding({ config, env, clock, ops, progress }: Context, clos
   const policy = createActivePolicy(remembered.present);
   const { present, kept } = remembered;
   if (readsArguments(present) && !kept.isTried(present.revision)) untried.add(present.revision);
-  watchdog.decides(present.revision);
-  policy.onSwap(({ revision }) => watchdog.decides(revision));
   return { policy, limits, watchdog, untried, remembered };
 }
 
-const limitsOf = ({ policy }: Config, { held, pulse }: Watchdog, untried: Untried): Limits => ({
+const limitsOf = ({ policy }: Config, { held, pulseOf }: Watchdog, untried: Untried): Limits => ({
   budget_ms: policy.budget_ms,
-  guard(revision) {
-    const before = held(revision);
+  guard({ revision, wasmSha256 }) {
+    const before = held(wasmSha256);
+    const pulse = pulseOf({ revision, wasm_sha256: wasmSha256 });
     return { ms: policy.guard_ms, always: () => before || untried.has(revision), pulse };
   },
 });

@@ -8,8 +8,8 @@ import { type Aged, endOfSession } from './lifetimes.ts';
 export interface Limits {
   /** Longest evaluation that still counts, in milliseconds. */
   budget_ms: number;
-  /** The guard for a policy, by its revision. */
-  guard: (revision: string) => Guard;
+  /** The guard for a policy. */
+  guard: (policy: Pick<Bundle, 'revision' | 'wasmSha256'>) => Guard;
 }
 
 export interface Policy extends Omit<Bundle, 'settingsFile'> {
@@ -28,7 +28,7 @@ export function policyOf(bundle: Omit<Bundle, 'settingsFile'>, { budget_ms, guar
     module: bundle.module,
     data: { settings: bundle.settings },
     budgetMs: budget_ms,
-    guard: guard(bundle.revision),
+    guard: guard(bundle),
     backing: backing(bundle.manifest),
   });
   const { reasons } = bundle.manifest;

@@ -42,21 +42,23 @@ export function createDecide(options: DecideOptions): Decide {
 
   /** Asks the policy, unless it is too likely that this client makes a rule run away again. */
   function ask(client: string, input: DecisionInput, text: string): Evaluation & { waitSeconds?: number } {
-    const waitSeconds = heldBack.seconds(client, text.length);
-    if (waitSeconds > 0 && evaluator.guarded(input, text)) {
+    const { name } = input.tool;
+    const careful = heldBack.known(client);
+    const waitSeconds = careful ? heldBack.seconds(client, name, Buffer.byteLength(text)) : 0;
+    if (waitSeconds > 0) {
       const detail = `not asked: an evaluation for this client was cut, and it is held back for ${waitSeconds} s`;
       return { ok: false, code: 'decision.over_budget', detail, nanoseconds: 0, waitSeconds };
     }
-    const evaluation = evaluator.evaluate(input, text);
+    const evaluation = evaluator.evaluate(input, text, careful);
     return evaluation.ok || !evaluation.cut
       ? evaluation
-      : { ...evaluation, waitSeconds: heldBack.cut(client, text.length) };
+      : { ...evaluation, waitSeconds: heldBack.cut(client, name, Buffer.byteLength(text)) };
   }
 
   /** The call does not wait until the rule is found. */
-  async function tell(tool: Tool, text: string, session: string | null, trail: Trail): Promise<void> {
+  async function tell(code: string, tool: Tool, text: string, session: string | null, trail: Trail): Promise<void> {
     const rule = await culprit(tool.name, text);
-    const reason = { code: 'decision.over_budget', params: rule === undefined ? {} : { rule } };
+    const reason = { code, params: rule === undefined ? {} : { rule } };
     await trail.alert({ severity: 'high', reason, codes: [], tool, session });
   }
   return async (call, tool, backend, trail, known) => {
@@ -70,7 +72,8 @@ export function createDecide(options: DecideOptions): Decide {
     const input = buildInput(parts);
     const text = inputText(input, tool.audit, scope.client);
     const evaluation = ask(scope.client.ref, input, text.text);
-    if (!evaluation.ok && evaluation.cut) void tell(tool, text.text, input.session?.id ?? null, trail).catch(() => {});
+    if (!evaluation.ok && evaluation.cut)
+      void tell(evaluation.code, tool, text.text, input.session?.id ?? null, trail).catch(() => {});
     let decision: PolicyDecision | undefined;
     try {
       decision = await trail.decided(tool, text, evaluation);

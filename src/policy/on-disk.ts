@@ -4,9 +4,9 @@ import { messageOf } from '../core/errors.ts';
 import { type Checked, type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import { readCompiled, readSettings } from '../decision/bundle.ts';
 import type { PolicyPlace } from '../decision/data/paths.ts';
-import { hashOf, hashSources } from '../decision/manifest.ts';
+import { hashSources } from '../decision/manifest.ts';
 import { canonicalJson } from '../formats/json.ts';
-import { isArchive } from './signed/files.ts';
+import { isArchive, stampOf } from './signed/files.ts';
 
 /** What is in the folder: rules and settings, and what was compiled of them, if anything was. */
 interface Found {
@@ -14,31 +14,42 @@ interface Found {
   wasm: string | undefined;
 }
 
+/** What was seen at one look; `problem` where it cannot be used. */
+export type Seen = Found | { problem: string };
+
 /** The policy folder as a part that a reload only looks at. */
 export interface PolicyOnDisk extends Reloadable {
-  /** The folder has just been taken into use as it is. */
-  taken(): void;
-  /** What is there now, as one text; also where it cannot be used. */
-  seen(): string;
+  /** What is there now. Never throws. */
+  seen(): Seen;
+  /** What was seen before it was loaded has been taken into use. */
+  taken(seen: Seen): void;
 }
 
-/** To be made when the policy has just been loaded. */
-export function policyOnDisk(place: PolicyPlace): PolicyOnDisk {
-  const ofFolder = (): Found => ({
-    rules: canonicalJson({ sources: hashSources(place), settings: readSettings(place).settings } as never),
-    wasm: readCompiled(place)?.manifest.wasm_sha256,
-  });
-  const look = (): Found => (isArchive(place.dir) ? { rules: hashOf(place.dir), wasm: 'in the bundle' } : ofFolder());
-  let first = look();
-  const check = (): Checked => {
-    let now: Found;
+/**
+ * To be made when the policy has just been loaded. `signed`: only what was signed is used, and nothing that was not verified
+ * is parsed here either.
+ */
+export function policyOnDisk(place: PolicyPlace, signed: boolean): PolicyOnDisk {
+  const look = (): Found =>
+    signed || isArchive(place.dir)
+      ? { rules: stampOf(place.dir), wasm: 'signed' }
+      : {
+          rules: canonicalJson({ sources: hashSources(place), settings: readSettings(place).settings } as never),
+          wasm: readCompiled(place)?.manifest.wasm_sha256,
+        };
+  const seen = (): Seen => {
     try {
-      now = look();
+      return look();
     } catch (thrown) {
-      return { result: 'restart_fails', detail: messageOf(thrown) };
+      return { problem: messageOf(thrown) };
     }
+  };
+  let first = seen();
+  const check = (): Checked => {
+    const now = seen();
+    if ('problem' in now) return { result: 'restart_fails', detail: now.problem };
     // A policy that was compiled in memory may have been built since.
-    const same = now.rules === first.rules && (first.wasm === undefined || now.wasm === first.wasm);
+    const same = 'rules' in first && now.rules === first.rules && (first.wasm === undefined || now.wasm === first.wasm);
     if (same) return UNCHANGED;
     const [sooner, built] = ['"sallyport policy activate" takes it into use', '"sallyport policy build" comes first'];
     const detail = `the folder has changed; ${now.wasm === undefined ? built : sooner}`;
@@ -47,15 +58,9 @@ export function policyOnDisk(place: PolicyPlace): PolicyOnDisk {
   return {
     part: 'policy',
     check,
-    taken() {
-      first = look();
-    },
-    seen() {
-      try {
-        return JSON.stringify(look());
-      } catch (thrown) {
-        return messageOf(thrown);
-      }
+    seen,
+    taken(what) {
+      first = what;
     },
   };
 }

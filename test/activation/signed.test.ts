@@ -5,6 +5,9 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { readFiles } from '../../src/policy/signed/files.ts';
+import { withVerified } from '../../src/policy/signed/open.ts';
+import { verify } from '../../src/policy/signed/verify.ts';
 import { run } from '../support/cli.ts';
 import { type Harness, type Loose, reasons, startHarness } from '../support/harness.ts';
 import { type PolicyFolder, policyFolder } from '../support/policies.ts';
@@ -49,6 +52,19 @@ const start = async (policyDir = folder.dir, more = '') => {
         ),
   });
   return h;
+};
+/** Keys other than the one. */
+const startWith = async (settings: string) => {
+  h = await startHarness({
+    policyDir: `${folder.dir}${settings}`,
+    edit: (yaml) =>
+      yaml
+        .replace(/^state_dir: .*$/m, `state_dir: ${state}`)
+        .replace(
+          'state_dir:',
+          'admin: { port: 0, tokens: { on-call: { env: SIGNED_ACT, rights: [act, read] } } }\nstate_dir:',
+        ),
+  });
 };
 const stop = async () => {
   await h?.close();
@@ -239,6 +255,73 @@ describe('R-38: a policy that is signed', () => {
     next.remove();
   }, 30_000);
 
+  it('what was hashed is what is loaded: one text that two readers of YAML read as two things changes nothing', async () => {
+    const write = (site: string) =>
+      writeFileSync(join(folder.dir, 'data.yaml'), `settings:\n  site:\n    order: ${site}\n`);
+    write('{ limit: 5 }');
+    await sign();
+    write('{ <<: { limit: 5 } }');
+    const laid = await withVerified(
+      { dir: folder.dir },
+      [{ name: 'release', file: join(dir, 'release.pub') }],
+      async ({ place }) => JSON.parse(readFileSync(join(place.dir, 'data.yaml'), 'utf8')),
+    );
+    expect(laid).toEqual({ settings: { site: { order: { limit: 5 } } } });
+  });
+
+  it('keys are changed side by side: what is signed anew is kept with its new signature', async () => {
+    await sign();
+    const both = `, keys: { release: { file: ${dir}/release.pub }, other: { file: ${dir}/other.pub } }`;
+    const next = changed(77);
+    await sign(next.dir);
+    await startWith(both);
+    const { revision } = await ask('activate', { dir: next.dir });
+    await sign(folder.dir, 'other');
+    await sign(next.dir, 'other');
+    expect(await ask('activate', { dir: next.dir })).toMatchObject({ ok: true, changed: false });
+    await stop();
+    await startWith(`, keys: { other: { file: ${dir}/other.pub } }`);
+    expect((h as Harness).connector.policy).toMatchObject({ revision, verdict: 'signed' });
+    next.remove();
+  }, 30_000);
+
+  it('a pipe in the folder is refused, and holds nothing; a name of a file writes nothing on a terminal', async () => {
+    await sign();
+    await start();
+    const next = changed(77);
+    await sign(next.dir);
+    execFileSync('mkfifo', [join(next.dir, 'pipe')]);
+    expect(await ask('activate', { dir: next.dir })).toMatchObject({
+      ok: false,
+      problem: expect.stringContaining('has "pipe", which is no file of a policy'),
+    });
+    rmSync(join(next.dir, 'pipe'));
+    writeFileSync(join(next.dir, 'a\n\u001b[2Jok'), '');
+    expect((await ask('activate', { dir: next.dir })).problem).toContain(
+      '"a\\n\\u001b[2Jok" is there and is not signed',
+    );
+    await goesOn();
+    next.remove();
+  }, 30_000);
+
+  it('the command packs no private key, and writes nothing where it cannot write all', async () => {
+    cpSync(join(dir, 'release.key'), join(folder.dir, 'release.key'));
+    const done = await run(['policy', 'sign', folder.dir, '--key', join(folder.dir, 'release.key')]);
+    expect(done).toMatchObject({ code: 1, stderr: expect.stringContaining('would be released with the policy') });
+    rmSync(join(folder.dir, 'release.key'));
+    const none = await run([
+      'policy',
+      'sign',
+      folder.dir,
+      '--key',
+      join(dir, 'release.key'),
+      '--output',
+      join(dir, 'none', 'p.tar.gz'),
+    ]);
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('cannot be written') });
+    expect(existsSync(join(folder.dir, '.signatures.json'))).toBe(false);
+  });
+
   it('what cannot be there is an error of the configuration, and the command signs nothing that is not built', async () => {
     await expect(start(folder.dir, `, site_dir: ${dir}`)).rejects.toThrow(/policy\.site_dir/);
     await sign();
@@ -257,6 +340,15 @@ describe.skipIf(!opa)("R-38: what OPA's own commands sign (needs OPA)", () => {
   const own = (args: string[], cwd: string) =>
     execFileSync((opa as NonNullable<typeof opa>).path, args, { cwd, stdio: 'pipe' });
   const key = () => ['--signing-alg', 'ES256', '--signing-key', join(dir, 'release.key')];
+
+  it('keys that look like numbers are hashed as OPA does', async () => {
+    writeFileSync(join(folder.dir, 'data.yaml'), 'settings: { a: { "10": 1, "9": 2, "-x": 3, "é": "\\u2028<&" } }\n');
+    own(['sign', ...key(), '--bundle', '.'], folder.dir);
+    const files = await readFiles(folder.dir);
+    expect(await verify('it', files, [{ name: 'release', file: join(dir, 'release.pub') }])).toMatchObject({
+      key: 'release',
+    });
+  });
 
   it('a folder of "opa sign" is used', async () => {
     own(['sign', ...key(), '--bundle', '.'], folder.dir);

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { Config } from '../../config/load.ts';
 import { OperatorError } from '../../core/errors.ts';
 import { PACKAGE_ROOT } from '../../core/paths.ts';
+import { removeLayouts } from '../../policy/signed/open.ts';
 import type { Prepared, Wanted } from './prepare.ts';
 import type { Answer } from './worker.ts';
 
@@ -25,7 +26,9 @@ export async function prepareInWorker(
     workerData: { config, env: { ...env }, wanted },
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
   });
+  worker.unref();
   let timer: NodeJS.Timeout | undefined;
+  let answered = false;
   try {
     const answer = await new Promise<Answer>((resolve, reject) => {
       timer = setTimeout(
@@ -37,10 +40,13 @@ export async function prepareInWorker(
       worker.once('error', (error) => reject(new OperatorError(`it ended the thread that tried it: ${error.message}`)));
       worker.once('exit', () => reject(new OperatorError('it ended the thread that tried it')));
     });
+    answered = true;
     if (!answer.ok) throw new OperatorError(answer.problem);
     return answer.prepared;
   } finally {
     clearTimeout(timer);
-    await worker.terminate();
+    // A thread that waits for a file cannot be ended; nobody waits for it.
+    void worker.terminate();
+    if (!answered) removeLayouts();
   }
 }

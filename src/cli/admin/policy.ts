@@ -32,10 +32,10 @@ function tell(asked: Awaited<ReturnType<typeof askAdmin<Partial<ActivationResult
   if (!result.ok) process.exitCode = 1;
   if (json) return printJson(result);
   if (!result.ok) {
-    progress(`${paint('red', 'refused', process.stderr)}: ${result.problem}`);
+    progress(`${paint('red', 'refused', process.stderr)}: ${printable(result.problem)}`);
     return print(`policy ${result.revision} still decides`);
   }
-  for (const warning of result.warnings) progress(`warning: ${warning}`);
+  for (const warning of result.warnings) progress(printable(`warning: ${warning}`));
   for (const { host, id, policy, order_problem: why } of result.others)
     progress(
       printable(

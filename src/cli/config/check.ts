@@ -13,7 +13,6 @@ import { readCaFile } from '../../core/files/ca-file.ts';
 import { checkPrivateFolder } from '../../core/files/private-file.ts';
 import { trustFolders } from '../../core/files/secret-file.ts';
 import type { SecretSource } from '../../core/files/secret-source.ts';
-import { readSettings } from '../../decision/bundle.ts';
 import { formatProblem, type Problem, shownPath, told } from '../../formats/yaml/yaml.ts';
 import { readTls } from '../../http/listener/tls.ts';
 import { readKeySet } from '../../identity/access-tokens/key-set.ts';
@@ -22,6 +21,7 @@ import { readClientFile } from '../../identity/client-file.ts';
 import { missingKeyring, readKeyring } from '../../keyring/keyring.ts';
 import { loadChecked } from '../../policy/load.ts';
 import { settingsCheck } from '../../policy/settings-names.ts';
+import { settingsOf } from '../../policy/signed/opa-built.ts';
 import { withVerified } from '../../policy/signed/open.ts';
 import { print, printJson } from '../output.ts';
 import { portOf } from '../port.ts';
@@ -65,9 +65,7 @@ async function fileProblems({ config, at, values }: CheckedConfig, offline: bool
       // As a start does it: a policy that is not compiled needs a compiler, and one that must be compared, too.
       if (!offline) await loadChecked(config.policy, { config, opa: {}, warn: () => {} });
       else
-        await withVerified(config.policy, [], async ({ place }) =>
-          settingsCheck(config, () => {})(readSettings(place)),
-        );
+        await withVerified(config.policy, [], async ({ place }) => settingsCheck(config, () => {})(settingsOf(place)));
     },
   ];
   const problems: Problem[] = [];

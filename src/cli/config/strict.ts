@@ -4,13 +4,13 @@
 import { certificateEnds, SOON_DAYS } from '../../config/certificates.ts';
 import type { CheckedConfig } from '../../config/load.ts';
 import { messageOf } from '../../core/errors.ts';
-import { loadBundle, readSettings } from '../../decision/bundle.ts';
+import { loadBundle } from '../../decision/bundle.ts';
 import type { PolicyPlace } from '../../decision/data/paths.ts';
 import { type Problem, shownPath, told } from '../../formats/yaml/yaml.ts';
 import { readClientFile } from '../../identity/client-file.ts';
 import { keysOf } from '../../policy/load.ts';
 import { unlistedTools } from '../../policy/settings-names.ts';
-import { isOpaBuilt } from '../../policy/signed/opa-built.ts';
+import { isOpaBuilt, settingsOf } from '../../policy/signed/opa-built.ts';
 import { withVerified } from '../../policy/signed/open.ts';
 
 const DAY_MS = 86_400_000;
@@ -21,7 +21,7 @@ export async function strictProblems({ config, at, values }: CheckedConfig, offl
   const add = (path: string[], message: string) =>
     problems.push({ ...at(path), path: shownPath(path, values), message: told(message, values) });
   const { settings, unbuilt } = await withVerified(config.policy, offline ? [] : keysOf(config), async ({ place }) => ({
-    settings: readSettings(place).settings,
+    settings: settingsOf(place).settings,
     unbuilt: isOpaBuilt(place.dir) ? undefined : await builtProblem(place),
   }));
   for (const tool of unlistedTools(settings, Object.keys(config.tools)))

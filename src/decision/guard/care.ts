@@ -13,6 +13,8 @@ const STAYS = 1000;
 export interface Care {
   /** Whether this input of the tool, as text, gets a limit. */
   needed(tool: string, text: string): boolean;
+  /** Whether that many nanoseconds are more than a decision takes. */
+  isSlow(nanoseconds: number): boolean;
   /** Told how long each evaluation of a tool took, in nanoseconds. */
   took(tool: string, nanoseconds: number): void;
 }
@@ -20,10 +22,14 @@ export interface Care {
 /** `limitMs`: the limit in milliseconds. `always`: whether every input gets it at present. */
 export function createCare(limitMs: number, always: () => boolean): Care {
   const slow = new Map<string, number>();
+  const slowNs = (limitMs * 1e6) / SLOW_PART;
   return {
     needed: (tool, text) => always() || isLarge(text) || (slow.size > 0 && slow.has(tool)),
+    isSlow: (nanoseconds) => nanoseconds > slowNs,
     took(tool, nanoseconds) {
-      if (nanoseconds > (limitMs * 1e6) / SLOW_PART) slow.set(tool, STAYS);
+      // One that was cut, or would have been, is under the limit for good.
+      if (nanoseconds >= limitMs * 1e6) slow.set(tool, Number.POSITIVE_INFINITY);
+      else if (nanoseconds > slowNs) slow.set(tool, Math.max(STAYS, slow.get(tool) ?? 0));
       else if (slow.size > 0) {
         const left = (slow.get(tool) ?? 1) - 1;
         if (left > 0) slow.set(tool, left);

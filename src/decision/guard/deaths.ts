@@ -8,6 +8,8 @@ const deathSchema = z.strictObject({
   at: z.iso.datetime(),
   /** The policy that held the process. */
   revision: z.string(),
+  /** SHA-256 of its module, in hex: with other settings the same rules hold it as well. */
+  wasm_sha256: z.string(),
   /** The tool whose call was being decided; empty where that cannot be told. */
   tool: z.string(),
   /** Whether it is in the decision log. */

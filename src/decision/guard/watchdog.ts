@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { PACKAGE_ROOT } from '../../core/paths.ts';
 import { type Death, readDeaths, writeDeaths } from './deaths.ts';
-import { createPulse, type Pulse } from './pulse.ts';
+import { type Beat, createBeat, createPulse, type Pulse } from './pulse.ts';
 
 /** What the thread is given. */
 export interface Watched {
-  shared: Pulse['shared'];
+  shared: Beat;
   tools: string[];
   file: string;
   tickMs: number;
@@ -16,15 +16,17 @@ export interface Watched {
   ticks: number;
 }
 
+/** A policy, as the thread names it. */
+export type PolicyName = Pick<Death, 'revision' | 'wasm_sha256'>;
+
 export interface Watchdog {
-  readonly pulse: Pulse;
-  /** Whether an evaluation of this policy has held a process before, so that each of its inputs is guarded. */
-  held(revision: string): boolean;
-  /** Says which policy decides from now on. */
-  decides(revision: string): void;
+  /** Where the evaluations of a policy are seen. */
+  pulseOf(policy: PolicyName): Pulse;
+  /** Whether an evaluation of these rules has held a process before, so that each of their inputs is guarded. */
+  held(wasmSha256: string): boolean;
   /** Deaths that are not on record yet. */
   readonly unrecorded: readonly Death[];
-  /** They are on record. Throws when that cannot be written. */
+  /** They are on record. */
   recorded(): void;
   close(): Promise<void>;
 }
@@ -44,29 +46,41 @@ export interface WatchdogOptions {
 }
 
 export function openWatchdog({ file, tools, onProblem }: WatchdogOptions): Watchdog {
-  const pulse = createPulse(tools);
+  const shared = createBeat();
   const { deaths, unreadable } = readDeaths(file);
   if (unreadable) onProblem(`${file} cannot be read, so every input is guarded; remove it when you know why`);
-  const revisions = new Set(deaths.map(({ revision }) => revision));
-  const workerData: Watched = { shared: pulse.shared, tools: [...tools], file, tickMs: TICK_MS, ticks: TICKS };
+  if (process.pid === 1)
+    onProblem('a process with the number 1 cannot end itself; start the container with an init (docker run --init)');
+  const modules = new Set(deaths.map(({ wasm_sha256 }) => wasm_sha256));
+  const workerData: Watched = { shared, tools: [...tools], file, tickMs: TICK_MS, ticks: TICKS };
   const worker = new Worker(FILE, {
     workerData,
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
   });
   worker.unref();
   let closed = false;
+  let policies = 0;
   const ended = (why: string) => !closed && onProblem(`nothing ends a rule that never ends any more: ${why}`);
   worker.on('error', (error) => ended(error.message));
+  worker.on('exit', () => ended('its thread has ended'));
   return {
-    pulse,
-    held: (revision) => unreadable || revisions.has(revision),
-    decides: (revision) => worker.postMessage(revision),
+    pulseOf({ revision, wasm_sha256 }) {
+      worker.postMessage({ revision, wasm_sha256 });
+      policies += 1;
+      return createPulse(shared, tools, policies - 1);
+    },
+    held: (wasmSha256) => unreadable || modules.has(wasmSha256),
     unrecorded: deaths.filter(({ recorded }) => !recorded),
-    recorded: () =>
-      writeDeaths(
-        file,
-        deaths.map((death) => ({ ...death, recorded: true })),
-      ),
+    recorded() {
+      try {
+        writeDeaths(
+          file,
+          deaths.map((death) => ({ ...death, recorded: true })),
+        );
+      } catch {
+        onProblem(`${file} cannot be written, so the next start records the same again`);
+      }
+    },
     async close() {
       closed = true;
       await worker.terminate();

@@ -3,6 +3,7 @@
 // get what rules compare with.
 import type { Json, JsonObject } from '../../formats/json.ts';
 import { isObject } from '../../formats/json.ts';
+import { closedSchema, compileSchema } from '../../formats/json-schema.ts';
 
 /** Arguments of about `bytes` bytes, or fewer where the schema allows no more. */
 export interface Growing {
@@ -20,6 +21,8 @@ export function growing(schema: JsonObject, literals: readonly string[]): Growin
   const properties = isObject(schema.properties) ? schema.properties : {};
   const separators = [...new Set([...SEPARATORS, ...literals.filter((text) => /^[^A-Za-z0-9]{1,3}$/.test(text))])];
   const contexts: (string | undefined)[] = [undefined, ...literals];
+  const valid = compileSchema(closedSchema(schema));
+  const isAllowed = (way: Growing) => valid(way.of(TRIED_BYTES)) === undefined;
   const exact = literals.map((literal) => ({ name: literal, of: () => others(properties, undefined, literal) }));
   const grown = Object.entries(properties).flatMap(([name, own]) =>
     fillings(own, separators, literals).flatMap((fill) =>
@@ -29,8 +32,16 @@ export function growing(schema: JsonObject, literals: readonly string[]): Growin
       })),
     ),
   );
-  return [...exact, ...grown];
+  // What no call can carry says nothing about calls.
+  return [...exact, ...grown].filter(isAllowed);
 }
+
+/** At which size it is looked whether the schema allows it. */
+const TRIED_BYTES = 2048;
+
+/** Small arguments, as far as the schema tells. */
+export const plainArguments = (schema: JsonObject): JsonObject =>
+  others(isObject(schema.properties) ? (schema.properties as JsonObject) : {}, undefined, undefined);
 
 /** The other arguments: one that may be that text has it. */
 function others(properties: JsonObject, except: string | undefined, literal: string | undefined): JsonObject {

@@ -6,7 +6,7 @@ import { LARGE_BYTES } from '../../decision/guard/care.ts';
 import type { DecisionInput } from '../../decision/schema.ts';
 import type { LoadedSettings } from '../../decision/settings.ts';
 import type { JsonObject } from '../../formats/json.ts';
-import { type Growing, growing } from './growing.ts';
+import { type Growing, growing, plainArguments } from './growing.ts';
 
 export interface TriedTool {
   name: string;
@@ -45,7 +45,6 @@ const LARGE = 16_384;
 export function worstCase(options: WorstCaseOptions): WorstCase {
   const { module, settings, tools, literals, guardMs, largestBytes, longestMs } = options;
   const end = performance.now() + longestMs;
-  const isOver = () => performance.now() > end;
   const evaluator = createEvaluator({
     module,
     data: { settings },
@@ -61,30 +60,46 @@ export function worstCase(options: WorstCaseOptions): WorstCase {
   /** On a busy machine the thread may have been put aside. */
   const isSlow = (tool: TriedTool, args: JsonObject) => took(tool, args) >= guardMs && took(tool, args) >= guardMs;
   const result: WorstCase = { slow: [], warnings: [] };
-  let tried = 0;
-  for (const tool of tools) {
-    if (isOver()) break;
-    const ways = growing(tool.arguments, literals);
-    const slow = ways.find((way) => !isOver() && isSlow(tool, way.of(ORDINARY)));
-    if (slow) result.slow.push(told(tool, slow, ORDINARY, guardMs));
-    else {
-      const sizes = [LARGE, largestBytes].filter((size) => size <= largestBytes);
-      const found = firstSlow(tool, ways, sizes, { took, isSlow, isOver });
-      if (found) result.warnings.push(`${told(tool, found.way, found.size, guardMs)}: such calls will be refused`);
-    }
-    tried += isOver() ? 0 : 1;
-  }
-  if (tried < tools.length)
+  const left = new Map(tools.map((tool) => [tool, growing(tool.arguments, literals)]));
+  const refuse = (tool: TriedTool, what: string) => {
+    result.slow.push(`${tool.name} ${what} takes ${tooMuch(guardMs)}`);
+    left.delete(tool);
+  };
+  // Each tool with what every call of it may have; this is not much, and is tried in any case.
+  for (const tool of tools) if (isSlow(tool, plainArguments(tool.arguments))) refuse(tool, 'with small arguments');
+  const missed = new Set<string>();
+  for (const pass of ['ordinary', 'large'] as const)
+    [...left].forEach(([tool, ways], i, all) => {
+      // No tool takes the time of those that come after it.
+      const until = performance.now() + Math.max(0, end - performance.now()) / (all.length - i);
+      const trying = { took, isSlow, isOver: () => performance.now() > until };
+      const sizes = pass === 'ordinary' ? [ORDINARY] : [LARGE, largestBytes].filter((size) => size <= largestBytes);
+      const found = (pass === 'ordinary' ? firstOf : firstSlow)(tool, ways, sizes, trying);
+      if (trying.isOver()) missed.add(tool.name);
+      if (!found) return;
+      const what = `with ${(found.size / 1024).toFixed(1)} KB in "${found.way.name}"`;
+      if (pass === 'ordinary') refuse(tool, what);
+      else result.warnings.push(`${tool.name} ${what} takes ${tooMuch(guardMs)}: such calls will be refused`);
+    });
+  if (missed.size > 0)
     result.warnings.push(
-      `only ${tried} of ${tools.length} tools were tried with growing arguments within ${longestMs / 1000} s`,
+      `not all growing arguments of ${missed.size} of ${tools.length} tools were tried within ${longestMs / 1000} s`,
     );
   return result;
 }
+
+const tooMuch = (guardMs: number) => `more than ${guardMs} ms (policy.guard_ms), or more memory than there is`;
 
 interface Trying {
   took(tool: TriedTool, args: JsonObject): number;
   isSlow(tool: TriedTool, args: JsonObject): boolean;
   isOver(): boolean;
+}
+
+/** The first way in which it is slow at the one size. */
+function firstOf(tool: TriedTool, ways: readonly Growing[], [size = 0]: readonly number[], { isSlow, isOver }: Trying) {
+  const way = ways.find((each) => !isOver() && isSlow(tool, each.of(size)));
+  return way && { way, size };
 }
 
 /** The first size is tried in every way, each further one in that which took longest. */
@@ -106,9 +121,6 @@ function firstSlow(
   const size = [first, ...further].find((each) => !isOver() && isSlow(tool, way.of(each)));
   return size === undefined ? undefined : { way, size };
 }
-
-const told = (tool: TriedTool, { name }: Growing, bytes: number, guardMs: number) =>
-  `${tool.name} with ${(bytes / 1024).toFixed(1)} KB in "${name}" takes more than ${guardMs} ms (policy.guard_ms), or more memory than there is`;
 
 /** A call of an ordinary client that may do all that a role may do. */
 function inputOf(tool: TriedTool, args: JsonObject, settings: LoadedSettings): DecisionInput {

@@ -1,5 +1,6 @@
 // The files of a policy, from a folder or from a bundle in OPA's form (.tar.gz), read into memory once: what was verified is
 // what is loaded, whoever changes the place meanwhile.
+import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -24,12 +25,13 @@ export async function readFiles(path: string): Promise<Files> {
   let bytes = 0;
   const add = (name: string, content: Buffer) => {
     bytes += content.length;
-    if (files.has(name)) throw new OperatorError(`${path} has ${name} twice`);
+    if (files.has(name)) throw new OperatorError(`${path} has ${JSON.stringify(name)} twice`);
     if (files.size >= MOST_FILES || bytes > MOST_BYTES)
       throw new OperatorError(`${path} has more than ${MOST_FILES} files, or more than 64 MiB: that is no policy`);
     files.set(name, content);
   };
   try {
+    if (isArchive(path) && !statSync(path).isFile()) throw new OperatorError(`${path} is no file`);
     if (isArchive(path)) await readArchive(path, add);
     else readFolder(path, '', add);
   } catch (thrown) {
@@ -41,6 +43,18 @@ export async function readFiles(path: string): Promise<Files> {
   return files;
 }
 
+/** One text for all that is there, by which a change is noticed. Nothing of it is parsed. Throws for what cannot be read. */
+export function stampOf(path: string): string {
+  const hash = createHash('sha256');
+  if (isArchive(path)) return hash.update(readFileSync(path)).digest('hex');
+  readFolder(
+    path,
+    '',
+    (name, content) => void hash.update(`${JSON.stringify(name)} ${content.length}\n`).update(content),
+  );
+  return hash.digest('hex');
+}
+
 type Add = (name: string, content: Buffer) => void;
 
 /** A mounted ConfigMap has its files a second time below a name with two dots. */
@@ -49,7 +63,11 @@ function readFolder(root: string, below: string, add: Add): void {
     if (name.startsWith('..')) continue;
     const inside = below === '' ? name : `${below}/${name}`;
     const path = join(root, inside);
-    if (statSync(path).isDirectory()) readFolder(root, inside, add);
+    const stat = statSync(path);
+    if (stat.isDirectory()) readFolder(root, inside, add);
+    // A pipe or a device would be read for ever.
+    else if (!stat.isFile() || stat.size > MOST_BYTES)
+      throw new OperatorError(`${root} has ${JSON.stringify(inside)}, which is no file of a policy`);
     else add(inside, readFileSync(path));
   }
 }
@@ -68,7 +86,8 @@ async function readArchive(path: string, add: Add): Promise<void> {
     content.on('end', () => {
       try {
         if (type === 'file') add(safeName(path, name), Buffer.concat(parts));
-        else if (type !== 'directory') throw new OperatorError(`${path} has ${name.slice(0, 100)}, which is a ${type}`);
+        else if (type !== 'directory')
+          throw new OperatorError(`${path} has ${JSON.stringify(name.slice(0, 100))}, which is a ${type}`);
         next();
       } catch (thrown) {
         entries.destroy(thrown as Error);

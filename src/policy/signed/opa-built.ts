@@ -4,10 +4,11 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
-import { type Bundle, revisionOf } from '../../decision/bundle.ts';
-import { PACKAGED, policyPaths } from '../../decision/data/paths.ts';
+import { type Bundle, readSettings, revisionOf } from '../../decision/bundle.ts';
+import { PACKAGED, type PolicyPlace, policyPaths } from '../../decision/data/paths.ts';
 import { readSettingsAt } from '../../decision/data/read.ts';
 import { ENTRYPOINTS, hashSources, type Manifest, manifestSchema, sha256 } from '../../decision/manifest.ts';
+import type { SettingsFile } from '../../decision/settings.ts';
 import { isObject } from '../../formats/json.ts';
 import type { FindOpaOptions } from '../opa.ts';
 import { findOpa } from '../opa.ts';
@@ -17,6 +18,12 @@ import { argumentsRead, literalsCompared, reasonsOf } from '../rego/reasons.ts';
 /** Whether the files of a folder are such a bundle. */
 export const isOpaBuilt = (dir: string): boolean =>
   existsSync(join(dir, 'policy.wasm')) && !existsSync(join(dir, 'compiled', 'manifest.json'));
+
+/** The settings of a policy that was laid out, whoever built it. */
+export function settingsOf(place: PolicyPlace): SettingsFile {
+  if (isOpaBuilt(place.dir)) writeFileSync(join(place.dir, 'data.yaml'), settingsIn(place.dir), { mode: 0o600 });
+  return readSettings(place);
+}
 
 /** Loads it from a folder of its own. Rejects with an OperatorError for what is no policy of Sallyport. */
 export async function loadOpaBuilt(dir: string, options: FindOpaOptions): Promise<Bundle> {

@@ -1,13 +1,22 @@
 // Lays a policy out where nobody else can change it, after it was verified: a folder or a bundle becomes a folder that can be
 // loaded as any other. Without keys a folder is loaded from where it is.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
 import { type PolicyPlace, shown } from '../../decision/data/paths.ts';
 import { refuseWritablePaths } from '../writable.ts';
 import { type Files, isArchive, readFiles } from './files.ts';
-import { SIGNATURES, type Signed, type VerifyKey, verify } from './verify.ts';
+import { dataIn, isData, SIGNATURES, type Signed, type VerifyKey, verify } from './verify.ts';
+
+/** How the folders begin in which policies are laid out by this process. */
+const layoutPrefix = `sallyport-policy-${process.pid}-`;
+
+/** Removes those that a thread left behind which was ended. */
+export function removeLayouts(): void {
+  for (const name of readdirSync(tmpdir()))
+    if (name.startsWith(layoutPrefix)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+}
 
 /** A policy that may be loaded from `place`. */
 export interface Verified {
@@ -49,14 +58,16 @@ export async function withFiles<T>(
   work: (verified: Verified) => Promise<T>,
 ): Promise<T> {
   const signed = keys.length === 0 ? undefined : await verify(name, files, keys);
-  const dir = mkdtempSync(join(tmpdir(), 'sallyport-policy-'));
+  const dir = mkdtempSync(join(tmpdir(), layoutPrefix));
   const told = (message: string) => message.replaceAll(dir, name).replaceAll(shown(dir), name);
   try {
     for (const [file, content] of files) {
       if (file === SIGNATURES) continue;
       const path = join(dir, file);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      writeFileSync(path, content, { mode: 0o600 });
+      // What was hashed is what is loaded: two readers of YAML may read one text as two things.
+      const hashed = signed && isData(file) ? JSON.stringify(dataIn(file, content)) : content;
+      writeFileSync(path, hashed, { mode: 0o600 });
     }
     return await work({ place: { dir }, signed, files, told });
   } catch (thrown) {

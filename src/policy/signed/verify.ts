@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { compactVerify, errors } from 'jose';
 import { z } from 'zod';
-import { OperatorError } from '../../core/errors.ts';
-import { canonicalJson } from '../../formats/json.ts';
+import { messageOf, OperatorError } from '../../core/errors.ts';
+import { isObject } from '../../formats/json.ts';
 import { parseData } from '../../formats/yaml/yaml.ts';
 import type { Files } from './files.ts';
 
@@ -58,14 +58,15 @@ export async function verify(place: string, files: Files, keys: readonly VerifyK
   for (const { name, hash, algorithm } of payload.data.files) {
     const inside = name.replace(/^\/+/, '');
     const content = files.get(inside);
-    if (!content) throw fail(`${inside} is signed and is not there`);
+    if (!content) throw fail(`${quoted(inside)} is signed and is not there`);
     const made = HASHES[algorithm];
-    if (made === undefined) throw fail(`${inside} is signed by ${algorithm}; sign with SHA-256`);
-    if (hashOf(inside, content, made) !== hash.toLowerCase()) throw fail(`${inside} was changed after it was signed`);
+    if (made === undefined) throw fail(`${quoted(inside)} is signed by ${quoted(algorithm)}; sign with SHA-256`);
+    if (hashOf(inside, content, made) !== hash.toLowerCase())
+      throw fail(`${quoted(inside)} was changed after it was signed`);
     left.delete(inside);
   }
   const [extra] = left;
-  if (extra !== undefined) throw fail(`${extra} is there and is not signed`);
+  if (extra !== undefined) throw fail(`${quoted(extra)} is there and is not signed`);
   return { key: verified.key, issued: payload.data.iat };
 }
 
@@ -113,18 +114,38 @@ export function algorithmsOf({ asymmetricKeyType: type, asymmetricKeyDetails: de
 /** OPA hashes what is data by its content, whatever its form, and everything else by its bytes. */
 export function hashOf(name: string, content: Buffer, algorithm = 'sha256'): string {
   const hash = createHash(algorithm);
-  const base = basename(name);
-  if (!['data.json', 'data.yaml', 'data.yml', '.manifest'].includes(base)) return hash.update(content).digest('hex');
-  let value: unknown;
-  try {
-    value = /\.ya?ml$/.test(base) ? parseData(content.toString('utf8')) : JSON.parse(content.toString('utf8'));
-  } catch {
-    return 'what cannot be read has no hash';
-  }
-  // Go writes these two escaped.
-  const text = canonicalJson(value).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
-  return hash.update(text).digest('hex');
+  if (!isData(name)) return hash.update(content).digest('hex');
+  return hash.update(sortedJson(dataIn(name, content))).digest('hex');
 }
+
+/** Whether a file is hashed by its content. */
+export const isData = (name: string): boolean => DATA.includes(basename(name));
+const DATA = ['data.json', 'data.yaml', 'data.yml', '.manifest'];
+
+/** What a data file says. Throws an OperatorError for what cannot be read: nobody could say what was signed. */
+export function dataIn(name: string, content: Buffer): unknown {
+  try {
+    const text = content.toString('utf8');
+    return /\.ya?ml$/.test(name) ? parseData(text) : JSON.parse(text);
+  } catch (thrown) {
+    throw new OperatorError(`${quoted(name)} cannot be read as data: ${messageOf(thrown).split('\n')[0]}`);
+  }
+}
+
+/** JSON as Go writes it: keys in the order of their bytes, also those that look like numbers, and two separators escaped. */
+function sortedJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(sortedJson).join()}]`;
+  if (!isObject(value))
+    return JSON.stringify(value ?? null)
+      .replaceAll('\u2028', '\\u2028')
+      .replaceAll('\u2029', '\\u2029');
+  const keys = Object.keys(value).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return `{${keys.map((key) => `${sortedJson(key)}:${sortedJson(value[key])}`).join()}}`;
+}
+
+/** A name of a file in a message: whoever writes the folder must not write on the terminal of whoever reads it. */
+export const quoted = (name: string): string =>
+  /^[\w./-]{1,200}$/.test(name) ? name : JSON.stringify(name.slice(0, 200));
 
 function tokenIn(text: Buffer): string | undefined {
   const read = signaturesSchema.safeParse(parsed(text.toString('utf8')));
