@@ -102,7 +102,8 @@ export function createActivation(options: ActivationOptions): Activation {
     if (order.number < started && order.folder !== taking.folder) return taking.saw(order, '');
     const { what, revision, operator, reason } = order;
     const by: Act = { operator, reason, ip: '' };
-    if (revision === policy.present.revision) return taking.remember({ what, revision, order }, by);
+    if (revision === policy.present.revision)
+      return taking.remember({ what, revision, folder: taking.folder, order }, by);
     const { dir, site_dir } = config.policy;
     const here = kept.revisions().includes(revision);
     const wanted: Wanted = here ? { kept: options.keptDir, revision } : { place: { dir, site_dir } };

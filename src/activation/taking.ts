@@ -34,7 +34,10 @@ export interface TakingOptions {
 
 export type Taken = { ok: true; revision: string; before: string; warnings: string[] } | { ok: false; problem: string };
 
-type Entry = Pick<Activated, 'what' | 'revision'> & { issued?: number | undefined; order?: Order | undefined };
+type Entry = Pick<Activated, 'what' | 'revision' | 'folder'> & {
+  issued?: number | undefined;
+  order?: Order | undefined;
+};
 
 /** After how long an order is tried again that could not be taken up: the folder may come to this replica later. */
 const AGAIN_MS = 60_000;
@@ -67,11 +70,12 @@ export function createTaking(options: TakingOptions) {
       const { issued } = fresh.signed ?? {};
       const older = fresh.signed && what === 'activate' && olderThanActivated(history.entries, { revision, issued });
       if (older) throw new OperatorError(older);
-      if (own) folder = revision;
       kept.save(policy.present);
       kept.save(fresh);
       kept.tried(revision);
-      remember({ what, revision, issued, order: order === 'all' ? next({ what, revision, act }) : order }, act);
+      const found = own ? revision : folder;
+      const given = order === 'all' ? next({ what, revision, folder: found, act }) : order;
+      remember({ what, revision, folder: found, issued, order: given }, act);
       // Nothing after this can fail, so what is on record as in force is.
       if (revision !== before) policy.swap(fresh);
       if (seen) options.onDisk.taken(seen);
@@ -95,15 +99,21 @@ export function createTaking(options: TakingOptions) {
     }
   }
 
-  const next = ({ what, revision, act }: Pick<Order, 'what' | 'revision'> & { act: Act }): Order => ({
+  const next = ({
+    what,
+    revision,
+    act,
+    folder,
+  }: Pick<Order, 'what' | 'revision' | 'folder'> & { act: Act }): Order => ({
     number: Math.max((known?.number ?? 0) + 1, Math.floor(shared())),
     ...{ what, revision, folder, operator: act.operator, reason: act.reason },
   });
 
   /** Throws when it cannot be written; then nothing has happened. */
-  function remember({ issued, order, ...entry }: Entry, { operator, reason }: Act): void {
+  function remember({ issued, order, folder: found, ...entry }: Entry, { operator, reason }: Act): void {
     const more = { ...(issued !== undefined && { issued }), ...(order && { order }) };
-    history.add({ at: new Date(now()).toISOString(), ...entry, folder, operator, reason, ...more });
+    history.add({ at: new Date(now()).toISOString(), ...entry, folder: found, operator, reason, ...more });
+    folder = found;
     if (!order) return;
     known = order;
     problem = '';

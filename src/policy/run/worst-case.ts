@@ -41,6 +41,9 @@ export interface WorstCase {
 const ORDINARY = LARGE_BYTES - 1536;
 const LARGE = 16_384;
 
+/** Tools that are named; each slow one takes time. */
+const MOST_NAMED = 5;
+
 /** Tries the tools in turn, each with what is worst for it, until all is tried or the time is up. */
 export function worstCase(options: WorstCaseOptions): WorstCase {
   const { module, settings, tools, literals, guardMs, largestBytes, longestMs } = options;
@@ -66,7 +69,10 @@ export function worstCase(options: WorstCaseOptions): WorstCase {
     left.delete(tool);
   };
   // Each tool with what every call of it may have; this is not much, and is tried in any case.
-  for (const tool of tools) if (isSlow(tool, plainArguments(tool.arguments))) refuse(tool, 'with small arguments');
+  for (const tool of tools)
+    if (result.slow.length < MOST_NAMED && isSlow(tool, plainArguments(tool.arguments)))
+      refuse(tool, 'with small arguments');
+  if (result.slow.length > 0) return result;
   const missed = new Set<string>();
   for (const pass of ['ordinary', 'large'] as const)
     [...left].forEach(([tool, ways], i, all) => {

@@ -65,8 +65,8 @@ export async function withFiles<T>(
       if (file === SIGNATURES) continue;
       const path = join(dir, file);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      // What was hashed is what is loaded: two readers of YAML may read one text as two things.
-      const hashed = signed && isData(file) ? JSON.stringify(dataIn(file, content)) : content;
+      // What was hashed is what is loaded: two readers of YAML may read one text as two things. JSON has one.
+      const hashed = signed && isData(file) && /\.ya?ml$/.test(file) ? JSON.stringify(dataIn(file, content)) : content;
       writeFileSync(path, hashed, { mode: 0o600 });
     }
     return await work({ place: { dir }, signed, files, told });
