@@ -79,7 +79,7 @@ export function createTaking(options: TakingOptions) {
       // Nothing after this can fail, so what is on record as in force is.
       if (revision !== before) policy.swap(fresh);
       if (seen) options.onDisk.taken(seen);
-      prune(revision, before);
+      prune(kept, revision, before);
       const origin = 'place' in wanted ? await originOf(wanted.place.dir, env) : undefined;
       events.activated({ what, revision, before, wasmSha256: fresh.wasmSha256, origin }, act);
       return { ok: true, revision, before, warnings };
@@ -87,15 +87,6 @@ export function createTaking(options: TakingOptions) {
       const why = messageOf(thrown);
       events.activationRefused({ what, revision, before, problem: why }, act);
       return { ok: false, problem: why };
-    }
-  }
-
-  /** What is not dropped now is dropped with the next one. */
-  function prune(...except: string[]): void {
-    try {
-      kept.prune(new Set(except));
-    } catch {
-      // The folder may be full of what somebody else owns; nothing of what was done is undone by it.
     }
   }
 
@@ -139,4 +130,13 @@ export function createTaking(options: TakingOptions) {
     /** What this replica tells the others. */
     ordered: () => ({ order: known ? writeOrder(known, fingerprint) : '', order_problem: problem }),
   };
+}
+
+/** What is not dropped now is dropped with the next one. */
+function prune(kept: KeptPolicies, ...except: string[]): void {
+  try {
+    kept.prune(new Set(except));
+  } catch {
+    // The folder may be full of what somebody else owns; nothing of what was done is undone by it.
+  }
 }
