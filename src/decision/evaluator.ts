@@ -4,7 +4,7 @@
 import { BoundedCache } from '../core/bounded-cache.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { constant } from '../formats/json-text.ts';
-import { createCare } from './guard/care.ts';
+import { createCare, isLarge } from './guard/care.ts';
 import { CutShort, within } from './guard/cut.ts';
 import type { Pulse } from './guard/pulse.ts';
 import { ENTRYPOINT, ENTRYPOINTS, type Manifest, VISIBLE } from './manifest.ts';
@@ -138,15 +138,16 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
   const care = createCare(limitMs ?? Number.POSITIVE_INFINITY, guard?.always ?? never);
 
   /**
-   * What is slow or late and was not cut is asked once more, under the guard: on a busy machine the process may have been put
-   * aside during an evaluation, and the same input has the same answer. Only what is slow both times is slow.
+   * What is slow or late is asked once more, under the guard: on a busy machine the process may have been put aside during an
+   * evaluation, and the same input has the same answer. Only what is slow both times is slow. A large input that was cut is
+   * not asked again, because there the rule is the likely cause.
    */
   function decide(tool: string, text: string, careful: boolean): Asked {
     const guarded = limitMs !== undefined && (careful || care.needed(tool, text));
     if (!guarded) guard?.pulse?.enter(tool);
     const first = ask(text, ENTRYPOINT, guarded ? limitMs : undefined);
     if (!guarded) guard?.pulse?.leave();
-    const late = !first.ok && first.code === 'decision.over_budget' && !first.cut;
+    const late = !first.ok && first.code === 'decision.over_budget' && (!first.cut || !isLarge(text));
     const again = late || (!guarded && care.isSlow(first.nanoseconds));
     const second = again ? ask(text, ENTRYPOINT, limitMs) : first;
     care.took(tool, second.nanoseconds);

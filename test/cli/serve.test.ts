@@ -161,6 +161,8 @@ describe('npm run', () => {
       const names = rows.map(({ name }) => name).filter((name) => name !== 'evaluate, a policy of one rule');
       expect(names).toEqual([
         'evaluate, default policy, 1 KB input',
+        'evaluate, the same, where no guard is needed',
+        'evaluate, the same, under the guard',
         'JSON.parse of a message',
         'read a message exactly (R-87)',
         'bring arguments into form, and check them',

@@ -39,5 +39,6 @@ export function createCare(limitMs: number, always: () => boolean): Care {
   };
 }
 
-const isLarge = (text: string): boolean =>
+/** Whether an input is one that can make a rule run away by its size. */
+export const isLarge = (text: string): boolean =>
   text.length > LARGE_BYTES || (text.length * WIDEST > LARGE_BYTES && Buffer.byteLength(text) > LARGE_BYTES);
