@@ -40,9 +40,10 @@ afterEach(async () => {
   delete process.env.SIGNED_ACT;
 });
 
-const start = async (policyDir = folder.dir, more = '') => {
+/** `settings`: more of "policy". */
+const startWith = async (settings: string, policyDir = folder.dir) => {
   h = await startHarness({
-    policyDir: `${policyDir}, keys: { release: { file: ${dir}/release.pub } }${more}`,
+    policyDir: `${policyDir}${settings}`,
     edit: (yaml) =>
       yaml
         .replace(/^state_dir: .*$/m, `state_dir: ${state}`)
@@ -53,19 +54,8 @@ const start = async (policyDir = folder.dir, more = '') => {
   });
   return h;
 };
-/** Keys other than the one. */
-const startWith = async (settings: string) => {
-  h = await startHarness({
-    policyDir: `${folder.dir}${settings}`,
-    edit: (yaml) =>
-      yaml
-        .replace(/^state_dir: .*$/m, `state_dir: ${state}`)
-        .replace(
-          'state_dir:',
-          'admin: { port: 0, tokens: { on-call: { env: SIGNED_ACT, rights: [act, read] } } }\nstate_dir:',
-        ),
-  });
-};
+const start = (policyDir = folder.dir, more = '') =>
+  startWith(`, keys: { release: { file: ${dir}/release.pub } }${more}`, policyDir);
 const stop = async () => {
   await h?.close();
   h = undefined;

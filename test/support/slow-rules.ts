@@ -9,6 +9,14 @@ const METADATA = (reason: string) => `# METADATA
 `;
 const finding = (code: string) => `{"grade": "deny", "reason": {"code": "${code}", "params": {}}, "obligations": []}`;
 
+/** Looks for a text in another for minutes, in no more memory than a policy has. */
+const SEARCH = `	each := numbers.range(1, 20000)
+	long := concat("", ["a" | some _ in each])
+	searched := concat("", [substring(long, 0, 10000), "b"])
+	some _ in each
+	contains(long, searched)
+`;
+
 /** Compares each part of "note" with each: 200 KB take minutes. Only where the item is "report", which no growing text shows. */
 export const QUADRATIC = `package site.repeats
 
@@ -28,24 +36,14 @@ export const ENDLESS = `package site.endless
 
 ${METADATA('endless.found')}findings contains ${finding('endless.found')} if {
 	input.tool.arguments.sku == "endless"
-	each := numbers.range(1, 20000)
-	long := concat("", ["a" | some _ in each])
-	searched := concat("", [substring(long, 0, 10000), "b"])
-	some _ in each
-	contains(long, searched)
-}
+${SEARCH}}
 `;
 
 /** Does the same with every call. */
 export const HEAVY = `package site.heavy
 
 ${METADATA('heavy.found')}findings contains ${finding('heavy.found')} if {
-	each := numbers.range(1, 20000)
-	long := concat("", ["a" | some _ in each])
-	searched := concat("", [substring(long, 0, 10000), "b"])
-	some _ in each
-	contains(long, searched)
-}
+${SEARCH}}
 `;
 
 /** Needs more memory than a policy has, for each call. */
