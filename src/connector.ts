@@ -181,6 +181,7 @@ const reloadableOf = (inner: Inner, live: Live, first: readonly Reloadable[], po
   ...inner.identity.reloadable,
   ...inner.backends.reloadable,
   inner.keyring.reloadable,
+  ...inner.auditKeys,
   policy,
 ];
 

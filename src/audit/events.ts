@@ -6,7 +6,10 @@ import type { GuessAlert } from '../identity/guessing.ts';
 import type { Selector } from '../session/control.ts';
 import type { SessionEvent, SessionEvents } from '../session/events.ts';
 import type { SessionRecord } from '../session/record.ts';
-import type { AuditLog } from './log.ts';
+import type { LogName } from './chain/head.ts';
+import type { AuditLog } from './log/log.ts';
+import type { Told } from './log/resume.ts';
+import type { OpsLog } from './ops.ts';
 import type { ClientFields, EventRecord } from './records.ts';
 import { createOncePerMinute, createThrottle } from './throttle.ts';
 
@@ -74,6 +77,12 @@ export interface AuditEvents {
   otherKeyring(other: boolean): void;
   /** The revocations come near the most that are kept. */
   manyRevocations(count: number): void;
+  /** Something happened to a log, which is on record there; what may have lost records is an alert as well. */
+  logTold(log: LogName, told: Told): void;
+  /** A log cannot be written any more; that it can again is on record as `log_restored`. */
+  logFailing(log: LogName, code: string): void;
+  /** Checkpoints do not reach the place where copies of them are kept, or (undefined) reach it again. */
+  checkpointsReach(problem: string | undefined): void;
   /** The clock of this machine differs too much from that of the store (false), or not any more. */
   clockAgrees(agrees: boolean, skewMs: number): void;
 }
@@ -145,11 +154,26 @@ const AUTHENTICATION_ALERTS: Record<GuessAlert, [reason: string, severity: 'medi
   too_many: ['authn.too_many_failures', 'medium'],
 };
 
+/** What operators read about a log, and the alert where records may be missing or are not the connector's. */
+const LOG_WORDS: Record<Told['event'], [text: string, alert: string | undefined, level: 'info' | 'warn' | 'error']> = {
+  log_started: ['a chain of the decision log begins', undefined, 'info'],
+  log_rotated: ['the decision log goes on in another file', undefined, 'info'],
+  log_torn: ['the last line of the decision log was torn', undefined, 'warn'],
+  log_removed: ['the budget has removed a file of the decision log', undefined, 'warn'],
+  log_gap: ['records of the decision log may be missing', 'log.gap', 'error'],
+  log_foreign: ['somebody else has written into the decision log', 'log.foreign_writer', 'error'],
+};
+
+const seqs = (from: unknown, to: unknown): Record<string, number> => ({
+  ...(typeof from === 'number' && { from_seq: from }),
+  ...(typeof to === 'number' && { to_seq: to }),
+});
+
 /** Most records a second about requests that were not accepted, all kinds together. */
 const REFUSALS_PER_SECOND = 20;
 
 /** Creates the writer. Records that strangers can cause are bounded by a throttle. */
-export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
+export function createAuditEvents(audit: AuditLog, clock: Clock, ops: OpsLog): AuditEvents {
   const throttle = createThrottle(REFUSALS_PER_SECOND);
   const once = createOncePerMinute();
   const timestamp = () => new Date(clock.now()).toISOString();
@@ -269,6 +293,25 @@ export function createAuditEvents(audit: AuditLog, clock: Clock): AuditEvents {
     manyRevocations(count) {
       void write('revocations_many', { count });
       alert('revocations.many', 'high', {}, { count });
+    },
+    logTold(log, { event, fields }) {
+      const [text, code, level] = LOG_WORDS[event];
+      const { cause = '', from_seq: from, to_seq: to } = fields;
+      ops[level](text, { log, cause: String(cause), ...seqs(from, to) });
+      if (code !== undefined) alert(code, 'high', {}, { log, cause: String(cause), ...seqs(from, to) });
+    },
+    logFailing(log, code) {
+      ops.error('the decision log cannot be written; calls are refused', { log, code });
+      alert('log.failing', 'high', {}, { log, code });
+    },
+    checkpointsReach(problem) {
+      void write('checkpoints_unreachable', {
+        unreachable: problem !== undefined,
+        ...(problem !== undefined && { problem }),
+      });
+      if (problem === undefined) return ops.info('checkpoints of the decision log reach their place again');
+      ops.error('checkpoints of the decision log do not reach the place where copies of them are kept', { problem });
+      alert('log.checkpoints_unreachable', 'medium', {}, { problem });
     },
     clockAgrees(agrees, skewMs) {
       void write('clock_skew', { agrees, skew_ms: Math.round(skewMs) });

@@ -1,23 +1,75 @@
 // The decision log and what is written to it besides calls, from the configuration.
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Reloadable } from '../core/files/reloadable.ts';
 import { VERSION } from '../core/paths.ts';
+import { createDelivery } from './chain/deliver.ts';
+import { openHead } from './chain/head.ts';
+import { openSigningKeys } from './chain/keys.ts';
 import { type AuditEvents, createAuditEvents } from './events.ts';
-import { type AuditLog, createAuditLog } from './log.ts';
+import { type AuditLog, createAuditLog } from './log/log.ts';
+import type { OpsLog } from './ops.ts';
 
 export interface Audit {
   readonly log: AuditLog;
   readonly events: AuditEvents;
+  readonly reloadable: readonly Reloadable[];
   close(): Promise<void>;
 }
 
-/** `counting` wraps the log, so that metrics count what it is given; `written` is told how long each write took. Throws when the file cannot be opened. */
-export function openAudit(
-  config: Config['audit'],
-  clock: Clock,
-  { counting, written }: { counting: (log: AuditLog) => AuditLog; written: (seconds: number) => void },
-): Audit {
-  const log = counting(createAuditLog({ ...config, labels: { id: hostname(), version: VERSION }, onWritten: written }));
-  return { log, events: createAuditEvents(log, clock), close: () => log.close() };
+export interface OpenAuditOptions {
+  config: Pick<Config, 'audit' | 'state_dir'>;
+  clock: Clock;
+  ops: OpsLog;
+  /** Names the configuration in each record. */
+  configuration: string;
+  /** Wraps the log, so that metrics count what it is given. */
+  counting: (log: AuditLog) => AuditLog;
+  /** Told how long each write took. */
+  written: (seconds: number) => void;
+  /** Told what a log says of itself. */
+  told: (event: string) => void;
+}
+
+/** The file in the state folder that says where the logs ended. */
+export const HEAD = 'audit-head.json';
+
+/** Throws an OperatorError when a file cannot be opened. */
+export function openAudit({ config, clock, ops, configuration, ...metrics }: OpenAuditOptions): Audit {
+  const { audit } = config;
+  const { file, rotate, events: ofEvents, checkpoints } = audit;
+  const problem = (text: string) => ops.error('a file of the decision log', { problem: text });
+  const keys = openSigningKeys({ file: audit.keys_file, clock, onProblem: problem });
+  const head = openHead(join(config.state_dir, HEAD));
+  const delivery = createDelivery({ ...checkpoints, onProblem: (text) => events.checkpointsReach(text) });
+  const log = metrics.counting(
+    createAuditLog({
+      ...{ ...audit, keys, head, clock, checkpoint: checkpoints, onWritten: metrics.written },
+      files: { decisions: { file, rotate }, events: { file: ofEvents.file, rotate: ofEvents.rotate ?? rotate } },
+      labels: { id: hostname(), version: VERSION, replica: head.replica },
+      // What is told while the logs are being opened comes before there is anything to tell it with.
+      onTold: (name, told) =>
+        setImmediate(() => {
+          metrics.told(told.event);
+          events.logTold(name, told);
+        }),
+      onFailing: (name, code) => events.logFailing(name, code),
+      onProblem: (name, text) => problem(`${name}: ${text}`),
+      onCheckpoint: delivery.deliver,
+    }),
+  );
+  log.identify({ configuration });
+  const events = createAuditEvents(log, clock, ops);
+  return {
+    log,
+    events,
+    reloadable: [keys.reloadable],
+    async close() {
+      await log.close();
+      await delivery.close();
+      keys.close();
+    },
+  };
 }

@@ -3,6 +3,9 @@
 import type { PolicyDecision, Reason } from '../decision/schema.ts';
 import type { JsonText } from '../formats/json-text.ts';
 
+/** The form of these records. The first had neither this number nor a chain. */
+export const FORM = 2;
+
 interface Common {
   /** RFC 3339, UTC. */
   timestamp: string;
@@ -51,6 +54,8 @@ export type CallEnd = 'success' | 'denied' | 'refused' | 'cancelled' | 'done_ans
 /** Written when the call has ended, whatever its end. The log calls it an `outcome` record. */
 export interface CallEndRecord extends Common {
   type: 'outcome';
+  bundles: { sallyport: { revision: string } };
+  wasm_sha256: string;
   outcome: CallEnd;
   reasons: string[];
   duration_ms: number;
@@ -85,6 +90,9 @@ export interface AlertRecord {
   backend?: string;
   session?: string | null;
   client: ClientFields | null;
+  /** The policy that decided the call; that in force where it is about none. */
+  bundles?: { sallyport: { revision: string } };
+  wasm_sha256?: string;
 }
 
 /** Anything else that an auditor wants to see: rejected credentials and handles, sessions, start and stop. */
@@ -92,11 +100,21 @@ export interface EventRecord {
   type: 'event';
   event: string;
   timestamp: string;
-  [field: string]: string | number | boolean | null | undefined;
+  [field: string]: string | number | boolean | null | undefined | readonly string[];
+}
+
+/** Signs the chain up to its own place (R-61). Written without a call. */
+export interface CheckpointRecord {
+  type: 'checkpoint';
+  timestamp: string;
+  log: 'decisions' | 'events';
+  cause: string;
+  /** The id of the key that signs. */
+  key: string;
 }
 
 /** Any record of the decision log; `type` tells which. */
-export type AuditRecord = DecisionHead | CallEndRecord | AlertRecord | EventRecord;
+export type AuditRecord = DecisionHead | CallEndRecord | AlertRecord | EventRecord | CheckpointRecord;
 
 /** The client, as records name it. */
 export interface ClientFields {

@@ -121,6 +121,8 @@ const withPort = (config: Config, port: number | undefined): Config =>
   port === undefined ? config : { ...config, listen: { ...config.listen, port } };
 
 function announce(connector: Connector, config: Config, demo: Demo | undefined, json: boolean): void {
+  // Standard output belongs to the records then.
+  if (config.audit.to !== 'file') return;
   const show = (path: string) => relative('', path) || '.';
   if (json) {
     printJson({

@@ -15,7 +15,7 @@ import { type ConnectorFile, connectorSchema } from './schema/connector.ts';
 /** The configuration the connector runs with: checked, frozen, with defaults filled in and absolute paths. */
 export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file' | 'include'> & {
   policy: { dir: string };
-  audit: { file: string };
+  audit: { file: string; keys_file: string; events: { file: string } };
   keyring: SecretSource;
   /** The files it was read from, those that it includes among them; undefined where it was none. */
   sources?: readonly string[];
@@ -145,10 +145,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
         Object.entries(config.policy.keys).map(([name, { file }]) => [name, { file: at(file) }]),
       ),
     },
-    audit: {
-      ...config.audit,
-      file: config.audit.file === undefined ? join(stateDir, 'decisions.jsonl') : at(config.audit.file),
-    },
+    audit: auditAt(config.audit, stateDir, at),
     identity: {
       ...config.identity,
       ...(keys && { keys: secret(keys) }),
@@ -173,6 +170,19 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
         },
       ]),
     ),
+  };
+}
+
+/** Events stand beside the decisions unless another place is given. */
+function auditAt(audit: ConnectorFile['audit'], stateDir: string, at: (path: string) => string): Config['audit'] {
+  const { checkpoints, events } = audit;
+  const file = audit.file === undefined ? join(stateDir, 'decisions.jsonl') : at(audit.file);
+  return {
+    ...audit,
+    file,
+    events: { ...events, file: events.file === undefined ? join(dirname(file), 'events.jsonl') : at(events.file) },
+    keys_file: audit.keys_file === undefined ? join(stateDir, 'audit-keys.json') : at(audit.keys_file),
+    checkpoints: { ...checkpoints, ...(checkpoints.file !== undefined && { file: at(checkpoints.file) }) },
   };
 }
 

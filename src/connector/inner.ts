@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { type ActivePolicy, createActivePolicy } from '../activation/active.ts';
 import { remember } from '../activation/open.ts';
 import { readsArguments, type Untried } from '../activation/trial.ts';
-import { createMetrics } from '../admin/metrics/metrics.ts';
+import { createMetrics, type Metrics } from '../admin/metrics/metrics.ts';
 import { watchOperators } from '../admin/tokens.ts';
-import { openAudit } from '../audit/open.ts';
+import { type Audit, openAudit } from '../audit/open.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import { accountClaims } from '../backend/accounts.ts';
 import { type Backends, openBackends } from '../backend/open.ts';
@@ -22,6 +22,7 @@ import type { Limits, Policy } from '../decision/open.ts';
 import { type Identity, openIdentity } from '../identity/open.ts';
 import { type Keyring, openKeyring } from '../keyring/keyring.ts';
 import { lockFolder } from '../life/lock.ts';
+import { configurationRevision } from '../life/replicas.ts';
 import type { SessionManager } from '../session/contract.ts';
 import { CONTROL_AGE_MS } from '../session/control.ts';
 import type { OpenEntries } from '../session/end/open-entries.ts';
@@ -60,7 +61,8 @@ export async function openInner(context: Context, closing: Closing) {
   const operators = config.admin && watchOperators(config.admin, env);
   preparePrivateFolder(config.state_dir);
   closing.add(await lockFolder(config.state_dir));
-  const { policy, limits, watchdog, untried, remembered } = await openDeciding(context, closing);
+  const deciding = await openDeciding(context, closing);
+  const { policy } = deciding;
   const keyring = closing.add(
     openKeyring({
       source: config.keyring,
@@ -72,7 +74,7 @@ export async function openInner(context: Context, closing: Closing) {
   );
   const reasons = Object.keys(policy.present.manifest.reasons);
   const metrics = createMetrics(VERSION, { backends: Object.keys(config.backends), reasons });
-  const { log: audit, events } = closing.add(openAudit(config.audit, clock, metrics));
+  const { log: audit, events, reloadable: auditKeys } = closing.add(openTrail(context, policy, metrics));
   const store = closing.add(
     await openStore({
       config,
@@ -115,15 +117,12 @@ export async function openInner(context: Context, closing: Closing) {
   });
   return {
     ...context,
+    ...deciding,
     operators,
-    policy,
-    limits,
-    watchdog,
-    untried,
-    remembered,
     keyring,
     metrics,
     audit,
+    auditKeys,
     events,
     store,
     backends,
@@ -131,6 +130,14 @@ export async function openInner(context: Context, closing: Closing) {
     logins,
     identity,
   };
+}
+
+/** The decision log. Each record names the configuration and the policy. */
+function openTrail(context: Context, policy: ActivePolicy, metrics: Metrics): Audit {
+  const trail = openAudit({ ...context, ...metrics, configuration: configurationRevision(context.config) });
+  trail.log.identify({ policy: policy.present });
+  policy.onSwap((present) => trail.log.identify({ policy: present }));
+  return trail;
 }
 
 /** The policy that decides, and the thread that ends this process where a rule of it never ends. */

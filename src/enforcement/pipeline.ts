@@ -1,6 +1,6 @@
 // The way of one tool call, top to bottom. No backend session is used or opened before the decision is made and
 // on record. A call without a result was denied by the policy, refused by the connector, or cancelled.
-import type { AuditLog } from '../audit/log.ts';
+import type { AuditLog } from '../audit/log/log.ts';
 import { parameterSources } from '../audit/logged-reasons.ts';
 import type { BackendPort } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';

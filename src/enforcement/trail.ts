@@ -1,7 +1,7 @@
 // The audit trail of one call: one decision record before any effect, and one record of how the call ended after
 // it.
 import { randomUUID } from 'node:crypto';
-import type { AuditLog } from '../audit/log.ts';
+import type { AuditLog } from '../audit/log/log.ts';
 import { loggedDecision, loggedReason, type ParameterSources } from '../audit/logged-reasons.ts';
 import type { CallEnd, CallEndRecord, ClientFields, DecisionHead } from '../audit/records.ts';
 import type { Clock } from '../core/clock.ts';
@@ -131,6 +131,7 @@ class CallTrail implements Trail {
       severity,
       reasons,
       ...(kept && { params: kept.params }),
+      ...this.#policyNamed(),
       tool: tool.name,
       backend: tool.backend,
       session,
@@ -161,6 +162,7 @@ class CallTrail implements Trail {
       timestamp: this.#now(),
       decision_id: this.decisionId,
       req_id: this.#call.scope.requestId,
+      ...this.#policyNamed(),
       outcome: end,
       reasons: [...reasons],
       duration_ms: Math.round((performance.now() - this.#started) * 1000) / 1000,
@@ -175,6 +177,11 @@ class CallTrail implements Trail {
 
   #now(): string {
     return new Date(this.#options.clock.now()).toISOString();
+  }
+
+  #policyNamed(): Pick<DecisionHead, 'bundles' | 'wasm_sha256'> {
+    const { revision, wasmSha256 } = this.#options.policy;
+    return { bundles: { sallyport: { revision } }, wasm_sha256: wasmSha256 };
   }
 
   /** What is undefined is left out of the line. */

@@ -9,9 +9,9 @@ import { createReloads, type ReloadsOptions } from './reload/reloads.ts';
 import { configurationRevision, type ReplicasOptions, watchReplicas } from './replicas.ts';
 import { endingWarnings, type IssuerKeys } from './warnings.ts';
 
-export interface OperationsOptions
-  extends Pick<OperateOptions, 'live' | 'readiness' | 'policy' | 'audit' | 'ops' | 'logins'> {
+export interface OperationsOptions extends Pick<OperateOptions, 'live' | 'readiness' | 'policy' | 'ops' | 'logins'> {
   live: Live;
+  audit: OperateOptions['audit'] & { identify(writer: { configuration: string }): void };
   /** More may be added while it is being put together. */
   parts: readonly Reloadable[];
   store: Pick<Store, 'replicas' | 'skewMs' | 'problem'> & OperateOptions['store'];
@@ -39,7 +39,11 @@ export function openOperations(options: OperationsOptions) {
   const { live, parts, store, keyring, backends, identity, events, policy, ops } = options;
   const endings = createEndings(() => live.config, identity);
   for (const { what, detail } of endingWarnings(endings.present(), Date.now())) ops.warn(`${what} ${detail}`);
-  const reloads = createReloads({ parts, events, ops, onReloaded: endings.reloaded });
+  const onReloaded = () => {
+    endings.reloaded();
+    options.audit.identify({ configuration: configurationRevision(live.config) });
+  };
+  const reloads = createReloads({ parts, events, ops, onReloaded });
   const replicas = watchReplicas({
     store,
     describe: () => ({

@@ -7,6 +7,7 @@ import { policySchema } from '../../src/admin/api-schema.ts';
 import { loadBundle } from '../../src/decision/bundle.ts';
 import { selfTest } from '../../src/policy/run/self-test.ts';
 import { run } from '../support/cli.ts';
+import { decisionLog } from '../support/decision-log.ts';
 import { type Harness, type Loose, startHarness, until } from '../support/harness.ts';
 import { type PolicyFolder, policyFolder } from '../support/policies.ts';
 
@@ -58,8 +59,7 @@ const edit = (from: string | RegExp, to: string) =>
 const limit = () => edit(/calls_per_minute: \d+/, 'calls_per_minute: 2');
 const records = async (type?: string): Promise<Loose[]> => {
   await h.connector.settled();
-  const all = readFileSync(join(state, 'decisions.jsonl'), 'utf8').trim().split('\n');
-  return all.map((line) => JSON.parse(line) as Loose).filter((record) => type === undefined || record.type === type);
+  return decisionLog(state, type);
 };
 const events = async (name: string) => (await records('event')).filter(({ event }) => event === name);
 const reasonsOf = async () => {

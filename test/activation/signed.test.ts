@@ -9,6 +9,7 @@ import { readFiles } from '../../src/policy/signed/files.ts';
 import { withVerified } from '../../src/policy/signed/open.ts';
 import { verify } from '../../src/policy/signed/verify.ts';
 import { run } from '../support/cli.ts';
+import { decisionLog } from '../support/decision-log.ts';
 import { type Harness, type Loose, reasons, startHarness } from '../support/harness.ts';
 import { type PolicyFolder, policyFolder } from '../support/policies.ts';
 
@@ -79,8 +80,7 @@ const changed = (calls: number): PolicyFolder =>
 const goesOn = async () => expect(reasons(await (h as Harness).call('stock_get', { sku: 'A-1' }))).toEqual([]);
 const events = async (name: string): Promise<Loose[]> => {
   await (h as Harness).connector.settled();
-  const all = readFileSync(join(state, 'decisions.jsonl'), 'utf8').trim().split('\n');
-  return all.map((line) => JSON.parse(line) as Loose).filter(({ event }) => event === name);
+  return decisionLog(state).filter(({ event }) => event === name);
 };
 
 describe('R-38: a policy that is signed', () => {

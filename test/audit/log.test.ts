@@ -13,11 +13,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createAuditLog } from '../../src/audit/log.ts';
 import { createThrottle } from '../../src/audit/throttle.ts';
 import { buildInput } from '../../src/decision/input.ts';
 import { inputText } from '../../src/decision/input-text.ts';
 import { constant, JsonText } from '../../src/formats/json-text.ts';
+import { openLogIn } from '../support/open-log.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -27,37 +27,49 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const event = (n: number) => ({ type: 'event' as const, event: 'test', timestamp: 't', n });
 
+const lines = (file: string): Record<string, unknown>[] =>
+  readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+const tests = (file: string) => lines(file).filter((line) => line.event === 'test');
+
 it('R-60: a record is in the file when its promise resolves, and concurrent records keep their order', async () => {
-  const file = join(dir, 'a', 'log.jsonl');
-  const log = createAuditLog({ file, durability: 'disk', labels: { id: 'x' } });
+  const at = join(dir, 'a');
+  const file = join(at, 'events.jsonl');
+  const log = openLogIn(at, { durability: 'disk', labels: { id: 'x' } });
   await Promise.all(
     Array.from({ length: 500 }, async (_, n) => {
       await log.event(event(n));
       expect(readFileSync(file, 'utf8')).toContain(`"n":${n},`);
     }),
   );
-  const lines = readFileSync(file, 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  expect(lines.map((line) => line.n)).toEqual(Array.from({ length: 500 }, (_, n) => n));
-  expect(lines[0]).toMatchObject({ level: 'info', message: 'event', labels: { id: 'x' } });
+  expect(tests(file).map((line) => line.n)).toEqual(Array.from({ length: 500 }, (_, n) => n));
+  expect(tests(file)[0]).toMatchObject({ level: 'info', message: 'event', form: 2, labels: { id: 'x' } });
   await log.close();
   await expect(log.alert({ type: 'alert' } as never)).rejects.toThrow('closed');
 });
 
 it('a line torn by a crash does not swallow the next record', async () => {
-  const file = join(dir, 'log.jsonl');
+  const file = join(dir, 'events.jsonl');
   writeFileSync(file, '{"type":"decision","torn":');
-  const log = createAuditLog({ file, durability: 'os', labels: {} });
+  const log = openLogIn(dir);
   await log.event(event(1));
   await log.close();
-  expect(JSON.parse(readFileSync(file, 'utf8').split('\n')[1] ?? '')).toMatchObject({ n: 1 });
+  const [, ...whole] = readFileSync(file, 'utf8').trim().split('\n');
+  expect(whole.map((line) => JSON.parse(line).event)).toEqual([
+    'log_started',
+    'log_torn',
+    undefined,
+    'test',
+    undefined,
+  ]);
 });
 
 it('R-60: an unusable path is an error at start', () => {
   writeFileSync(join(dir, 'file'), '');
-  expect(() => createAuditLog({ file: join(dir, 'file', 'log.jsonl'), durability: 'disk', labels: {} })).toThrow();
+  expect(() => openLogIn(dir, { decisions: join(dir, 'file', 'log.jsonl') })).toThrow();
+  expect(() => openLogIn(dir, { events: join(dir, 'file', 'log.jsonl') })).toThrow();
 });
 
 it('R-36: policy and log get only known fields; arguments that are not listed are left out of the log and named by pointer', () => {
@@ -108,20 +120,19 @@ it.each([
   '\ufe0f',
   '\r\n',
 ])('R-62: a line has no character that ends a line, moves a cursor or turns text: %j', async (character) => {
-  const file = join(dir, 'log.jsonl');
-  const log = createAuditLog({ file, durability: 'os', labels: {} });
+  const file = join(dir, 'events.jsonl');
+  const log = openLogIn(dir);
   await log.event({ ...event(1), text: `a${character}b` });
   await log.close();
-  const text = readFileSync(file, 'utf8');
-  expect(text.trimEnd()).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u);
-  expect(JSON.parse(text).text).toBe(`a${character}b`);
+  expect(readFileSync(file, 'utf8').replaceAll('\n', '')).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u);
+  expect(tests(file)[0]?.text).toBe(`a${character}b`);
 });
 
 it.each([0o666, 0o662, 0o620, 0o602])('A03: a log file of mode %o, which others can write, is refused', (mode) => {
   const file = join(dir, 'log.jsonl');
   writeFileSync(file, '');
   chmodSync(file, mode);
-  expect(() => createAuditLog({ file, durability: 'os', labels: {} })).toThrow(/others can write.*chmod 600/);
+  expect(() => openLogIn(dir, { decisions: file })).toThrow(/others can write.*chmod 600/);
 });
 
 it.each([
@@ -132,7 +143,7 @@ it.each([
   const file = join(dir, 'log.jsonl');
   writeFileSync(file, '');
   chmodSync(file, before);
-  await createAuditLog({ file, durability: 'os', labels: {} }).close();
+  await openLogIn(dir, { decisions: file }).close();
   expect(statSync(file).mode & 0o777).toBe(after);
 });
 
@@ -151,10 +162,10 @@ it.runIf(process.platform === 'linux')(
           return [];
         }
       });
-    const durable = createAuditLog({ file, durability: 'disk', labels: {} });
+    const durable = openLogIn(dir, { decisions: file, durability: 'disk' });
     expect(flagsOf().map((flags) => flags & constants.O_DSYNC)).toEqual([constants.O_DSYNC]);
     await durable.close();
-    const lazy = createAuditLog({ file, durability: 'os', labels: {} });
+    const lazy = openLogIn(dir, { decisions: file });
     expect(flagsOf().map((flags) => flags & constants.O_DSYNC)).toEqual([0]);
     await lazy.close();
   },
@@ -163,7 +174,7 @@ it.runIf(process.platform === 'linux')(
 it('R-62: the line of a decision is the text of its record, byte for byte', async () => {
   const file = join(dir, 'log.jsonl');
   const labels = { id: 'host', version: '1' };
-  const log = createAuditLog({ file, durability: 'os', labels });
+  const log = openLogIn(dir, { decisions: file, labels });
   const input = { tool: { arguments: { text: 'a"b\\c 😀' } } };
   const result = constant({
     outcome: 'deny' as const,
@@ -190,14 +201,15 @@ it('R-62: the line of a decision is the text of its record, byte for byte', asyn
   };
   await log.decided(head, { input: new JsonText(JSON.stringify(input)), result });
   await log.close();
-  const record = { level: 'info', message: 'decision', ...head, labels, input, result };
-  expect(readFileSync(file, 'utf8')).toBe(`${JSON.stringify(record)}\n`);
+  const record = { level: 'info', message: 'decision', form: 2, ...head, labels, input, result };
+  const line = readFileSync(file, 'utf8').split('\n')[2] ?? '';
+  expect(line.slice(0, line.lastIndexOf(',"chain":'))).toBe(JSON.stringify(record).slice(0, -1));
 });
 
 it.runIf(process.platform === 'linux')(
   'R-60: what cannot be synced is no durable log: every record fails',
   async () => {
-    const log = createAuditLog({ file: '/dev/null', durability: 'disk', labels: {} });
+    const log = openLogIn(dir, { events: '/dev/null', durability: 'disk' });
     await expect(log.alert({ type: 'alert' } as never)).rejects.toThrow('EINVAL');
     expect(log.failure).toMatch(/^the decision log cannot be written/);
     await log.close();

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { logText } from '../support/decision-log.ts';
 import { type Harness, reasons, startHarness } from '../support/harness.ts';
 
 let h: Harness;
@@ -127,7 +128,7 @@ it('R-40: no result, log or error shows a backend token, CSRF token, password or
   secrets.add(readFileSync(join(h.stateDir, 'demo-backend.password'), 'utf8').trim());
   secrets.add(h.key);
   expect(secrets.size).toBeGreaterThanOrEqual(4);
-  const everything = [...seen, readFileSync(join(h.stateDir, 'decisions.jsonl'), 'utf8'), ...h.ops].join('\n');
+  const everything = [...seen, logText(h.stateDir), ...h.ops].join('\n');
   for (const secret of secrets) {
     const bytes = Buffer.from(secret);
     for (const spelling of [
@@ -143,7 +144,7 @@ it('R-40: no result, log or error shows a backend token, CSRF token, password or
     }
   }
   // The handle is the client's own and is in its answers; the log must not have it.
-  expect(readFileSync(join(h.stateDir, 'decisions.jsonl'), 'utf8')).not.toContain(handle);
+  expect(logText(h.stateDir)).not.toContain(handle);
 });
 
 it('R-40: a CSRF token that a legacy page shows is blanked before the page becomes a result', async () => {

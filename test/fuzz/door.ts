@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { decisionLog } from '../support/decision-log.ts';
 import { HOME, startHarness, until } from '../support/harness.ts';
 import { requestText, wire } from '../support/wire.ts';
 import type { Fuzzer } from './fuzzer.ts';
@@ -105,7 +106,7 @@ export async function doorFuzzers(): Promise<Fuzzer[]> {
     const headers = { authorization: `Bearer ${process.env.SALLYPORT_FUZZ_TOKEN}` };
     const metrics = await (await fetch(new URL('/metrics', h.connector.adminUrl), { headers })).text();
     await h.connector.settled();
-    const log = readFileSync(join(h.stateDir, 'decisions.jsonl'), 'utf8');
+    const log = JSON.stringify(decisionLog(h.stateDir));
     const secrets = [
       h.key,
       ...h.legacy.stats().callsBySession.keys(),

@@ -20,7 +20,7 @@ describe('logout', () => {
     const { stateDir } = connector;
     await connector.connector.close();
     const { readFileSync } = await import('node:fs');
-    expect(readFileSync(`${stateDir}/decisions.jsonl`, 'utf8')).toContain('"proof":"residual"');
+    expect(readFileSync(`${stateDir}/events.jsonl`, 'utf8')).toContain('"proof":"residual"');
   });
 
   it('R-25: while a proxy says that the backend is down, a logout proves nothing and is tried again', async () => {

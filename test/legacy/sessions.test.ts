@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createTestClock } from '../support/clock.ts';
+import { decisionLog } from '../support/decision-log.ts';
 import { bodyOf, type Fronted, front, type LegacyServer, legacyServer, structured } from '../support/fronted.ts';
 import { reasons } from '../support/harness.ts';
 
@@ -178,9 +179,7 @@ expired: [{ status: 401 }]`;
     await connector.call('get');
     await connector.connector.close();
     expect(server.requests.slice(-3)).toEqual(['GET /token', 'POST /logout', 'GET /data']);
-    const { readFileSync } = await import('node:fs');
-    const log = readFileSync(`${connector.stateDir}/decisions.jsonl`, 'utf8').split('\n').filter(Boolean);
-    const ended = log.map((line) => JSON.parse(line)).find((record) => record.event === 'session_ended');
+    const ended = decisionLog(connector.stateDir).find((record) => record.event === 'session_ended');
     expect(ended).toMatchObject({ proof, residual });
   });
 });

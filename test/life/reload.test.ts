@@ -23,6 +23,7 @@ import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { differencesOf, watchReplicas } from '../../src/life/replicas.ts';
 import { createCertificates } from '../support/certificates.ts';
 import { run, type Served, serve } from '../support/cli.ts';
+import { decisionLog } from '../support/decision-log.ts';
 import type { Loose } from '../support/harness.ts';
 
 const ACT = { operator: 'test', reason: 'a test', ip: '' };
@@ -75,11 +76,7 @@ async function start(text: string): Promise<Connector> {
   });
   return connector;
 }
-const log = (): Loose[] =>
-  readFileSync(join(dir, 'state/decisions.jsonl'), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+const log = (): Loose[] => decisionLog(join(dir, 'state'));
 
 describe('connector.yaml', () => {
   it('what is safe takes effect at once, and what is not says that it needs a restart', async () => {

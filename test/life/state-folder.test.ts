@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Appender, createBatches } from '../../src/audit/batches.ts';
+import { type Appender, createBatches } from '../../src/audit/log/batches.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { LOCK, lockFolder } from '../../src/life/lock.ts';
 import { notify } from '../../src/life/notify.ts';
@@ -72,7 +72,8 @@ it('R-60: a log that cannot be written is tried each second, and one line says w
         if (full) throw new Error('ENOSPC');
         written.push(...lines);
       },
-      close: () => {},
+      due: () => false,
+      close: async () => {},
     };
     const batches = createBatches(appender, (ms) => `failed for ${Math.round(ms / 1000)} s`);
     await expect(batches.write('a', true)).rejects.toThrow('ENOSPC');

@@ -5,14 +5,11 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
+import { decisionLog } from '../support/decision-log.ts';
 import type { Loose } from '../support/harness.ts';
 import { call, connector, connectWith, ok, serve, server, yamlOf } from '../support/one-app.ts';
 
-const log = (): Loose[] =>
-  readFileSync(join(connector.stateDir, 'decisions.jsonl'), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+const log = (): Loose[] => decisionLog(connector.stateDir);
 const at = (type: string, name?: string) => log().filter((r) => r.type === type && (!name || r.event === name));
 const readyz = () => fetch(new URL('/readyz', connector.connector.url));
 const LOGOUT = 'expired: [{ status: 401 }]\nlogout: { request: { method: POST, path: /logout } }';

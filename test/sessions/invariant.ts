@@ -9,6 +9,7 @@ import type { OpenEntry, SessionRecord } from '../../src/session/record.ts';
 import { createVault } from '../../src/session/vault.ts';
 import { openEntriesFile } from '../../src/store/open-entries-file.ts';
 import { parseRow } from '../../src/store/redis/sessions/row.ts';
+import { decisionLog } from '../support/decision-log.ts';
 import type { Cluster } from '../support/replicas.ts';
 
 /** What the store knows: the backend tokens that can be opened, logins under way, and the logins of all rows. */
@@ -63,11 +64,7 @@ export function openLogins(cluster: Cluster, { logins }: Known): OpenEntry[] {
 export function onRecord(cluster: Cluster): number {
   let count = 0;
   for (const state of new Set(cluster.replicas.map((replica) => replica.state))) {
-    const lines = readFileSync(join(state, 'decisions.jsonl'), 'utf8').split('\n').slice(0, -1);
-    for (const line of lines) {
-      const record = JSON.parse(line) as { type: string; residual?: boolean; count?: number };
-      if (record.type === 'event' && record.residual === true) count += record.count ?? 1;
-    }
+    for (const record of decisionLog(state, 'event')) if (record.residual === true) count += record.count ?? 1;
   }
   return count;
 }

@@ -8,6 +8,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import { type Connector, startConnector } from '../../src/connector.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
+import { decisionLog } from './decision-log.ts';
 import { type Answer, HOME, type Loose } from './harness.ts';
 
 export interface Fronted {
@@ -94,8 +95,7 @@ export async function front({
     post(JSON.stringify({ jsonrpc: '2.0', id: nextId++, method, params }), as);
   const audit: Fronted['audit'] = async (type) => {
     await connector.settled();
-    const lines = readFileSync(join(stateDir, 'decisions.jsonl'), 'utf8').split('\n').filter(Boolean);
-    return lines.map((line) => JSON.parse(line) as Loose).filter((r) => type === undefined || r.type === type);
+    return decisionLog(stateDir, type);
   };
   return {
     connector,

@@ -11,6 +11,7 @@ import type { LegacyInventory } from '../../src/demo/legacy-inventory/app.ts';
 import { type DemoOptions, prepareDemo } from '../../src/demo/start.ts';
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
 import { createTestClock, type TestClock } from './clock.ts';
+import { decisionLog } from './decision-log.ts';
 
 export const HOME = '10.1.2.3';
 export const ELSEWHERE = '192.0.2.8';
@@ -195,11 +196,7 @@ export async function startHarness({
     addClient: add,
     async audit(type) {
       await connector.settled();
-      const records = readFileSync(join(stateDir, 'decisions.jsonl'), 'utf8')
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as Loose);
-      return type === undefined ? records : records.filter((record) => record.type === type);
+      return decisionLog(stateDir, type);
     },
     async close() {
       await connector.close();

@@ -14,6 +14,7 @@ import { type LegacyInventory, startLegacyInventory } from '../../src/demo/legac
 import { addClient, readClientFile } from '../../src/identity/client-file.ts';
 import { createKeyringFile, writeKeyring } from '../../src/keyring/keyring.ts';
 import { endWithParent } from './children.ts';
+import { decisionLog } from './decision-log.ts';
 import type { Answer, Loose, RpcOptions } from './harness.ts';
 import { HOME } from './harness.ts';
 import { policyFolder } from './policies.ts';
@@ -164,7 +165,6 @@ state_dir:`,
       break;
     }
     if (!ready) throw new Error(`a replica did not start: ${stderr}`);
-    const log = join(state, 'decisions.jsonl');
     const replica: Replica = {
       state,
       url: ready.url,
@@ -181,12 +181,7 @@ state_dir:`,
       },
       pause: () => void child.kill('SIGSTOP'),
       resume: () => void child.kill('SIGCONT'),
-      audit: (type) =>
-        readFileSync(log, 'utf8')
-          .split('\n')
-          .slice(0, -1)
-          .map((line) => JSON.parse(line) as Loose)
-          .filter((record) => type === undefined || record.type === type),
+      audit: (type) => decisionLog(state, type),
       stderr: () => stderr,
     };
     replicas.push(replica);

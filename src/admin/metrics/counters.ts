@@ -4,6 +4,12 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import { REFUSALS } from '../../decision/refusal-codes.ts';
 import { PROOFS } from '../../session/events.ts';
 
+/** Events that somebody waits for, so that the first of each is an increase. */
+const FROM_ZERO = [
+  ...['policy_activated', 'policy_refused', 'policies_differ', 'policy_held_process'],
+  ...['log_gap', 'log_foreign', 'log_rotated', 'checkpoints_unreachable'],
+];
+
 /** Calls are fast where the backend is, and as slow as the slowest backend may be. */
 export const CALL_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const EVALUATION_SECONDS = [0.00002, 0.00005, 0.0001, 0.00025, 0.001, 0.005, 0.025, 0.1];
@@ -71,8 +77,7 @@ export interface Expected {
 /** Makes the counters begin at 0: of one that begins at 1 `increase()` of Prometheus does not see the first. */
 export function startAtZero(counters: Counters, { backends, reasons }: Expected): void {
   const { alerts, calls, refusals, ended, logins, absent, events } = counters;
-  for (const event of ['policy_activated', 'policy_refused', 'policies_differ', 'policy_held_process'])
-    events.inc({ event }, 0);
+  for (const event of FROM_ZERO) events.inc({ event }, 0);
   for (const severity of ['low', 'medium', 'high']) alerts.inc({ severity }, 0);
   for (const outcome of ['success', 'denied', 'refused', 'cancelled', 'done_answer_withheld'])
     calls.inc({ outcome }, 0);

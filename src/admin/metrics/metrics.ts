@@ -2,7 +2,7 @@
 // never a client, an address or anything that a client can choose: that would reveal who calls, and let a client fill the
 // memory with new time series.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { AuditLog } from '../../audit/log.ts';
+import type { AuditLog } from '../../audit/log/log.ts';
 import type { Turned } from '../../http/listener/connections.ts';
 import { CALL_SECONDS, createCounters, type Expected, mayDeny, startAtZero } from './counters.ts';
 import { bound, countRecords } from './records.ts';
@@ -18,6 +18,8 @@ export interface Metrics {
   authenticated(method: string, result: string): void;
   /** Counts one write of the decision log. */
   written(seconds: number): void;
+  /** Counts what a log says of itself. */
+  told(event: string): void;
   /** Counts one question to a store on another machine. */
   asked(seconds: number): void;
   /** Wraps a decision log: what is written to it is also counted. */
@@ -83,6 +85,7 @@ export function createMetrics(version: string, expected: Expected): Metrics {
     turned: (what) => turned.inc({ what }),
     authenticated: (method, result) => shown(method, result).inc(),
     written: (seconds) => writes.observe(seconds),
+    told: (event) => counters.events.inc({ event }),
     asked: (seconds) => trips.observe(seconds),
     counting: countRecords(counters),
     mayDeny: (reasons) => mayDeny(counters, reasons),

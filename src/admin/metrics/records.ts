@@ -1,6 +1,6 @@
 // What is counted of the records of the decision log. Labels are names from the configuration, codes of the policy and of
 // ours, never a client, an address or anything that a client can choose.
-import type { AuditLog } from '../../audit/log.ts';
+import type { AuditLog } from '../../audit/log/log.ts';
 import type { EventRecord } from '../../audit/records.ts';
 import type { Counters } from './counters.ts';
 

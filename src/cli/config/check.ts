@@ -3,7 +3,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { readOperators } from '../../admin/tokens.ts';
-import { checkAppendFile } from '../../audit/append-file.ts';
+import { readSigningKeys } from '../../audit/chain/keys.ts';
+import { checkLogFile } from '../../audit/log/file.ts';
 import { readAccountsFile } from '../../config/accounts-file.ts';
 import { type CheckedConfig, type Config, parseConfig, readConfigText } from '../../config/load.ts';
 import type { BackendConfig, SecretRef } from '../../config/schema/backend.ts';
@@ -124,7 +125,12 @@ function secretChecks(config: Config): Check[] {
   const jwksCa = jwt && 'url' in jwt.jwks ? jwt.jwks.ca_file : undefined;
   if (jwksCa !== undefined) add('identity.jwt.jwks.ca_file', () => readCaFile(jwksCa, 'identity.jwt.jwks.ca_file'));
   add('state_dir', () => checkPrivateFolder(config.state_dir));
-  add('audit.file', () => checkAppendFile(config.audit.file));
+  const { audit } = config;
+  if (audit.to !== 'stdout') {
+    add('audit.file', () => checkLogFile(audit.file));
+    add('audit.events.file', () => checkLogFile(audit.events.file));
+  }
+  if (existsSync(audit.keys_file)) add('audit.keys_file', () => readSigningKeys(audit.keys_file));
   return checks;
 }
 

@@ -1,6 +1,7 @@
 // Checks that the schema of the file cannot express: names that must exist elsewhere in it, placeholders that nothing
 // fills, argument schemas that do not compile. Such mistakes must stop the start, not the first call.
 import { isIP } from 'node:net';
+import { basename } from 'node:path';
 import type { ConnectorFile } from '../schema/connector.ts';
 import { checkBackend } from './backend.ts';
 import { checkPlaintext, isLoopback } from './plaintext.ts';
@@ -15,6 +16,7 @@ export function crossCheck(config: ConnectorFile): PathProblem[] {
     ...checkPlaintext(config),
     ...checkProxies(config),
     ...checkPolicy(config),
+    ...checkAudit(config),
     ...checkIdentity(config),
     ...checkStore(config),
     ...Object.entries(config.backends).flatMap(([name, backend]) =>
@@ -40,6 +42,18 @@ function checkPolicy({ policy: { require, keys, site_dir } }: ConnectorFile): Pa
         ]
       : []),
   ];
+}
+
+/** Two logs in one file would each find the lines of the other; and what goes to standard output has no file. */
+function checkAudit({ audit: { to, file, rotate, events } }: ConnectorFile): PathProblem[] {
+  const idle = { file, rotate, 'events.file': events.file, 'events.rotate': events.rotate };
+  const problems = Object.entries(to === 'stdout' ? idle : {})
+    .filter(([, value]) => value !== undefined)
+    .map(([key]) => ({ path: ['audit', ...key.split('.')], message: 'has no effect with "to: stdout"' }));
+  if (file !== undefined && (events.file === file || basename(file) === 'events.jsonl') && to !== 'stdout')
+    if (events.file === undefined || events.file === file)
+      problems.push({ path: ['audit', 'events', 'file'], message: 'is the file of the decisions; give another one' });
+  return problems;
 }
 
 /**

@@ -2,6 +2,7 @@
 // for editors, and `npm run check` compares the two.
 import { z } from 'zod';
 import { TRUSTED_FOLDERS } from '../../core/files/secret-file.ts';
+import { auditSchema } from './audit.ts';
 import { backendSchema, secretRefSchema } from './backend.ts';
 import { storeSchema } from './store.ts';
 import { toolSchema } from './tool.ts';
@@ -292,17 +293,7 @@ export const connectorSchema = z.strictObject({
         .describe('Start although data.yaml names tools or backends this connector does not have'),
     })
     .prefault({}),
-  audit: z
-    .strictObject({
-      file: z.string().optional().describe('Decision log; default: decisions.jsonl in state_dir'),
-      durability: z
-        .enum(['disk', 'os'])
-        .default('disk')
-        .describe(
-          'disk: a decision is on disk before the call is made (one write for all that wait); os: it is written only',
-        ),
-    })
-    .prefault({}),
+  audit: auditSchema.prefault({}),
   backends: z.record(
     z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "_" and "-"'),
     backendSchema,

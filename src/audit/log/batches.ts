@@ -1,14 +1,16 @@
 // Gathers records into batches. Lines that arrive while the disk is busy are written together, so all waiting calls share
 // the cost of one write.
 
-/** Where records are kept: a file, and whatever else may come. The hash of a chain and a new file come in here. */
+/** Where records are kept. It is not called again before it has settled. */
 export interface Appender {
   /**
    * Appends lines, which come without their line ends. Resolves when they are as durable as configured; rejects when they may
-   * not be. It is not called again before it has settled.
+   * not be.
    */
   append(lines: readonly string[]): Promise<void>;
-  close(): void;
+  /** Whether there is something to do although no line comes: `append` of none does it. */
+  due(): boolean;
+  close(): Promise<void>;
 }
 
 /** A queue of lines in front of an appender. */
@@ -38,6 +40,8 @@ const LAZY_MS = 20;
 
 /** How often it is tried whether a disk that failed takes writes again, although no call asks for it. */
 const PROBE_MS = 1000;
+/** How often an appender is asked whether it has something to do although no line comes. */
+const LOOK_MS = 1000;
 
 /**
  * `probe` makes the line that is written while writes fail, so that a replica that gets no calls because it is not ready
@@ -50,36 +54,19 @@ export function createBatches(appender: Appender, probe: (failingMs: number) => 
   let writing: Promise<void> | undefined;
   let lazy: NodeJS.Timeout | undefined;
   let failure: Error | undefined;
-  let failingSince: number | undefined;
-  let probing: NodeJS.Timeout | undefined;
-  let probed = false;
+  const probes = createProbes((failingMs, urgent) => void write(probe(failingMs), urgent).catch(() => {}));
+  let asked = false;
+  const looking = setInterval(look, LOOK_MS).unref();
 
-  /** Keeps trying while writes fail, and says once for how long they did. */
-  function watch(): void {
-    if (failure) {
-      failingSince ??= performance.now();
-      probed = false;
-      probing ??= setTimeout(tryAgain, PROBE_MS).unref();
-      return;
-    }
-    clearTimeout(probing);
-    probing = undefined;
-    // The line of a call has come through before that of a probe.
-    if (failingSince !== undefined && !probed)
-      void write(probe(performance.now() - failingSince), false).catch(() => {});
-    failingSince = undefined;
-    probed = false;
-  }
-
-  function tryAgain(): void {
-    probing = undefined;
-    if (failingSince === undefined) return;
-    probed = true;
-    void write(probe(performance.now() - failingSince), true).catch(() => {});
+  function look(): void {
+    if (failure || !appender.due()) return;
+    asked = true;
+    start();
   }
 
   async function drain(): Promise<void> {
-    while (waiting.length > 0) {
+    while (waiting.length > 0 || asked) {
+      asked = false;
       // Lines that arrive in the same turn of the event loop go into the same write.
       await new Promise(setImmediate);
       const [batch, told] = [lines, waiting];
@@ -89,7 +76,7 @@ export function createBatches(appender: Appender, probe: (failingMs: number) => 
         (thrown: unknown) => (thrown instanceof Error ? thrown : new Error(String(thrown))),
       );
       for (const settle of told) settle(failure);
-      watch();
+      probes.wrote(failure === undefined);
     }
     writing = undefined;
   }
@@ -126,10 +113,41 @@ export function createBatches(appender: Appender, probe: (failingMs: number) => 
     },
     flushed,
     async close() {
-      clearTimeout(probing);
+      clearInterval(looking);
+      probes.stop();
       await flushed();
-      clearTimeout(probing);
-      appender.close();
+      probes.stop();
+      await appender.close();
     },
+  };
+}
+
+/** Keeps trying while writes fail, and says once for how long they did. */
+function createProbes(probe: (failingMs: number, urgent: boolean) => void) {
+  let failingSince: number | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let probed = false;
+  function tryAgain(): void {
+    timer = undefined;
+    if (failingSince === undefined) return;
+    probed = true;
+    probe(performance.now() - failingSince, true);
+  }
+  return {
+    wrote(well: boolean): void {
+      if (!well) {
+        failingSince ??= performance.now();
+        probed = false;
+        timer ??= setTimeout(tryAgain, PROBE_MS).unref();
+        return;
+      }
+      clearTimeout(timer);
+      timer = undefined;
+      // The line of a call has come through before that of a probe.
+      if (failingSince !== undefined && !probed) probe(performance.now() - failingSince, false);
+      failingSince = undefined;
+      probed = false;
+    },
+    stop: () => clearTimeout(timer),
   };
 }
