@@ -48,7 +48,7 @@ export function openAudit({ config, clock, ops, configuration, ...metrics }: Ope
     createAuditLog({
       ...{ ...audit, keys, head, clock, checkpoint: checkpoints, onWritten: metrics.written },
       files: { decisions: { file, rotate }, events: { file: ofEvents.file, rotate: ofEvents.rotate ?? rotate } },
-      labels: { id: hostname(), version: VERSION, replica: head.replica },
+      labels: { id: hostname(), version: VERSION },
       // What is told while the logs are being opened comes before there is anything to tell it with.
       onTold: (name, told) =>
         setImmediate(() => {

@@ -1,7 +1,7 @@
 // The file that a log stands in at present. It finds out what became of it, and goes on in another one where it is not what it
 // was; what remains of the old one is left as it is.
 import { basename } from 'node:path';
-import { type LogFile, type LogFileOptions, openLogFile, type Place } from './file.ts';
+import { isOccupied, type LogFile, type LogFileOptions, openLogFile, type Place } from './file.ts';
 import type { Told } from './resume.ts';
 import { asideName, moveAside, type Rotation } from './rotation.ts';
 import { firstLinkOf, readAt } from './tail.ts';
@@ -19,6 +19,8 @@ export class CurrentFile {
   /** The number of the first line of this file, as far as it is known. */
   #from: number | null = null;
   #openedAt: number;
+  /** Where the loss began that this file begins with the record of: if this file is lost, too, that record is. */
+  #lostFrom: number | null = null;
   /** Something stands behind the last line end, so the next line begins with one. */
   torn = false;
   /** After a failed sync nobody knows what of the file is on the disk, so it is not written again. */
@@ -68,6 +70,7 @@ export class CurrentFile {
     if (place === 'moved') {
       const fields = { cause: 'moved', from_seq: this.#from, to_seq: last };
       this.#reopen();
+      this.#lostFrom = null;
       return { event: 'log_rotated', fields };
     }
     return this.#replace(place, size, last);
@@ -116,6 +119,7 @@ export class CurrentFile {
     moveAside(this.#options.file, to);
     const fields = { cause, file: basename(to), from_seq: this.#from, to_seq: last };
     this.#reopen();
+    this.#lostFrom = null;
     return { event: 'log_rotated', fields };
   }
 
@@ -137,14 +141,17 @@ export class CurrentFile {
   }
 
   #replace(place: Exclude<Place, 'same' | 'moved' | 'longer'>, size: number, last: number): Told {
-    const fields = { cause: place, from_seq: this.#from, to_seq: last };
+    const from = this.#lostFrom ?? this.#from;
+    const fields = { cause: place, from_seq: from, to_seq: last };
     if (place === 'shorter' && size === 0) {
       this.#file.size = 0;
       [this.torn, this.#from] = [false, null];
     } else {
-      if (place !== 'unlinked') moveAside(this.#options.file, this.#aside(last, place === 'shorter' ? 'cut' : 'found'));
+      if (place === 'shorter' || isOccupied(this.#options.file))
+        moveAside(this.#options.file, this.#aside(last, place === 'shorter' ? 'cut' : 'found'));
       this.#reopen();
     }
+    this.#lostFrom = from;
     return { event: 'log_gap', fields };
   }
 

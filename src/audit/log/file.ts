@@ -98,6 +98,12 @@ function look(fd: number, opened: fs.Stats, path: string, known: number): { plac
   return { place: size > known ? 'longer' : 'same', size };
 }
 
+/** Whether something stands at a path that is not an empty file. */
+export function isOccupied(path: string): boolean {
+  const there = fs.statSync(path, { throwIfNoEntry: false });
+  return there !== undefined && !(there.isFile() && there.size === 0);
+}
+
 /** A new name is on the disk only when its folder is. Some file systems cannot do that, and lose nothing. */
 export function syncFolder(dir: string): void {
   try {

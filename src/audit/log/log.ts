@@ -67,7 +67,7 @@ export interface AuditOptions {
   keys: SigningKeys;
   head: Head;
   clock: Clock;
-  /** What every record says of its writer: `id` and `version`, as in the decision log of OPA, and the replica. */
+  /** What every record says of its writer: `id` and `version`, as in the decision log of OPA. The replica is added. */
   labels: Readonly<Record<string, string>>;
   /** Told how long each write took. */
   onWritten?: (seconds: number) => void;
@@ -94,7 +94,7 @@ export function createAuditLog({ labels, onWritten = () => {}, ...options }: Aud
   function identify(more: Partial<Writer>): void {
     writer = { ...writer, ...more };
     const { policy, configuration } = writer;
-    tail.labels = `"labels":${JSON.stringify({ ...labels, ...(configuration !== undefined && { configuration }) })}`;
+    tail.labels = `"labels":${JSON.stringify({ ...labels, replica: options.head.replica, ...(configuration !== undefined && { configuration }) })}`;
     tail.writer = policy
       ? `"bundles":${JSON.stringify({ sallyport: { revision: policy.revision } })},"wasm_sha256":${JSON.stringify(policy.wasmSha256)},${tail.labels}`
       : tail.labels;

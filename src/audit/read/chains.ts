@@ -24,6 +24,8 @@ export interface Known {
 interface Judged {
   report: ChainReport;
   findings: Finding[];
+  /** About signatures: no fault of a disk signs anything. */
+  ofSigning: Finding[];
   notes: string[];
 }
 
@@ -36,7 +38,7 @@ export async function judgeChain(chain: string, pieces: readonly Piece[], known:
   const sorted = [...pieces].sort((a, b) => a.first.from - b.first.from || b.last.to - a.last.to);
   const marks = known.marks.filter((mark) => mark.chain === chain).sort((a, b) => a.seq - b.seq);
   const [first] = sorted as [Piece, ...Piece[]];
-  const judged: Judged = { report: reportOf(chain, sorted, marks, known), findings: [], notes: [] };
+  const judged: Judged = { report: reportOf(chain, sorted, marks, known), findings: [], ofSigning: [], notes: [] };
   const { findings, notes } = judged;
   beginning(first, known, judged);
   let end = first;
@@ -47,7 +49,7 @@ export async function judgeChain(chain: string, pieces: readonly Piece[], known:
     if (next.last.to > end.last.to) end = next;
   }
   countMissing(chain, sorted, known.gaps);
-  findings.push(...signatures(first, marks, known));
+  judged.ofSigning.push(...signatures(first, marks, known));
   const short = shortOf(end, marks, known);
   if (short) findings.push(short);
   return judged;

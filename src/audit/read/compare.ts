@@ -5,6 +5,7 @@ import { createGunzip } from 'node:zlib';
 import { hashOf, linkOf } from '../chain/chain.ts';
 import { checkpointOf } from '../chain/checkpoint.ts';
 import type { Piece } from './pieces.ts';
+import type { ScannedFile } from './scan-all.ts';
 
 /** The first number under which they have different records; undefined where they agree. */
 export async function firstDifference(a: Piece, b: Piece): Promise<number | undefined> {
@@ -29,19 +30,33 @@ async function* hashesOf(
   from: number,
   to: number,
 ): AsyncGenerator<{ seq: number; hash: string }> {
-  const raw = fs.createReadStream(file.file);
-  const lines = createInterface({
-    input: file.packed ? raw.pipe(createGunzip()) : raw,
-    crlfDelay: Number.POSITIVE_INFINITY,
-  });
+  for await (const text of linesOf(file)) {
+    const line = Buffer.from(text);
+    const link = linkOf(line) ?? checkpointOf(line);
+    if (link?.chain !== chain || link.seq < from) continue;
+    if (link.seq > to) return;
+    yield { seq: link.seq, hash: hashOf(line) };
+  }
+}
+
+/** The text of a line, which are counted from 1. */
+export async function lineAt(file: ScannedFile, number: number): Promise<string | undefined> {
+  let at = 0;
+  for await (const line of linesOf(file)) {
+    at += 1;
+    if (at === number) return line;
+  }
+  return undefined;
+}
+
+async function* linesOf({ file, packed }: ScannedFile): AsyncGenerator<string> {
+  const raw = fs.createReadStream(file);
+  const input = packed ? raw.pipe(createGunzip()) : raw;
+  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
   try {
-    for await (const text of lines) {
-      const line = Buffer.from(text);
-      const link = linkOf(line) ?? checkpointOf(line);
-      if (link?.chain !== chain || link.seq < from) continue;
-      if (link.seq > to) return;
-      yield { seq: link.seq, hash: hashOf(line) };
-    }
+    for await (const line of lines) yield line;
+  } catch {
+    // A packed file may end in the middle, which is told elsewhere; what was read of it stands.
   } finally {
     lines.close();
     raw.destroy();

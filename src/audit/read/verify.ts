@@ -1,6 +1,7 @@
 // Verifies logs (R-61): reads them, and judges what was found. Keys are given, and never taken from a log.
 import { type Anchor, readAnchors } from './anchors.ts';
 import { judgeChain, type Known } from './chains.ts';
+import { lineAt } from './compare.ts';
 import type { ChainReport, Finding, Gap, Report } from './findings.ts';
 import { type Excuses, type Piece, pieceOf } from './pieces.ts';
 import { keyObjects, type PublicKey, readPublicKeys } from './public-keys.ts';
@@ -36,6 +37,7 @@ export async function judge(
   const gaps = gapsOf(believed);
   const excuses = excusesOf(believed, told, signedTo);
   const findings: Finding[] = [];
+  const ofSigning: Finding[] = [];
   const used = new Set<Strange>();
   const pieces = new Map<string, Piece[]>();
   for (const file of files)
@@ -52,12 +54,14 @@ export async function judge(
     const judged = await judgeChain(chain, of, known);
     chains.push(judged.report);
     findings.push(...judged.findings);
+    ofSigning.push(...judged.ofSigning);
     notes.push(...judged.notes);
   }
   const missingChains = anchorsWithout(pieces, marks, anchors);
   findings.push(...missingChains.findings, ...files.flatMap((file) => strangeIn(file, used, excuses)));
   notes.push(...missingChains.notes, ...files.flatMap((file) => notesOf(file, excuses)));
-  const judged = inSignedPart(findings, signedTo).sort(byPlace(files));
+  const judged = [...inSignedPart(findings, signedTo), ...ofSigning].sort(byPlace(files));
+  await nameDecision(judged[0], files);
   return {
     verdict: verdictOf(judged, chains),
     chains,
@@ -67,6 +71,15 @@ export async function judge(
     lines: files.reduce((sum, { scan }) => sum + scan.lines, 0),
     bytes: files.reduce((sum, { scan }) => sum + scan.bytes, 0),
   };
+}
+
+/** Adds the decision that the line of a finding is about, where it can be read there. */
+async function nameDecision(finding: Finding | undefined, files: readonly ScannedFile[]): Promise<void> {
+  const file = files.find((each) => each.file === finding?.file);
+  if (!finding || !file || finding.line === null) return;
+  const line = await lineAt(file, finding.line);
+  const id = /"decision_id":"([\w-]{1,64})"/.exec(line ?? '')?.[1];
+  if (id !== undefined) finding.decision_id = id;
 }
 
 /** By chain, the number of the last checkpoint that is signed. */
@@ -165,14 +178,24 @@ function strangeIn(file: ScannedFile, used: ReadonlySet<Strange>, excuses: Excus
   if (scan.runs.length === 0) return findings;
   for (const one of scan.strange) {
     if (used.has(one) || excuses.torn(one) || isBefore(one, file) || (one.unended && !one.excess)) continue;
-    const after = scan.runs.filter((run) => run.line < one.line).at(-1);
-    const lines = one.count === 1 ? 'a line that stands' : `${one.count} lines that stand`;
-    findings.push({
-      ...{ kind: 'insert', file: file.file, line: one.line, chain: after?.chain ?? null },
-      ...{ seq: after ? after.to + 1 : null, message: `${lines} in no chain` },
-    });
+    findings.push(strangeFinding(file, one));
   }
   return findings;
+}
+
+function strangeFinding({ file, scan }: ScannedFile, { line, count, bytes }: Strange): Finding {
+  const after = scan.runs.filter((run) => run.line < line).at(-1);
+  const inside = after === undefined || after.lastLine > line;
+  // A writer that found them says how long they were; a line that was torn has got its end since.
+  const noticed = scan.told.some(
+    ({ event, fields }) => event === 'log_foreign' && [0, 1].includes(bytes - Number(fields.bytes)),
+  );
+  const lines = count === 1 ? 'a line that stands' : `${count} lines that stand`;
+  return {
+    kind: noticed ? 'foreign_writer' : 'insert',
+    message: `${lines} in no chain${noticed ? ', which the log noticed when they came' : ''}`,
+    ...{ file, line, chain: after?.chain ?? null, seq: inside ? null : after.to + 1 },
+  };
 }
 
 /** What a version without a chain has left at the beginning, as the first record of the chain says. */
