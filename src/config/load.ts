@@ -173,14 +173,15 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
   };
 }
 
-/** Events stand beside the decisions unless another place is given. */
+/** Events stand beside the decisions unless another place is given; beside a device nothing can stand. */
 function auditAt(audit: ConnectorFile['audit'], stateDir: string, at: (path: string) => string): Config['audit'] {
   const { checkpoints, events } = audit;
   const file = audit.file === undefined ? join(stateDir, 'decisions.jsonl') : at(audit.file);
+  const beside = join(file.startsWith('/dev/') ? stateDir : dirname(file), 'events.jsonl');
   return {
     ...audit,
     file,
-    events: { ...events, file: events.file === undefined ? join(dirname(file), 'events.jsonl') : at(events.file) },
+    events: { ...events, file: events.file === undefined ? beside : at(events.file) },
     keys_file: audit.keys_file === undefined ? join(stateDir, 'audit-keys.json') : at(audit.keys_file),
     checkpoints: { ...checkpoints, ...(checkpoints.file !== undefined && { file: at(checkpoints.file) }) },
   };

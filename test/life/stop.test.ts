@@ -1,9 +1,5 @@
-// How a connector stops: calls under way end well or are cut short with a word, sessions are not logged out under them,
-// and all of it is over in time.
-import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { decisionLog } from '../support/decision-log.ts';
 import type { Loose } from '../support/harness.ts';

@@ -1,6 +1,3 @@
-// The invariant of the product: a backend session is in use by its one client, or dead, or on record as left
-// behind. The legacy system counts what lives; the store and the logs say what is known of it.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BackendToken } from '../../src/backend/port.ts';
 import { Secret } from '../../src/core/secret.ts';

@@ -1,6 +1,6 @@
 // A connector in front of any backend, from a text of connector.yaml, with API-key clients of its own.
 // Tests talk to it over real HTTP.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -33,7 +33,7 @@ const LOOK_MS = 1000;
 
 export function createRotation(config: RotationConfig, now: () => number): Rotation {
   const { size_mb, age_hours, budget_mb, keep_at_least } = config;
-  let known = { at: Number.NEGATIVE_INFINITY, aside: 0 };
+  let known = { at: Number.NEGATIVE_INFINITY, aside: 0, present: 0 };
   return {
     due(size, openedAt) {
       if (size === 0) return undefined;
@@ -44,7 +44,10 @@ export function createRotation(config: RotationConfig, now: () => number): Rotat
     makeRoom(path, present) {
       if (budget_mb === undefined) return [];
       const budget = budget_mb * MB;
-      if (performance.now() - known.at < LOOK_MS && known.aside + present < budget) return [];
+      // A file that is smaller than before is another one.
+      const fresh = performance.now() - known.at < LOOK_MS && present >= known.present;
+      known.present = present;
+      if (fresh && known.aside + present < budget) return [];
       const files = asideOf(path);
       let total = files.reduce((sum, { size }) => sum + size, present);
       const told: Told[] = [];
@@ -53,7 +56,7 @@ export function createRotation(config: RotationConfig, now: () => number): Rotat
         told.push(removed(file));
         total -= file.size;
       }
-      known = { at: performance.now(), aside: total - present };
+      known = { at: performance.now(), aside: total - present, present };
       if (total >= budget)
         throw Object.assign(
           new Error(

@@ -1,5 +1,5 @@
 // Puts the scans of the parts of one file together, as if it had been read in one piece.
-import type { Run, Scan } from './scan.ts';
+import { hashesOf, type Run, type Scan } from './scan.ts';
 
 /** The scan of a whole file. */
 export function joined(parts: readonly Scan[]): Scan {
@@ -21,7 +21,7 @@ export function joined(parts: readonly Scan[]): Scan {
       if (before && !one.unended && before.line + before.count === one.line + lines) {
         before.count += one.count;
         before.bytes += one.bytes;
-        before.sha256 = undefined;
+        before.hashes = hashesOf(before.hashes, one.hashes);
       } else whole.strange.push({ ...moved(one), start: one.start + bytes });
     }
     for (const run of part.runs) {

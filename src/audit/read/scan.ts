@@ -32,8 +32,8 @@ export interface Strange {
   count: number;
   start: number;
   bytes: number;
-  /** Of a single line. */
-  sha256: string | undefined;
+  /** Of each line; undefined where there are very many. */
+  hashes: string[] | undefined;
   /** It is the end of the file, and has no line end. */
   unended: boolean;
   /** More than a part of a record stands there: no write that was cut short leaves that. */
@@ -79,7 +79,14 @@ const NEWLINE = 0x0a;
 const EVENT_LINE = Buffer.from('{"level":"info","message":"event",');
 const TIME = /"timestamp":"([^"]{1,40})"/;
 const ABOUT_LOG = /^.{0,120}"event":"log_[a-z]+"/;
-const WHOLE_RECORD = /"prev":"[0-9a-f]{64}"\}(?:\}|,"signature":"[0-9a-f]{128}"\})[^]/;
+const WHOLE_RECORD = /"prev":"[0-9a-f]{64}"\}(?:\}|,"signature":"[0-9a-f]{128}"\})[\s\S]/;
+/** Lines without a chain whose hashes are kept: those that were torn are few. */
+const MOST_HASHES = 1000;
+
+/** The lines of two neighbours together. */
+export const hashesOf = (a: string[] | undefined, b: string[] | undefined): string[] | undefined =>
+  a && b && a.length + b.length <= MOST_HASHES ? [...a, ...b] : undefined;
+
 /** The head of a record has its time within so many bytes. */
 const HEAD = 400;
 
@@ -176,11 +183,12 @@ export class Scanner {
     if (before && !unended && before.line + before.count === scan.lines) {
       before.count += 1;
       before.bytes += length;
-      before.sha256 = undefined;
+      if (before.hashes && before.hashes.length < MOST_HASHES) before.hashes.push(hashOf(line));
+      else before.hashes = undefined;
     } else {
       const excess = unended && WHOLE_RECORD.test(line.toString('latin1'));
-      const sha256 = hashOf(line);
-      scan.strange.push({ line: scan.lines, count: 1, start: scan.bytes, bytes: length, sha256, unended, excess });
+      const hashes = [hashOf(line)];
+      scan.strange.push({ line: scan.lines, count: 1, start: scan.bytes, bytes: length, hashes, unended, excess });
     }
     scan.bytes += length;
   }

@@ -141,7 +141,7 @@ function excusesOf(believed: readonly Told[], all: readonly Told[], signedTo: Re
   return {
     missing: (chain, from, to) =>
       covers(believed, chain, from, to) || (from > (signedTo.get(chain) ?? 0) && covers(all, chain, from, to)),
-    torn: ({ sha256 }) => sha256 !== undefined && torn.has(sha256),
+    torn: ({ hashes }) => hashes?.every((hash) => torn.has(hash)) ?? false,
   };
 }
 
@@ -221,7 +221,10 @@ function notesOf(file: ScannedFile, excuses: Excuses): string[] {
     if (scan.runs.length > 0 && isBefore(one, file))
       notes.push(`${name}: its first ${one.count} lines are of a version without a chain, and cannot be judged`);
     else if (one.unended && !one.excess) notes.push(`${name}:${one.line}: the last line is torn`);
-    else if (excuses.torn(one)) notes.push(`${name}:${one.line}: a torn line, as the log says`);
+    else if (excuses.torn(one))
+      notes.push(
+        `${name}:${one.line}: ${one.count === 1 ? 'a torn line' : `${one.count} torn lines`}, as the log says`,
+      );
   }
   return notes;
 }
