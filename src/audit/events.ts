@@ -4,11 +4,12 @@ import type { Clock } from '../core/clock.ts';
 import { type FreezeRow, freezeText } from '../freeze/freeze.ts';
 import type { GuessAlert } from '../identity/guessing.ts';
 import type { Selector } from '../session/control.ts';
-import type { SessionEvent, SessionEvents } from '../session/events.ts';
+import type { Cause, LoginClient, SessionEvent, SessionEvents } from '../session/events.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { LogName } from './chain/head.ts';
 import type { AuditLog } from './log/log.ts';
 import type { Told } from './log/resume.ts';
+import type { Masks } from './masks.ts';
 import type { OpsLog } from './ops.ts';
 import type { ClientFields, EventRecord } from './records.ts';
 import { createOncePerMinute, createThrottle } from './throttle.ts';
@@ -96,38 +97,50 @@ export interface Activation {
 
 type Fields = Omit<EventRecord, 'type' | 'event' | 'timestamp'>;
 
-/** What the record of a session event says. A session that may still work at the backend is marked `residual` (R-25). */
+/**
+ * What the record of a session event says, besides whose session it is and which decision it happened for. A session that may
+ * still work at the backend is marked `residual` (R-25).
+ */
 function sessionFields(event: SessionEvent): Fields {
   switch (event.type) {
     case 'login_failed':
-      return { backend: event.backend, detail: event.detail };
-    case 'login_abandoned':
-      return { backend: event.key.backend, cause: event.cause, residual: true };
+      return { backend: event.backend, ...clientOf(event.client), ...causeFields(event.cause), detail: event.detail };
+    case 'login_abandoned': {
+      const { key, client, cause } = event;
+      return { backend: key.backend, owner: key.owner, ...clientOf(client), ...causeFields(cause), residual: true };
+    }
     case 'session_unopenable':
       return { ...recordFields(event.record), cause: 'its key is gone, or somebody has changed it', residual: true };
     case 'session_lost': {
-      const { backend, session, login: generation } = event.entry;
-      return { backend, session, generation, cause: event.cause, proof: 'residual', residual: true };
+      const { backend, owner, session, login: generation } = event.entry;
+      return { backend, owner, session, generation, ...causeFields(event.cause), proof: 'residual', residual: true };
     }
     case 'session_damaged':
-      return { backend: event.key.backend, cause: 'its row makes no sense', residual: true };
+      return { backend: event.key.backend, owner: event.key.owner, cause: 'its row makes no sense', residual: true };
     case 'session_rolled_back':
       return { ...recordFields(event.record), cause: `the store had ${event.newer.tokenFingerprint}`, residual: true };
     case 'renewal_lost':
       return { ...recordFields(event.record), cause: 'an answer that may have renewed it never came', residual: true };
     case 'logout_pending':
-      return { ...recordFields(event.record), cause: event.cause, residual: true };
+      return { ...recordFields(event.record), ...causeFields(event.cause), residual: true };
     case 'session_opened':
     case 'session_rotated':
     case 'session_renewed':
     case 'session_revoked':
-      return { ...recordFields(event.record), cause: event.cause };
+      return { ...recordFields(event.record), ...causeFields(event.cause) };
     case 'session_ended': {
       const { record, cause, proof, drained, count } = event;
-      return { ...recordFields(record), cause, proof, residual: proof !== 'dead', drained, ...(count && { count }) };
+      const told = { ...causeFields(cause), proof, residual: proof !== 'dead', drained };
+      return { ...recordFields(record), ...told, ...(count && { count }) };
     }
   }
 }
+
+/** The decision is null where it happened for none: a time was over, or an operator wanted it. */
+const causeFields = (cause: Cause): Fields =>
+  typeof cause === 'string' ? { cause, decision_id: null } : { cause: cause.text, decision_id: cause.decision };
+
+const clientOf = (client: LoginClient | undefined): Fields => (client ? { client: { ...client } } : {});
 
 /** Who acted, from where and why. */
 const actFields = ({ operator, reason, ip }: Act): Fields => ({ operator, reason, requested_by: ip });
@@ -139,12 +152,11 @@ const EVENT_NAMES: Partial<Record<SessionEvent['type'], string>> = {
 };
 
 /** Fingerprints only (R-43). */
-const recordFields = ({ backend, fingerprint, generation, tokenFingerprint }: SessionRecord) => ({
-  backend,
-  session: fingerprint,
-  generation,
-  token: tokenFingerprint,
-});
+const recordFields = (record: SessionRecord) => {
+  const { backend, fingerprint, generation, tokenFingerprint, bound, issuer } = record;
+  const client = { id: bound.client_id, subject: bound.subject, issuer };
+  return { backend, session: fingerprint, generation, token: tokenFingerprint, client };
+};
 
 /** A gate may have much to say. */
 const LONGEST_PROBLEM = 1000;
@@ -173,12 +185,17 @@ const seqs = (from: unknown, to: unknown): Record<string, number> => ({
 const REFUSALS_PER_SECOND = 20;
 
 /** Creates the writer. Records that strangers can cause are bounded by a throttle. */
-export function createAuditEvents(audit: AuditLog, clock: Clock, ops: OpsLog): AuditEvents {
+export function createAuditEvents(
+  audit: AuditLog,
+  clock: Clock,
+  ops: OpsLog,
+  masks: Pick<Masks, 'event' | 'subject'>,
+): AuditEvents {
   const throttle = createThrottle(REFUSALS_PER_SECOND);
   const once = createOncePerMinute();
   const timestamp = () => new Date(clock.now()).toISOString();
   const write = (event: string, fields: Fields) =>
-    audit.event({ type: 'event', event, timestamp: timestamp(), ...fields });
+    audit.event({ type: 'event', event, timestamp: timestamp(), ...masks.event(fields) });
   const writeBounded = (event: string, fields: Record<string, string>) => {
     const suppressed = throttle.admit(clock.now());
     if (suppressed !== undefined) void write(event, { ...fields, ...(suppressed > 0 && { suppressed }) });
@@ -192,7 +209,7 @@ export function createAuditEvents(audit: AuditLog, clock: Clock, ops: OpsLog): A
   ) => {
     const { requestId = null, ip = null, network = null, client = null } = source;
     if (!once.admit(JSON.stringify([reason, network, client]), clock.now())) return;
-    const about = { req_id: requestId, requested_by: ip, client };
+    const about = { req_id: requestId, ...masks.event({ requested_by: ip, client }) };
     const what = { severity, reasons: [reason], ...(params && { params }) };
     audit.alert({ type: 'alert', timestamp: timestamp(), decision_id: null, ...about, ...what }).catch(() => {});
   };
@@ -297,6 +314,8 @@ export function createAuditEvents(audit: AuditLog, clock: Clock, ops: OpsLog): A
     logTold(log, { event, fields }) {
       const [text, code, level] = LOG_WORDS[event];
       const { cause = '', from_seq: from, to_seq: to } = fields;
+      // Every log begins once.
+      if (event === 'log_started' && cause === 'new') return;
       ops[level](text, { log, cause: String(cause), ...seqs(from, to) });
       if (code !== undefined) alert(code, 'high', {}, { log, cause: String(cause), ...seqs(from, to) });
     },

@@ -10,11 +10,14 @@ import { openHead } from './chain/head.ts';
 import { openSigningKeys } from './chain/keys.ts';
 import { type AuditEvents, createAuditEvents } from './events.ts';
 import { type AuditLog, createAuditLog } from './log/log.ts';
+import { createMasks, type Masks } from './masks.ts';
 import type { OpsLog } from './ops.ts';
+import { openPseudonyms } from './pseudonyms.ts';
 
 export interface Audit {
   readonly log: AuditLog;
   readonly events: AuditEvents;
+  readonly masks: Masks;
   readonly reloadable: readonly Reloadable[];
   close(): Promise<void>;
 }
@@ -44,6 +47,8 @@ export function openAudit({ config, clock, ops, configuration, ...metrics }: Ope
   const keys = openSigningKeys({ file: audit.keys_file, clock, onProblem: problem });
   const head = openHead(join(config.state_dir, HEAD));
   const delivery = createDelivery({ ...checkpoints, onProblem: (text) => events.checkpointsReach(text) });
+  const { pseudonyms: wanted } = audit;
+  const masks = createMasks(wanted.for, openPseudonyms({ ...wanted, clock, onProblem: problem }));
   const log = metrics.counting(
     createAuditLog({
       ...{ ...audit, keys, head, clock, checkpoint: checkpoints, onWritten: metrics.written },
@@ -61,10 +66,11 @@ export function openAudit({ config, clock, ops, configuration, ...metrics }: Ope
     }),
   );
   log.identify({ configuration });
-  const events = createAuditEvents(log, clock, ops);
+  const events = createAuditEvents(log, clock, ops, masks);
   return {
     log,
     events,
+    masks,
     reloadable: [keys.reloadable],
     async close() {
       await log.close();

@@ -35,10 +35,17 @@ export interface DecisionHead extends Common {
   requested_by: string;
   client: ClientFields;
   tool: { name: string; backend: string | null };
-  /** JSON pointers (RFC 6901) to what was left out of `input`; "" is the whole input. */
+  /** JSON-RPC id of the call, and keyed fingerprint of its handle: a copy has the same two. */
+  rpc_id: string | number;
+  handle: string | null;
+  /** How the client proved who it is, and which key or credential that was, where it has a name. */
+  credential: { method: string; key_id: string | null };
+  /** JSON pointers (RFC 6901), as OPA has them, to what was left out: `/input/tool/arguments/…`, or `/input` as a whole. */
   erased: string[];
-  /** JSON pointers to what was left out of `result`: parameters from arguments that may not be on record. */
-  result_erased?: string[] | undefined;
+  /** JSON pointers to what pseudonyms stand for. */
+  masked?: string[] | undefined;
+  /** Whether `input` is all that the policy was given, so that it can be decided again. */
+  replayable: boolean;
   metrics: { timer_rego_query_eval_ns: number };
   /** Why the connector refused the call, for the auditor only. */
   detail?: string | undefined;
@@ -59,7 +66,10 @@ export interface CallEndRecord extends Common {
   outcome: CallEnd;
   reasons: string[];
   duration_ms: number;
-  session: { id: string; generation: number; token: string } | null;
+  /** `opened`: the decision had seen no such login; the event of that session names the decision that logged in. */
+  session: { id: string; generation: number; token: string; opened: boolean } | null;
+  /** What the client got: its size, the items of its lists (null without one), and the pointers that masks have blanked. */
+  given?: { bytes: number; items: number | null; masked: string[] } | undefined;
   backend: { name: string; status: number | null; attempts: number } | null;
   /** Pointers of masks that met nothing in the result: perhaps a misspelt one, which hides nothing. */
   masks_absent?: string[] | undefined;
@@ -100,7 +110,7 @@ export interface EventRecord {
   type: 'event';
   event: string;
   timestamp: string;
-  [field: string]: string | number | boolean | null | undefined | readonly string[];
+  [field: string]: string | number | boolean | null | undefined | readonly string[] | ClientFields;
 }
 
 /** Signs the chain up to its own place (R-61). Written without a call. */

@@ -15,7 +15,7 @@ import { type ConnectorFile, connectorSchema } from './schema/connector.ts';
 /** The configuration the connector runs with: checked, frozen, with defaults filled in and absolute paths. */
 export type Config = Omit<ConnectorFile, 'keyring' | 'keyring_file' | 'include'> & {
   policy: { dir: string };
-  audit: { file: string; keys_file: string; events: { file: string } };
+  audit: { file: string; keys_file: string; events: { file: string }; pseudonyms: { file: string } };
   keyring: SecretSource;
   /** The files it was read from, those that it includes among them; undefined where it was none. */
   sources?: readonly string[];
@@ -175,7 +175,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
 
 /** Events stand beside the decisions unless another place is given; beside a device nothing can stand. */
 function auditAt(audit: ConnectorFile['audit'], stateDir: string, at: (path: string) => string): Config['audit'] {
-  const { checkpoints, events } = audit;
+  const { checkpoints, events, pseudonyms } = audit;
   const file = audit.file === undefined ? join(stateDir, 'decisions.jsonl') : at(audit.file);
   const beside = join(file.startsWith('/dev/') ? stateDir : dirname(file), 'events.jsonl');
   return {
@@ -183,6 +183,10 @@ function auditAt(audit: ConnectorFile['audit'], stateDir: string, at: (path: str
     file,
     events: { ...events, file: events.file === undefined ? beside : at(events.file) },
     keys_file: audit.keys_file === undefined ? join(stateDir, 'audit-keys.json') : at(audit.keys_file),
+    pseudonyms: {
+      ...pseudonyms,
+      file: pseudonyms.file === undefined ? join(stateDir, 'pseudonyms.json') : at(pseudonyms.file),
+    },
     checkpoints: { ...checkpoints, ...(checkpoints.file !== undefined && { file: at(checkpoints.file) }) },
   };
 }

@@ -13,7 +13,7 @@ import { CONTROL_AGE_MS } from '../session/control.ts';
 import type { Inner } from './inner.ts';
 
 /** The pipeline, and what is frozen for whom: for calls and for lists of tools. */
-export function openCalls({ config, policy, backends, store, audit, sessions, clock, keyring }: Inner) {
+export function openCalls({ config, policy, backends, store, audit, sessions, clock, keyring, masks }: Inner) {
   const { facts, control } = store;
   const frozen: Frozen = async (client, tool) => {
     const { freezes, now } = await control.read(CONTROL_AGE_MS);
@@ -22,7 +22,18 @@ export function openCalls({ config, policy, backends, store, audit, sessions, cl
   const { fingerprint } = keyring;
   const tools = enforcedTools(config.tools);
   const heldBack = createHeldBack(() => clock.now());
-  const ports = { tools, facts, audit, sessions, clock, fingerprint, frozen, heldBack, backends: backends.ports };
+  const ports = {
+    tools,
+    facts,
+    audit,
+    sessions,
+    clock,
+    fingerprint,
+    frozen,
+    heldBack,
+    masks,
+    backends: backends.ports,
+  };
   const pipelineOf = (present: Policy) =>
     createPipeline({ ...ports, evaluator: present.evaluator, policy: present, culprit: culpritIn(present) });
   // Each call goes its whole way with the policy of its beginning.

@@ -74,7 +74,7 @@ export async function openInner(context: Context, closing: Closing) {
   );
   const reasons = Object.keys(policy.present.manifest.reasons);
   const metrics = createMetrics(VERSION, { backends: Object.keys(config.backends), reasons });
-  const { log: audit, events, reloadable: auditKeys } = closing.add(openTrail(context, policy, metrics));
+  const { log: audit, events, masks, reloadable: auditKeys } = closing.add(openTrail(context, policy, metrics));
   const store = closing.add(
     await openStore({
       config,
@@ -123,6 +123,7 @@ export async function openInner(context: Context, closing: Closing) {
     metrics,
     audit,
     auditKeys,
+    masks,
     events,
     store,
     backends,

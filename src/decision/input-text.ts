@@ -1,4 +1,5 @@
 // The decision input as text: what the policy is asked with, and what the decision log has of it, made once (R-36).
+import { pointerOf } from '../formats/json.ts';
 import { JsonText } from '../formats/json-text.ts';
 import type { DecisionInput } from './schema.ts';
 
@@ -78,15 +79,27 @@ export const ON_RECORD: Treatments<DecisionInput> = {
 export interface InputText {
   readonly text: string;
   readonly logged: JsonText;
-  /** JSON pointers (RFC 6901) of what was left out of `logged`. */
+  /** JSON pointers (RFC 6901) of what was left out of `logged`, below the record. */
   readonly erased: string[];
+  /** The same of what pseudonyms stand for in it. */
+  readonly masked: string[];
 }
+
+/** Puts pseudonyms into an input, and answers the JSON pointers to them. */
+export type Masking = (input: DecisionInput) => { input: DecisionInput; masked: string[] };
 
 /**
  * `audited`: names of the arguments that may stand in the log, from the tool's `audit` list. `of`: the client that the input
  * was built from, by which the part that is the same in all of its calls is remembered.
  */
-export function inputText(input: DecisionInput, audited: readonly string[], of?: object): InputText {
+export function inputText(input: DecisionInput, audited: readonly string[], of?: object, masking?: Masking): InputText {
+  const whole = textOf(input, audited, of);
+  if (!masking) return whole;
+  const { input: hidden, masked } = masking(input);
+  return masked.length === 0 ? whole : { ...textOf(hidden, audited, undefined), text: whole.text, masked };
+}
+
+function textOf(input: DecisionInput, audited: readonly string[], of: object | undefined): InputText {
   const { version, time, client, tool, session, usage, replay, freeze } = input;
   const { name, backend, effect, arguments: args } = tool;
   const when = JSON.stringify({ version, time }).slice(0, -1);
@@ -95,12 +108,13 @@ export function inputText(input: DecisionInput, audited: readonly string[], of?:
   const around = (of: object) => `${before},"arguments":${JSON.stringify(of)}},${after}`;
   const text = around(args);
   const left = Object.keys(args).filter((each) => !audited.includes(each));
-  if (left.length === 0) return { text, logged: new JsonText(text), erased: [] };
+  if (left.length === 0) return { text, logged: new JsonText(text), erased: [], masked: [] };
   const kept = Object.entries(args).filter(([each]) => audited.includes(each));
   return {
     text,
     logged: new JsonText(around(Object.fromEntries(kept))),
-    erased: left.map((each) => `/tool/arguments/${each.replaceAll('~', '~0').replaceAll('/', '~1')}`),
+    erased: left.map((each) => `/input/tool/arguments${pointerOf([each])}`),
+    masked: [],
   };
 }
 

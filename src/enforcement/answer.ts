@@ -1,4 +1,6 @@
 // The reply to a call that was let through: its result with the masked parts blanked, or why there is none.
+import type { Blob } from '../backend/port.ts';
+import type { Json } from '../formats/json.ts';
 import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import type { Decided } from './decide.ts';
 import { trim, untrimmed } from './mask.ts';
@@ -34,8 +36,25 @@ export function answer(
     const detail = 'the masked or shortened result does not match result.schema; let it say "[masked]" there';
     return withhold(trail, tool, 'obligation.failed', detail, null);
   }
-  trail.finished('success', codesOf(decision.reasons));
-  const text = value === result.value ? result.text : undefined;
+  const text = (value === result.value ? result.text : undefined) ?? JSON.stringify(value);
   const { blob } = result;
+  const given = masks.flatMap(({ pointers }) => pointers).filter((each) => !trimmed.masksAbsent.includes(each));
+  trail.given({ bytes: sizeOf(value, text, blob), items: itemsOf(value), masked: given });
+  trail.finished('success', codesOf(decision.reasons));
   return { kind: 'result', value, text, blob, decisionId: trail.decisionId, ...(itemsCut > 0 && { itemsCut }) };
+}
+
+/** What the client reads, in bytes. */
+function sizeOf(value: Json, text: string, blob: Blob | undefined): number {
+  if (blob) return Buffer.byteLength(blob.base64, 'base64');
+  return Buffer.byteLength(typeof value === 'string' ? value : text);
+}
+
+/** Items of the list that a value is, or of the lists right inside it; null where there is none. */
+function itemsOf(value: Json): number | null {
+  if (Array.isArray(value)) return value.length;
+  if (typeof value !== 'object' || value === null) return null;
+  let items: number | null = null;
+  for (const each of Object.values(value)) if (Array.isArray(each)) items = (items ?? 0) + each.length;
+  return items;
 }

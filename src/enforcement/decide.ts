@@ -1,5 +1,6 @@
 // One decision: it is made, put on record, and what it orders besides its outcome is done. A call has one; a second one
 // replaces it where the session is not the one that the first was about.
+import type { Masks } from '../audit/masks.ts';
 import type { BackendPort } from '../backend/port.ts';
 import type { LocalTime } from '../core/zones.ts';
 import type { Evaluation, Evaluator } from '../decision/evaluator.ts';
@@ -24,6 +25,8 @@ export interface DecideOptions {
   heldBack: HeldBack;
   /** Names the rule that an evaluation of this input was in when it was cut, where that can be told. Never rejects. */
   culprit: (tool: string, text: string) => Promise<string | undefined>;
+  /** What the site wants pseudonyms for in records. */
+  masks: Masks;
 }
 
 /**
@@ -39,6 +42,7 @@ export type Decide = (call: ToolCall, tool: Tool, backend: BackendPort, trail: T
 
 export function createDecide(options: DecideOptions): Decide {
   const { evaluator, sessions, ownPlaces, zones, heldBack, culprit } = options;
+  const { masking } = options.masks;
 
   /** Asks the policy, unless it is too likely that this client makes a rule run away again. */
   function ask(client: string, input: DecisionInput, text: string): Evaluation & { waitSeconds?: number } {
@@ -70,7 +74,7 @@ export function createDecide(options: DecideOptions): Decide {
     const local = zones(known.now);
     const parts = { now: known.now, zones: local, ...scope, tool, arguments: call.arguments, ...known.facts };
     const input = buildInput(parts);
-    const text = inputText(input, tool.audit, scope.client);
+    const text = inputText(input, tool.audit, scope.client, masking);
     const evaluation = ask(scope.client.ref, input, text.text);
     if (!evaluation.ok && evaluation.cut)
       void tell(evaluation.code, tool, text.text, input.session?.id ?? null, trail).catch(() => {});
@@ -88,7 +92,8 @@ export function createDecide(options: DecideOptions): Decide {
     const codes = codesOf(decision.reasons);
     const carried = await carryOut(decision, {
       alert: (severity, reason) => trail.alert({ severity, reason, codes, tool, session: input.session?.id ?? null }),
-      revokeSession: () => sessions.revoke(backend, scope.client.ref, codes.join(' ')),
+      revokeSession: () =>
+        sessions.revoke(backend, scope.client.ref, { text: codes.join(' '), decision: trail.decisionId }),
     });
     if (!carried.ok) return refuse('obligation.failed', carried.detail);
     if (decision.outcome !== 'deny') return { ok: true, decision, carried };

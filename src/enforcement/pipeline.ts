@@ -18,7 +18,7 @@ import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
 import { type Used, useSession } from './use-session.ts';
 
 /** The ports that the pipeline brings together. */
-export interface PipelineOptions extends Pick<DecideOptions, 'heldBack' | 'culprit'> {
+export interface PipelineOptions extends Pick<DecideOptions, 'heldBack' | 'culprit' | 'masks'> {
   tools: ReadonlyMap<string, Tool>;
   backends: ReadonlyMap<string, BackendPort>;
   facts: FactsPort;
@@ -39,8 +39,8 @@ export type Pipeline = (call: ToolCall) => Promise<Reply>;
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { tools, backends, facts, policy, audit, sessions, clock, frozen } = options;
   const identity: PolicyIdentity = { ...policy, parameterSources: parameterSources(policy.manifest.reasons) };
-  const records = { audit, policy: identity, clock };
   const idsOf = createIdsOf(options.fingerprint);
+  const records = { audit, policy: identity, clock, masks: options.masks, idsOf };
   const decide = createDecide({ ...options, ...policy });
 
   /** Decides one call and carries it out. `trail` puts the decision on record before anything happens. */
@@ -90,6 +90,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       bound: boundTo(placeOf(call), observed.record?.bound),
       account,
       limit: carried.sessionLimit,
+      decision: trail.decisionId,
     };
     const result = await sessions.inTurn(request, () =>
       useSession({ call, tool, request, decision, observed, sessions, trail }),

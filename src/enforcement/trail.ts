@@ -1,8 +1,10 @@
 // The audit trail of one call: one decision record before any effect, and one record of how the call ended after
 // it (R-35, R-60).
 import { randomUUID } from 'node:crypto';
+import { createErasure, type Erasure } from '../audit/erasure.ts';
 import type { AuditLog } from '../audit/log/log.ts';
-import { loggedDecision, loggedReason, type ParameterSources } from '../audit/logged-reasons.ts';
+import { type Logging, loggedDecision, loggedReason, type ParameterSources } from '../audit/logged-reasons.ts';
+import type { Masks } from '../audit/masks.ts';
 import type { CallEnd, CallEndRecord, ClientFields, DecisionHead } from '../audit/records.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Evaluation } from '../decision/evaluator.ts';
@@ -14,6 +16,7 @@ import { canonicalJson } from '../formats/json.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Tool, ToolCall } from './call.ts';
 import type { Trimmed } from './mask.ts';
+import type { IdsOf } from './observe.ts';
 
 /** Names the policy in the records: its revision, and the SHA-256 of its WebAssembly in hex. */
 export interface PolicyIdentity {
@@ -48,8 +51,10 @@ export interface Trail {
   alert(alert: CallAlert): Promise<void>;
   /** Notes what masks and limits met in the result, for the record of its end. */
   trimmed(what: Pick<Trimmed, 'masksAbsent' | 'itemsCut' | 'limitsAbsent'>): void;
-  /** Notes the session that the call uses, for the record of its end. */
-  used(session: SessionRecord): void;
+  /** Notes the session that the call uses, for the record of its end. `opened`: the decision had seen no such login. */
+  used(session: SessionRecord, opened: boolean): void;
+  /** Notes what the client gets. */
+  given(what: NonNullable<CallEndRecord['given']>): void;
   /** Notes one answer of the backend. Each one counts as an attempt. */
   answered(status: number | null): void;
   finished(end: CallEnd, reasons: readonly string[], detail?: string): void;
@@ -60,6 +65,8 @@ export interface TrailOptions {
   audit: AuditLog;
   policy: PolicyIdentity;
   clock: Clock;
+  masks: Masks;
+  idsOf: IdsOf;
 }
 
 /** Starts the trail of a call: mints its decision id and starts to measure its duration. */
@@ -78,12 +85,24 @@ class CallTrail implements Trail {
   #backend: CallEndRecord['backend'] = null;
   #backendName = '';
   #results: Pick<CallEndRecord, 'masks_absent' | 'items_cut' | 'limits_absent'> = {};
+  #given: CallEndRecord['given'];
+  /** What may stand in the records: nothing of the arguments until the tool is known. */
+  #audited: readonly string[] = [];
+  readonly #erasure: Erasure;
 
   constructor(call: ToolCall, options: TrailOptions) {
     this.#call = call;
     this.#options = options;
     const { id, subject, issuer } = call.scope.client;
-    this.#client = { id, subject, issuer };
+    this.#client = { id, subject: options.masks.subject(subject), issuer };
+    this.#erasure = createErasure(() => this.#hidden(), options.masks.pseudonyms);
+  }
+
+  /** What stands in none of the records of this call. */
+  #hidden(): readonly unknown[] {
+    const { arguments: given, scope } = this.#call;
+    const left = Object.entries(given).filter(([name]) => !this.#audited.includes(name));
+    return [...left.map(([, value]) => value), ...this.#options.masks.hidden(scope)];
   }
 
   supersede(): void {
@@ -92,17 +111,18 @@ class CallTrail implements Trail {
   }
 
   async decided(tool: Tool, input: InputText, evaluation: Evaluation): Promise<PolicyDecision | undefined> {
-    const { audit, policy } = this.#options;
+    const { audit } = this.#options;
     this.#backendName = tool.backend;
-    const { result, erased } = evaluation.ok
-      ? loggedDecision(evaluation.decision, policy.parameterSources, tool.audit)
-      : { result: denial(evaluation.code), erased: [] };
+    const { result, erased, masked } = evaluation.ok
+      ? loggedDecision(evaluation.decision, this.#logging(tool))
+      : { result: denial(evaluation.code), erased: [], masked: [] };
     const own: Own = {
       decided_by: evaluation.ok ? 'policy' : 'connector',
       tool: { name: tool.name, backend: tool.backend },
-      erased: input.erased,
-      result_erased: erased.length > 0 ? erased : undefined,
-      detail: evaluation.ok ? undefined : evaluation.detail,
+      erased: erased.length > 0 ? [...input.erased, ...erased] : input.erased,
+      masked: masked.length + input.masked.length > 0 ? [...input.masked, ...masked] : undefined,
+      replayable: input.erased.length + input.masked.length === 0,
+      detail: evaluation.ok ? undefined : this.#erasure.text(evaluation.detail),
     };
     await audit.decided(this.#head(own, evaluation.nanoseconds), { input: input.logged, result });
     return evaluation.ok ? evaluation.decision : undefined;
@@ -110,14 +130,15 @@ class CallTrail implements Trail {
 
   refused(code: RefusalCode, detail: string): Promise<void> {
     // The name may be any text the client has chosen, because no tool may have it.
-    const tool = { name: this.#call.name.slice(0, 128), backend: null };
-    const own: Own = { decided_by: 'connector', tool, erased: [''], result_erased: undefined, detail };
+    const tool = { name: this.#erasure.text(this.#call.name).slice(0, 128), backend: null };
+    const told = this.#erasure.text(detail);
+    const own: Own = { ...NOTHING_DECIDED, tool, detail: told };
     return this.#options.audit.decided(this.#head(own, 0), { input: null, result: denial(code) });
   }
 
   async alert({ severity, reason, codes, tool, session }: CallAlert): Promise<void> {
-    const { audit, policy } = this.#options;
-    const kept = reason && loggedReason(reason, policy.parameterSources, tool.audit).reason;
+    const { audit } = this.#options;
+    const kept = reason && loggedReason(reason, this.#logging(tool)).reason;
     const reasons = kept ? [kept.code] : [...codes];
     // A call that is decided twice says the same once.
     const what = `${severity} ${reasons.join(' ')} ${canonicalJson(kept?.params)}`;
@@ -127,7 +148,7 @@ class CallTrail implements Trail {
       timestamp: this.#now(),
       decision_id: this.decisionId,
       req_id: this.#call.scope.requestId,
-      requested_by: this.#call.scope.ip,
+      requested_by: this.#options.masks.address(this.#call.scope.ip),
       severity,
       reasons,
       ...(kept && { params: kept.params }),
@@ -142,14 +163,18 @@ class CallTrail implements Trail {
 
   trimmed({ masksAbsent, itemsCut, limitsAbsent }: Pick<Trimmed, 'masksAbsent' | 'itemsCut' | 'limitsAbsent'>): void {
     this.#results = {
-      masks_absent: masksAbsent.length > 0 ? masksAbsent : undefined,
+      masks_absent: masksAbsent.length > 0 ? masksAbsent.map((pointer) => this.#erasure.text(pointer)) : undefined,
       items_cut: itemsCut > 0 ? itemsCut : undefined,
-      limits_absent: limitsAbsent.length > 0 ? limitsAbsent : undefined,
+      limits_absent: limitsAbsent.length > 0 ? limitsAbsent.map((pointer) => this.#erasure.text(pointer)) : undefined,
     };
   }
 
-  used({ fingerprint, generation, tokenFingerprint }: SessionRecord): void {
-    this.#session = { id: fingerprint, generation, token: tokenFingerprint };
+  used({ fingerprint, generation, tokenFingerprint }: SessionRecord, opened: boolean): void {
+    this.#session = { id: fingerprint, generation, token: tokenFingerprint, opened };
+  }
+
+  given({ masked, ...rest }: NonNullable<CallEndRecord['given']>): void {
+    this.#given = { ...rest, masked: masked.map((pointer) => this.#erasure.text(pointer)) };
   }
 
   answered(status: number | null): void {
@@ -168,15 +193,21 @@ class CallTrail implements Trail {
       duration_ms: Math.round((performance.now() - this.#started) * 1000) / 1000,
       session: this.#session,
       backend: this.#backend,
+      given: end === 'success' ? this.#given : undefined,
       masks_absent: this.#results.masks_absent,
       items_cut: this.#results.items_cut,
       limits_absent: this.#results.limits_absent,
-      detail,
+      detail: detail === undefined ? undefined : this.#erasure.text(detail),
     });
   }
 
   #now(): string {
     return new Date(this.#options.clock.now()).toISOString();
+  }
+
+  #logging({ audit }: Tool): Logging {
+    this.#audited = audit;
+    return { sources: this.#options.policy.parameterSources, audited: audit, erasure: this.#erasure };
   }
 
   #policyNamed(): Pick<DecisionHead, 'bundles' | 'wasm_sha256'> {
@@ -186,7 +217,11 @@ class CallTrail implements Trail {
 
   /** What is undefined is left out of the line. */
   #head(own: Own, nanoseconds: number): DecisionHead {
-    const { revision, wasmSha256 } = this.#options.policy;
+    const { policy, masks, idsOf } = this.#options;
+    const { revision, wasmSha256 } = policy;
+    const { scope, rpcId } = this.#call;
+    const { auth } = scope.client;
+    const ids = idsOf(scope.handle ?? '', rpcId);
     return {
       type: 'decision',
       timestamp: this.#now(),
@@ -196,12 +231,16 @@ class CallTrail implements Trail {
       path: ENTRYPOINT,
       bundles: { sallyport: { revision } },
       wasm_sha256: wasmSha256,
-      requested_by: this.#call.scope.ip,
+      requested_by: masks.address(scope.ip),
       client: this.#client,
+      credential: { method: auth.method, key_id: auth.keyId ?? auth.key },
+      rpc_id: typeof ids.rpc_id === 'string' ? this.#erasure.text(ids.rpc_id) : ids.rpc_id,
+      handle: scope.handle === null ? null : ids.handle,
       decided_by: own.decided_by,
       tool: own.tool,
       erased: own.erased,
-      result_erased: own.result_erased,
+      masked: own.masked,
+      replayable: own.replayable,
       metrics: { timer_rego_query_eval_ns: nanoseconds },
       detail: own.detail,
     };
@@ -209,7 +248,15 @@ class CallTrail implements Trail {
 }
 
 /** What each decision record has for itself. */
-type Own = Pick<DecisionHead, 'decided_by' | 'tool' | 'erased' | 'result_erased' | 'detail'>;
+type Own = Pick<DecisionHead, 'decided_by' | 'tool' | 'erased' | 'masked' | 'replayable' | 'detail'>;
+
+/** No policy was asked, and nothing that it would have been asked with is on record. */
+const NOTHING_DECIDED = {
+  decided_by: 'connector' as const,
+  erased: ['/input'] as string[],
+  masked: undefined,
+  replayable: false,
+} satisfies Partial<Own>;
 
 const denial = (code: RefusalCode) => ({
   outcome: 'deny' as const,

@@ -5,6 +5,7 @@ import type { RefusalCode } from '../decision/refusal-codes.ts';
 import type { PolicyDecision } from '../decision/schema.ts';
 import type { Json } from '../formats/json.ts';
 import type { Acquired, ObservedSession, SessionManager, SessionRequest } from '../session/manager.ts';
+import { sameLogin } from '../session/pending.ts';
 import { codesOf, STEPS, type Tool, type ToolCall } from './call.ts';
 import type { Trail } from './trail.ts';
 
@@ -96,7 +97,8 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
   const { session } = acquired;
   let result: CallResult;
   try {
-    trail.used(session.record);
+    const { record: seen } = options.observed;
+    trail.used(session.record, !seen || !sameLogin(seen, session.record));
     toolCall.progress(2, STEPS, 'calling the backend');
     if (toolCall.signal.aborted)
       return refuse(
@@ -111,7 +113,7 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
       signal: toolCall.signal,
     });
     trail.answered(result.status);
-    await sessions.changed(session, result, result.kind === 'expired');
+    await sessions.changed(session, result, result.kind === 'expired', trail.decisionId);
   } finally {
     session.release();
   }

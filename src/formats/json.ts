@@ -38,6 +38,10 @@ export function pointerTokens(pointer: string): string[] {
     .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
+/** The JSON pointer of these tokens, escaped. */
+export const pointerOf = (tokens: readonly string[]): string =>
+  tokens.map((token) => `/${token.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+
 /**
  * The value that a JSON pointer names, or undefined. Only own properties count, so `/__proto__` names nothing.
  */

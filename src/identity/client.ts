@@ -38,6 +38,8 @@ export interface Client {
     readonly expiresAt: number | null;
     /** Thumbprint of the key or certificate whose possession was proven; null for plain bearer credentials. */
     readonly key: string | null;
+    /** Names the key of the credential in records: of an API key the beginning of its hash, of a token the issuer's key. */
+    readonly keyId?: string | undefined;
   };
   /** SHA-256 over issuer, subject and id. Sessions, handles and facts are kept and looked up under it. */
   readonly ref: ClientRef;

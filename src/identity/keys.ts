@@ -112,6 +112,7 @@ function toClient(record: ClientRecord): Client {
       issuedAt: Date.parse(record.created_at),
       expiresAt: record.expires_at === null ? null : Date.parse(record.expires_at),
       key: null,
+      keyId: record.key_sha256.slice(0, 16),
     },
   });
 }

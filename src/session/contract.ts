@@ -1,4 +1,5 @@
 // What the session manager promises to the pipeline, and what it is made of.
+
 import type { Account } from '../backend/accounts.ts';
 import type { BackendPort, BackendTokenSecret, Changes } from '../backend/port.ts';
 import type { Clock } from '../core/clock.ts';
@@ -8,7 +9,7 @@ import type { ClientRef } from '../identity/client.ts';
 import type { Fingerprint, Sealer } from '../keyring/sealing.ts';
 import type { ControlPort, Selector } from './control.ts';
 import type { OpenEntries } from './end/open-entries.ts';
-import type { SessionEvents } from './events.ts';
+import type { Cause, SessionEvents } from './events.ts';
 import type { SessionLimits } from './limits.ts';
 import type { SessionKey, SessionRecord } from './record.ts';
 import type { SessionSnapshot, SessionStore } from './store.ts';
@@ -27,6 +28,8 @@ export interface SessionRequest {
   account: Account;
   /** Most sessions that the client id of this issuer may have at the same time (R-30); undefined means any number. */
   limit?: number | undefined;
+  /** Id of the decision of the call that asks, which the events name. */
+  decision?: string | undefined;
 }
 
 /**
@@ -82,13 +85,13 @@ export interface SessionManager {
    * result (R-23). With `anyNewer` a newer value of the same login will do, as when the backend did not accept the
    * value observed and may have renewed it.
    */
-  rotate(request: SessionRequest, observed: ObservedSession, cause: string, anyNewer?: boolean): Promise<Acquired>;
+  rotate(request: SessionRequest, observed: ObservedSession, cause: Cause, anyNewer?: boolean): Promise<Acquired>;
   /**
    * Takes in what the answers of a call have changed (R-54, R-81). A new backend token is the next generation of the
    * same session. When another call has rotated or revoked the session meanwhile, that holds, and the new token is
    * logged out. `ended`: the last answer said that the session has ended.
    */
-  changed(session: AcquiredSession, changes: Changes, ended: boolean): Promise<void>;
+  changed(session: AcquiredSession, changes: Changes, ended: boolean, decision?: string): Promise<void>;
   /**
    * Runs the work of one session one after the other, over all replicas, when its backend needs that; else at once.
    */
@@ -99,12 +102,12 @@ export interface SessionManager {
    * Ends the session. After it has returned, this replica hands out nothing of the old session; a call on another
    * replica that observed it less than 100 ms before may still be sent.
    */
-  revoke(backend: BackendPort, owner: ClientRef, cause: string): Promise<void>;
+  revoke(backend: BackendPort, owner: ClientRef, cause: Cause): Promise<void>;
   /**
    * Ends every session that the selector means, and answers how many were ended (R-28). A session that could not be
    * ended now is void all the same, and a later sweep ends it.
    */
-  revokeAll(selector: Selector, cause: string): Promise<number>;
+  revokeAll(selector: Selector, cause: Cause): Promise<number>;
   /**
    * Logs out what replicas that are gone have left behind, and ends sessions that are past their time or
    * were revoked while a store or a backend did not answer.

@@ -170,7 +170,8 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
       return refusedSession('session.changed', 'the backend renewed the session while it was to be rotated');
     },
 
-    changed: (session, changes, ended) => renewal.apply(session, changes, ended),
+    changed: ({ record, backendToken }, changes, ended, decision) =>
+      renewal.apply({ record, backendToken, decision }, changes, ended),
 
     inTurn: (request, work) =>
       request.backend.oneAtATime

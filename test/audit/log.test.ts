@@ -92,7 +92,7 @@ it('R-36: policy and log get only known fields; arguments that are not listed ar
   expect(text).not.toContain('secret');
   expect(text).toContain('10.0.0.0/24');
   expect(JSON.parse(logged.text).tool.arguments).toEqual({ sku: 'A' });
-  expect(erased).toEqual(['/tool/arguments/a~1b~0c', '/tool/arguments/password']);
+  expect(erased).toEqual(['/input/tool/arguments/a~1b~0c', '/input/tool/arguments/password']);
 });
 
 it('the throttle lets a limited number through each second and counts the rest', () => {
@@ -194,14 +194,26 @@ it('R-62: the line of a decision is the text of its record, byte for byte', asyn
     client: { id: 'c', subject: 's "quoted"', issuer: 'i' },
     decided_by: 'policy' as const,
     tool: { name: 't', backend: 'b' },
+    credential: { method: 'key', key_id: null },
+    rpc_id: 1,
+    handle: null,
     erased: [],
-    result_erased: undefined,
+    replayable: true,
     metrics: { timer_rego_query_eval_ns: 1 },
     detail: undefined,
   };
   await log.decided(head, { input: new JsonText(JSON.stringify(input)), result });
   await log.close();
-  const record = { level: 'info', message: 'decision', form: 2, ...head, labels, input, result };
+  const { replica } = JSON.parse(readFileSync(join(dir, 'audit-head.json'), 'utf8'));
+  const record = {
+    level: 'info',
+    message: 'decision',
+    form: 2,
+    ...head,
+    labels: { ...labels, replica },
+    input,
+    result,
+  };
   const line = readFileSync(file, 'utf8').split('\n')[2] ?? '';
   expect(line.slice(0, line.lastIndexOf(',"chain":'))).toBe(JSON.stringify(record).slice(0, -1));
 });

@@ -43,7 +43,7 @@ it('serves the demo, keeps its state private, and ends gracefully on SIGTERM', a
   expect((await call(url, key)).status).toBe(200);
   served.child.kill('SIGTERM');
   expect(await served.exited).toBe(0);
-  const log = readFileSync(join(dir, '.sallyport', 'decisions.jsonl'), 'utf8');
+  const log = readFileSync(join(dir, '.sallyport', 'events.jsonl'), 'utf8');
   expect(log).toContain('"event":"sys_shutdown"');
   expect(log).toContain('"proof":"dead"');
 

@@ -18,13 +18,16 @@ export const recordsOf = (file: string): Loose[] =>
 const ofItself = ({ type, event }: Loose): boolean =>
   type === 'checkpoint' || (type === 'event' && ['log_started', 'log_rotated', 'log_torn'].includes(event));
 
-/** The records of decisions.jsonl and events.jsonl in a folder, without what the log says of itself. */
+/** The records of a folder without what the log says of itself: of one type as they were written, or all by their times. */
 export function decisionLog(dir: string, type?: string): Loose[] {
-  const records = ['events.jsonl', 'decisions.jsonl']
-    .flatMap((name) => recordsOf(join(dir, name)))
-    .filter((record) => !ofItself(record))
-    .sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
-  return type === undefined ? records : records.filter((record) => record.type === type);
+  const of = (name: string) => recordsOf(join(dir, name)).filter((record) => !ofItself(record));
+  if (type !== undefined)
+    return of(type === 'decision' || type === 'outcome' ? 'decisions.jsonl' : 'events.jsonl').filter(
+      (record) => record.type === type,
+    );
+  return [...of('events.jsonl'), ...of('decisions.jsonl')].sort((a, b) =>
+    a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0,
+  );
 }
 
 /** The text of both files. */

@@ -46,23 +46,22 @@ const connector = await startConnector({ config: demo.config, env: demo.env, clo
 const key = readFileSync(demo.keyFile, 'utf8').trim();
 
 let failures = 0;
-let told = 0;
+const { audit } = demo.config;
+const files = [audit.file, audit.events.file];
+const told = new Map<string, number>();
 
-const log = async (): Promise<LogLine[]> => {
-  await connector.settled();
-  return readFileSync(demo.config.audit.file, 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as LogLine);
-};
-
-/** Prints the audit lines written since the last step. */
+/** Prints the records written since the last step, those of decisions before those of events. */
 async function showLog(): Promise<LogLine[]> {
-  const records = await log();
-  const fresh = records.slice(told);
-  told = records.length;
-  for (const r of fresh) print(`    ${paint('dim', 'audit')} ${describe(r)}`);
-  return fresh;
+  await connector.settled();
+  const fresh = files.flatMap((file) => {
+    const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+    const before = told.get(file) ?? 0;
+    told.set(file, lines.length);
+    return lines.slice(before).map((line) => JSON.parse(line) as LogLine);
+  });
+  const shown = fresh.filter(({ type, event }) => type !== 'checkpoint' && event !== 'log_started');
+  for (const r of shown) print(`    ${paint('dim', 'audit')} ${describe(r)}`);
+  return shown;
 }
 
 function describe(r: LogLine): string {
@@ -163,7 +162,7 @@ try {
   );
   expect('no session is left at the legacy system', demo.legacy.stats().liveSessions === 0);
 
-  const everything = readFileSync(demo.config.audit.file, 'utf8');
+  const everything = files.map((file) => readFileSync(file, 'utf8')).join('');
   const tokens = [...demo.legacy.stats().callsBySession.keys()];
   heading(5, 'What the log knows');
   expect(

@@ -53,6 +53,27 @@ export const auditSchema = z.strictObject({
     .string()
     .optional()
     .describe('Keys that sign checkpoints; default: audit-keys.json in state_dir, made when there is none'),
+  pseudonyms: z
+    .strictObject({
+      for: z
+        .array(z.enum(['subject', 'address', 'user_agent']))
+        .default([])
+        .describe(
+          'What is written as a keyed pseudonym in all records; a record is then no longer replayable as it is',
+        ),
+      file: z
+        .string()
+        .optional()
+        .describe('Their keys; default: pseudonyms.json in state_dir. Replicas with a copy of it write the same ones'),
+      days: z
+        .int()
+        .min(1)
+        .max(3650)
+        .default(90)
+        .describe('How long a value keeps its pseudonym, for a file that is made'),
+    })
+    .prefault({})
+    .describe('What is erased, and turns up in a parameter or a message, is written as a pseudonym in any case'),
   checkpoints: z
     .strictObject({
       records: z.int().min(1).max(1_000_000).default(1000).describe('A log is signed after so many records'),

@@ -84,7 +84,8 @@ export function createJwtVerifier(options: JwtOptions): JwtVerifier {
       if (!type || !options.types.some((t) => t.toLowerCase() === type)) return invalid('typ');
       const confirmation = confirmationOf(payload.cnf);
       if (!confirmation) return invalid('cnf');
-      const client = toClient(payload, options, confirmation);
+      const { kid } = protectedHeader;
+      const client = toClient(payload, options, { ...confirmation, ...(kid !== undefined && fits(kid) && { kid }) });
       return typeof client === 'string' ? invalid(client) : { ok: true, client, confirmation };
     } catch (thrown) {
       return failedIn(thrown);
@@ -180,7 +181,7 @@ function confirmationOf(cnf: unknown): { jkt?: string; x5t?: string } | undefine
 function toClient(
   payload: JWTPayload,
   { claims, issuer, keep, policyClaims }: JwtOptions,
-  { jkt, x5t }: { jkt?: string; x5t?: string },
+  { jkt, x5t, kid }: { jkt?: string; x5t?: string; kid?: string },
 ): Client | JwtCheck {
   const id = claim(payload, claims.client_id) ?? (claims.client_id === 'client_id' ? payload.azp : undefined);
   if (typeof id !== 'string' || !fits(id)) return 'client_id';
@@ -203,6 +204,7 @@ function toClient(
       issuedAt: payload.iat === undefined ? null : payload.iat * 1000,
       expiresAt: payload.exp === undefined ? null : payload.exp * 1000,
       key: jkt ?? x5t ?? null,
+      keyId: kid,
     },
   });
 }

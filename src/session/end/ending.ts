@@ -6,6 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Sealer } from '../../keyring/sealing.ts';
 import { CONTROL_AGE_MS, type ControlPort, isRevoked } from '../control.ts';
 import type { SessionEvents } from '../events.ts';
+import { type Cause, withMore } from '../events.ts';
 import type { SessionLimits } from '../limits.ts';
 import { pendingLogoutName } from '../pending.ts';
 import { lastsUntil, type SessionKey, type SessionRecord, sessionKey } from '../record.ts';
@@ -31,12 +32,12 @@ export interface EndingOptions {
 /** Takes sessions out of the store and has their backend tokens retired. */
 export interface Ending {
   /** Ends the session, or only this version of it when one is given. Answers whether there was one. */
-  end(key: SessionKey, cause: string, version?: SessionVersion | { row: string }): Promise<boolean>;
+  end(key: SessionKey, cause: Cause, version?: SessionVersion | { row: string }): Promise<boolean>;
   /**
    * Ends every session that `meant` picks, and answers the ids of those that were ended. A session that fails to end does not keep
    * the others alive.
    */
-  endAll(meant: (record: SessionRecord) => boolean, cause: string): Promise<ReadonlySet<string>>;
+  endAll(meant: (record: SessionRecord) => boolean, cause: Cause): Promise<ReadonlySet<string>>;
   /** The ids of the sessions that `meant` picks. Those that cannot be read are left out. */
   list(meant: (record: SessionRecord) => boolean): Promise<ReadonlySet<string>>;
   /**
@@ -48,7 +49,7 @@ export interface Ending {
    * Logs out a backend token that no call was given, such as that of a login whose record was not stored. Answers
    * whether the store knows of it: if not, whatever else the store knows of its login must stay.
    */
-  discardToken(record: SessionRecord, cause: string): Promise<boolean>;
+  discardToken(record: SessionRecord, cause: Cause): Promise<boolean>;
   /**
    * Takes over overdue logouts, visits sessions whose reminder has come, and ends what a revocation could not end at
    * once.
@@ -83,7 +84,7 @@ export function createEnding(options: EndingOptions): Ending {
     changed.set(sessionKey(key), performance.now());
   }
 
-  async function end(key: SessionKey, cause: string, version?: SessionVersion | { row: string }): Promise<boolean> {
+  async function end(key: SessionKey, cause: Cause, version?: SessionVersion | { row: string }): Promise<boolean> {
     const record = await store.revoke(key, retirement.due(backends.get(key.backend)), version);
     noteChange(key);
     if (!record) return false;
@@ -93,7 +94,7 @@ export function createEnding(options: EndingOptions): Ending {
     return true;
   }
 
-  async function endMeant(first: SessionRecord, meant: (record: SessionRecord) => boolean, cause: string) {
+  async function endMeant(first: SessionRecord, meant: (record: SessionRecord) => boolean, cause: Cause) {
     let record: SessionRecord | undefined = first;
     for (let i = 0; i < TRIES && record && meant(record); i++) {
       if (await end(record, cause, record)) return true;
@@ -102,7 +103,7 @@ export function createEnding(options: EndingOptions): Ending {
     return false;
   }
 
-  async function scan(meant: (record: SessionRecord) => boolean, cause: string) {
+  async function scan(meant: (record: SessionRecord) => boolean, cause: Cause) {
     const ended = new Set<string>();
     let failed = 0;
     try {
@@ -160,7 +161,8 @@ export function createEnding(options: EndingOptions): Ending {
         () => true,
         () => false,
       );
-      if (!noted) await events({ type: 'logout_pending', record, cause: `${cause}, and the store did not answer` });
+      if (!noted)
+        await events({ type: 'logout_pending', record, cause: withMore(cause, ', and the store did not answer') });
       retirement.retire(record, cause);
       return noted;
     },

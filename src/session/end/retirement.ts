@@ -6,7 +6,7 @@ import { bulkhead, type IPolicy } from 'cockatiel';
 import type { BackendPort, Checkpoint, LogoutResult } from '../../backend/port.ts';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { SessionEvents } from '../events.ts';
+import type { Cause, SessionEvents } from '../events.ts';
 import { pendingLogoutName, pendingOf, sameLogin } from '../pending.ts';
 import { openEntryOf, type SessionKey, type SessionRecord } from '../record.ts';
 import type { OverdueLogout, SessionStore } from '../store.ts';
@@ -25,9 +25,9 @@ export interface Retirement {
    * Begins to retire a backend token that already has a pending logout, and returns at once. It waits for the calls
    * of this process that use the token and, with `drain`, for calls on other replicas too, both for a bounded time.
    */
-  retire(record: SessionRecord, cause: string, drain?: 'drain'): void;
+  retire(record: SessionRecord, cause: Cause, drain?: 'drain'): void;
   /** The same for the value in use of a login that has ended, and after it for the superseded values of that login. */
-  retireLogin(record: SessionRecord, cause: string): void;
+  retireLogin(record: SessionRecord, cause: Cause): void;
   /** Finishes what another replica has left behind. A login that left no token behind can only be reported. */
   takeOver(logout: OverdueLogout): void;
   /** Resolves when no retirement is running in this process. */
@@ -69,7 +69,7 @@ export function createRetirement(options: RetirementOptions): Retirement {
     [...backends.keys()].map((name) => [name, bulkhead(AT_ONCE, Number.MAX_SAFE_INTEGER)]),
   );
 
-  async function end(record: SessionRecord, name: string, cause: string, drain: boolean): Promise<void> {
+  async function end(record: SessionRecord, name: string, cause: Cause, drain: boolean): Promise<void> {
     const backend = backends.get(record.backend);
     const backendToken = vault.openToEnd(record);
     // While a backend or a sealing key is being changed, another replica may know it, so the pending logout stays.
@@ -100,7 +100,7 @@ export function createRetirement(options: RetirementOptions): Retirement {
   }
 
   /** Does what the pending logout is about, by its name. */
-  async function finish({ key, name, record }: OverdueLogout, cause: string, drain: boolean): Promise<void> {
+  async function finish({ key, name, record }: OverdueLogout, cause: Cause, drain: boolean): Promise<void> {
     const pending = pendingOf(name);
     switch (pending.kind) {
       case 'login':

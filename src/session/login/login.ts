@@ -1,11 +1,13 @@
 // One login at a backend by whoever holds the login lock, in three phases: prepare what the session will be, log
 // in, store. Each phase leaves nothing behind that nobody knows of, whatever fails after it.
+
 import { randomBytes } from 'node:crypto';
 import type { BackendTokenSecret, LoginResult } from '../../backend/port.ts';
 import { type Acquired, refusedSession, type SessionManagerOptions, type SessionRequest } from '../contract.ts';
 import { isRevoked } from '../control.ts';
 import type { Ending } from '../end/ending.ts';
 import type { Retirement } from '../end/retirement.ts';
+import { because, type Cause } from '../events.ts';
 import { lastsUntil, nextSerial, type OpenEntry, openEntryOf, type SessionKey, type SessionRecord } from '../record.ts';
 import type { Seen } from '../seen.ts';
 import { type SessionSnapshot, sameVersion } from '../store.ts';
@@ -20,7 +22,7 @@ export interface LoginTurn {
   lockId: string;
   leaseMs: number;
   /** Why there is a login, for the audit log. */
-  cause: string;
+  cause: Cause;
 }
 
 export interface LoginOptions
@@ -123,11 +125,17 @@ async function logIn(
   if (result.ok) return seal(result.backendToken);
   if (result.code === 'session.login_failed') onRefused(request);
   if (!observed.record && limit !== undefined) await limits.leave(request, key, id).catch(() => undefined);
-  void events({ type: 'login_failed', backend: backend.name, detail: result.detail });
+  const client = { id: request.bound.client_id, subject: request.bound.subject, issuer: request.issuer };
+  const failing = because('the login failed', request.decision);
+  void events({ type: 'login_failed', backend: backend.name, detail: result.detail, cause: failing, client });
   // Told before the lock is given back, since that removes what the store knows of this login.
-  if (result.unanswered) await events({ type: 'login_abandoned', key, cause: 'the backend did not answer' });
+  if (result.unanswered)
+    await events({
+      ...{ type: 'login_abandoned', key, client },
+      cause: because('the backend did not answer', request.decision),
+    });
   let unnoted = false;
-  if (result.partial) unnoted = !(await ending.discardToken(seal(result.partial), 'the login failed'));
+  if (result.partial) unnoted = !(await ending.discardToken(seal(result.partial), failing));
   else entries.remove(entry);
   const { code, detail, retryAfterSeconds } = result;
   return { ...refusedSession(code, detail), retryAfterSeconds, unnoted };
@@ -141,14 +149,15 @@ async function keep(
   record: SessionRecord,
 ): Promise<LoggedIn> {
   const { store, retirement, ending, events, endsAt, clock, handOut, seen } = options;
-  const { request, observed, lockId, leaseMs, cause } = turn;
+  const { request, observed, lockId, leaseMs } = turn;
+  const cause = because(turn.cause, request.decision);
   const { backend } = request;
   const stored = await store
     .commit(key, lockId, observed, record, retirement.due(backend))
     .catch(() => 'failed' as const);
   ending.noteChange(key);
   if (stored !== true) {
-    const unnoted = !(await ending.discardToken(record, 'not stored'));
+    const unnoted = !(await ending.discardToken(record, because('not stored', request.decision)));
     if (stored === 'failed') {
       // Perhaps only the answer was lost, and the record was written: it must not be found by anybody.
       await store.revoke(key, clock.now(), record).catch(() => undefined);

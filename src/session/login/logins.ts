@@ -1,8 +1,10 @@
 // Who may log in, and who waits. In this process all calls that need a login for one session at the same time share
 // one; over all replicas the login lock of the store lets one of them through.
+
 import type { Account } from '../../backend/accounts.ts';
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import { type Acquired, refusedSession, type SessionRequest } from '../contract.ts';
+import type { Cause } from '../events.ts';
 import { type SessionKey, sessionKey } from '../record.ts';
 import type { SessionSnapshot } from '../store.ts';
 import type { HandOut } from './hand-out.ts';
@@ -22,7 +24,7 @@ const WAIT_MS = 25;
 
 export interface Logins {
   /** A session of a new login, which may be the login of another call that needs the same one. */
-  share(request: SessionRequest, observed: SessionSnapshot, cause: string): Promise<Acquired>;
+  share(request: SessionRequest, observed: SessionSnapshot, cause: Cause): Promise<Acquired>;
   /** No login begins any more; resolves when those under way have ended. */
   close(): Promise<void>;
 }
@@ -47,7 +49,7 @@ export function createLogins(options: LoginsOptions): Logins {
   });
   let closed = false;
 
-  async function share(request: SessionRequest, observed: SessionSnapshot, cause: string): Promise<Acquired> {
+  async function share(request: SessionRequest, observed: SessionSnapshot, cause: Cause): Promise<Acquired> {
     const { revocations } = observed;
     const { account } = request;
     const key = sessionKey(keyOf(request));
@@ -65,7 +67,7 @@ export function createLogins(options: LoginsOptions): Logins {
   }
 
   /** Takes the login lock and logs in, or waits for the replica that holds the lock. */
-  async function lockAndLogIn(request: SessionRequest, observed: SessionSnapshot, cause: string): Promise<Acquired> {
+  async function lockAndLogIn(request: SessionRequest, observed: SessionSnapshot, cause: Cause): Promise<Acquired> {
     const key = keyOf(request);
     const leaseMs = request.backend.loginLimitMs + LEASE_MARGIN_MS;
     const end = performance.now() + leaseMs;

@@ -4,23 +4,26 @@ import type { BackendPort, BackendTokenSecret, Changes } from '../../backend/por
 import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Ending } from '../end/ending.ts';
-import type { SessionEvents } from '../events.ts';
+import { because, type SessionEvents } from '../events.ts';
 import { pendingLogoutName, sameLogin } from '../pending.ts';
 import { nextSerial, type SessionRecord } from '../record.ts';
 import type { Seen } from '../seen.ts';
 import type { SessionStore } from '../store.ts';
 import type { Vault } from '../vault.ts';
 
+/** The session that a call was made with, and the decision of that call. */
+interface Used {
+  record: SessionRecord;
+  backendToken: BackendTokenSecret;
+  decision?: string | undefined;
+}
+
 export interface Renewal {
   /**
    * Takes in what the answers of one call have changed, with which the call was made. `ended`: the last answer said
    * that the session has ended. Never rejects: what could not be stored is kept and tried again by `retry`.
    */
-  apply(
-    used: { record: SessionRecord; backendToken: BackendTokenSecret },
-    changes: Changes,
-    ended?: boolean,
-  ): Promise<void>;
+  apply(used: Used, changes: Changes, ended?: boolean): Promise<void>;
   /** Tries again to store what a failing store did not take. */
   retry(): Promise<void>;
 }
@@ -69,7 +72,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
    * Age and uses go on from the login: a backend that sets a new cookie with each answer would otherwise keep one
    * login for ever, and the rotation of the policy would never come (R-80).
    */
-  async function renew(record: SessionRecord, base: BackendTokenSecret, mine: BackendTokenSecret): Promise<void> {
+  async function renew({ record, backendToken: base, decision }: Used, mine: BackendTokenSecret): Promise<void> {
     let present = record;
     let backendToken = mine;
     for (let i = 0; i < TRIES; i++) {
@@ -78,7 +81,8 @@ export function createRenewal(options: RenewalOptions): Renewal {
         ending.noteChange(record);
         seen.note(next);
         onRenewed(record, next, backendToken);
-        return void events({ type: 'session_renewed', record: next, cause: 'the backend set a new cookie' });
+        const cause = because('the backend set a new cookie', decision);
+        return void events({ type: 'session_renewed', record: next, cause });
       }
       const now = (await store.get(record)).record;
       ending.noteChange(record);
@@ -94,9 +98,9 @@ export function createRenewal(options: RenewalOptions): Renewal {
   }
 
   return {
-    async apply({ record, backendToken }, { renewed, strays = [], unanswered }, ended = false) {
-      if (renewed && !ended)
-        await orLater(sealed(record, renewed, record.generation), renew(record, backendToken, renewed));
+    async apply(session, { renewed, strays = [], unanswered }, ended = false) {
+      const { record } = session;
+      if (renewed && !ended) await orLater(sealed(record, renewed, record.generation), renew(session, renewed));
       for (const stray of ended && renewed ? [...strays, renewed] : strays) {
         const value = sealed(record, stray, record.generation);
         await orLater(value, supersede(value));
