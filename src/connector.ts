@@ -1,6 +1,7 @@
 // The composition root: opens each part from the configuration, in the order of the picture in
 // docs/architecture.md read from the right, and closes them again the other way round.
 
+import { join } from 'node:path';
 import { type Activation, createActivation } from './activation/activation.ts';
 import { originOf } from './activation/origin.ts';
 import { prepareInWorker } from './activation/prepare/in-worker.ts';
@@ -25,6 +26,7 @@ import { listenOptions } from './http/listener/configured.ts';
 import { type Listener, listen } from './http/listener/listener.ts';
 import { openHttp } from './http/open.ts';
 import { createGuessing, type Guessing } from './identity/guessing.ts';
+import { watchFileChanges } from './life/file-changes.ts';
 import { type Operations, openOperations } from './life/open.ts';
 import { createLive, type Live } from './life/reload/live.ts';
 import type { Reloaded } from './life/reload/reload.ts';
@@ -48,7 +50,7 @@ export interface Connector {
    * `limits.shutdown_seconds`. `delay`: as told by a signal, so it goes on taking calls for `shutdown.delay_seconds`,
    * in which whoever sends them notices that it is not ready any more.
    */
-  close(options?: { delay: boolean }): Promise<void>;
+  close(options?: { delay: boolean; signal?: string }): Promise<void>;
   /** Once it is closing: waits for nothing any more. */
   hurry(): void;
   /** Reads again what can be read again: all of it, or nothing where a part cannot be used. */
@@ -156,9 +158,17 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   const origin = await originOf(config.policy.dir, inner.env);
   await events.lifecycle('sys_startup', {
     ...{ revision: policyNow().revision, wasm_sha256: policyNow().wasmSha256, policy: policyNow().verdict, url },
+    ...{ operator: null, unclean: inner.trail.unclean },
     ...(plaintext !== '' && { plaintext }),
     ...(origin && { git_commit: origin.commit, git_dirty: origin.dirty }),
   });
+  closing.add(
+    watchFileChanges({
+      ...{ config, memory: join(config.state_dir, 'files.json'), fingerprint: keyring.fingerprint },
+      onChange: events.fileChanged,
+      onProblem: (problem) => inner.ops.error('a file in the state folder cannot be used', { problem }),
+    }),
+  );
   await recordDeaths(inner);
   if (remembered.older !== undefined)
     events.activationRefused(
@@ -181,7 +191,7 @@ const reloadableOf = (inner: Inner, live: Live, first: readonly Reloadable[], po
   ...inner.identity.reloadable,
   ...inner.backends.reloadable,
   inner.keyring.reloadable,
-  ...inner.auditKeys,
+  ...inner.trail.reloadable,
   policy,
 ];
 
@@ -230,11 +240,12 @@ function running({ audit, config, events, policy, sessions }: Inner, open: Open)
     cutConnections: listener.cut,
     endSessions: sessions.close,
     async last(report) {
-      await events.lifecycle('sys_shutdown', { ...report });
+      await events.lifecycle('sys_shutdown', { ...report, operator: null, ...(stoppedBy && { signal: stoppedBy }) });
       await closing.close();
     },
   };
   let stop: Stop | undefined;
+  let stoppedBy: string | undefined;
   return {
     url: `${listener.url}${MCP_PATH}`,
     adminUrl,
@@ -245,7 +256,8 @@ function running({ audit, config, events, policy, sessions }: Inner, open: Open)
       await sessions.settled();
       await audit.flushed();
     },
-    close({ delay } = { delay: false }) {
+    close({ delay, signal } = { delay: false }) {
+      stoppedBy ??= signal;
       const { shutdown, limits } = live.config;
       stop ??= beginStop(stopped, {
         delayMs: delay ? shutdown.delay_seconds * 1000 : 0,

@@ -15,8 +15,15 @@ export interface Erasure {
   pseudonym(value: unknown): string;
 }
 
-/** `hidden`: values that are erased, of any shape; asked for only when there is something to compare. */
-export function createErasure(hidden: () => readonly unknown[], pseudonyms: Pseudonyms): Erasure {
+/**
+ * `hidden`: values that are erased, of any shape; asked for only when there is something to compare. `looks`: whether a text
+ * may not stand by its form, whatever it came from.
+ */
+export function createErasure(
+  hidden: () => readonly unknown[],
+  pseudonyms: Pseudonyms,
+  looks: (text: string) => boolean = () => false,
+): Erasure {
   let known: { all: Set<string>; parts: string[] } | undefined;
 
   function texts(): { all: Set<string>; parts: string[] } {
@@ -29,7 +36,7 @@ export function createErasure(hidden: () => readonly unknown[], pseudonyms: Pseu
   function hides(text: string): boolean {
     if (text === '') return false;
     const { all, parts } = texts();
-    return all.has(text) || parts.some((part) => part.length < text.length && text.includes(part));
+    return looks(text) || all.has(text) || parts.some((part) => part.length < text.length && text.includes(part));
   }
   const pseudonym = (value: unknown): string =>
     pseudonyms.of(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
@@ -42,13 +49,6 @@ export function createErasure(hidden: () => readonly unknown[], pseudonyms: Pseu
     pseudonym,
   };
 }
-
-/** Erases nothing. */
-export const NO_ERASURE: Erasure = {
-  text: (text) => text,
-  value: (value) => value,
-  pseudonym: () => '',
-};
 
 /** The texts and numbers in a value, names of fields among them. */
 function collect(value: unknown, into: Set<string>): void {

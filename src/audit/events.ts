@@ -4,14 +4,14 @@ import type { Clock } from '../core/clock.ts';
 import { type FreezeRow, freezeText } from '../freeze/freeze.ts';
 import type { GuessAlert } from '../identity/guessing.ts';
 import type { Selector } from '../session/control.ts';
-import type { Cause, LoginClient, SessionEvent, SessionEvents } from '../session/events.ts';
-import type { SessionRecord } from '../session/record.ts';
+import type { SessionEvents } from '../session/events.ts';
 import type { LogName } from './chain/head.ts';
 import type { AuditLog } from './log/log.ts';
 import type { Told } from './log/resume.ts';
 import type { Masks } from './masks.ts';
 import type { OpsLog } from './ops.ts';
 import type { ClientFields, EventRecord } from './records.ts';
+import { sessionEventName, sessionFields } from './session-fields.ts';
 import { createOncePerMinute, createThrottle } from './throttle.ts';
 
 /** Where a request came from, and its client if known. */
@@ -46,7 +46,10 @@ export interface AuditEvents {
   /** The policy could not say which tools a client may see, so the client got an error instead of a list. */
   listingRefused(source: Source, code: string, detail: string): void;
   /** The connector started or stopped. Resolves when the record is written or has failed. */
-  lifecycle(event: 'sys_startup' | 'sys_shutdown', fields: Record<string, string | number | boolean>): Promise<void>;
+  lifecycle(
+    event: 'sys_startup' | 'sys_shutdown',
+    fields: Record<string, string | number | boolean | null>,
+  ): Promise<void>;
   /** Sessions were revoked. `ended` is how many were ended, null when the revocation failed half-way. */
   revoked(selector: Selector, ended: number | null, act: Act): void;
   /** Something was frozen or thawed (`active`). `honours`: whether the policy denies by it. */
@@ -63,9 +66,24 @@ export interface AuditEvents {
   /** A request to the admin listener had no valid admin token. `alerting`: there were too many from there. */
   adminRefused(source: Pick<Source, 'ip' | 'network'>, alerting: boolean): void;
   /** Parts were read again, or were not, because one of them could not be used. `parts`: by what became of them, their names. What was refused is an alert as well. */
-  reloaded(act: Act, ok: boolean, parts: Readonly<Record<string, readonly string[]>>): void;
+  reloaded(
+    act: Act,
+    ok: boolean,
+    parts: Readonly<Record<string, readonly string[]>>,
+    configuration: { before: string; after: string },
+  ): void;
   /** A file that is watched cannot be used, so that the last good one stays in force, or can again. */
   fileUnusable(part: string, problem: string | undefined): void;
+  /** A file that changes what the connector does is another one than before. Nobody knows who has done that. */
+  fileChanged(change: {
+    part: string;
+    file: string;
+    before: string | null;
+    after: string | null;
+    owner: number | null;
+    changedAt: string | null;
+    whileStopped: boolean;
+  }): void;
   /** The replicas began to differ in something, or agree again; `values` names them by what they have. */
   replicasDiffer(what: string, values: Readonly<Record<string, readonly string[]>>): void;
   /** Replicas have decided with different policies for longer than a deployment takes; `values`: their ids by policy. */
@@ -97,66 +115,8 @@ export interface Activation {
 
 type Fields = Omit<EventRecord, 'type' | 'event' | 'timestamp'>;
 
-/**
- * What the record of a session event says, besides whose session it is and which decision it happened for. A session that may
- * still work at the backend is marked `residual` (R-25).
- */
-function sessionFields(event: SessionEvent): Fields {
-  switch (event.type) {
-    case 'login_failed':
-      return { backend: event.backend, ...clientOf(event.client), ...causeFields(event.cause), detail: event.detail };
-    case 'login_abandoned': {
-      const { key, client, cause } = event;
-      return { backend: key.backend, owner: key.owner, ...clientOf(client), ...causeFields(cause), residual: true };
-    }
-    case 'session_unopenable':
-      return { ...recordFields(event.record), cause: 'its key is gone, or somebody has changed it', residual: true };
-    case 'session_lost': {
-      const { backend, owner, session, login: generation } = event.entry;
-      return { backend, owner, session, generation, ...causeFields(event.cause), proof: 'residual', residual: true };
-    }
-    case 'session_damaged':
-      return { backend: event.key.backend, owner: event.key.owner, cause: 'its row makes no sense', residual: true };
-    case 'session_rolled_back':
-      return { ...recordFields(event.record), cause: `the store had ${event.newer.tokenFingerprint}`, residual: true };
-    case 'renewal_lost':
-      return { ...recordFields(event.record), cause: 'an answer that may have renewed it never came', residual: true };
-    case 'logout_pending':
-      return { ...recordFields(event.record), ...causeFields(event.cause), residual: true };
-    case 'session_opened':
-    case 'session_rotated':
-    case 'session_renewed':
-    case 'session_revoked':
-      return { ...recordFields(event.record), ...causeFields(event.cause) };
-    case 'session_ended': {
-      const { record, cause, proof, drained, count } = event;
-      const told = { ...causeFields(cause), proof, residual: proof !== 'dead', drained };
-      return { ...recordFields(record), ...told, ...(count && { count }) };
-    }
-  }
-}
-
-/** The decision is null where it happened for none: a time was over, or an operator wanted it. */
-const causeFields = (cause: Cause): Fields =>
-  typeof cause === 'string' ? { cause, decision_id: null } : { cause: cause.text, decision_id: cause.decision };
-
-const clientOf = (client: LoginClient | undefined): Fields => (client ? { client: { ...client } } : {});
-
 /** Who acted, from where and why. */
 const actFields = ({ operator, reason, ip }: Act): Fields => ({ operator, reason, requested_by: ip });
-
-/** Names in the log that differ from those in the code. */
-const EVENT_NAMES: Partial<Record<SessionEvent['type'], string>> = {
-  login_failed: 'backend_login_fail',
-  session_lost: 'session_ended',
-};
-
-/** Fingerprints only (R-43). */
-const recordFields = (record: SessionRecord) => {
-  const { backend, fingerprint, generation, tokenFingerprint, bound, issuer } = record;
-  const client = { id: bound.client_id, subject: bound.subject, issuer };
-  return { backend, session: fingerprint, generation, token: tokenFingerprint, client };
-};
 
 /** A gate may have much to say. */
 const LONGEST_PROBLEM = 1000;
@@ -189,7 +149,7 @@ export function createAuditEvents(
   audit: AuditLog,
   clock: Clock,
   ops: OpsLog,
-  masks: Pick<Masks, 'event' | 'subject'>,
+  masks: Pick<Masks, 'event' | 'selector'>,
 ): AuditEvents {
   const throttle = createThrottle(REFUSALS_PER_SECOND);
   const once = createOncePerMinute();
@@ -219,7 +179,7 @@ export function createAuditEvents(
       if (event.type === 'session_rolled_back') alert('store.rolled_back', 'high', {});
       if (event.type === 'session_damaged' || event.type === 'session_unopenable')
         alert('session.unopenable', 'high', {});
-      return write(EVENT_NAMES[event.type] ?? event.type, sessionFields(event));
+      return write(sessionEventName(event), sessionFields(event));
     },
 
     authenticationFailed(source, failure, check, alerting) {
@@ -247,15 +207,19 @@ export function createAuditEvents(
 
     lifecycle: (event, fields) => write(event, fields),
     revoked: (selector, ended, act) =>
-      void write('session_revocation', { selector: JSON.stringify(selector), ended, ...actFields(act) }),
+      void write('session_revocation', {
+        selector: JSON.stringify(masks.selector(selector)),
+        ended,
+        ...actFields(act),
+      }),
     frozen({ selector, active, until, honours }, act) {
       void write(active ? 'freeze' : 'thaw', {
-        selector: JSON.stringify(selector),
+        selector: JSON.stringify(masks.selector(selector)),
         ...(active && { until: until === null ? null : new Date(until).toISOString() }),
         ...(honours !== undefined && { policy_honours: honours }),
         ...actFields(act),
       });
-      if (honours === 'no') alert('freeze.ignored', 'high', {}, { freeze: freezeText(selector) });
+      if (honours === 'no') alert('freeze.ignored', 'high', {}, { freeze: freezeText(masks.selector(selector)) });
     },
     activated({ what, revision, before, wasmSha256, origin }, act) {
       const from = origin && { git_commit: origin.commit, git_dirty: origin.dirty };
@@ -274,9 +238,9 @@ export function createAuditEvents(
       writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });
       if (alerting) alert('admin.too_many_failures', 'high', source);
     },
-    reloaded(act, ok, parts) {
+    reloaded(act, ok, parts, { before, after }) {
       const names = Object.fromEntries(Object.entries(parts).map(([what, list]) => [what, list.join(', ')]));
-      void write('reload', { ok, ...names, ...actFields(act) });
+      void write('reload', { ok, ...names, before, after, ...actFields(act) });
       if (!ok) alert('reload.refused', 'medium', {}, { refused: names.refused ?? '' });
       if (names.restart_fails) alert('reload.restart_fails', 'medium', {}, { parts: names.restart_fails });
     },
@@ -284,6 +248,11 @@ export function createAuditEvents(
       void write('file_unusable', { part, unusable: problem !== undefined, ...(problem !== undefined && { problem }) });
       if (problem !== undefined) alert('file.unusable', 'medium', {}, { part, problem });
     },
+    fileChanged: ({ changedAt, whileStopped, ...change }) =>
+      void write('file_changed', {
+        ...change,
+        ...{ changed_at: changedAt, while_stopped: whileStopped, operator: null },
+      }),
     replicasDiffer: (what, values) =>
       void write('replicas_differ', {
         what,

@@ -21,8 +21,12 @@ export interface Masks {
   address(text: string): string;
   /** What may stand nowhere in the records of a call from there. */
   hidden(scope: Scope): readonly string[];
+  /** Whether a text is an address or a network, which may be another one than that of the call. */
+  looksHidden(text: string): boolean;
   /** undefined: an input is on record as it is. */
   readonly masking: Masking | undefined;
+  /** A selector of sessions or of a freeze. */
+  selector<T extends object>(selector: T): T;
   /** The fields of an event or alert. */
   event<T extends Partial<EventRecord>>(fields: T): T;
 }
@@ -40,7 +44,10 @@ export function createMasks(wanted: readonly Maskable[], pseudonyms: Pseudonyms)
       ...(ways.address ? [ip, network] : []),
       ...(ways.agent ? [userAgent] : []),
     ],
+    looksHidden: (text) => ways.address !== undefined && ADDRESS.test(text),
     masking: wanted.length === 0 ? undefined : (input) => masked(input, ways),
+    selector: (selector) =>
+      'subject' in selector ? { ...selector, subject: subject(String(selector.subject)) } : selector,
     event(fields) {
       if (wanted.length === 0) return fields;
       const { requested_by: by, client } = fields;
@@ -53,6 +60,8 @@ export function createMasks(wanted: readonly Maskable[], pseudonyms: Pseudonyms)
     },
   };
 }
+
+const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f.]*(?::[0-9a-f.]*){2,})(?:\/\d{1,3})?$/i;
 
 const same = (text: string): string => text;
 
@@ -89,10 +98,21 @@ function masked(input: DecisionInput, { subject = same, address, agent }: Ways) 
       note('session/bound/networks');
     }
   }
-  const networks = usage.networks.map((each) => ({ ...each, network: (address ?? same)(each.network) }));
+  const meant = input.freeze?.some(({ scope }) => scope === 'subject') && subject !== same;
+  if (meant) note('freeze');
+  const freeze = meant
+    ? input.freeze?.map((each) => (each.scope === 'subject' ? { ...each, name: subject(each.name) } : each))
+    : input.freeze;
+  const networks = usage.networks.map((each) => ({
+    ...{ ...each, network: (address ?? same)(each.network) },
+    ...(each.returned_from !== undefined && { returned_from: (address ?? same)(each.returned_from) }),
+  }));
   if (address) note('usage/networks');
   return {
-    input: { ...input, client, session: session && bound && { ...session, bound }, usage: { ...usage, networks } },
+    input: {
+      ...{ ...input, client, usage: { ...usage, networks } },
+      ...{ session: session && bound && { ...session, bound }, ...(freeze && { freeze }) },
+    },
     masked: at,
   };
 }

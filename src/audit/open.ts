@@ -18,6 +18,8 @@ export interface Audit {
   readonly log: AuditLog;
   readonly events: AuditEvents;
   readonly masks: Masks;
+  /** The process before this one did not close its logs. */
+  readonly unclean: boolean;
   readonly reloadable: readonly Reloadable[];
   close(): Promise<void>;
 }
@@ -46,6 +48,8 @@ export function openAudit({ config, clock, ops, configuration, ...metrics }: Ope
   const problem = (text: string) => ops.error('a file of the decision log', { problem: text });
   const keys = openSigningKeys({ file: audit.keys_file, clock, onProblem: problem });
   const head = openHead(join(config.state_dir, HEAD));
+  const last = head.of('events');
+  const unclean = last !== undefined && last.cause !== 'closed';
   const delivery = createDelivery({ ...checkpoints, onProblem: (text) => events.checkpointsReach(text) });
   const { pseudonyms: wanted } = audit;
   const masks = createMasks(wanted.for, openPseudonyms({ ...wanted, clock, onProblem: problem }));
@@ -71,6 +75,7 @@ export function openAudit({ config, clock, ops, configuration, ...metrics }: Ope
     log,
     events,
     masks,
+    unclean,
     reloadable: [keys.reloadable],
     async close() {
       await log.close();

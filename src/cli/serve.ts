@@ -1,5 +1,6 @@
 // `sallyport serve`: runs the connector until it is told to stop, then stops it gracefully.
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { createOpsLog } from '../audit/ops.ts';
 import { type Config, loadConfig } from '../config/load.ts';
@@ -72,31 +73,37 @@ export async function serve(options: ServeOptions): Promise<void> {
   const problem = (text: string) => ops.warn(text);
   await notify('ready', process.env, problem);
   signals.onHangup(() => void connector.reload({ operator: 'signal', reason: 'SIGHUP', ip: '' }));
-  const delay = await signals.stop;
+  const { signal, delay } = await signals.stop;
   ops.info('stopping: calls in flight may finish');
   void notify('stopping', process.env, problem);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, connector.hurry);
-  await connector.close({ delay });
+  for (const again of ['SIGINT', 'SIGTERM']) process.on(again, connector.hurry);
+  await connector.close({ delay, signal });
   ops.info('stopped');
   await demo?.legacy.close();
   // Whatever still holds the process open, such as a request that hangs, does not hold it any longer than this.
   setTimeout(() => process.exit(), 1000).unref();
 }
 
+/** Signals that would end the process without a record of it. */
+const STOPPING = [
+  ...(['SIGINT', 'SIGQUIT', 'SIGABRT', 'SIGALRM', 'SIGXCPU', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const),
+];
+
 /** What the process was told, also before it was ready: whether to stop with a delay, and to read everything again. */
 function listenForSignals() {
   let hangup: (() => void) | undefined;
   let early = false;
-  const stop = new Promise<boolean>((resolve) => {
-    process.on('SIGINT', () => resolve(false));
-    process.on('SIGTERM', () => resolve(true));
+  const stop = new Promise<{ signal: string; delay: boolean }>((resolve) => {
+    process.on('SIGTERM', () => resolve({ signal: 'SIGTERM', delay: true }));
+    for (const signal of STOPPING)
+      if (signal in constants.signals) process.on(signal, () => resolve({ signal, delay: false }));
     process.on('SIGHUP', () => {
       // A terminal that is closed sends it, too, and then nobody is there any more.
-      if (process.stdout.isTTY || process.stdin.isTTY) resolve(false);
+      if (process.stdout.isTTY || process.stdin.isTTY) resolve({ signal: 'SIGHUP', delay: false });
       else if (hangup) hangup();
       else early = true;
     });
-    stopWithParent(() => resolve(false));
+    stopWithParent(() => resolve({ signal: 'its parent has ended', delay: false }));
   });
   return {
     stop,

@@ -13,13 +13,14 @@ import { CONTROL_AGE_MS } from '../session/control.ts';
 import type { Inner } from './inner.ts';
 
 /** The pipeline, and what is frozen for whom: for calls and for lists of tools. */
-export function openCalls({ config, policy, backends, store, audit, sessions, clock, keyring, masks }: Inner) {
+export function openCalls({ config, policy, backends, store, audit, sessions, clock, keyring, trail }: Inner) {
   const { facts, control } = store;
   const frozen: Frozen = async (client, tool) => {
     const { freezes, now } = await control.read(CONTROL_AGE_MS);
     return freezesOf(freezes, now, { client, tool });
   };
   const { fingerprint } = keyring;
+  const { masks } = trail;
   const tools = enforcedTools(config.tools);
   const heldBack = createHeldBack(() => clock.now());
   const ports = {

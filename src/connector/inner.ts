@@ -74,7 +74,8 @@ export async function openInner(context: Context, closing: Closing) {
   );
   const reasons = Object.keys(policy.present.manifest.reasons);
   const metrics = createMetrics(VERSION, { backends: Object.keys(config.backends), reasons });
-  const { log: audit, events, masks, reloadable: auditKeys } = closing.add(openTrail(context, policy, metrics));
+  const trail = closing.add(openTrail(context, policy, metrics));
+  const { log: audit, events } = trail;
   const store = closing.add(
     await openStore({
       config,
@@ -122,8 +123,7 @@ export async function openInner(context: Context, closing: Closing) {
     keyring,
     metrics,
     audit,
-    auditKeys,
-    masks,
+    trail,
     events,
     store,
     backends,

@@ -95,7 +95,8 @@ class CallTrail implements Trail {
     this.#options = options;
     const { id, subject, issuer } = call.scope.client;
     this.#client = { id, subject: options.masks.subject(subject), issuer };
-    this.#erasure = createErasure(() => this.#hidden(), options.masks.pseudonyms);
+    const { pseudonyms, looksHidden } = options.masks;
+    this.#erasure = createErasure(() => this.#hidden(), pseudonyms, looksHidden);
   }
 
   /** What stands in none of the records of this call. */

@@ -39,16 +39,17 @@ export function openOperations(options: OperationsOptions) {
   const { live, parts, store, keyring, backends, identity, events, policy, ops } = options;
   const endings = createEndings(() => live.config, identity);
   for (const { what, detail } of endingWarnings(endings.present(), Date.now())) ops.warn(`${what} ${detail}`);
+  const configuration = () => configurationRevision(live.config);
   const onReloaded = () => {
     endings.reloaded();
-    options.audit.identify({ configuration: configurationRevision(live.config) });
+    options.audit.identify({ configuration: configuration() });
   };
-  const reloads = createReloads({ parts, events, ops, onReloaded });
+  const reloads = createReloads({ parts, events, ops, onReloaded, configuration });
   const replicas = watchReplicas({
     store,
     describe: () => ({
       policy: policy().revision,
-      configuration: configurationRevision(live.config),
+      configuration: configuration(),
       keyring: keyring.revision,
       ...options.ordered(),
     }),

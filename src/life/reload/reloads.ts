@@ -26,6 +26,8 @@ export interface ReloadsOptions {
   events: Pick<AuditEvents, 'reloaded'>;
   ops: OpsLog;
   onReloaded: () => void;
+  /** Names the configuration that is in force. */
+  configuration: () => string;
 }
 
 const WORDS = {
@@ -35,7 +37,7 @@ const WORDS = {
   changed: 'reload: changed',
 } as const;
 
-export function createReloads({ parts, events, ops, onReloaded }: ReloadsOptions): Reloads {
+export function createReloads({ parts, events, ops, onReloaded, configuration }: ReloadsOptions): Reloads {
   const waiting = new Map<string, { fails: boolean; detail: string }>();
   let last: LastReload | undefined;
 
@@ -54,6 +56,7 @@ export function createReloads({ parts, events, ops, onReloaded }: ReloadsOptions
 
   return {
     reload(act) {
+      const before = configuration();
       const result = reload(parts);
       const { ok } = result;
       const named = (kind: string) => result.parts.filter((part) => part.result === kind).map(({ part }) => part);
@@ -70,7 +73,7 @@ export function createReloads({ parts, events, ops, onReloaded }: ReloadsOptions
       }
       if (result.parts.every((part) => part.result === 'unchanged')) ops.info('reload: all is unchanged');
       if (ok) onReloaded();
-      events.reloaded(act, ok, names);
+      events.reloaded(act, ok, names, { before, after: configuration() });
       return result;
     },
     last: () => last,
