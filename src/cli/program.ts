@@ -1,18 +1,14 @@
 // The command line: all commands with their options. The work of each command is in a file of its own.
 import { Command } from 'commander';
 import { VERSION } from '../core/paths.ts';
+import { addAudit } from './audit/commands.ts';
+import { later } from './later.ts';
 
 const EXIT_CODES = `
 Exit codes:
   0  done, or everything is as it should be
   1  something must be fixed; what and where is on standard error
   2  the command line was not understood`;
-
-/** Runs a command that is loaded when it is given: what one command needs takes no memory from the others. */
-const later =
-  <M extends Record<N, (...args: never[]) => unknown>, N extends string>(load: () => Promise<M>, name: N) =>
-  async (...args: unknown[]): Promise<void> =>
-    void (await (await load())[name](...(args as never[])));
 
 /** Creates the command line. It throws a CommanderError instead of ending the process. */
 export function createProgram(): Command {
@@ -135,52 +131,6 @@ function addKeys(program: Command): void {
     .argument('<id>')
     .action(later(() => import('./keys.ts'), 'keysRetire'));
   ring('status', 'list the keys, never their values').action(later(() => import('./keys.ts'), 'keysStatus'));
-}
-
-function addAudit(program: Command): void {
-  const audit = program.command('audit').description('verify the decision log, and manage the keys that sign it');
-  audit
-    .command('verify')
-    .description('whether logs are whole; if not, the first bad record and what was done to it')
-    .argument('<files...>', 'files of one or more logs, in any order, plain or packed by gzip')
-    .requiredOption('-k, --keys <file...>', 'public keys, from "sallyport audit keys export"')
-    .option('-a, --anchor <file...>', 'checkpoints kept elsewhere, or audit-head.json of the state folder')
-    .option('--threads <number>', 'how many threads read (default: one for each core)')
-    .option('--json', 'print the report as JSON')
-    .addHelpText(
-      'after',
-      `
-Exit codes:
-  0  whole, up to what the anchor says and beyond
-  1  tampered with or damaged: the first line says where and how
-  2  not verified: a file, a key or an anchor cannot be used
-  3  whole as far as it can be judged: without an anchor nobody can say whether more followed`,
-    )
-    .action(later(() => import('./audit/verify.ts'), 'auditVerify'));
-  const keys = audit.command('keys').description('the keys that sign checkpoints (Ed25519)');
-  const command = (name: string, description: string) =>
-    keys
-      .command(name)
-      .description(description)
-      .requiredOption('-f, --file <file>', 'keys (audit.keys_file, or audit-keys.json in state_dir)');
-  const asJson = 'print the result as JSON';
-  command('init', 'make a file with a key; the connector does it by itself')
-    .option('--json', asJson)
-    .action(later(() => import('./audit/keys.ts'), 'auditKeysInit'));
-  command('add', 'add a key that signs after a delay')
-    .option('--delay-seconds <seconds>', 'until every replica knows the key (longer for a mounted secret)', '30')
-    .option('--json', asJson)
-    .action(later(() => import('./audit/keys.ts'), 'auditKeysAdd'));
-  command('retire', 'remove the private half of a key that no longer signs')
-    .argument('<id>')
-    .option('--json', asJson)
-    .action(later(() => import('./audit/keys.ts'), 'auditKeysRetire'));
-  command('status', 'list the keys, never their private halves')
-    .option('--json', asJson)
-    .action(later(() => import('./audit/keys.ts'), 'auditKeysStatus'));
-  command('export', 'print the public halves, for whoever verifies')
-    .option('--pem <id>', 'only this key, as PEM')
-    .action(later(() => import('./audit/keys.ts'), 'auditKeysExport'));
 }
 
 function addConfig(program: Command): void {

@@ -15,6 +15,8 @@ declare module 'vitest' {
     openssl: string | null;
     haproxy: string | null;
     nginx: string | null;
+    logrotate: string | null;
+    jq: string | null;
     github: string | null;
   }
 }
@@ -25,6 +27,8 @@ const HOW = {
   Redis: 'install the package redis-server (or valkey), or put redis-server on PATH; stores and replicas need it',
   HAProxy: 'install the package haproxy; the address of a client is found behind it',
   NGINX: 'install the package nginx; the same',
+  logrotate: 'install the package logrotate; logs are rotated by it',
+  jq: 'install the package jq; logs are verified with it and openssl alone',
   openssl: 'install the package openssl; client certificates are made with it',
   "GitHub's OpenAPI document": 'run: npm ci --prefix tools/openapi',
   'MCP Inspector': 'run: npm ci --prefix tools/inspector',
@@ -53,6 +57,10 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   if (onPath('haproxy') === null) missing.push('HAProxy');
   provide('nginx', onPath('nginx'));
   if (onPath('nginx') === null) missing.push('NGINX');
+  provide('logrotate', onPath('logrotate'));
+  if (onPath('logrotate') === null) missing.push('logrotate');
+  provide('jq', onPath('jq'));
+  if (onPath('jq') === null) missing.push('jq');
   if (inspector === null && !fast) missing.push('MCP Inspector');
   if (github === null && !fast) missing.push("GitHub's OpenAPI document");
   if (process.platform !== 'linux') missing.push('Linux');
