@@ -113,7 +113,7 @@ const HOMES: Record<string, RegExp> = {
   winston: /^audit\/ops\.ts$/,
   yaml: /^formats\/yaml\/yaml\.ts$/,
   // zod is used only where the shape of a document is declared, never while a call is handled.
-  zod: /^(activation\/|admin\/|audit\/(chain\/keys|pseudonyms|read\/public-keys)\.ts$|config\/|decision\/|policy\/|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
+  zod: /^(activation\/|admin\/|audit\/(chain\/keys|pseudonyms|read\/public-keys|record-schema)\.ts$|config\/|decision\/|policy\/|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
 };
 
 const LONGEST_FILE = 350;

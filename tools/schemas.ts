@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { apiSchema } from '../src/admin/api-schema.ts';
+import { recordSchema } from '../src/audit/record-schema.ts';
 import { connectorSchema } from '../src/config/schema/connector.ts';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
 import { decisionSchema, inputSchema, listingSchema } from '../src/decision/schema.ts';
@@ -48,6 +49,7 @@ const PUBLISHED = [
     schema: apiSchema,
     io: 'output',
   },
+  { file: 'docs/record.schema.json', title: 'Sallyport decision log, form 2', schema: recordSchema, io: 'output' },
   { file: 'docs/connector.schema.json', title: 'Sallyport connector.yaml', schema: connectorSchema, io: 'input' },
 ] as const;
 

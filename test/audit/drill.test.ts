@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import type { Report } from '../../src/audit/read/findings.ts';
+import { recordSchema } from '../../src/audit/record-schema.ts';
 import { run } from '../support/cli.ts';
 import { recordsOf } from '../support/decision-log.ts';
 import { type Answer, decisionId, ELSEWHERE, HOME, until } from '../support/harness.ts';
@@ -88,6 +89,8 @@ describe.skipIf(!redisProgram || !logrotate)('R-61, R-64, R-90: a drill on two r
       const decided = new Set(records.filter(({ type }) => type === 'decision').map((record) => record.decision_id));
       expect(done.filter((id) => !decided.has(id))).toEqual([]);
       expect(done.length).toBeGreaterThan(CALLS / 3);
+      for (const record of records)
+        expect([record.type, recordSchema.safeParse(record).error?.issues]).toEqual([record.type, undefined]);
       expect(records.filter(({ event }) => event === 'log_gap').flatMap((gap) => gap.refused ?? [])).toContain(refused);
       await tamperings(a.state, b.state, keys, copies);
     } finally {

@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { recordSchema } from '../../src/audit/record-schema.ts';
 import { run, serve } from '../support/cli.ts';
 import { recordsOf } from '../support/decision-log.ts';
 import { decisionId, ELSEWHERE, type Harness, type Loose, startHarness, until } from '../support/harness.ts';
@@ -32,6 +33,7 @@ describe('A03: every record', () => {
       new Set(['decision', 'outcome', 'alert', 'event', 'checkpoint']),
     );
     for (const record of all) {
+      expect(recordSchema.safeParse(record).error?.issues).toBeUndefined();
       expect(record).toMatchObject({
         form: 2,
         labels: { version: expect.any(String), id: expect.any(String), replica },
@@ -140,9 +142,11 @@ describe('A03: who did it', () => {
     expect(log().find(({ event }) => event === 'sys_shutdown')).toMatchObject({ signal: 'SIGQUIT', operator: null });
     appendFileSync(join(state, 'clients.json'), '\n');
     const second = await serve(dir);
-    expect(log().find(({ event }) => event === 'file_changed')).toMatchObject({
-      ...{ part: 'identity.keys.file', while_stopped: true, operator: null },
-    });
+    const changed = await until(
+      () => log().find(({ event }) => event === 'file_changed'),
+      'the change to be on record',
+    );
+    expect(changed).toMatchObject({ part: 'identity.keys.file', while_stopped: true, operator: null });
     await until(() => existsSync(join(state, 'audit-head.json')), 'the log to be open');
     second.child.kill('SIGKILL');
     await second.exited;

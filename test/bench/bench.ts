@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { auditRows, chainShare } from './audit.ts';
 import { callRows, rotationRows } from './calls.ts';
 import { listRows } from './listing.ts';
 import { conversation, load } from './load.ts';
@@ -14,7 +15,7 @@ import { governedServer, server, stopAll } from './processes.ts';
 import { redisRows, startRedisOf } from './redis.ts';
 import { against, HEADING, lineOf, type Row } from './row.ts';
 
-const GROUPS = ['policy', 'parts', 'calls', 'rotation', 'list', 'memory', 'redis'] as const;
+const GROUPS = ['policy', 'parts', 'audit', 'calls', 'rotation', 'list', 'memory', 'redis'] as const;
 type Group = (typeof GROUPS)[number];
 
 const USAGE = `Usage: npm run bench -- [options]
@@ -70,6 +71,7 @@ const show = (one: Row): void => {
 async function measure(): Promise<void> {
   if (measures('policy')) await policyRows(seconds, show);
   if (measures('parts')) await partRows(seconds, show);
+  if (measures('audit')) await auditRows(seconds, rounds, show);
   if (measures('list')) await listRows(rounds, show);
   if (measures('memory')) await memoryRows(Number(options.sessions), seconds * 10, show);
   if (!(measures('calls') || measures('rotation') || measures('redis'))) return;
@@ -90,6 +92,8 @@ async function measure(): Promise<void> {
       await callRows({ name: '(c) Sallyport, governed', passthrough, governed, rounds, length }, concurrency, show);
     }
     show(recordedRow(join(governed.dir, 'decisions.jsonl')));
+    const share = chainShare(rows);
+    if (share) show(share);
   }
   if (measures('calls')) {
     const redis = await startRedisOf('the rows of calls on Redis');
