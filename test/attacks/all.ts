@@ -3,6 +3,7 @@ import { contentAttacks } from './content.ts';
 import { doorAttacks } from './door.ts';
 import { handleAttacks } from './handles.ts';
 import { insiderAttacks } from './insider.ts';
+import { logAttacks } from './log.ts';
 import { networkAttacks } from './network.ts';
 import { policyAttacks } from './policy.ts';
 import { processAttacks } from './process.ts';
@@ -18,6 +19,7 @@ export const GROUPS: readonly AttackGroup[] = [
   renewalAttacks,
   storeAttacks,
   insiderAttacks,
+  logAttacks,
   networkAttacks,
   processAttacks,
   policyAttacks,
