@@ -25,6 +25,7 @@ import { MCP_PATH } from './http/checks/mcp.ts';
 import { listenOptions } from './http/listener/configured.ts';
 import { type Listener, listen } from './http/listener/listener.ts';
 import { openHttp } from './http/open.ts';
+import { attributesFile } from './identity/api-keys/attributes.ts';
 import { createGuessing, type Guessing } from './identity/guessing.ts';
 import { watchFileChanges } from './life/file-changes.ts';
 import { type Operations, openOperations } from './life/open.ts';
@@ -165,6 +166,7 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   closing.add(
     watchFileChanges({
       ...{ config, memory: join(config.state_dir, 'files.json'), fingerprint: keyring.fingerprint },
+      more: attributesOf(config),
       onChange: events.fileChanged,
       onProblem: (problem) => inner.ops.error('a file in the state folder cannot be used', { problem }),
     }),
@@ -194,6 +196,10 @@ const reloadableOf = (inner: Inner, live: Live, first: readonly Reloadable[], po
   ...inner.trail.reloadable,
   policy,
 ];
+
+/** The attributes of clients stand beside the file of their keys. */
+const attributesOf = ({ identity: { keys } }: Config) =>
+  keys && 'file' in keys ? [{ part: 'identity.keys.attributes', file: attributesFile(keys.file) }] : [];
 
 /** A process that a rule held could not say so itself. */
 async function recordDeaths({ watchdog, events, ops }: Inner): Promise<void> {

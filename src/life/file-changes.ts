@@ -24,6 +24,8 @@ export interface FileChange extends NamedFile {
 
 export interface FileChangesOptions {
   config: Config;
+  /** Files that no key of it names. */
+  more?: readonly NamedFile[];
   /** Remembers the hashes over a restart. */
   memory: string;
   fingerprint: (text: string) => string;
@@ -40,7 +42,7 @@ const OWN = /^audit\.(file|events\.file|checkpoints\.file|pseudonyms\.file)$/;
 /** Begins to look, first at what has changed since the last time this was closed. */
 export function watchFileChanges(options: FileChangesOptions): { close(): void } {
   const { config, memory, fingerprint, onChange, onProblem } = options;
-  const files = filesOf(config);
+  const files = [...filesOf(config), ...(options.more ?? [])];
   const stamps = new Map<string, string>();
   const known = remembered(memory);
 

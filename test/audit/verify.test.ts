@@ -307,6 +307,25 @@ describe('R-61: tampering is named', () => {
     expect(kinds(await verify([file()], [anchor]))).toEqual(['rolled_back']);
   });
 
+  it('truncated and deleted: also where another chain goes on from the one that was cut', async () => {
+    await write(12);
+    const cut = linesOf(file()).length - 4;
+    // Somebody has lost the state folder; the next start begins another chain behind the one that is there.
+    const { replica } = JSON.parse(readFileSync(head(), 'utf8'));
+    writeFileSync(head(), JSON.stringify({ version: 1, replica, checkpoints: {} }));
+    await write(12, { from: 12 });
+    expect(await verify([file()], [head()])).toMatchObject({ verdict: 'whole', findings: [] });
+    const whole = linesOf(file());
+    const [first, second] = [whole.slice(0, cut + 4), whole.slice(cut + 4)];
+    writeLines(file(), [...first.slice(0, cut), ...second]);
+    expect(kinds(await verify([file()], [head()]))).toEqual(['truncated']);
+    // The gap between the two chains excuses nothing that is missing in either.
+    writeLines(file(), [...first, ...second.slice(0, 8), ...second.slice(9)]);
+    expect(kinds(await verify([file()], [head()]))).toEqual(['delete']);
+    writeLines(file(), [...first.slice(0, 6), ...first.slice(7), ...second]);
+    expect(kinds(await verify([file()], [head()]))).toEqual(['delete']);
+  });
+
   it('damage: in the part that no checkpoint signs yet nothing is called a forgery', async () => {
     await write(6);
     const log = openLogIn(dir, { clock });

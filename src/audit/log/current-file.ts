@@ -12,6 +12,8 @@ export interface CurrentFileOptions extends LogFileOptions {
 }
 
 const NEWLINE = 0x0a;
+/** How often it is told that others write into the file, in milliseconds. */
+const FOREIGN_MS = 60_000;
 
 export class CurrentFile {
   readonly #options: CurrentFileOptions;
@@ -21,6 +23,9 @@ export class CurrentFile {
   #openedAt: number;
   /** Where the loss began that this file begins with the record of: if this file is lost, too, that record is. */
   #lostFrom: number | null = null;
+  /** Bytes of others that were not told yet, and when some were told. */
+  #foreign = 0;
+  #foreignAt = Number.NEGATIVE_INFINITY;
   /** Something stands behind the last line end, so the next line begins with one. */
   torn = false;
   /** After a failed sync nobody knows what of the file is on the disk, so it is not written again. */
@@ -86,7 +91,8 @@ export class CurrentFile {
     for (let files = 0; ; files += 1) {
       await this.#file.write(data);
       const { place, size } = this.#file.look();
-      if (place === 'longer') told.push(this.#shared(size));
+      const shared = place === 'longer' ? this.#shared(size) : undefined;
+      if (shared) told.push(shared);
       if (place === 'same' || place === 'moved' || place === 'longer') break;
       if (files >= MOST_FILES) throw new Error('the file of the log is taken away again and again');
       told.push(this.#replace(place, place === 'shorter' && size === data.length ? 0 : size, first - 1));
@@ -132,11 +138,17 @@ export class CurrentFile {
     this.#file.close();
   }
 
-  /** Somebody else has written into the file. */
-  #shared(size: number): Told {
-    const bytes = size - this.#file.size;
+  /**
+   * Somebody else has written into the file. It is said at once, and then once a minute: two processes on one file would else
+   * answer each other for ever.
+   */
+  #shared(size: number): Told | undefined {
+    this.#foreign += size - this.#file.size;
     this.torn = readAt(this.#file.fd, size - 1, 1)[0] !== NEWLINE;
     this.#file.size = size;
+    if (performance.now() - this.#foreignAt < FOREIGN_MS) return undefined;
+    const bytes = this.#foreign;
+    [this.#foreign, this.#foreignAt] = [0, performance.now()];
     return { event: 'log_foreign', fields: { bytes } };
   }
 

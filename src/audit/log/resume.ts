@@ -65,7 +65,8 @@ interface Ends extends Pick<ResumeOptions, 'file' | 'kept' | 'movedAside'> {
 }
 
 function whereItEnds({ file, kept, last, movedAside, inFile }: Ends): Pick<Resumed, 'at' | 'told'> {
-  if (!kept) return last ? newChain('state_lost', last, gap('state_lost', null, last.seq)) : started(file?.size ?? 0);
+  if (!kept)
+    return last ? newChain('state_lost', last, gap('state_lost', last.seq + 1, null)) : started(file?.size ?? 0);
   const end = endOf(kept);
   const sealed = SEALS.includes(kept.cause);
   if (!last) {
@@ -113,7 +114,8 @@ const newChain = (cause: string, before: Position, missing: Told): Pick<Resumed,
       event: 'log_started',
       fields: { cause, before_chain: before.chain, before_seq: before.seq, before_hash: before.hash },
     },
-    missing,
+    // What is missing is of the chain before, and has its numbers.
+    { ...missing, fields: { ...missing.fields, of_chain: before.chain } },
   ],
 });
 

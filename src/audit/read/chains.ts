@@ -50,8 +50,7 @@ export async function judgeChain(chain: string, pieces: readonly Piece[], known:
   }
   countMissing(chain, sorted, known.gaps);
   judged.ofSigning.push(...signatures(first, marks, known));
-  const short = shortOf(end, marks, known);
-  if (short) findings.push(short);
+  for (const short of [shortOf(end, marks, known), cutBefore(end, marks, known)]) if (short) findings.push(short);
   return judged;
 }
 
@@ -202,4 +201,25 @@ function shortOf({ file, chain, last }: Piece, marks: readonly Mark[], known: Kn
   return looksWhole
     ? at(file, place, 'rolled_back', `${lost}, as if that were all: they are an older state`)
     : at(file, place, 'truncated', lost);
+}
+
+/** Whether the chain ends where the one that goes on from it says. */
+function cutBefore({ file, chain, last }: Piece, marks: readonly Mark[], known: Known): Finding | undefined {
+  const next = known.believed.find(({ event, fields }) => event === 'log_started' && fields.before_chain === chain);
+  if (!next) return undefined;
+  const seq = Number(next.fields.before_seq);
+  const place = { chain, from: Math.min(last.to + 1, seq), line: last.lastLine };
+  if (last.to < seq)
+    return known.excuses.missing(chain, last.to + 1, seq)
+      ? undefined
+      : at(
+          file,
+          place,
+          'truncated',
+          `the log went on behind record ${seq}, and the files have it up to record ${last.to}`,
+        );
+  const there = last.to === seq ? last.hash : marks.find((mark) => mark.seq === seq)?.hash;
+  return there === undefined || there === next.fields.before_hash
+    ? undefined
+    : at(file, place, 'fork', `record ${seq} is another one than the one that the log went on from`);
 }

@@ -114,7 +114,7 @@ function gapsOf(told: readonly Told[]): Gap[] {
   return told
     .filter(({ event }) => event === 'log_gap' || event === 'log_removed')
     .map(({ chain, event, fields }) => ({
-      chain: chain,
+      chain: typeof fields.of_chain === 'string' ? fields.of_chain : chain,
       from_seq: numberOr(fields.from_seq),
       to_seq: numberOr(fields.to_seq),
       cause: event === 'log_removed' ? 'removed' : String(fields.cause),
@@ -133,10 +133,11 @@ function excusesOf(believed: readonly Told[], all: readonly Told[], signedTo: Re
   );
   const covers = (of: readonly Told[], chain: string, from: number, to: number) =>
     of.some(({ chain: its, seq, event, fields }) => {
-      if (its !== chain || (event !== 'log_gap' && event !== 'log_removed')) return false;
+      const before = typeof fields.of_chain === 'string' ? fields.of_chain : undefined;
+      if ((before ?? its) !== chain || (event !== 'log_gap' && event !== 'log_removed')) return false;
       const [first, last] = [numberOr(fields.from_seq), numberOr(fields.to_seq)];
       if (first === null && last === null && fields.cause === 'write_failed') return false;
-      return (first ?? 1) <= from && to <= (last ?? seq - 1);
+      return (first ?? 1) <= from && to <= (last ?? (before === undefined ? seq - 1 : Number.POSITIVE_INFINITY));
     });
   return {
     missing: (chain, from, to) =>
