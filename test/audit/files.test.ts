@@ -14,8 +14,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createDelivery } from '../../src/audit/chain/deliver.ts';
-import { createSigningKey, readSigningKeys, writeSigningKeys } from '../../src/audit/chain/keys.ts';
+import { openHead } from '../../src/audit/chain/head.ts';
+import { createSigningKey, openSigningKeys, readSigningKeys, writeSigningKeys } from '../../src/audit/chain/keys.ts';
 import type { AuditLog } from '../../src/audit/log/log.ts';
+import { createRotation } from '../../src/audit/log/rotation.ts';
+import { openWriter } from '../../src/audit/log/writer.ts';
 import { exportKeys } from '../../src/audit/read/public-keys.ts';
 import { verifyLogs } from '../../src/audit/read/verify.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
@@ -309,6 +312,46 @@ describe.runIf(process.platform === 'linux')('R-60: a write that stops in the mi
         }
       });
   }
+});
+
+it('R-60: after a sync that failed nobody knows what is on the disk: the file is put aside, and its numbers are not given again', async () => {
+  let [fails, failures] = [false, 0];
+  const head1 = openHead(head());
+  const keys = openSigningKeys({ file: join(dir, 'audit-keys.json'), clock, onProblem: () => {} });
+  const record = (fields: object) =>
+    JSON.stringify({ level: 'info', ...fields, timestamp: 't', labels: { replica: head1.replica } });
+  const writer = openWriter({
+    ...{ log: 'events', file: file(), durability: 'os', to: 'both', head: head1, keys, now: () => clock.now() },
+    // What a disk that is dying answers to a sync; no such disk can be had for a test.
+    stdout: () => (fails ? Promise.reject(Object.assign(new Error(), { code: 'EIO' })) : Promise.resolve()),
+    every: { records: 1000, seconds: 3600 },
+    rotation: createRotation({}, () => clock.now()),
+    record: (cause, { id }) => record({ message: 'checkpoint', type: 'checkpoint', log: 'events', cause, key: id }),
+    event: ({ event, fields }) => record({ message: 'event', type: 'event', event, ...fields }),
+    onTold: ({ event, fields }) => told.push({ event, ...fields }),
+    onFailing: () => {
+      failures += 1;
+    },
+    onProblem: () => {},
+    onCheckpoint: () => {},
+  });
+  const alert = (id: string) => writer.append([record({ message: 'alert', type: 'alert', decision_id: id })]);
+  await alert('a');
+  fails = true;
+  await expect(alert('b')).rejects.toMatchObject({ code: 'EIO' });
+  fails = false;
+  await alert('c');
+  await writer.close();
+  keys.close();
+  expect(failures).toBe(1);
+  expect(files().some((name) => name.includes('-unsynced'))).toBe(true);
+  const gap = told.find(({ event }) => event === 'log_gap');
+  expect(gap).toMatchObject({ cause: 'sync_failed', code: 'EIO', refused: ['b'] });
+  expect(seqs()[0]).toBe(gap.to_seq + 1);
+  expect(await verify()).toMatchObject({ verdict: 'whole', findings: [] });
+  // If the disk has lost what was not synced, that is what the gap says.
+  tamper(join(dir, files().find((name) => name.includes('-unsynced')) as string), (lines) => lines.slice(0, -1));
+  expect(await verify()).toMatchObject({ verdict: 'whole', gaps: [{ cause: 'sync_failed', missing: 1 }] });
 });
 
 describe('R-61: keys', () => {
