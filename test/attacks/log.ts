@@ -52,7 +52,17 @@ async function evidence(cluster: Cluster, calls = 12): Promise<Evidence> {
     ...{ dir, log, lines: linesOf(log) },
     async verdict({ anchored = true, files = [log] } = {}) {
       const anchor = anchored ? ['--anchor', join(dir, 'anchor.json')] : [];
-      const { stdout } = await run(['audit', 'verify', ...files, '--keys', keys, ...anchor, '--json']);
+      const { stdout } = await run([
+        'audit',
+        'verify',
+        ...files,
+        '--keys',
+        keys,
+        ...anchor,
+        '--log',
+        'decisions',
+        '--json',
+      ]);
       const { verdict, findings } = JSON.parse(stdout);
       return findings[0] ? `${findings[0].kind}${findings[0].seq === null ? '' : ` ${findings[0].seq}`}` : verdict;
     },

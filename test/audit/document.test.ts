@@ -54,7 +54,13 @@ describe.skipIf(!inject('jq') || !inject('openssl'))('R-61: the script of the do
 
     const log = openLogIn(dir, { checkpoint: { records: 5, seconds: 3600 } });
     for (let n = 0; n < 12; n += 1)
-      await log.event({ type: 'event', event: 'test', timestamp: 't', n, text: 'ä "quoted" \\ \u2028 $(id) `id` %s' });
+      await log.event({
+        type: 'event',
+        event: 'test',
+        timestamp: '2026-11-23T09:00:00.000Z',
+        n,
+        text: 'ä "quoted" \\ \u2028 $(id) `id` %s',
+      });
     await log.close();
     const [file, publicKeys] = [join(dir, 'events.jsonl'), join(dir, 'public.json')];
     writeFileSync(publicKeys, JSON.stringify(exportKeys(readSigningKeys(join(dir, 'audit-keys.json')))));

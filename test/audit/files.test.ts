@@ -57,7 +57,7 @@ const files = () => readdirSync(dir).filter((name) => name.startsWith('events'))
 const verify = (anchor = head()) => {
   const keys = join(dir, 'public.json');
   writeFileSync(keys, JSON.stringify(exportKeys(readSigningKeys(join(dir, 'audit-keys.json')))));
-  return verifyLogs({ files: files().map((name) => join(dir, name)), keys: [keys], anchors: [anchor] });
+  return verifyLogs({ files: files().map((name) => join(dir, name)), keys: [keys], anchors: [anchor], log: 'events' });
 };
 const seqs = (path = file()) => recordsOf(path).map(({ chain }) => chain.seq);
 
@@ -213,7 +213,12 @@ describe('R-61: rotation of its own', () => {
     const onFailing = vi.fn();
     const log = open({ rotate: budget, onFailing });
     const alert = () =>
-      log.alert({ type: 'alert', timestamp: 't', decision_id: 'd-1', text: 'x'.repeat(400) } as never);
+      log.alert({
+        type: 'alert',
+        timestamp: '2026-11-23T09:00:00.000Z',
+        decision_id: 'd-1',
+        text: 'x'.repeat(400),
+      } as never);
     let refused: Error | undefined;
     for (let i = 0; i < 200 && !refused; i += 1) await alert().catch((error) => (refused = error));
     expect(refused?.message).toMatch(/is their budget/);
@@ -241,7 +246,12 @@ async function withFullDisk<T>(bytes: number, work: () => Promise<T>): Promise<T
 
 describe.runIf(process.platform === 'linux')('R-60: a write that stops in the middle of a line', () => {
   const alerting = (log: AuditLog) => (id: string) =>
-    log.alert({ type: 'alert', timestamp: 't', decision_id: id, text: 'x'.repeat(200) } as never);
+    log.alert({
+      type: 'alert',
+      timestamp: '2026-11-23T09:00:00.000Z',
+      decision_id: id,
+      text: 'x'.repeat(200),
+    } as never);
 
   it('goes on behind the last whole line, and the gap names what was refused', async () => {
     const log = open();
@@ -319,7 +329,12 @@ it('R-60: after a sync that failed nobody knows what is on the disk: the file is
   const head1 = openHead(head());
   const keys = openSigningKeys({ file: join(dir, 'audit-keys.json'), clock, onProblem: () => {} });
   const record = (fields: object) =>
-    JSON.stringify({ level: 'info', ...fields, timestamp: 't', labels: { replica: head1.replica } });
+    JSON.stringify({
+      level: 'info',
+      ...fields,
+      timestamp: '2026-11-23T09:00:00.000Z',
+      labels: { replica: head1.replica },
+    });
   const writer = openWriter({
     ...{ log: 'events', file: file(), durability: 'os', to: 'both', head: head1, keys, now: () => clock.now() },
     // What a disk that is dying answers to a sync; no such disk can be had for a test.

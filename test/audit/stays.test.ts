@@ -49,6 +49,7 @@ async function verified() {
     files: files.map((name) => join(h.stateDir, name)),
     keys: [keys],
     anchors: [join(h.stateDir, 'audit-head.json')],
+    log: 'decisions',
   });
 }
 

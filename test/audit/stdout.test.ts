@@ -155,7 +155,7 @@ describe('R-61: the commands', () => {
 
   it('verify says what it cannot use with an exit code of its own, and nothing in colour to a file', async () => {
     const log = openLogIn(state());
-    await log.event({ type: 'event', event: 'test', timestamp: 't' });
+    await log.event({ type: 'event', event: 'test', timestamp: '2026-11-23T09:00:00.000Z' });
     await log.close();
     const file = join(state(), 'events.jsonl');
     expect(await verify([join(dir, 'none.jsonl')])).toMatchObject({

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hashOf, linked } from '../../src/audit/chain/chain.ts';
 import { createSigningKey, openSigningKeys, readSigningKeys, writeSigningKeys } from '../../src/audit/chain/keys.ts';
 import type { AuditLog } from '../../src/audit/log/log.ts';
 import type { Report } from '../../src/audit/read/findings.ts';
-import { joined } from '../../src/audit/read/join.ts';
 import { exportKeys, keyObjects } from '../../src/audit/read/public-keys.ts';
-import { Scanner } from '../../src/audit/read/scan.ts';
+import { joined } from '../../src/audit/read/scan/join.ts';
+import { Scanner } from '../../src/audit/read/scan/scan.ts';
 import { judge, verifyLogs } from '../../src/audit/read/verify.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { openLogIn } from '../support/open-log.ts';
@@ -41,7 +42,7 @@ const one = (log: AuditLog, n: number): Promise<void> => {
   return log.event({ type: 'event', event: 'test', timestamp, n, by: 'alice' });
 };
 const verify = (files: readonly string[] = [file()], anchors: readonly string[] = [], keys = [publicKeys()]) =>
-  verifyLogs({ files, keys, anchors });
+  verifyLogs({ files, keys, anchors, log: 'events' });
 const head = () => join(dir, 'audit-head.json');
 const kinds = ({ findings }: Report) => findings.map(({ kind }) => kind);
 /** The line of the record with this number. */
@@ -107,7 +108,9 @@ describe('R-61: a log that nobody has touched', () => {
       const cuts = Array.from({ length: count }, (_, i) => ends[Math.floor(((i + 1) * ends.length) / count) - 1] ?? 0);
       expect(joined(cuts.map((to, i) => scan(cuts[i - 1] ?? 0, to)))).toEqual(whole);
     }
-    expect(await verifyLogs({ files: [file()], keys: [publicKeys()], anchors: [head()], threads: 2 })).toMatchObject({
+    expect(
+      await verifyLogs({ files: [file()], keys: [publicKeys()], anchors: [head()], log: 'events', threads: 2 }),
+    ).toMatchObject({
       verdict: 'whole',
       lines: whole.lines,
       bytes: bytes.length,
@@ -190,7 +193,7 @@ describe('R-61: tampering is named', () => {
       expect((await verify()).findings).toMatchObject([{ kind: 'insert', line: 10 }]);
     }
     // One that is linked by somebody who knows how stands beside the record with its number.
-    writeLines(file(), with9(rechained(with9('{"type":"decision"}'), 9)[9] as string));
+    writeLines(file(), with9(rechained(with9('{"timestamp":"2026-11-23T09:00:00.000Z"}'), 9)[9] as string));
     expect(kinds(await verify())).toEqual(['insert']);
   });
 
@@ -324,6 +327,99 @@ describe('R-61: tampering is named', () => {
     expect(kinds(await verify([file()], [head()]))).toEqual(['delete']);
     writeLines(file(), [...first.slice(0, 6), ...first.slice(7), ...second]);
     expect(kinds(await verify([file()], [head()]))).toEqual(['delete']);
+  });
+
+  describe('by somebody who knows the verifier', () => {
+    const GAP = (fields: object) =>
+      `{"level":"info","message":"event","form":2,"type":"event","event":"log_gap","timestamp":"2026-11-23T09:00:00.000Z",${JSON.stringify(fields).slice(1)}`;
+    /** A line with any place in the chain, linked or not. */
+    const placed = (record: string, seq: number, prev = 'a'.repeat(64)) => {
+      const { id } = JSON.parse(linesOf(file())[0] as string).chain;
+      return linked(record, { chain: id, seq: seq - 1, hash: prev });
+    };
+
+    it('a gap that no checkpoint signs excuses nothing that one signs, and nothing that an anchor has', async () => {
+      await write(20);
+      const lines = linesOf(file());
+      const end = lines.findLastIndex((line, i) => i < lines.length - 4 && line.includes('"signature"')) + 1;
+      const told = GAP({ cause: 'unlinked', from_seq: end + 1, to_seq: lines.length });
+      writeLines(file(), [...lines.slice(0, end), placed(told, lines.length + 1)]);
+      expect(kinds(await verify([file()], [head()]))).not.toEqual([]);
+      // A line with a number below that of a checkpoint is signed only where it leads to one.
+      const within = placed(GAP({ cause: 'unlinked', from_seq: 4, to_seq: 6 }), 5);
+      writeLines(file(), [...lines.slice(0, 3), within, ...lines.slice(6)]);
+      expect(kinds(await verify([file()], [head()]))).not.toEqual([]);
+    });
+
+    it('what is put in is not excused by a torn line or an old version that nobody has signed', async () => {
+      await write(12);
+      const lines = linesOf(file());
+      const last = { hash: hashOf(lines.at(-1) as string), seq: lines.length + 1 };
+      const torn = placed(GAP({ cause: 'write_failed', torn_sha256: [hashOf('made up')] }), last.seq, last.hash);
+      writeLines(file(), [...lines.slice(0, 5), 'made up', ...lines.slice(5), torn]);
+      expect(kinds(await verify([file()], [head()]))).toContain('insert');
+      const started = GAP({ cause: 'new', unchained_bytes: 8 }).replace('log_gap', 'log_started');
+      writeLines(file(), ['made up', ...lines, placed(started, last.seq, last.hash)]);
+      expect(kinds(await verify([file()], [head()]))).toContain('insert');
+    });
+
+    it('a whole log that was emptied, or replaced by lines without a chain, is not whole because another one is', async () => {
+      const log = openLogIn(dir, { clock });
+      await one(log, 1);
+      await log.close();
+      const decisions = join(dir, 'decisions.jsonl');
+      const both = () => verifyLogs({ files: [file(), decisions], keys: [publicKeys()], anchors: [head()] });
+      expect(await both()).toMatchObject({ verdict: 'whole' });
+      for (const text of ['', '{"type":"decision"}\n']) {
+        writeFileSync(decisions, text);
+        expect(kinds(await both())).toContain('rolled_back');
+      }
+      const single = await verifyLogs({ files: [file()], keys: [publicKeys()], anchors: [head()] });
+      expect(single).toMatchObject({ verdict: 'to_checkpoint', findings: [] });
+    });
+
+    it('a chain that was taken out of the middle is missed, and one before the first is said to be missing', async () => {
+      const lost = () => {
+        const { replica } = JSON.parse(readFileSync(head(), 'utf8'));
+        writeFileSync(head(), JSON.stringify({ version: 1, replica, checkpoints: {} }));
+      };
+      const starts: number[] = [];
+      for (let n = 0; n < 3; n += 1) {
+        if (n > 0) lost();
+        starts.push(n === 0 ? 0 : linesOf(file()).length);
+        await write(4, { from: 10 * n });
+      }
+      const lines = linesOf(file());
+      expect(await verify([file()], [head()])).toMatchObject({ verdict: 'whole', findings: [] });
+      writeLines(file(), [...lines.slice(0, starts[1]), ...lines.slice(starts[2])]);
+      expect(kinds(await verify([file()], [head()]))).toContain('delete');
+      writeLines(file(), lines.slice(starts[2]));
+      const report = await verify([file()], [head()]);
+      expect(report.findings).toEqual([]);
+      expect(report.notes.join()).toContain('which is not among the files');
+    });
+
+    it('a time that is none does not hide that a later key has signed', async () => {
+      await write(12);
+      const keys = readSigningKeys(join(dir, 'audit-keys.json'));
+      clock.advance(86_400);
+      const later = createSigningKey(clock.now(), clock.now());
+      writeSigningKeys(join(dir, 'audit-keys.json'), { ...keys, keys: [...keys.keys, later] });
+      tamper(file(), (lines) =>
+        rechained(
+          lines.map((line) =>
+            line.includes('"signature"')
+              ? line
+                  .replace(/"key":"[0-9a-f]+"/, `"key":"${later.id}"`)
+                  .replace(/"timestamp":"[^"]+"/, '"timestamp":"then"')
+              : line.replace(/"timestamp":"[^"]+"/, `"timestamp":"${new Date(clock.now()).toISOString()}"`),
+          ),
+          0,
+          keyOf(),
+        ),
+      );
+      expect(kinds(await verify())).toContain('resealed');
+    });
   });
 
   it('damage: in the part that no checkpoint signs yet nothing is called a forgery', async () => {

@@ -73,6 +73,7 @@ it('R-60: a log that cannot be written is tried each second, and one line says w
         written.push(...lines);
       },
       due: () => false,
+      lost: () => {},
       close: async () => {},
     };
     const batches = createBatches(appender, (ms) => `failed for ${Math.round(ms / 1000)} s`);

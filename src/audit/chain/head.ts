@@ -16,12 +16,16 @@ export interface HeadFile {
   /** Names the replica that writes: random, made with its state folder. */
   replica: string;
   checkpoints: Partial<Record<LogName, string>>;
+  /** The number of the first line of the file in which that checkpoint stands. */
+  from?: Partial<Record<LogName, number | null>>;
 }
 
 /** A checkpoint with its line, and the hash by which the next line is linked to it. */
 export interface KeptCheckpoint extends Checkpoint {
   readonly line: string;
   readonly hash: string;
+  /** The number of the first line of its file, where that is known. */
+  readonly from: number | null;
 }
 
 export interface Head {
@@ -29,7 +33,7 @@ export interface Head {
   /** The last checkpoint of a log. */
   of(log: LogName): KeptCheckpoint | undefined;
   /** Keeps one, in one step. Throws when the state folder cannot be written. */
-  keep(log: LogName, line: string): void;
+  keep(log: LogName, line: string, from: number | null): void;
 }
 
 /** Opens the file, and makes it when there is none. Throws an OperatorError where it cannot be used. */
@@ -44,10 +48,15 @@ export function openHead(path: string): Head {
     of(log) {
       const line = file.checkpoints[log];
       const checkpoint = line === undefined ? undefined : checkpointOf(Buffer.from(line));
-      return line !== undefined && checkpoint ? { ...checkpoint, line, hash: hashOf(line) } : undefined;
+      return line !== undefined && checkpoint
+        ? { ...checkpoint, line, hash: hashOf(line), from: file.from?.[log] ?? null }
+        : undefined;
     },
-    keep(log, line) {
-      file = { ...file, checkpoints: { ...file.checkpoints, [log]: line } };
+    keep(log, line, from) {
+      file = {
+        ...{ ...file, checkpoints: { ...file.checkpoints, [log]: line } },
+        from: { ...file.from, [log]: from },
+      };
       write();
     },
   };

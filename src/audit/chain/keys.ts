@@ -11,6 +11,9 @@ import type { Reloadable } from '../../core/files/reloadable.ts';
 import { readSecretText } from '../../core/files/secret-source.ts';
 import { watchFile } from '../../core/files/watched-file.ts';
 
+/** The first key of a file has no time before it, whatever the clock of the machine said when it was made. */
+export const FIRST = 0;
+
 const keySchema = z.strictObject({
   id: z.string().regex(/^[0-9a-f]{16}$/),
   created_at: z.iso.datetime(),
@@ -61,7 +64,7 @@ export interface SigningKeysOptions {
 
 /** Opens the file, and makes it when there is none. Throws an OperatorError when it cannot be used. */
 export function openSigningKeys({ file, clock, onProblem }: SigningKeysOptions): SigningKeys {
-  if (!existsSync(file)) writeSigningKeys(file, { version: 1, keys: [createSigningKey(clock.now(), clock.now())] });
+  if (!existsSync(file)) writeSigningKeys(file, { version: 1, keys: [createSigningKey(clock.now(), FIRST)] });
   const parsed = new Map<string, SigningKey>();
   const watched = watchFile(file, () => readSigningKeys(file), onProblem);
   function use({ id, private_key: der }: StoredSigningKey): SigningKey {

@@ -11,6 +11,8 @@ export interface Appender {
   /** Whether there is something to do although no line comes: `append` of none does it. */
   due(): boolean;
   close(): Promise<void>;
+  /** A line was given that could not wait, and that no call waited for. */
+  lost(): void;
 }
 
 /** A queue of lines in front of an appender. */
@@ -94,7 +96,10 @@ export function createBatches(appender: Appender, probe: (failingMs: number) => 
 
   function write(line: string, urgent: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (waitingSize + line.length > MAX_WAITING) return reject(new Error('too many records wait for the disk'));
+      if (waitingSize + line.length > MAX_WAITING) {
+        if (!urgent) appender.lost();
+        return reject(new Error('too many records wait for the disk'));
+      }
       lines.push(line);
       waitingSize += line.length;
       waiting.push((error) => (error ? reject(error) : resolve()));

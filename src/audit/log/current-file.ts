@@ -44,6 +44,11 @@ export class CurrentFile {
     return this.#file.size;
   }
 
+  /** The number of its first line, where that is known. */
+  get from(): number | null {
+    return this.#from;
+  }
+
   /** The file, unless it is a pipe, a terminal or a device. */
   get readable(): { fd: number; size: number } | undefined {
     return this.#file.regular ? this.#file : undefined;
@@ -64,9 +69,9 @@ export class CurrentFile {
    */
   find(last: number): Told | undefined {
     if (this.distrusted) {
-      moveAside(this.#options.file, this.#aside(last, 'unsynced'));
-      this.#reopen();
+      if (isOccupied(this.#options.file)) moveAside(this.#options.file, this.#aside(last, 'unsynced'));
       this.distrusted = false;
+      this.#reopen();
       return undefined;
     }
     const { place, size } = this.#file.look();
@@ -159,7 +164,7 @@ export class CurrentFile {
       this.#file.size = 0;
       [this.torn, this.#from] = [false, null];
     } else {
-      if (place === 'shorter' || isOccupied(this.#options.file))
+      if (isOccupied(this.#options.file))
         moveAside(this.#options.file, this.#aside(last, place === 'shorter' ? 'cut' : 'found'));
       this.#reopen();
     }

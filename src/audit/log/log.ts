@@ -181,6 +181,7 @@ const timed = (appender: Appender, onWritten: (seconds: number) => void): Append
     onWritten((performance.now() - began) / 1000);
   },
   due: () => appender.due(),
+  lost: () => appender.lost(),
   close: () => appender.close(),
 });
 

@@ -11,6 +11,8 @@ const MOST_KEPT = 16 * 1024 * 1024;
 export interface Missed {
   /** Adds what one failed write was to bring. `onDisk`: so many of the items stand there all the same. */
   add(items: readonly Item[], onDisk: number): void;
+  /** Counts one that nobody could keep. */
+  drop(): void;
   /** For the record of the gap. */
   readonly fields: Record<string, number | readonly string[]>;
   /** What is written with the next success. */
@@ -55,6 +57,9 @@ export function createMissed(before?: Missed): Missed {
       items.forEach((item, i) => {
         if (typeof item === 'string') one(item, i < onDisk);
       }),
+    drop() {
+      dropped += 1;
+    },
     get fields() {
       return {
         refused,

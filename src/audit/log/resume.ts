@@ -37,9 +37,10 @@ export function resume({ file, kept, movedAside }: ResumeOptions): Resumed {
   const last = wholeAfterAll(torn, whole) ?? whole;
   const tornTold: Told[] = torn.length > 0 && last === whole ? [tornLine(torn)] : [];
   const rest = { torn: torn.length > 0 };
-  const inFile = file !== undefined && file.size > 0;
+  // A file with nothing but a torn beginning was new when its process was killed.
+  const inFile = line !== undefined;
   const { at, told } = whereItEnds({ file, kept, last, movedAside, inFile });
-  return { at, told: [...told, ...(last || !kept ? tornTold : [])], ...rest };
+  return { at, told: [...told, ...tornTold], ...rest };
 }
 
 const EMPTY: Tail = { line: undefined, torn: Buffer.alloc(0) };
@@ -73,16 +74,16 @@ function whereItEnds({ file, kept, last, movedAside, inFile }: Ends): Pick<Resum
     // What follows the last checkpoint is not known, so a number may not be given twice.
     if (!inFile && (kept.cause === 'rotated' || movedAside())) return goOn(end, 'log_rotated', { cause: 'moved' });
     if (!file && sealed) return { at: end, told: [] };
-    const missing = gap(inFile ? 'replaced' : 'absent', null, sealed ? kept.seq : null);
+    const missing = gap(inFile ? 'replaced' : 'absent', kept.from, sealed ? kept.seq : null);
     return sealed ? { at: end, told: [missing] } : newChain(missing.fields.cause as string, end, missing);
   }
-  if (last.chain !== kept.chain) return newChain('replaced', end, gap('replaced', null, sealed ? kept.seq : null));
+  if (last.chain !== kept.chain) return newChain('replaced', end, gap('replaced', kept.from, sealed ? kept.seq : null));
   if (last.seq < kept.seq) {
     const missing = gap('shorter', last.seq + 1, sealed ? kept.seq : null);
     return sealed ? { at: end, told: [missing] } : newChain('shorter', end, missing);
   }
   if (file && leadsTo(file, last, kept)) return { at: last, told: [] };
-  return newChain('changed', end, gap('changed', null, kept.seq));
+  return newChain('changed', end, gap('changed', kept.seq + 1, null));
 }
 
 const endOf = ({ chain, seq, hash }: KeptCheckpoint): Position => ({ chain, seq, hash });

@@ -22,8 +22,8 @@ export interface Rotation {
   due(size: number, openedAt: number): 'size' | 'age' | undefined;
   /** When the first record of a file was written, in milliseconds since 1970; now where it has none. */
   openedAt(file: { fd: number; size: number } | undefined): number;
-  /** Removes what the budget wants removed and may be, and answers what the log says of it. Throws when there is no room. */
-  makeRoom(path: string, present: number): Told[];
+  /** Removes what the budget wants removed and may be; `tell` is told of each. Throws when there is no room all the same. */
+  makeRoom(path: string, present: number, tell: (told: Told) => void): void;
 }
 
 const MB = 1024 * 1024;
@@ -41,19 +41,20 @@ export function createRotation(config: RotationConfig, now: () => number): Rotat
       return age_hours !== undefined && now() - openedAt >= age_hours * HOUR_MS ? 'age' : undefined;
     },
     openedAt: (file) => (file && file.size > 0 ? (firstTimeOf(file) ?? now()) : now()),
-    makeRoom(path, present) {
-      if (budget_mb === undefined) return [];
+    makeRoom(path, present, tell) {
+      if (budget_mb === undefined) return;
       const budget = budget_mb * MB;
       // A file that is smaller than before is another one.
       const fresh = performance.now() - known.at < LOOK_MS && present >= known.present;
       known.present = present;
-      if (fresh && known.aside + present < budget) return [];
+      if (fresh && known.aside + present < budget) return;
       const files = asideOf(path);
       let total = files.reduce((sum, { size }) => sum + size, present);
-      const told: Told[] = [];
       for (const file of files) {
         if (total < budget || now() - file.mtimeMs < (keep_at_least?.days ?? 0) * 24 * HOUR_MS) break;
-        told.push(removed(file));
+        const told = removed(file);
+        if (!told) continue;
+        tell(told);
         total -= file.size;
       }
       known = { at: performance.now(), aside: total - present, present };
@@ -64,7 +65,6 @@ export function createRotation(config: RotationConfig, now: () => number): Rotat
           ),
           { code: 'budget' },
         );
-      return told;
     },
   };
 }
@@ -87,14 +87,16 @@ function asideOf(path: string): Aside[] {
   const { stem, end } = partsOf(path);
   return fs
     .readdirSync(dirname(path))
-    .filter((name) => name.startsWith(`${stem}-`) && STAMP.test(name.slice(stem.length)) && name.includes(end))
+    .filter((name) => name.startsWith(stem) && name.endsWith(end))
+    .filter((name) => STAMP.test(name.slice(stem.length, name.length - end.length)))
     .map((name) => ({ path: join(dirname(path), name), stat: fs.statSync(join(dirname(path), name)) }))
     .filter(({ stat }) => stat.isFile())
     .map(({ path: aside, stat: { size, mtimeMs } }) => ({ path: aside, size, mtimeMs }))
     .sort((a, b) => a.mtimeMs - b.mtimeMs || (a.path < b.path ? -1 : 1));
 }
 
-const STAMP = /^-\d{8}T\d{6}Z-\d+/;
+/** What was found in the place of a log is not the log's own. */
+const STAMP = /^-\d{8}T\d{6}Z-\d+(?:-cut|-unsynced)?(?:-\d+)?$/;
 
 const partsOf = (path: string) => ({ stem: basename(path, extname(path)), end: extname(path) });
 
@@ -114,22 +116,17 @@ export function moveAside(path: string, to: string): void {
   syncFolder(dirname(path));
 }
 
-/** Removes a file of the log, and says what it held. */
-function removed({ path, size }: Aside): Told {
+/** Removes a file of the log, and says what it held. One whose lines are in no chain is nobody's, and stays. */
+function removed({ path, size }: Aside): Told | undefined {
   const fd = fs.openSync(path, 'r');
   try {
     const { line } = tailOf(fd, size);
-    const told: Told = {
-      event: 'log_removed',
-      fields: {
-        file: basename(path),
-        from_seq: firstLinkOf(fd, size)?.seq ?? null,
-        to_seq: (line && linkOfLine(line)?.seq) ?? null,
-        last_hash: line ? hashOf(line) : null,
-      },
-    };
+    const [first, last] = [firstLinkOf(fd, size), line && linkOfLine(line)];
+    if (!line || !first || !last || first.chain !== last.chain) return undefined;
     fs.unlinkSync(path);
-    return told;
+    const held = { of_chain: first.chain, from_seq: first.seq, to_seq: last.seq };
+    const hashes = { before_hash: first.prev, last_hash: hashOf(line) };
+    return { event: 'log_removed', fields: { file: basename(path), ...held, ...hashes } };
   } finally {
     fs.closeSync(fd);
   }

@@ -95,9 +95,20 @@ class Writer implements Appender {
     let first: readonly string[] = lines;
     // What comes to light with a write is on record before its calls go on.
     for (let round = 0; round === 0 || (this.#own.length > 0 && round < MOST_ROUNDS); round += 1) {
-      await this.#appendOnce(first);
+      try {
+        await this.#appendOnce(first);
+      } catch (thrown) {
+        // The records stand, and their calls are refused all the same.
+        if (round > 0) this.#missed.add(lines, lines.length);
+        throw thrown;
+      }
       first = [];
     }
+  }
+
+  lost(): void {
+    this.#gap ??= { fields: { cause: 'too_many_waiting' }, torn: [] };
+    this.#missed.drop();
   }
 
   due(): boolean {
@@ -145,7 +156,7 @@ class Writer implements Appender {
     if (!this.#file) return;
     const found = this.#file.find(this.#at.seq);
     this.#tell(found ? [found] : []);
-    this.#tell(rotation.makeRoom(path, this.#file.size));
+    rotation.makeRoom(path, this.#file.size, (told) => this.#tell([told]));
   }
 
   /** The records, behind what the log itself has to say: what a failed write has missed comes first. */
@@ -192,7 +203,7 @@ class Writer implements Appender {
     this.#signing.written(encoded);
     if (encoded.checkpoint === undefined) return;
     try {
-      this.#options.head.keep(this.#options.log, encoded.checkpoint);
+      this.#options.head.keep(this.#options.log, encoded.checkpoint, this.#file?.from ?? null);
     } catch (thrown) {
       this.#options.onProblem(`its end cannot be kept in the state folder: ${codeOf(thrown)}`);
     }
@@ -213,9 +224,15 @@ class Writer implements Appender {
       this.#at = ends.at(-1)?.position ?? this.#at;
       return { onDisk: 0, fields, torn: undefined };
     }
-    const onDisk = ends.filter(({ at }) => at <= there.length).length;
+    // A line that lacks nothing but its end is whole.
+    const onDisk = ends.filter(({ at }) => at - 1 <= there.length).length;
     this.#advance(encoded, onDisk);
-    const fragment = there.subarray(ends[onDisk - 1]?.at ?? (data[0] === NEWLINE ? 1 : 0));
+    const end = ends[onDisk - 1]?.at ?? (data[0] === NEWLINE ? 1 : 0);
+    if (this.#file && there.length === end - 1 && onDisk > 0) {
+      this.#file.torn = true;
+      return { onDisk, fields: { cause: 'write_failed', code }, torn: undefined };
+    }
+    const fragment = there.subarray(end);
     if (this.#file && there.length > 0) this.#file.torn = fragment.length > 0;
     const torn = fragment.length > 0 ? hashOf(fragment) : undefined;
     return { onDisk, fields: { cause: 'write_failed', code }, torn };

@@ -4,16 +4,18 @@ import { NOTHING_BEFORE } from '../chain/chain.ts';
 import { SEALS } from '../chain/checkpoint.ts';
 import type { Anchor } from './anchors.ts';
 import { firstDifference } from './compare.ts';
+import type { Excuses } from './excuses.ts';
 import type { ChainReport, Finding, Gap } from './findings.ts';
-import { at, type Excuses, type Piece } from './pieces.ts';
+import { at, type Piece } from './pieces.ts';
 import type { PublicKey } from './public-keys.ts';
-import type { Mark, Run, Told } from './scan.ts';
+import type { Mark, Run } from './scan/scan.ts';
+import type { Trust } from './trust.ts';
 
 export interface Known {
   marks: readonly Mark[];
-  told: readonly Told[];
-  /** Those of them that a checkpoint signs. */
-  believed: readonly Told[];
+  trust: Trust;
+  /** All chains that are in the files. */
+  chains: ReadonlySet<string>;
   keys: readonly PublicKey[];
   anchors: ReadonlyMap<string, Anchor>;
   excuses: Excuses;
@@ -49,6 +51,8 @@ export async function judgeChain(chain: string, pieces: readonly Piece[], known:
     if (next.last.to > end.last.to) end = next;
   }
   countMissing(chain, sorted, known.gaps);
+  const orphan = orphaned(first, known);
+  if (orphan) notes.push(orphan);
   judged.ofSigning.push(...signatures(first, marks, known));
   for (const short of [shortOf(end, marks, known), cutBefore(end, marks, known)]) if (short) findings.push(short);
   return judged;
@@ -65,7 +69,9 @@ function reportOf(chain: string, pieces: readonly Piece[], marks: readonly Mark[
     signed_at: signed?.timestamp ?? null,
     signed_by: signed?.key ?? null,
     sealed: signed !== undefined && signed.seq === to && SEALS.includes(signed.cause),
-    continued: known.believed.some(({ event, fields }) => event === 'log_started' && fields.before_chain === chain),
+    continued: known.trust.believed.some(
+      ({ event, fields }) => event === 'log_started' && fields.before_chain === chain,
+    ),
     anchored: known.anchors.has(chain),
   };
 }
@@ -78,7 +84,7 @@ function beginning({ file, chain, first }: Piece, { excuses }: Known, { findings
   }
   const before = first.from - 1;
   if (excuses.missing(chain, 1, before)) return;
-  if (first.opens) {
+  if (first.opens || excuses.begins(file, chain, before)) {
     notes.push(`${file.file}: begins with record ${first.from} of its chain; what was before is not among the files`);
     return;
   }
@@ -158,15 +164,15 @@ function signatures({ file, chain, first }: Piece, marks: readonly Mark[], { key
       );
     else {
       const { signs_from: from, retired_at: until } = byId.get(id) as PublicKey;
-      const early = Math.min(Date.parse(since), Date.parse(timestamp)) < Date.parse(from) - CLOCK_MS;
-      const late = until !== null && Date.parse(timestamp) > Date.parse(until) + RETIRED_MS;
+      const early = !(Math.min(timeOf(since), timeOf(timestamp)) >= Date.parse(from) - CLOCK_MS);
+      const late = until !== null && !(timeOf(timestamp) <= Date.parse(until) + RETIRED_MS);
       if (early)
         findings.push(
           at(
             file,
             span,
             'resealed',
-            `records ${span.from} to ${seq} are of ${since}, and signed with the key ${id}, which signs only from ${from} on`,
+            `records ${span.from} to ${seq} are of ${since === '' ? 'no time' : since}, and signed with the key ${id}, which signs only from ${from} on`,
           ),
         );
       if (late)
@@ -182,6 +188,46 @@ function signatures({ file, chain, first }: Piece, marks: readonly Mark[], { key
     }
   }
   return findings;
+}
+
+/** A time that is none, in a record that is signed, is none that a key could have signed at. */
+const timeOf = (text: string): number => (TIME.test(text) ? Date.parse(text) : Number.NaN);
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** Records below a checkpoint that do not lead to one: somebody has put them there, unless the log says what is missing behind. */
+export function unlinked(
+  pieces: readonly Piece[],
+  found: readonly Finding[],
+  notes: string[],
+  { trust, excuses, signedTo }: Known,
+): Finding[] {
+  return pieces.flatMap(({ file, chain, runs }) =>
+    runs.flatMap((run) => {
+      const from = Math.max(run.from, trust.upTo(run) + 1);
+      const to = Math.min(run.to, signedTo.get(chain) ?? 0);
+      if (from > to || trust.has(chain, to)) return [];
+      const told = found.some(
+        (each) => each.chain === chain && (each.seq ?? 0) >= from - 1 && (each.seq ?? 0) <= to + 1,
+      );
+      if (told) return [];
+      const range = from === to ? `record ${from}` : `records ${from} to ${to}`;
+      if (excuses.missing(chain, to + 1, to + 1)) {
+        notes.push(`${file.file}: ${range} before a gap ${from === to ? 'is' : 'are'} signed by no checkpoint`);
+        return [];
+      }
+      return [
+        at(file, { chain, from, line: run.line }, 'edit', `${range} lead${from === to ? 's' : ''} to no checkpoint`),
+      ];
+    }),
+  );
+}
+
+/** The chain before this one is not among the files. */
+function orphaned({ file, chain }: Piece, { trust, chains }: Known): string | undefined {
+  const started = trust.believed.find((each) => each.chain === chain && each.event === 'log_started');
+  const before = started?.fields.before_chain;
+  if (typeof before !== 'string' || chains.has(before)) return undefined;
+  return `${file.file}: goes on from record ${started?.fields.before_seq} of the chain ${before}, which is not among the files`;
 }
 
 /** Whether the chain goes as far as its anchor says. */
@@ -205,7 +251,9 @@ function shortOf({ file, chain, last }: Piece, marks: readonly Mark[], known: Kn
 
 /** Whether the chain ends where the one that goes on from it says. */
 function cutBefore({ file, chain, last }: Piece, marks: readonly Mark[], known: Known): Finding | undefined {
-  const next = known.believed.find(({ event, fields }) => event === 'log_started' && fields.before_chain === chain);
+  const next = known.trust.believed.find(
+    ({ event, fields }) => event === 'log_started' && fields.before_chain === chain,
+  );
   if (!next) return undefined;
   const seq = Number(next.fields.before_seq);
   const place = { chain, from: Math.min(last.to + 1, seq), line: last.lastLine };

@@ -1,11 +1,10 @@
 // Compares what two files have of the same numbers of a chain.
 import fs from 'node:fs';
-import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
 import { hashOf, linkOf } from '../chain/chain.ts';
 import { checkpointOf } from '../chain/checkpoint.ts';
 import type { Piece } from './pieces.ts';
-import type { ScannedFile } from './scan-all.ts';
+import type { ScannedFile } from './scan/scan-all.ts';
 
 /** The first number under which they have different records; undefined where they agree. */
 export async function firstDifference(a: Piece, b: Piece): Promise<number | undefined> {
@@ -30,11 +29,9 @@ async function* hashesOf(
   from: number,
   to: number,
 ): AsyncGenerator<{ seq: number; hash: string }> {
-  for await (const text of linesOf(file)) {
-    const line = Buffer.from(text);
+  for await (const line of linesOf(file)) {
     const link = linkOf(line) ?? checkpointOf(line);
-    if (link?.chain !== chain || link.seq < from) continue;
-    if (link.seq > to) return;
+    if (link?.chain !== chain || link.seq < from || link.seq > to) continue;
     yield { seq: link.seq, hash: hashOf(line) };
   }
 }
@@ -44,21 +41,32 @@ export async function lineAt(file: ScannedFile, number: number): Promise<string 
   let at = 0;
   for await (const line of linesOf(file)) {
     at += 1;
-    if (at === number) return line;
+    if (at === number) return line.toString();
   }
   return undefined;
 }
 
-async function* linesOf({ file, packed }: ScannedFile): AsyncGenerator<string> {
+/** Lines end with LF and with nothing else, as the scanner has them. */
+async function* linesOf({ file, packed }: ScannedFile): AsyncGenerator<Buffer> {
   const raw = fs.createReadStream(file);
-  const input = packed ? raw.pipe(createGunzip()) : raw;
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+  let rest: Buffer[] = [];
   try {
-    for await (const line of lines) yield line;
+    for await (const block of packed ? raw.pipe(createGunzip()) : raw) {
+      const bytes = block as Buffer;
+      let at = 0;
+      for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, at)) {
+        yield Buffer.concat([...rest, bytes.subarray(at, end)]);
+        [rest, at] = [[], end + 1];
+      }
+      rest.push(bytes.subarray(at));
+    }
+    const last = Buffer.concat(rest);
+    if (last.length > 0) yield last;
   } catch {
     // A packed file may end in the middle, which is told elsewhere; what was read of it stands.
   } finally {
-    lines.close();
     raw.destroy();
   }
 }
+
+const NEWLINE = 0x0a;

@@ -39,6 +39,8 @@ export interface Gap {
   refused: number;
   /** How many of the records are not in the files. */
   missing: number;
+  /** Whether a checkpoint signs the record that says so. */
+  signed: boolean;
 }
 
 /** One chain, as far as it is in the files. */

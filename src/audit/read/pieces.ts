@@ -1,7 +1,8 @@
 // What one file has of one chain: the runs that belong together, and what does not fit between them.
+import type { Excuses } from './excuses.ts';
 import type { Finding } from './findings.ts';
-import type { Run, Strange } from './scan.ts';
-import type { ScannedFile } from './scan-all.ts';
+import type { Run, Strange } from './scan/scan.ts';
+import type { ScannedFile } from './scan/scan-all.ts';
 
 /** What a file has of a chain, from its first run to its last. */
 export interface Piece {
@@ -10,12 +11,6 @@ export interface Piece {
   runs: readonly Run[];
   first: Run;
   last: Run;
-}
-
-/** Says whether lines that are missing, or that stand in no chain, are accounted for by the log itself. */
-export interface Excuses {
-  missing(chain: string, from: number, to: number): boolean;
-  torn(strange: Strange): boolean;
 }
 
 /** Breaks of one file that are looked at one by one: beyond, it is not a log any more. */
@@ -92,7 +87,7 @@ function between(of: Between): Finding | undefined {
   const { file, before, after, next, islands, taken, excuses, used } = of;
   const missing = after.from - before.to - 1;
   const strange = file.scan.strange.filter(
-    (one) => one.line > before.lastLine && one.line < after.line && !excuses.torn(one),
+    (one) => one.line > before.lastLine && one.line < after.line && !excuses.torn(file, one),
   );
   const strayed = islands.filter((run) => run.line > before.lastLine && run.line < after.line);
   const linked = missing === 0 && after.prev === before.hash;

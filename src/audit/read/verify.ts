@@ -1,15 +1,19 @@
 // Verifies logs (R-61): reads them, and judges what was found. Keys are given, and never taken from a log.
 import { type Anchor, readAnchors } from './anchors.ts';
-import { judgeChain, type Known } from './chains.ts';
+import { judgeChain, type Known, unlinked } from './chains.ts';
 import { lineAt } from './compare.ts';
-import type { ChainReport, Finding, Gap, Report } from './findings.ts';
-import { type Excuses, type Piece, pieceOf } from './pieces.ts';
+import { type Excuses, excusesOf, gapsOf } from './excuses.ts';
+import type { ChainReport, Finding, Report } from './findings.ts';
+import { type Piece, pieceOf } from './pieces.ts';
 import { keyObjects, type PublicKey, readPublicKeys } from './public-keys.ts';
-import type { Mark, Strange, Told } from './scan.ts';
-import { type ScannedFile, scanAll } from './scan-all.ts';
+import type { Mark, Strange } from './scan/scan.ts';
+import { type ScannedFile, scanAll } from './scan/scan-all.ts';
+import { type Trust, trustOf } from './trust.ts';
 
 export interface VerifyOptions {
   files: readonly string[];
+  /** Only this log is given, so the anchors of the other are left aside. */
+  log?: string | undefined;
   /** Files of "sallyport audit keys export". */
   keys: readonly string[];
   anchors: readonly string[];
@@ -18,9 +22,10 @@ export interface VerifyOptions {
 }
 
 /** Rejects with an OperatorError for a file that cannot be read, or keys or an anchor that are none. */
-export async function verifyLogs({ files, keys, anchors, ...options }: VerifyOptions): Promise<Report> {
+export async function verifyLogs({ files, keys, anchors, log, ...options }: VerifyOptions): Promise<Report> {
   const given = readPublicKeys(keys);
-  const anchored = readAnchors(anchors, keyObjects(given));
+  const all = readAnchors(anchors, keyObjects(given));
+  const anchored = new Map([...all].filter(([, anchor]) => log === undefined || anchor.log === log));
   return judge(await scanAll({ files, keys: given, ...options }), given, anchored);
 }
 
@@ -31,11 +36,10 @@ export async function judge(
   anchors: ReadonlyMap<string, Anchor>,
 ): Promise<Report> {
   const marks = files.flatMap(({ scan }) => scan.marks);
-  const told = files.flatMap(({ scan }) => scan.told);
+  const trust = trustOf(files);
   const signedTo = lastSigned(marks);
-  const believed = told.filter(({ chain, seq }) => seq < (signedTo.get(chain) ?? 0));
-  const gaps = gapsOf(believed);
-  const excuses = excusesOf(believed, told, signedTo);
+  const gaps = gapsOf(trust);
+  const excuses = excusesOf(files, trust, signedTo, anchors);
   const findings: Finding[] = [];
   const ofSigning: Finding[] = [];
   const used = new Set<Strange>();
@@ -47,7 +51,7 @@ export async function judge(
       findings.push(...found.findings);
       for (const strange of found.used) used.add(strange);
     }
-  const known: Known = { marks, told, believed, keys, anchors, excuses, signedTo, gaps };
+  const known: Known = { marks, trust, keys, anchors, excuses, signedTo, gaps, chains: new Set(pieces.keys()) };
   const notes: string[] = [];
   const chains: ChainReport[] = [];
   for (const [chain, of] of pieces) {
@@ -57,13 +61,16 @@ export async function judge(
     ofSigning.push(...judged.ofSigning);
     notes.push(...judged.notes);
   }
-  const missingChains = anchorsWithout(pieces, marks, anchors);
+  const found = [...findings, ...ofSigning];
+  for (const of of pieces.values()) findings.push(...unlinked(of, found, notes, known));
+  findings.push(...dropped(trust, chains));
+  const missingChains = anchorsWithout(files, pieces, marks, anchors);
   findings.push(...missingChains.findings, ...files.flatMap((file) => strangeIn(file, used, excuses)));
   notes.push(...missingChains.notes, ...files.flatMap((file) => notesOf(file, excuses)));
   const judged = [...inSignedPart(findings, signedTo), ...ofSigning].sort(byPlace(files));
   await nameDecision(judged[0], files);
   return {
-    verdict: verdictOf(judged, chains),
+    verdict: verdictOf(judged, chains, missingChains.notes.length === 0),
     chains,
     findings: judged,
     gaps,
@@ -104,64 +111,49 @@ const byPlace = (files: readonly ScannedFile[]) => {
   return (a: Finding, b: Finding): number => of(a) - of(b) || (a.line ?? 0) - (b.line ?? 0);
 };
 
-function verdictOf(findings: readonly Finding[], chains: readonly ChainReport[]): Report['verdict'] {
+function verdictOf(findings: readonly Finding[], chains: readonly ChainReport[], allThere: boolean): Report['verdict'] {
   if (findings.length > 0) return 'bad';
   if (chains.length === 0) return 'unchained';
-  return chains.every(({ anchored, continued }) => anchored || continued) ? 'whole' : 'to_checkpoint';
+  return allThere && chains.every(({ anchored, continued }) => anchored || continued) ? 'whole' : 'to_checkpoint';
 }
 
-function gapsOf(told: readonly Told[]): Gap[] {
-  return told
-    .filter(({ event }) => event === 'log_gap' || event === 'log_removed')
-    .map(({ chain, event, fields }) => ({
-      chain: typeof fields.of_chain === 'string' ? fields.of_chain : chain,
-      from_seq: numberOr(fields.from_seq),
-      to_seq: numberOr(fields.to_seq),
-      cause: event === 'log_removed' ? 'removed' : String(fields.cause),
-      at: String(fields.timestamp),
-      refused: Array.isArray(fields.refused) ? fields.refused.length : 0,
-      missing: 0,
-    }));
+/** A chain that went on from another one, which is not here although an older one is: it was taken out of the middle. */
+function dropped({ believed }: Trust, chains: readonly ChainReport[]): Finding[] {
+  const there = new Map(chains.map((each) => [each.chain, each]));
+  return believed.flatMap(({ chain, event, fields, file, line }) => {
+    const before = fields.before_chain;
+    if (event !== 'log_started' || typeof before !== 'string' || there.has(before)) return [];
+    const { log, replica } = there.get(chain) ?? {};
+    const older = chains.some(
+      (each) =>
+        each.chain !== chain && each.log === log && each.replica === replica && !each.continued && !each.anchored,
+    );
+    const message = `the chain ${before}, from which this one goes on, is in none of the files`;
+    return older ? [{ kind: 'delete' as const, message, file: file.file, line, chain, seq: null }] : [];
+  });
 }
 
-const numberOr = (value: unknown): number | null => (typeof value === 'number' ? value : null);
-
-/** A record that a checkpoint signs excuses what is missing. One that none signs yet excuses nothing that one signs. */
-function excusesOf(believed: readonly Told[], all: readonly Told[], signedTo: ReadonlyMap<string, number>): Excuses {
-  const torn = new Set(
-    all.flatMap(({ fields }) => (Array.isArray(fields.torn_sha256) ? (fields.torn_sha256 as unknown[]) : [])),
-  );
-  const covers = (of: readonly Told[], chain: string, from: number, to: number) =>
-    of.some(({ chain: its, seq, event, fields }) => {
-      const before = typeof fields.of_chain === 'string' ? fields.of_chain : undefined;
-      if ((before ?? its) !== chain || (event !== 'log_gap' && event !== 'log_removed')) return false;
-      const [first, last] = [numberOr(fields.from_seq), numberOr(fields.to_seq)];
-      if (first === null && last === null && fields.cause === 'write_failed') return false;
-      return (first ?? 1) <= from && to <= (last ?? (before === undefined ? seq - 1 : Number.POSITIVE_INFINITY));
-    });
-  return {
-    missing: (chain, from, to) =>
-      covers(believed, chain, from, to) || (from > (signedTo.get(chain) ?? 0) && covers(all, chain, from, to)),
-    torn: ({ hashes }) => hashes?.every((hash) => torn.has(hash)) ?? false,
-  };
-}
-
-/** An anchor of a log that is there, but of a chain that is not: the files are older than it, or another's. */
+/** An anchor of a log that is there, but of a chain that is not: the files are older than it, or hold something else. */
 function anchorsWithout(
+  files: readonly ScannedFile[],
   pieces: ReadonlyMap<string, readonly Piece[]>,
   marks: readonly Mark[],
   anchors: ReadonlyMap<string, Anchor>,
 ): { findings: Finding[]; notes: string[] } {
   const findings: Finding[] = [];
   const notes: string[] = [];
+  const empty = files.find(({ scan }) => scan.runs.length === 0);
   for (const { chain, seq, log, replica, timestamp } of anchors.values()) {
     if (pieces.has(chain)) continue;
     const same = marks.some((mark) => mark.log === log && mark.replica === replica);
-    if (!same) notes.push(`the anchor of the ${log} of replica ${replica} is about none of these files`);
+    if (!same && !empty)
+      notes.push(
+        `the anchor of the ${log} of replica ${replica} is about none of these files: give its files, or --log`,
+      );
     else
       findings.push({
-        ...{ kind: 'rolled_back', file: null, line: null, chain, seq },
-        message: `the anchor says that the ${log} of replica ${replica} had reached record ${seq} of another chain at ${timestamp}, and nothing of that is here`,
+        ...{ kind: 'rolled_back', file: same ? null : (empty?.file ?? null), line: null, chain, seq },
+        message: `the anchor says that the ${log} of replica ${replica} had reached record ${seq} of the chain ${chain} at ${timestamp}, and nothing of that is here`,
       });
   }
   return { findings, notes };
@@ -178,7 +170,8 @@ function strangeIn(file: ScannedFile, used: ReadonlySet<Strange>, excuses: Excus
     });
   if (scan.runs.length === 0) return findings;
   for (const one of scan.strange) {
-    if (used.has(one) || excuses.torn(one) || isBefore(one, file) || (one.unended && !one.excess)) continue;
+    if (used.has(one) || excuses.torn(file, one) || excuses.unchained(file, one) || (one.unended && !one.excess))
+      continue;
     findings.push(strangeFinding(file, one));
   }
   return findings;
@@ -199,18 +192,6 @@ function strangeFinding({ file, scan }: ScannedFile, { line, count, bytes }: Str
   };
 }
 
-/** What a version without a chain has left at the beginning, as the first record of the chain says. */
-function isBefore({ line, bytes }: Strange, { scan }: ScannedFile): boolean {
-  if (line !== 1) return false;
-  return scan.told.some(
-    ({ event, fields }) =>
-      event === 'log_started' &&
-      typeof fields.unchained_bytes === 'number' &&
-      // A line that was torn has got its end since.
-      [0, 1].includes(bytes - fields.unchained_bytes),
-  );
-}
-
 function notesOf(file: ScannedFile, excuses: Excuses): string[] {
   const { scan, file: name } = file;
   const notes: string[] = [];
@@ -219,10 +200,10 @@ function notesOf(file: ScannedFile, excuses: Excuses): string[] {
   const replicas = new Set(scan.marks.filter(({ valid }) => valid).map(({ replica }) => replica));
   if (replicas.size > 1) notes.push(`${name}: ${replicas.size} replicas have written it: ${[...replicas].join(', ')}`);
   for (const one of scan.strange) {
-    if (scan.runs.length > 0 && isBefore(one, file))
+    if (scan.runs.length > 0 && excuses.unchained(file, one))
       notes.push(`${name}: its first ${one.count} lines are of a version without a chain, and cannot be judged`);
     else if (one.unended && !one.excess) notes.push(`${name}:${one.line}: the last line is torn`);
-    else if (excuses.torn(one))
+    else if (excuses.torn(file, one))
       notes.push(
         `${name}:${one.line}: ${one.count === 1 ? 'a torn line' : `${one.count} torn lines`}, as the log says`,
       );

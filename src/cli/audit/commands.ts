@@ -10,6 +10,7 @@ export function addAudit(program: Command): void {
     .argument('<files...>', 'files of one or more logs, in any order, plain or packed by gzip')
     .requiredOption('-k, --keys <file...>', 'public keys, from "sallyport audit keys export"')
     .option('-a, --anchor <file...>', 'checkpoints kept elsewhere, or audit-head.json of the state folder')
+    .option('-l, --log <name>', 'decisions or events: only this log is given, and anchors of the other are left aside')
     .option('--threads <number>', 'how many threads read (default: one for each core)')
     .option('--json', 'print the report as JSON')
     .addHelpText(

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import {
   createSigningKey,
+  FIRST,
   readSigningKeys,
   type SigningKeysFile,
   signsAt,
@@ -21,7 +22,7 @@ export interface AuditKeysOptions {
 export function auditKeysInit({ file, json }: AuditKeysOptions): void {
   if (existsSync(file))
     throw new OperatorError(`${file} is there already; to add a key: sallyport audit keys add --file ${file}`);
-  const key = createSigningKey(Date.now(), Date.now());
+  const key = createSigningKey(Date.now(), FIRST);
   writeSigningKeys(file, { version: 1, keys: [key] });
   if (json) return printJson({ id: key.id });
   print(`${file} is made, with the key ${key.id}`);

@@ -8,6 +8,7 @@ import { paint, print, printJson } from '../output.ts';
 export interface VerifyCommandOptions {
   keys: string[];
   anchor?: string[];
+  log?: string;
   threads?: string;
   json?: boolean;
 }
@@ -25,8 +26,10 @@ export async function auditVerify(files: readonly string[], options: VerifyComma
   try {
     if (threads !== undefined && !(Number.isInteger(threads) && threads > 0 && threads <= 256))
       throw new OperatorError('--threads takes a number from 1 to 256');
+    if (options.log !== undefined && !['decisions', 'events'].includes(options.log))
+      throw new OperatorError('--log takes decisions or events');
     report = await verifyLogs({
-      ...{ files, keys: options.keys, anchors: options.anchor ?? [], onProgress: bar.show },
+      ...{ files, keys: options.keys, anchors: options.anchor ?? [], log: options.log, onProgress: bar.show },
       ...(threads !== undefined && { threads }),
     });
   } catch (thrown) {
@@ -65,11 +68,12 @@ function findingText({ kind, message, file, line, seq, decision_id }: Finding): 
   return `${place}${paint('red', kind)}: ${message}${record}`;
 }
 
-function gapText({ from_seq: from, to_seq: to, cause, at, refused, missing }: Gap): string {
+function gapText({ from_seq: from, to_seq: to, cause, at, refused, missing, signed }: Gap): string {
   const parts = [
     ...(from === null && to === null
       ? []
       : [`records ${from ?? 'before'} to ${to ?? 'unknown'}, ${missing} of them not here`]),
+    ...(signed ? [] : ['no checkpoint signs that yet']),
     ...(refused > 0 ? [`${refused} decisions whose calls were refused`] : []),
   ];
   return `${paint('yellow', 'gap')} on record since ${at}: ${cause}${parts.length > 0 ? ` (${parts.join('; ')})` : ''}`;

@@ -1,5 +1,5 @@
 // Puts the scans of the parts of one file together, as if it had been read in one piece.
-import { hashesOf, type Run, type Scan } from './scan.ts';
+import { earlier, hashesOf, type Run, type Scan } from './scan.ts';
 
 /** The scan of a whole file. */
 export function joined(parts: readonly Scan[]): Scan {
@@ -10,11 +10,12 @@ export function joined(parts: readonly Scan[]): Scan {
     const moved = <T extends { line: number }>(one: T): T => ({ ...one, line: one.line + lines });
     // Of a chain whose checkpoint stood in an earlier part, the first record behind it did, too.
     for (const mark of part.marks) {
-      const since = whole.unsigned[mark.chain] ?? mark.since;
+      const since = earlier(whole.unsigned[mark.chain], mark.since);
       whole.marks.push({ ...moved(mark), since });
       delete whole.unsigned[mark.chain];
     }
-    for (const [chain, since] of Object.entries(part.unsigned)) whole.unsigned[chain] ??= since;
+    for (const [chain, since] of Object.entries(part.unsigned))
+      whole.unsigned[chain] = earlier(whole.unsigned[chain], since);
     whole.told.push(...part.told.map(moved));
     for (const one of part.strange) {
       const before = whole.strange.at(-1);

@@ -2,8 +2,8 @@
 // next one begins.
 import fs from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { messageOf } from '../../core/errors.ts';
-import { keyObjects, type PublicKey } from './public-keys.ts';
+import { messageOf } from '../../../core/errors.ts';
+import { keyObjects, type PublicKey } from '../public-keys.ts';
 import { type Scan, Scanner } from './scan.ts';
 
 export interface Part {

@@ -3,16 +3,16 @@ import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { OperatorError } from '../../core/errors.ts';
-import { PACKAGE_ROOT } from '../../core/paths.ts';
+import { OperatorError } from '../../../core/errors.ts';
+import { PACKAGE_ROOT } from '../../../core/paths.ts';
+import type { PublicKey } from '../public-keys.ts';
 import { joined } from './join.ts';
-import type { PublicKey } from './public-keys.ts';
 import type { Scan } from './scan.ts';
 import { type Part, scanPart } from './scan-file.ts';
 import type { Said } from './scan-thread.ts';
 
 /** The built file, also where this one runs from its source: Node 20 loads no TypeScript. */
-const THREAD = join(PACKAGE_ROOT, 'dist/audit/read/scan-thread.js');
+const THREAD = join(PACKAGE_ROOT, 'dist/audit/read/scan/scan-thread.js');
 const MB = 1024 * 1024;
 /** Less than this is read before a thread has started. */
 const SMALL = 8 * MB;

@@ -1,6 +1,6 @@
 // A thread that scans parts of files, one after the other, until it is ended.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { PublicKey } from './public-keys.ts';
+import type { PublicKey } from '../public-keys.ts';
 import type { Scan } from './scan.ts';
 import { type Part, scanPart } from './scan-file.ts';
 

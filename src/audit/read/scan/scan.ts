@@ -1,8 +1,8 @@
 // Reads lines of a log and finds the pieces of chains in them. Nothing is judged here: what does not fit together is where
 // one piece ends and the next begins.
 import type { KeyObject } from 'node:crypto';
-import { hashOf, type Link, linkOf } from '../chain/chain.ts';
-import { CHECKPOINT_LINE, checkpointOf, isSignedWith } from '../chain/checkpoint.ts';
+import { hashOf, type Link, linkOf } from '../../chain/chain.ts';
+import { CHECKPOINT_LINE, checkpointOf, isSignedWith } from '../../chain/checkpoint.ts';
 
 /** Lines of one chain that are linked to each other without a break. */
 export interface Run {
@@ -51,7 +51,7 @@ export interface Mark extends Link {
   replica: string;
   /** undefined: the key is not among those that were given. */
   valid: boolean | undefined;
-  /** The time in the first record behind the checkpoint before it, as far as this scan has read. */
+  /** The earliest time in the records since the checkpoint before it, as far as this scan has read; empty where one has none. */
   since: string;
 }
 
@@ -69,15 +69,18 @@ export interface Scan {
   strange: Strange[];
   marks: Mark[];
   told: Told[];
-  /** By chain, the time in the first record behind its last checkpoint. */
+  /** By chain, the earliest time in the records behind its last checkpoint. */
   unsigned: Record<string, string>;
   /** Why it could not be read to its end. */
   problem?: string;
 }
 
+/** The earlier of two times; a record without one counts as the earliest. */
+export const earlier = (a: string | undefined, b: string): string => (a === undefined || b < a ? b : a);
+
 const NEWLINE = 0x0a;
 const EVENT_LINE = Buffer.from('{"level":"info","message":"event",');
-const TIME = /"timestamp":"([^"]{1,40})"/;
+const TIME = /"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"/;
 const ABOUT_LOG = /^.{0,120}"event":"log_[a-z]+"/;
 const WHOLE_RECORD = /"prev":"[0-9a-f]{64}"\}(?:\}|,"signature":"[0-9a-f]{128}"\})[\s\S]/;
 /** Lines without a chain whose hashes are kept: those that were torn are few. */
@@ -124,7 +127,8 @@ export class Scanner {
     if (rest.length === 0) return this.scan;
     const link = linkOf(rest) ?? checkpointOf(rest);
     const run = link && this.#open.get(link.chain);
-    if (link && run?.hash === link.prev) this.#line(rest, 0, rest.length, 0);
+    // Alone in its part it is linked to a line of the part before, or not, which is seen when they are joined.
+    if (link && (!run || run.hash === link.prev)) this.#line(rest, 0, rest.length, 0);
     else this.#strangeLine(rest, 0, rest.length, true);
     return this.scan;
   }
@@ -149,14 +153,14 @@ export class Scanner {
     run.end = scan.bytes;
     const since = scan.unsigned[link.chain];
     if (!mark) {
-      if (since === undefined) scan.unsigned[link.chain] = time();
+      scan.unsigned[link.chain] = earlier(since, time());
       return;
     }
     delete scan.unsigned[link.chain];
     const { chain, seq, prev, cause, log, key, timestamp, replica } = mark;
     const publicKey = this.#keys.get(key);
     const valid = publicKey && isSignedWith(mark, publicKey);
-    const at = { line: scan.lines, hash, since: since ?? timestamp };
+    const at = { line: scan.lines, hash, since: earlier(since, timestamp) };
     scan.marks.push({ chain, seq, prev, cause, log, key, timestamp, replica, valid, ...at });
   }
 
