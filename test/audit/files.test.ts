@@ -1,6 +1,7 @@
 // How a log goes on: over restarts, in files of its own rotation, within a budget, after a write that failed half-way.
 import { execFileSync } from 'node:child_process';
 import fs, {
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -367,6 +368,82 @@ it('R-60: after a sync that failed nobody knows what is on the disk: the file is
   // If the disk has lost what was not synced, that is what the gap says.
   tamper(join(dir, files().find((name) => name.includes('-unsynced')) as string), (lines) => lines.slice(0, -1));
   expect(await verify()).toMatchObject({ verdict: 'whole', gaps: [{ cause: 'sync_failed', missing: 1 }] });
+});
+
+describe('R-60, R-90: what would keep a log from going on', () => {
+  const alert = (log: AuditLog, id: string) =>
+    log.alert({ type: 'alert', timestamp: '2026-11-23T09:00:00.000Z', decision_id: id } as never);
+
+  it('a file that was cut and moved away: the next record stands in a new one', async () => {
+    const log = open();
+    await write(log, 3);
+    truncateSync(file(), fs.statSync(file()).size - 50);
+    renameSync(file(), join(dir, 'events-taken.jsonl'));
+    await alert(log, 'a');
+    expect(own()).toContain('log_gap shorter');
+    await log.close();
+    expect(recordsOf(file()).some(({ decision_id }) => decision_id === 'a')).toBe(true);
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'a write that stops between a line and its end: the number is not given again',
+    async () => {
+      const log = open();
+      await write(log, 1);
+      const before = fs.statSync(file()).size;
+      await alert(log, 'first');
+      const length = fs.statSync(file()).size - before;
+      await withFullDisk(fs.statSync(file()).size + length - 1, () => alert(log, 'other').catch(() => {}));
+      await until(() => log.failure === undefined, 'the log to be written again');
+      await log.close();
+      expect(seqs()).toEqual(Array.from({ length: seqs().length }, (_, i) => i + 1));
+      expect(await verify()).toMatchObject({ verdict: 'whole', findings: [] });
+    },
+  );
+
+  it('a process that was killed in the first write behind a rotation', async () => {
+    const log = open({ rotate: { size_mb: 0.003 } });
+    await write(log, 9, { text: 'x'.repeat(400) });
+    const numberOf = (name: string) => Number(/-(\d+)\.jsonl$/.exec(name)?.[1] ?? 0);
+    const aside = files().filter((name) => name !== 'events.jsonl');
+    aside.sort((a, b) => numberOf(a) - numberOf(b));
+    const kept = readFileSync(head());
+    const torn = readFileSync(file()).subarray(0, 60);
+    await log.close();
+    expect(aside.length).toBeGreaterThan(0);
+    // As it was when the last file had been sealed and the new one begun.
+    const sealed = recordsOf(join(dir, aside.at(-1) as string)).at(-1);
+    const line = linesOf(join(dir, aside.at(-1) as string)).at(-1) as string;
+    writeFileSync(head(), JSON.stringify({ ...JSON.parse(kept.toString()), checkpoints: { events: line } }));
+    writeFileSync(file(), torn);
+    told = [];
+    const again = open();
+    await write(again, 2);
+    await again.close();
+    expect(own()).toEqual(['log_rotated moved', 'log_torn']);
+    expect(sealed.cause).toBe('rotated');
+    expect(await verify()).toMatchObject({ verdict: 'whole', findings: [] });
+  });
+
+  it('a budget removes nothing that is not the log’s own, and says what it has removed although there is no room', async () => {
+    const stale = new Date(clock.now() - 99 * 86_400_000);
+    const junk = ['events-20200101T000000Z-1.jsonl.gz', 'events-20200101T000000Z-2-found.jsonl', 'events-mine.jsonl'];
+    for (const name of junk) {
+      writeFileSync(join(dir, name), 'x'.repeat(70_000));
+      utimesSync(join(dir, name), stale, stale);
+    }
+    const log = open({ rotate: { size_mb: 0.01, budget_mb: 0.03, keep_at_least: { days: 7 } } });
+    await write(log, 20, { text: 'x'.repeat(400) });
+    const oldest = files()
+      .filter((name) => /Z-\d+\.jsonl$/.test(name) && !junk.includes(name))
+      .sort()[0] as string;
+    utimesSync(join(dir, oldest), stale, stale);
+    await write(log, 60, { text: 'x'.repeat(400) });
+    expect(existsSync(join(dir, oldest))).toBe(false);
+    expect(junk.every((name) => existsSync(join(dir, name)))).toBe(true);
+    expect(own()).toContain('log_removed');
+    await log.close();
+  });
 });
 
 describe('R-61: keys', () => {
