@@ -23,6 +23,7 @@ import { expect, it } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { addClient } from '../../src/identity/client-file.ts';
 import { endWithParent } from '../support/children.ts';
+import { until } from '../support/harness.ts';
 import { callTool } from '../support/wire-call.ts';
 
 const run = promisify(execFile);
@@ -179,9 +180,11 @@ it('the packed package, installed in an empty folder, leads to a first call', as
       expect(answer.result).toMatchObject({ structuredContent: { n: 7 } });
     } finally {
       process.kill(-(child.pid as number), 'SIGTERM');
+      // npx ends before what it has started, which seals its logs and gives its folder back at the very end.
+      await until(() => !existsSync(join(dir, '.sallyport/running.sock')), 'the connector to end', 40_000);
     }
   } finally {
     backend.close();
-    rmSync(dir, { recursive: true, force: true });
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 });
