@@ -1,7 +1,7 @@
 // `npm start` as a process: what it leaves on disk, how it ends, and real clients in front of it.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -102,8 +102,10 @@ it.skipIf(process.platform === 'win32')(
           () => false,
           () => true,
         ),
-      'the connector to end',
+      'the connector to take no calls',
     );
+    // It seals its logs after that, and gives its folder back at the very end.
+    await until(() => !existsSync(join(dir, '.sallyport/running.sock')), 'the connector to end');
   },
 );
 
