@@ -1,14 +1,14 @@
 // A drill: two replicas under mixed calls, while their logs are rotated, cut, filled up and their processes killed. Afterwards
 // the verifier says that all is whole, with the gaps by name, and names whatever is done to a copy.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import type { Report } from '../../src/audit/read/findings.ts';
 import { recordSchema } from '../../src/audit/record-schema.ts';
 import { run } from '../support/cli.ts';
-import { recordsOf } from '../support/decision-log.ts';
+import { recordsOf, wholeRecordsOf } from '../support/decision-log.ts';
 import { type Answer, decisionId, ELSEWHERE, HOME, until } from '../support/harness.ts';
 import { type Cluster, type Replica, startCluster } from '../support/replicas.ts';
 import { linesOf, tamper } from '../support/tampering.ts';
@@ -85,7 +85,7 @@ describe.skipIf(!redisProgram || !logrotate)('R-61, R-64, R-90: a drill on two r
       expect(first.report.gaps.map(({ cause }) => cause)).toContain('write_failed');
       expect(second.report.gaps.map(({ cause }) => cause)).toContain('shorter');
       // Whatever a client was told was done is on record, and what was refused is named.
-      const records = [a, b].flatMap(({ state }) => logsOf(state).flatMap(readable));
+      const records = [a, b].flatMap(({ state }) => logsOf(state).flatMap(wholeRecordsOf));
       const decided = new Set(records.filter(({ type }) => type === 'decision').map((record) => record.decision_id));
       expect(done.filter((id) => !decided.has(id))).toEqual([]);
       expect(done.length).toBeGreaterThan(CALLS / 3);
@@ -129,18 +129,6 @@ async function tamperings(state: string, other: string, keys: string, copies: st
     expect([kind, code, report.findings[0]?.kind]).toEqual([kind, 1, kind]);
   }
 }
-
-/** The records of a file that are whole: a write that failed leaves a part of one. */
-const readable = (path: string) =>
-  readFileSync(path, 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      try {
-        return [JSON.parse(line)];
-      } catch {
-        return [];
-      }
-    });
 
 /** Calls of every kind in turns on the replicas, with replays, other networks and revocations. `done`: ids of what went through. */
 async function mixedCalls(cluster: Cluster, replicas: () => Replica[], count: number, done: string[]): Promise<void> {

@@ -23,7 +23,7 @@ import { openWriter } from '../../src/audit/log/writer.ts';
 import { exportKeys } from '../../src/audit/read/public-keys.ts';
 import { verifyLogs } from '../../src/audit/read/verify.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
-import { recordsOf } from '../support/decision-log.ts';
+import { recordsOf, wholeRecordsOf } from '../support/decision-log.ts';
 import { type Loose, until } from '../support/harness.ts';
 import { type OpenLogOptions, openLogIn } from '../support/open-log.ts';
 import { linesOf, tamper } from '../support/tampering.ts';
@@ -265,7 +265,7 @@ describe.runIf(process.platform === 'linux')('R-60: a write that stops in the mi
     expect(log.failure).toBe('the decision log cannot be written (EFBIG)');
     await until(() => log.failure === undefined, 'the log to be written again');
     await log.close();
-    const records = wholeRecords();
+    const records = wholeRecordsOf(file());
     const gaps = records.filter(({ event }) => event === 'log_gap');
     expect(gaps[0]).toMatchObject({ cause: 'write_failed', code: 'EFBIG' });
     expect(gaps.flatMap(({ refused }) => refused)).toEqual(['a', 'b', 'c']);
@@ -296,7 +296,7 @@ describe.runIf(process.platform === 'linux')('R-60: a write that stops in the mi
       });
     await until(() => log.failure === undefined, 'the log to be written again');
     await log.close();
-    const records = wholeRecords();
+    const records = wholeRecordsOf(file());
     const refused = records.flatMap(({ refused: ids }) => ids ?? []);
     const onDisk = records.flatMap(({ on_disk: ids }) => ids ?? []);
     const written = records.filter(({ type }) => type === 'alert').map(({ decision_id }) => decision_id);
@@ -310,19 +310,6 @@ describe.runIf(process.platform === 'linux')('R-60: a write that stops in the mi
     expect(records.filter(({ room }) => room !== undefined)).toHaveLength(25);
     expect(await verify()).toMatchObject({ verdict: 'whole', findings: [] });
   });
-
-  /** The records of lines that are whole. */
-  function wholeRecords(): Loose[] {
-    return readFileSync(file(), 'utf8')
-      .split('\n')
-      .flatMap((line) => {
-        try {
-          return [JSON.parse(line)];
-        } catch {
-          return [];
-        }
-      });
-  }
 });
 
 it('R-60: after a sync that failed nobody knows what is on the disk: the file is put aside, and its numbers are not given again', async () => {

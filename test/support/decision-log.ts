@@ -14,6 +14,18 @@ export const recordsOf = (file: string): Loose[] =>
         .map((line) => JSON.parse(line))
     : [];
 
+/** The records of a file that are whole: a write that failed leaves a part of one. */
+export const wholeRecordsOf = (file: string): Loose[] =>
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        return [JSON.parse(line)];
+      } catch {
+        return [];
+      }
+    });
+
 /** What the log says of itself, and not of calls or sessions. */
 const ofItself = ({ type, event }: Loose): boolean =>
   type === 'checkpoint' || (type === 'event' && ['log_started', 'log_rotated', 'log_torn'].includes(event));
