@@ -1,8 +1,10 @@
 // The command line: all commands with their options. The work of each command is in a file of its own.
 import { Command } from 'commander';
 import { VERSION } from '../core/paths.ts';
+import { asking } from './asking.ts';
 import { addAudit } from './audit/commands.ts';
 import { later } from './later.ts';
+import { addPolicy } from './policy/commands.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -50,18 +52,6 @@ function addServe(program: Command): void {
     .option('--json', 'print where it listens as one line of JSON')
     .action(later(() => import('./serve.ts'), 'serve'));
 }
-
-/** Makes commands that ask the admin listener of a running connector. */
-const asking = (parent: Command) => (name: string, description: string) =>
-  parent
-    .command(name)
-    .description(description)
-    .option('-u, --url <url>', 'admin listener', 'http://127.0.0.1:8788')
-    .option('-t, --token-file <file>', 'file with the admin token (else: SALLYPORT_ADMIN_TOKEN)')
-    .option('--plaintext', 'send the token by http:// beyond this machine')
-    .option('--ca <file>', 'private CA of the listener (PEM)')
-    .option('--cert <file>', 'certificate to show, where the listener demands one (PEM)')
-    .option('--key <file>', 'its key');
 
 function addOperations(program: Command): void {
   const command = asking(program);
@@ -186,76 +176,6 @@ function addBackend(program: Command): void {
     .option('--args <json>', 'arguments of the tool, as a JSON object')
     .option('--json', 'print the results as JSON')
     .action(later(() => import('./backend/check.ts'), 'backendCheck'));
-}
-
-function addPolicy(program: Command): void {
-  const policy = program.command('policy').description('check, build and test policies (needs OPA, or Go to build it)');
-  const command = (name: string, description: string) =>
-    policy
-      .command(name)
-      .description(description)
-      .option('-d, --dir <folder>', 'policy folder: data.yaml, and site/ or sallyport/', 'policies')
-      .option('-s, --site <folder>', "the site's rules, where they are not in <dir>/site")
-      .option(
-        '-t, --tests <folder>',
-        'folder with cases/, sallyport/ and site/ (default: policy-tests beside the policy)',
-      )
-      .option('--json', 'print the result as JSON');
-  command(
-    'check',
-    'the gate: settings, types, METADATA, vocabulary, reachability, and whether the compiled policy is current',
-  )
-    .option('-c, --config <file>', 'check names, arguments and masks against this connector.yaml, too')
-    .option('--strict', 'fail on controls that are off and are on in the shipped policy')
-    .option('--sarif', 'print the findings as SARIF 2.1.0')
-    .action(later(() => import('./policy/check.ts'), 'policyCheck'));
-  command('build', 'check, then compile the Rego sources').action(
-    later(() => import('./policy/build.ts'), 'policyBuild'),
-  );
-  command('test', 'run the Rego tests at 100 % coverage, and the cases through the Go evaluator and the WASM').action(
-    later(() => import('./policy/test.ts'), 'policyTest'),
-  );
-  policy
-    .command('update')
-    .description('show how the shipped part of a policy folder differs from this version, and take it over')
-    .option('-d, --dir <folder>', 'policy folder', 'policies')
-    .option('-t, --tests <folder>', 'cases to decide before and after (default: policy-tests beside the policy)')
-    .option('--dry-run', 'show the differences and write nothing')
-    .option('--json', 'print the result as JSON')
-    .action(later(() => import('./policy/update.ts'), 'policyUpdate'));
-  policy
-    .command('sign')
-    .description("sign a built policy in OPA's form, for connectors that have the public key in policy.keys")
-    .argument('[dir]', 'policy folder', 'policies')
-    .requiredOption(
-      '-k, --key <file>',
-      'private key (PEM: RSA, EC or Ed25519); it belongs to where policies are released',
-    )
-    .option('-o, --output <file>', 'also pack it into a bundle (.tar.gz)')
-    .option('--json', 'print the result as JSON')
-    .action(later(() => import('./policy/sign.ts'), 'policySign'));
-  addActivation(policy);
-}
-
-function addActivation(policy: Command): void {
-  const running = asking(policy);
-  running('activate', 'have a running connector take a policy into use (right: act)')
-    .argument(
-      '[dir]',
-      'policy folder, or bundle (.tar.gz), on the machine of the connector (default: the configured one)',
-    )
-    .requiredOption('--reason <text>', 'why, for the record')
-    .option('--json', 'print the result as JSON')
-    .action(later(() => import('./admin/policy.ts'), 'policyActivate'));
-  running('rollback', 'have it take a policy into use again that was in force before (right: act)')
-    .requiredOption('--reason <text>', 'why, for the record')
-    .option('--to <revision>', 'which one (default: the one before)')
-    .option('--json', 'print the result as JSON')
-    .action(later(() => import('./admin/policy.ts'), 'policyRollback'));
-  running('status', 'which policy decides, what was in force before, and what is kept (right: read)')
-    .option('--all', 'what each replica has, as well')
-    .option('--json', 'print it as JSON')
-    .action(later(() => import('./admin/policy.ts'), 'policyStatus'));
 }
 
 function addClient(program: Command): void {

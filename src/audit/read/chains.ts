@@ -16,7 +16,8 @@ export interface Known {
   trust: Trust;
   /** All chains that are in the files. */
   chains: ReadonlySet<string>;
-  keys: readonly PublicKey[];
+  /** Undefined: signatures are not judged. */
+  keys: readonly PublicKey[] | undefined;
   anchors: ReadonlyMap<string, Anchor>;
   excuses: Excuses;
   signedTo: ReadonlyMap<string, number>;
@@ -136,6 +137,7 @@ function countMissing(chain: string, pieces: readonly Piece[], gaps: Gap[]): voi
 
 /** Who has signed what, and when that was possible. */
 function signatures({ file, chain, first }: Piece, marks: readonly Mark[], { keys }: Known): Finding[] {
+  if (!keys) return [];
   const byId = new Map(keys.map((key) => [key.id, key]));
   const place = { chain, from: first.from, line: first.line };
   if (!marks.some(({ valid }) => valid)) {

@@ -16,17 +16,25 @@ export interface VerifyOptions {
   log?: string | undefined;
   /** Files of "sallyport audit keys export". */
   keys: readonly string[];
+  /**
+   * No key is at hand: whatever a checkpoint is signed with, it is taken for one. That finds what was damaged, and what was
+   * changed by somebody who did not go to the trouble of linking it anew.
+   */
+  linksOnly?: boolean;
   anchors: readonly string[];
   onProgress?: (read: number, all: number) => void;
   threads?: number;
 }
 
 /** Rejects with an OperatorError for a file that cannot be read, or keys or an anchor that are none. */
-export async function verifyLogs({ files, keys, anchors, log, ...options }: VerifyOptions): Promise<Report> {
-  const given = readPublicKeys(keys);
-  const all = readAnchors(anchors, keyObjects(given));
+export async function verifyLogs(given: VerifyOptions): Promise<Report> {
+  const { files, keys, anchors, log, linksOnly = false, ...options } = given;
+  const known = readPublicKeys(keys);
+  const all = readAnchors(anchors, keyObjects(known));
   const anchored = new Map([...all].filter(([, anchor]) => log === undefined || anchor.log === log));
-  return judge(await scanAll({ files, keys: given, ...options }), given, anchored);
+  const scanned = await scanAll({ files, keys: known, ...options });
+  if (linksOnly) for (const { scan } of scanned) for (const mark of scan.marks) mark.valid = true;
+  return judge(scanned, known, anchored, linksOnly);
 }
 
 /** Judges scans. */
@@ -34,6 +42,7 @@ export async function judge(
   files: readonly ScannedFile[],
   keys: readonly PublicKey[],
   anchors: ReadonlyMap<string, Anchor>,
+  linksOnly = false,
 ): Promise<Report> {
   const marks = files.flatMap(({ scan }) => scan.marks);
   const trust = trustOf(files);
@@ -51,7 +60,16 @@ export async function judge(
       findings.push(...found.findings);
       for (const strange of found.used) used.add(strange);
     }
-  const known: Known = { marks, trust, keys, anchors, excuses, signedTo, gaps, chains: new Set(pieces.keys()) };
+  const known: Known = {
+    marks,
+    trust,
+    keys: linksOnly ? undefined : keys,
+    anchors,
+    excuses,
+    signedTo,
+    gaps,
+    chains: new Set(pieces.keys()),
+  };
   const notes: string[] = [];
   const chains: ChainReport[] = [];
   for (const [chain, of] of pieces) {

@@ -4,6 +4,7 @@ import { verifyLogs } from '../../audit/read/verify.ts';
 import { OperatorError } from '../../core/errors.ts';
 import { printable } from '../../core/printable.ts';
 import { paint, print, printJson } from '../output.ts';
+import { progressBar } from '../progress-bar.ts';
 
 export interface VerifyCommandOptions {
   keys: string[];
@@ -22,7 +23,7 @@ const MOST_PRINTED = 20;
 export async function auditVerify(files: readonly string[], options: VerifyCommandOptions): Promise<void> {
   const threads = options.threads === undefined ? undefined : Number(options.threads);
   let report: Report;
-  const bar = progressBar();
+  const bar = progressBar('verifying');
   try {
     if (threads !== undefined && !(Number.isInteger(threads) && threads > 0 && threads <= 256))
       throw new OperatorError('--threads takes a number from 1 to 256');
@@ -90,21 +91,4 @@ function chainText(chain: ChainReport): string {
       ? `; the ${rest} that followed cannot be judged`
       : '; whether more followed cannot be judged';
   return `${name}, whole up to the checkpoint ${signed} of ${signed_at}, signed by ${signed_by}${chain.anchored ? '' : tail}${chain.anchored && rest > 0 ? `; ${rest} more are not signed yet` : ''}`;
-}
-
-/** One line on a terminal that is written over, and nothing elsewhere. */
-function progressBar(): { show: (read: number, all: number) => void; end(): void } {
-  if (!process.stderr.isTTY) return { show: () => {}, end: () => {} };
-  let shown = '';
-  return {
-    show(read, all) {
-      const text = `verifying ${Math.floor((read / Math.max(all, 1)) * 100)} %`;
-      if (text === shown) return;
-      shown = text;
-      process.stderr.write(`\r${text}`);
-    },
-    end() {
-      if (shown !== '') process.stderr.write(`\r${' '.repeat(shown.length)}\r`);
-    },
-  };
 }

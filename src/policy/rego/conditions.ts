@@ -1,6 +1,6 @@
 // What the body of a rule compares: a fact of the input with values that are written out.
 import { fullPath, type Module, nameOf } from './modules.ts';
-import { eachCall, eachTerm, itemsOf, type Location, pathOf, type Rule, scalarOf, type Term } from './terms.ts';
+import { eachCall, eachTerm, isTerm, itemsOf, type Location, pathOf, type Rule, scalarOf, type Term } from './terms.ts';
 import { bindingsOf, collectionsOf, valuesOf } from './values.ts';
 
 /** One comparison. `path` begins with "input"; null is an item of a list or any name of a table. */
@@ -146,6 +146,55 @@ function settingPaths(
     ...collectionsOf(rule, variable).flatMap((bound) => settingPaths(module, rule, bound, depth - 1)),
   ].map(({ path: before, asked }) => ({ path: [...before, ...path.slice(1)], asked }));
 }
+
+/**
+ * The tools without which a rule can give nothing: a condition that stands in its body by itself, and is not negated, names
+ * them. Undefined where there is none, so that the rule may give something for any tool.
+ */
+export function toolsRequired(module: Module, rule: Rule): string[] | undefined {
+  if (rule.else || rule.default) return undefined;
+  for (const { terms, negated, with: replaced } of rule.body) {
+    if (negated || replaced || !Array.isArray(terms) || terms.length !== 3) continue;
+    const [operator, left, right] = terms as [Term, Term, Term];
+    const name = pathOf(operator)?.join('.') ?? '';
+    const other = isToolName(left) ? right : isToolName(right) && name !== 'internal.member_2' ? left : undefined;
+    if (!other) continue;
+    const named =
+      name === 'internal.member_2'
+        ? writtenOut(module, rule, other, itemsOf)
+        : ['eq', 'equal'].includes(name)
+          ? writtenOut(module, rule, other, (term) => [term])
+          : undefined;
+    if (named) return named;
+  }
+  return undefined;
+}
+
+const isToolName = (term: Term): boolean => pathOf(term)?.join('.') === 'input.tool.name';
+
+/** The texts that a term is, where they are all written out in it, or in the one rule that it names. */
+function writtenOut(
+  module: Module,
+  rule: Rule,
+  term: Term,
+  parts: (term: Term) => Term[] | undefined,
+): string[] | undefined {
+  const named = term.type === 'var' ? module.rules.filter((other) => nameOf(other) === term.value) : [];
+  const name = String(term.value);
+  if (
+    term.type === 'var' &&
+    [...bindingsOf(rule, name), ...collectionsOf(rule, name), ...(rule.head.args ?? [])].length > 0
+  )
+    return undefined;
+  const [only] = named;
+  if (term.type === 'var' && (named.length !== 1 || !only?.head.value || only.else || !isUnconditional(only)))
+    return undefined;
+  const texts = (parts(only?.head.value ?? term) ?? [undefined]).map(scalarOf);
+  return texts.every((text) => typeof text === 'string') ? (texts as string[]) : undefined;
+}
+
+const isUnconditional = ({ body, head }: Rule): boolean =>
+  !head.args && body.every(({ terms }) => !Array.isArray(terms) && isTerm(terms) && scalarOf(terms) === true);
 
 /** The tools that a rule names in its own body: `input.tool.name == "x"` or `in {"x", "y"}`. */
 export function toolsNamed(module: Module, rule: Rule): string[] {

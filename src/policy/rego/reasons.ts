@@ -1,7 +1,7 @@
 // What the manifest says of each reason code, from METADATA and from the text of the rules.
 import type { Manifest } from '../../decision/manifest.ts';
 import { argumentsIn, type Names, namesArguments, argumentsRead as readBy } from './arguments.ts';
-import { toolsNamed } from './conditions.ts';
+import { toolsRequired } from './conditions.ts';
 import { annotationOf, type Module, nameOf } from './modules.ts';
 import { eachTerm, pathOf, type Rule, type Term } from './terms.ts';
 import { paramsOf } from './values.ts';
@@ -59,7 +59,7 @@ export function argumentsRead(modules: readonly Module[]): Record<string, string
   const read = new Map<string, Set<string> | 'any'>();
   for (const module of modules) {
     for (const rule of module.rules) {
-      const tools = toolsNamed(module, rule);
+      const tools = toolsRequired(module, rule) ?? [];
       for (const name of readBy(modules, module, rule)) {
         const before = read.get(name);
         if (tools.length === 0 || before === 'any') read.set(name, 'any');

@@ -1,0 +1,47 @@
+// The commands by which a change of a policy is looked at before it ships.
+import type { Command } from 'commander';
+import { KINDS } from '../../../policy/replay/kinds.ts';
+import { later } from '../../later.ts';
+import { failOn } from './fail-on.ts';
+
+/** What a version of a policy can be named by. */
+const VERSIONS = `
+A policy is named by a folder, a bundle in one file (.tar.gz) or a revision of Git, in which the folder of --dir is taken.`;
+
+export function addReview(policy: Command): void {
+  const command = (name: string, description: string) =>
+    policy
+      .command(name)
+      .description(description)
+      .option('-d, --dir <folder>', 'policy folder: data.yaml, and site/ or sallyport/', 'policies')
+      .option('-s, --site <folder>', "the site's rules, where they are not in <dir>/site");
+  const reading = (of: Command) =>
+    of
+      .option('-k, --keys <file...>', 'public keys that the log is verified with ("sallyport audit keys export")')
+      .option('-a, --anchor <file...>', 'checkpoints of the log that were kept elsewhere')
+      .option('--threads <number>', 'how many threads read (default: one for each core)');
+  const showing = (of: Command) =>
+    of
+      .option('--markdown <file>', 'write it as Markdown, for a pull request ("-": standard output)')
+      .option('--html <file>', 'write it as one page of HTML that needs nothing else ("-": standard output)')
+      .option('--json', 'print it as JSON');
+
+  showing(
+    reading(
+      command('replay', 'decide what is on record again, and show what would be decided otherwise').requiredOption(
+        '-l, --log <file...>',
+        'files of decision logs, in any order, plain or packed by gzip',
+      ),
+    ).option('-p, --policy <version>', 'the policy that decides (default: the folder of --dir as it is)'),
+  )
+    .option(
+      '--fail-on <changes>',
+      'exit with 1 where one of these happened, with commas between',
+      failOn([...REPLAYED, ...KINDS]),
+    )
+    .addHelpText('after', `${VERSIONS}\n\nChanges: ${[...REPLAYED, ...KINDS].join(', ')}`)
+    .action(later(() => import('./replay.ts'), 'policyReplay'));
+}
+
+/** Besides the kinds of changes: any of them, a record that no longer holds enough, an input without a usable decision. */
+const REPLAYED = ['any', 'undecidable', 'failed'];
