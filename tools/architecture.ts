@@ -89,7 +89,7 @@ const HOMES: Record<string, RegExp> = {
   '@open-policy-agent/opa-wasm': /^decision\/wasm\.ts$/,
   '@modelcontextprotocol/sdk': /^mcp\//,
   '@readme/openapi-parser': /^openapi\/document\.ts$/,
-  diff: /^policy\/update\/update\.ts$/,
+  diff: /^policy\/report\/patch\.ts$/,
   ajv: /^formats\/json-schema\.ts$/,
   'ajv-formats': /^formats\/json-schema\.ts$/,
   cockatiel: /^(backend\/http\/|session\/end\/)/,

@@ -23,6 +23,18 @@ const shippedSchema = (): JsonObject => {
   return known;
 };
 
+/** The strict side of the setting at a path such as ["lifetime", "sessions_per_client"]; undefined where it has none. */
+export function strictSide(path: readonly string[], siteSchema: JsonObject | undefined): StrictSide | undefined {
+  let schema: unknown = {
+    properties: { ...(shippedSchema().properties as JsonObject), ...(siteSchema && { site: siteSchema }) },
+  };
+  for (const name of path) {
+    const properties = isObject(schema) && isObject(schema.properties) ? schema.properties : {};
+    schema = Object.hasOwn(properties, name) ? properties[name] : undefined;
+  }
+  return isObject(schema) ? (schema[STRICT_SIDE] as StrictSide | undefined) : undefined;
+}
+
 /** Everything that a role says and that tightens nothing. `siteSchema` names the sides of the site's settings. */
 export function looserForRoles(settings: Settings, siteSchema: JsonObject | undefined): Violation[] {
   const properties: Record<string, unknown> = {
@@ -55,7 +67,8 @@ function looser(said: unknown, base: unknown, schema: unknown, path: PropertyKey
   );
 }
 
-function tightens(side: StrictSide, said: unknown, base: unknown, field = 'limit'): boolean {
+/** Whether `said` is no looser than `base` and differs, or is as strict, on that side. */
+export function tightens(side: StrictSide, said: unknown, base: unknown, field = 'limit'): boolean {
   switch (side) {
     case 'smaller':
       return Number(said) <= Number(base);

@@ -2,12 +2,12 @@
 // and what is replaced is kept aside.
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createTwoFilesPatch } from 'diff';
 import { OperatorError } from '../../core/errors.ts';
 import { readCompiled } from '../../decision/bundle.ts';
 import { PACKAGED, type PolicyPaths, policyPaths, shown } from '../../decision/data/paths.ts';
 import { readSettingsAt } from '../../decision/data/read.ts';
 import { sourceFiles } from '../../decision/manifest.ts';
+import { patchOf } from '../report/patch.ts';
 import { type ShippedDifference, shippedDifferences } from './shipped.ts';
 
 /** One file of the shipped part that this version has otherwise. `patch` is a unified diff. */
@@ -25,7 +25,7 @@ export function shippedChanges(dir: string): Change[] {
     );
     return {
       ...difference,
-      patch: createTwoFilesPatch(`a/${name}`, `b/${name}`, theirs ?? '', ours ?? '', '', '', { context: 2 }),
+      patch: patchOf(name, theirs ?? '', ours ?? '', 2),
     };
   });
 }

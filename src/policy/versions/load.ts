@@ -1,5 +1,6 @@
 // Loads a version so that it can be asked and read. It is compiled where what was compiled does not belong to it, and the gate
 // is not asked: an older version was judged by the gate of its time, and a newer one is judged by "policy check".
+import { join } from 'node:path';
 import { type Bundle, readCompiled, readSettings, revisionOf } from '../../decision/bundle.ts';
 import { type PolicyPaths, policyPaths, shown } from '../../decision/data/paths.ts';
 import { refuseSiteData } from '../../decision/data/site-files.ts';
@@ -46,7 +47,7 @@ export interface LoadedVersion extends Askable {
 
 /** `opa`: undefined where there is none, which is enough for what was compiled before. Rejects with an OperatorError. */
 export async function loadVersion(
-  { name, commit, place, tests }: Version,
+  { name, commit, place, tests, named }: Version,
   opa: Opa | undefined,
 ): Promise<LoadedVersion> {
   const paths = policyPaths(place);
@@ -57,7 +58,7 @@ export async function loadVersion(
     return { ...known, ...partsOf(bundle), modules: undefined, reads: { arguments: undefined, input: undefined } };
   }
   refuseSiteData(paths);
-  const settingsFile = readSettings(place);
+  const settingsFile = { ...readSettings(place), file: named(join(paths.dir, 'data.yaml')) };
   const sources = hashSources(place);
   const found = readCompiled(place);
   if (!opa && !found) throw noCompilerError(`the policy in ${shown(paths.dir)} must be compiled`);

@@ -1,7 +1,7 @@
 // The policies that a reviewer compares: a folder, a bundle in one file, or a revision of Git.
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import { type PolicyPlace, shown } from '../../decision/data/paths.ts';
 import { type Files, isArchive, readFiles } from '../signed/files.ts';
@@ -22,6 +22,8 @@ export interface Version {
   place: PolicyPlace;
   /** Undefined where there is no such folder: that of the package then holds. */
   tests: string | undefined;
+  /** A path in it as a person knows it: "HEAD~1:data.yaml" where it was laid out. */
+  named(path: string): string;
 }
 
 /**
@@ -37,8 +39,9 @@ export async function withVersion<T>(
   const { dir, site_dir, tests } = home;
   const isFolder = asked !== undefined && existsSync(asked) && statSync(asked).isDirectory();
   if (asked === undefined || (isFolder && resolve(asked) === resolve(dir)))
-    return work({ name: asked ?? shown(dir), commit: undefined, place: { dir, site_dir }, tests });
-  if (isFolder) return work({ name: asked, commit: undefined, place: { dir: resolve(asked) }, tests: undefined });
+    return work({ name: asked ?? shown(dir), commit: undefined, place: { dir, site_dir }, tests, named: shown });
+  if (isFolder)
+    return work({ name: asked, commit: undefined, place: { dir: resolve(asked) }, tests: undefined, named: shown });
   if (isArchive(asked) && existsSync(asked)) return laidOut(asked, undefined, { policy: await readFiles(asked) }, work);
   const revision = await findRevision(asked, existingAbove(resolve(dir))).catch((thrown) => {
     throw new OperatorError(
@@ -77,7 +80,9 @@ async function laidOut<T>(
     if (site) write(siteDir, site);
     if (tests) write(testsDir, tests);
     const place = site ? { dir, site_dir: siteDir } : { dir };
-    return await work({ name, commit, place, tests: tests && testsDir });
+    const named = (path: string) =>
+      `${name}:${relative([dir, siteDir].find((each) => path.startsWith(each)) ?? root, path)}`;
+    return await work({ name, commit, place, tests: tests && testsDir, named });
   } catch (thrown) {
     if (!(thrown instanceof OperatorError)) throw thrown;
     const told = (text: string, path: string) => text.replaceAll(path, name).replaceAll(shown(path), name);

@@ -1,5 +1,6 @@
 // The commands by which a change of a policy is looked at before it ships.
 import type { Command } from 'commander';
+import { DIFF_KINDS } from '../../../policy/diff/kinds.ts';
 import { KINDS } from '../../../policy/replay/kinds.ts';
 import { later } from '../../later.ts';
 import { failOn } from './fail-on.ts';
@@ -41,6 +42,20 @@ export function addReview(policy: Command): void {
     )
     .addHelpText('after', `${VERSIONS}\n\nChanges: ${[...REPLAYED, ...KINDS].join(', ')}`)
     .action(later(() => import('./replay.ts'), 'policyReplay'));
+
+  showing(
+    reading(
+      command('diff', 'what a change does: settings in words, rules, tests, who may call what, and past calls')
+        .argument('<before>', 'the version before')
+        .argument('[after]', 'the version after (default: the folder of --dir as it is)')
+        .option('-l, --log <file...>', 'files of decision logs, to see which past calls would be decided otherwise'),
+    )
+      .option('-t, --tests <folder>', 'folder of tests (default: policy-tests beside the policy)')
+      .option('-c, --config <file>', 'connector.yaml, for the tools that there are'),
+  )
+    .option('--fail-on <changes>', 'exit with 1 where one of these happened, with commas between', failOn(DIFF_KINDS))
+    .addHelpText('after', `${VERSIONS}\n\nChanges: ${DIFF_KINDS.join(', ')}`)
+    .action(later(() => import('./diff.ts'), 'policyDiff'));
 }
 
 /** Besides the kinds of changes: any of them, a record that no longer holds enough, an input without a usable decision. */
