@@ -1,6 +1,6 @@
 // The rules that a change of a policy adds, removes or changes, by what they are for: their reason, title and controls.
 import { canonicalJson } from '../../formats/json.ts';
-import { annotationOf, type Found, isSet, lineOf, type Module, nameOf, reached } from '../rego/modules.ts';
+import { annotationOf, contentOf, type Found, isSet, lineOf, type Module, nameOf, reached } from '../rego/modules.ts';
 import type { Rule } from '../rego/terms.ts';
 
 /** One rule, or all that have the same reason in a package. */
@@ -111,9 +111,7 @@ function askedBy(modules: readonly Module[], helper: Named): string[] {
     module.rules.flatMap((rule): string[] => {
       const reason = annotationOf(rule)?.custom?.reason;
       if (typeof reason !== 'string') return [];
-      return reached(modules, module, [rule.head, rule.body, rule.else]).some((found) => rules.has(found.rule))
-        ? [reason]
-        : [];
+      return reached(modules, module, contentOf(rule)).some((found) => rules.has(found.rule)) ? [reason] : [];
     }),
   );
   return [...new Set(codes)].sort();

@@ -1,6 +1,6 @@
 // Which tool arguments a part of a rule is made from. Too many rather than too few: what comes from an argument that may
 // not be on record must not get there as a parameter.
-import { fullPath, type Module, reached } from './modules.ts';
+import { contentOf, fullPath, type Module, reached } from './modules.ts';
 import { eachTerm, pathOf, type Rule, type Term } from './terms.ts';
 import { bindingsOf, collectionsOf, equalTo } from './values.ts';
 
@@ -18,7 +18,7 @@ export function argumentsRead(modules: readonly Module[], module: Module, rule: 
       if (name !== undefined) names.add(name);
     });
   read(rule);
-  for (const found of reached(modules, module, [rule.head, rule.body, rule.else])) read(found.rule);
+  for (const found of reached(modules, module, contentOf(rule))) read(found.rule);
   return names;
 }
 

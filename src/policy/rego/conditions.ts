@@ -127,6 +127,25 @@ export function settingsRead(
   return found;
 }
 
+/**
+ * The paths of settings that a rule asks for one call: those of groups that can be overridden, and those of `access`, where the
+ * name of a tool or role stands for whichever is asked.
+ */
+export function settingsAsked(module: Module, rule: Rule, tool: string, roles: readonly string[]): string[][] {
+  const groups = settingsRead(module, rule).map(({ path }) => path);
+  const access: string[][] = [];
+  eachTerm([rule.head, rule.body, rule.else], (term) => {
+    const [data, settings, first, second, ...rest] = term.type === 'ref' ? (pathOf(term) ?? []) : [];
+    if (data !== 'data' || settings !== 'settings' || first !== 'access' || typeof second !== 'string') return;
+    const names = second === 'roles' || second === 'networks' ? roles : [tool];
+    const fields = rest.slice(1).filter((part) => part !== null);
+    access.push(
+      ...(rest.length === 0 ? [['access', second]] : names.map((name) => ['access', second, name, ...fields])),
+    );
+  });
+  return [...groups, ...access];
+}
+
 function settingPaths(
   module: Module,
   rule: Rule,

@@ -99,6 +99,12 @@ export function rulesAt(modules: readonly Module[], path: (string | null)[]): Fo
   });
 }
 
+/** What a rule is made of, without its own name: by that it would name the other rules of its set. */
+export const contentOf = ({ head: { key, value, args, ref }, body, else: otherwise }: Rule): unknown[] => [
+  ...[key, value, args, ref.slice(1), body],
+  ...(otherwise ? [contentOf(otherwise)] : []),
+];
+
 /** The rules that a part of the tree names, with those that they name in turn, over all modules. */
 export function reached(modules: readonly Module[], from: Module, part: unknown): Found[] {
   const found = new Map<Rule, Found>();
@@ -109,7 +115,7 @@ export function reached(modules: readonly Module[], from: Module, part: unknown)
       for (const next of rulesAt(modules, fullPath(module, path))) {
         if (found.has(next.rule)) continue;
         found.set(next.rule, next);
-        visit(next.module, next.rule);
+        visit(next.module, contentOf(next.rule));
       }
     });
   visit(from, part);

@@ -56,6 +56,18 @@ export function addReview(policy: Command): void {
     .option('--fail-on <changes>', 'exit with 1 where one of these happened, with commas between', failOn(DIFF_KINDS))
     .addHelpText('after', `${VERSIONS}\n\nChanges: ${DIFF_KINDS.join(', ')}`)
     .action(later(() => import('./diff.ts'), 'policyDiff'));
+
+  showing(
+    reading(
+      command('explain', 'why one call was decided as it was: rules, settings, what stood in the way')
+        .option('--decision <id>', 'a decision on record (with --log)')
+        .option('-l, --log <file...>', 'files of decision logs')
+        .option('-i, --input <file>', 'a decision input, or a record with one, as JSON ("-": standard input)')
+        .option('--set <path=value...>', 'give a value that the record no longer holds, or ask "what if"'),
+    ).option('-p, --policy <version>', 'the policy that decides (default: the folder of --dir as it is)'),
+  )
+    .addHelpText('after', VERSIONS)
+    .action(later(() => import('./explain.ts'), 'policyExplain'));
 }
 
 /** Besides the kinds of changes: any of them, a record that no longer holds enough, an input without a usable decision. */
