@@ -19,7 +19,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   identity: ['core', 'formats', 'config', 'keyring'],
   decision: ['core', 'formats', 'identity'],
   // The workbench. What runs never imports it: connector.ts hands in what must compile or check at start.
-  policy: ['core', 'formats', 'config', 'decision'],
+  policy: ['core', 'formats', 'config', 'decision', 'rehearsal'],
+  // Calls with time between them, through the real pipeline, for the tests of policies.
+  rehearsal: [
+    ...['core', 'formats', 'audit', 'backend', 'decision', 'enforcement', 'freeze', 'identity', 'keyring', 'session'],
+    'store',
+  ],
   backend: ['core', 'formats', 'config', 'decision'],
   session: ['core', 'decision', 'backend', 'freeze', 'identity', 'keyring'],
   facts: ['core', 'decision', 'identity', 'session'],
@@ -113,7 +118,7 @@ const HOMES: Record<string, RegExp> = {
   winston: /^audit\/ops\.ts$/,
   yaml: /^formats\/yaml\/yaml\.ts$/,
   // zod is used only where the shape of a document is declared, never while a call is handled.
-  zod: /^(activation\/|admin\/|audit\/(chain\/keys|pseudonyms|read\/public-keys|record-schema)\.ts$|config\/|decision\/|policy\/|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
+  zod: /^(activation\/|admin\/|audit\/(chain\/keys|pseudonyms|read\/public-keys|record-schema)\.ts$|config\/|decision\/|policy\/|rehearsal\/written\.ts$|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
 };
 
 const LONGEST_FILE = 350;

@@ -83,3 +83,13 @@ const withExactNumbers = (json: string): string =>
     const held = /^-?\d+$/.test(token) ? Number.isSafeInteger(value) : Number.isFinite(value);
     return held ? token : `"${token}"`;
   });
+
+/** The value at a path of names; undefined where there is none. */
+export function valueAt(value: unknown, path: readonly string[]): unknown {
+  let inside = value;
+  for (const name of path) {
+    if (!isObject(inside) || !Object.hasOwn(inside, name)) return undefined;
+    inside = inside[name];
+  }
+  return inside;
+}

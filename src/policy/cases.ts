@@ -114,8 +114,8 @@ export function loadAllCases(
 const oddZones = ({ time }: DecisionInput, { zones = [] }: LoadedSettings): string[] =>
   Object.keys(time.zones ?? {}).filter((zone) => !zones.includes(zone));
 
-/** The settings of one case, or what is wrong with them. */
-function settingsOf(
+/** The settings of one case or sequence, or what is wrong with them. */
+export function settingsOf(
   written: Record<string, unknown> | undefined,
   changes: Record<string, unknown> | undefined,
   folder: LoadedSettings,

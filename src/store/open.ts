@@ -16,6 +16,9 @@ import type { Store } from './store.ts';
 
 const HOUR_MS = 3_600_000;
 
+/** A store in memory that keeps nothing beyond this process, in no file either. */
+export const memoryStore = createMemoryStore;
+
 /** What a store needs. Without `redis` it is in memory. */
 export interface OpenStoreOptions {
   config: Config;

@@ -13,6 +13,7 @@ const OF_THE_CHANGE = [
     'case-changed',
     'test-added',
     'test-lost',
+    'tests-unreadable',
   ],
 ] as const;
 const OF_THE_LOG = ['undecidable', 'failed'];
@@ -23,6 +24,10 @@ export const DIFF_KINDS: readonly string[] = [...OF_THE_CHANGE, ...OF_THE_LOG, .
 /** Names of which only a log can tell. */
 export const needsLog = (kind: string): boolean =>
   OF_THE_LOG.includes(kind) || (KINDS.includes(kind) && kind !== 'mask-lost' && kind !== 'mask-added');
+
+/** What of the names happened. What tests were lost cannot be known where they cannot be read, so that counts as well. */
+export const failures = (names: readonly string[], found: ReadonlyMap<string, number>): string[] =>
+  names.filter((name) => found.has(name) || (/^(case|test)-lost$/.test(name) && found.has('tests-unreadable')));
 
 /** How often each thing happened; nothing is left out that happened. */
 export function happened({ settings, rules = [], access, tests, past, patches }: PolicyDiff): Map<string, number> {
@@ -36,7 +41,8 @@ export function happened({ settings, rules = [], access, tests, past, patches }:
   add('case-changed', tests.cases_changed.length);
   add('test-added', tests.tests_added.length);
   add('test-lost', tests.tests_lost.length);
-  // Where the rules could not be read, their texts tell that something changed.
+  add('tests-unreadable', tests.problems.length);
+  // Where the rules could not be read, or only what stands around them changed, their texts tell it.
   if (rules.length === 0) add('rule-changed', patches.filter(({ file }) => file.endsWith('.rego')).length);
   if (past) {
     for (const [kind, { count }] of Object.entries(past.changes)) add(kind, count);

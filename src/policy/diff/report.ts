@@ -1,7 +1,6 @@
 // A change of a policy, for whoever reviews it.
-import { shown } from '../../decision/data/paths.ts';
 import { replayBlocks } from '../replay/report.ts';
-import { type Block, code, counted, type Line, toned } from '../report/document/document.ts';
+import { type Block, code, counted, type Item, type Line, toned } from '../report/document/document.ts';
 import type { AccessChange } from './access.ts';
 import type { PolicyDiff, VersionNamed } from './diff.ts';
 import type { RuleChange } from './rules.ts';
@@ -59,12 +58,14 @@ const versionOf = ({ name, commit, revision }: VersionNamed) => [
 
 function settingBlocks(settings: readonly SettingChange[]): Block[] {
   if (settings.length === 0) return [];
-  const list = settings.flatMap((each): Line[] => {
+  const list = settings.map((each): Item => {
     const { name, comment, direction, path, file, line } = each;
     const word = direction === 'other' ? '' : ` (${direction})`;
-    const what: Line = [toned(DIRECTION[direction], `${name} `), ...valuesOf(each), toned(DIRECTION[direction], word)];
-    const place = toned('quiet', `  ${path}, ${shown(file)}:${line}`);
-    return [[...what, place], ...(comment === undefined ? [] : [toned('quiet', `    ${comment}`)])];
+    const what: Line = [
+      ...[toned(DIRECTION[direction], `${name} `), ...valuesOf(each), toned(DIRECTION[direction], word)],
+      toned('quiet', `  ${path}, ${file}:${line}`),
+    ];
+    return comment === undefined ? what : { line: what, below: comment };
   });
   return [{ heading: `Settings: ${settings.length} changed`, level: 2 }, { list }];
 }

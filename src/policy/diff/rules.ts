@@ -1,7 +1,7 @@
 // The rules that a change of a policy adds, removes or changes, by what they are for: their reason, title and controls.
 import { canonicalJson } from '../../formats/json.ts';
 import { annotationOf, contentOf, type Found, isSet, lineOf, type Module, nameOf, reached } from '../rego/modules.ts';
-import type { Rule } from '../rego/terms.ts';
+import { isTerm, type Rule } from '../rego/terms.ts';
 
 /** One rule, or all that have the same reason in a package. */
 export interface RuleChange {
@@ -79,15 +79,18 @@ const SETS = ['findings', 'allow', 'masks', 'limits', 'visible'];
 
 const textOf = ({ found }: Named): string =>
   found
-    .map(({ rule }) => ruleText(rule))
+    .map(({ module, rule }) => ruleText(module, rule))
     .sort()
     .join('\n');
 
-/** The syntax tree without the places in it, and without METADATA. */
-function ruleText({ head, body, default: isDefault, else: otherwise }: Rule): string {
+/** The syntax tree without the places in it, without METADATA, and with imports written out. */
+function ruleText(module: Module, { head, body, default: isDefault, else: otherwise }: Rule): string {
   const bare = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(bare);
     if (typeof value !== 'object' || value === null) return value;
+    // A short name is what it stands for: the same text can mean another package.
+    if (isTerm(value) && value.type === 'var' && module.imports.has(String(value.value)))
+      return `import ${module.imports.get(String(value.value))}`;
     const kept = Object.entries(value).filter(
       ([key]) => key !== 'location' && key !== 'annotations' && key !== 'comments',
     );

@@ -1,12 +1,13 @@
 // The settings that a change of a policy changes, in words, each with the comment that stands beside it. The effective values
 // are compared, so a shipped default that changed with the version is among them.
 import { existsSync, readFileSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
 import { PACKAGED } from '../../decision/data/paths.ts';
 import { strictSide, tightens } from '../../decision/data/roles.ts';
 import { readSiteSchema } from '../../decision/data/site-settings.ts';
 import type { LoadedSettings } from '../../decision/settings.ts';
-import { canonicalJson, isObject, type JsonObject } from '../../formats/json.ts';
+import { canonicalJson, isObject, type JsonObject, valueAt } from '../../formats/json.ts';
 import { commentsOf } from '../../formats/yaml/comments.ts';
 import type { LoadedVersion } from '../versions/load.ts';
 
@@ -80,12 +81,17 @@ const isMask = (path: readonly string[]): boolean => path[0] === 'access' && pat
 
 const LAYERS = ['backends', 'tools', 'roles'];
 
-/** What holds where an override says nothing: the general value. */
+/**
+ * What holds where an override says nothing: the general value. Undefined where backends differ in it, because a tool has that of
+ * its backend, and which that is no policy says.
+ */
 function inherited(settings: LoadedSettings, [layer, , ...rest]: readonly string[]): unknown {
   if (!LAYERS.includes(layer ?? '')) return undefined;
-  let value: unknown = settings;
-  for (const name of rest) value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-  return value;
+  const general = valueAt(settings, rest);
+  const others = layer === 'tools' ? Object.values(settings.backends).map((own) => valueAt(own, rest)) : [];
+  return others.every((each) => each === undefined || canonicalJson(each) === canonicalJson(general))
+    ? general
+    : undefined;
 }
 
 const listOf = (value: unknown): string[] | undefined =>
@@ -150,12 +156,7 @@ function labelOf([group = '', ...rest]: readonly string[]): string {
 }
 
 /** Lists of which a longer one lets more pass, and those of which a longer one lets less. */
-const LOOSER_LISTS = [
-  /^access\.roles\..*\.tools$/,
-
-  /^access\.networks\./,
-  /binding\.places\./,
-];
+const LOOSER_LISTS = [/^access\.roles\..*\.tools$/, /^access\.networks\./, /binding\.places\./];
 const STRICTER_LISTS = [/^access\.scopes\./];
 
 function directionOf(
@@ -167,17 +168,15 @@ function directionOf(
   if (isMask(path)) return maskDirection(from as Mask | undefined, to as Mask | undefined);
   const dotted = path.join('.');
   const [a, b] = [listOf(from), listOf(to)];
-  for (const [patterns, longer, shorter] of [
-    [LOOSER_LISTS, 'looser', 'stricter'],
-    [STRICTER_LISTS, 'stricter', 'looser'],
-  ] as const)
-    if (a && b && patterns.some((pattern) => pattern.test(dotted))) {
-      const [added, removed] = [b.some((item) => !a.includes(item)), a.some((item) => !b.includes(item))];
-      // A role without a list of networks may come from anywhere.
-      if (/^access\.networks\./.test(dotted) && (from === undefined || to === undefined))
-        return from === undefined ? 'stricter' : 'looser';
-      return added === removed ? 'other' : added ? longer : shorter;
-    }
+  const looser = LOOSER_LISTS.some((pattern) => pattern.test(dotted));
+  if (a && b && (looser || STRICTER_LISTS.some((pattern) => pattern.test(dotted)))) {
+    // A role without a list of networks may come from anywhere.
+    if (dotted.startsWith('access.networks.') && (from === undefined || to === undefined))
+      return from === undefined ? 'stricter' : 'looser';
+    const [longer, shorter] = [b.some((item) => !covered(item, a)), a.some((item) => !covered(item, b))];
+    if (longer === shorter) return 'other';
+    return longer === looser ? 'looser' : 'stricter';
+  }
   if (from === undefined || to === undefined) return 'other';
   const rest = LAYERS.includes(path[0] ?? '') ? path.slice(2) : path;
   const last = rest.at(-1);
@@ -192,6 +191,21 @@ function directionOf(
   const [down, up] = [tightens(side, to, from), tightens(side, from, to)];
   if (down === up) return 'other';
   return down ? 'stricter' : 'looser';
+}
+
+/** Whether a list has an item, or something that is more: every tool, or a wider network. */
+function covered(item: string, list: readonly string[]): boolean {
+  if (list.includes(item) || list.includes('*')) return true;
+  const [address = '', bits] = item.split('/');
+  const family = isIP(address);
+  if (family === 0 || bits === undefined) return false;
+  return list.some((other) => {
+    const [base = '', length] = other.split('/');
+    if (isIP(base) !== family || length === undefined || Number(length) > Number(bits)) return false;
+    const wider = new BlockList();
+    wider.addSubnet(base, Number(length), family === 4 ? 'ipv4' : 'ipv6');
+    return wider.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  });
 }
 
 const textAt = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');

@@ -4,10 +4,9 @@ import { withMerged } from '../../decision/data/merge.ts';
 import { createEvaluator } from '../../decision/evaluator.ts';
 import type { DecisionInput, PolicyDecision } from '../../decision/schema.ts';
 import { type Settings, settingsSchema } from '../../decision/settings.ts';
-import { canonicalJson, isObject } from '../../formats/json.ts';
+import { canonicalJson, isObject, valueAt } from '../../formats/json.ts';
 import { evaluatorOf, type LoadedVersion } from '../versions/load.ts';
 import type { Standing } from './where.ts';
-import { valueAt } from './where.ts';
 
 /** One change after which the call would not be denied. */
 export interface Nearest {

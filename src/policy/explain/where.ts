@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DecisionInput } from '../../decision/schema.ts';
-import { isObject } from '../../formats/json.ts';
+import { isObject, valueAt } from '../../formats/json.ts';
 import { readYaml } from '../../formats/yaml/yaml.ts';
 import type { LoadedVersion } from '../versions/load.ts';
 
@@ -44,14 +44,4 @@ export function standings({
     const ofRoles = client.roles.map((role) => standing(['roles', role, ...path]));
     return [...(holding ? [holding] : []), ...ofRoles.filter((each) => each !== undefined)];
   };
-}
-
-/** What stands at a path; undefined where nothing does. */
-export function valueAt(value: unknown, path: readonly string[]): unknown {
-  let inside = value;
-  for (const name of path) {
-    if (!isObject(inside) || !Object.hasOwn(inside, name)) return undefined;
-    inside = inside[name];
-  }
-  return inside;
 }

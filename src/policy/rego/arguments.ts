@@ -9,14 +9,22 @@ export type Names = ReadonlySet<string>;
 
 const ARGUMENTS = ['input', 'tool', 'arguments'];
 
+/** Every argument that the text of a rule names; "*" where it takes them all. */
+export function argumentsNamed({ head, body, else: otherwise }: Rule): Names {
+  const names = new Set<string>();
+  eachTerm([head, body, otherwise], (term) => {
+    const name = argumentOf(term);
+    if (name !== undefined) names.add(name);
+  });
+  return names;
+}
+
 /** Every argument that a rule reads, also through functions and other rules. */
 export function argumentsRead(modules: readonly Module[], module: Module, rule: Rule): Names {
   const names = new Set<string>();
-  const read = ({ head, body, else: otherwise }: Rule) =>
-    eachTerm([head, body, otherwise], (term) => {
-      const name = argumentOf(term);
-      if (name !== undefined) names.add(name);
-    });
+  const read = (each: Rule) => {
+    for (const name of argumentsNamed(each)) names.add(name);
+  };
   read(rule);
   for (const found of reached(modules, module, contentOf(rule))) read(found.rule);
   return names;

@@ -200,16 +200,23 @@ function writtenOut(
 ): string[] | undefined {
   const named = term.type === 'var' ? module.rules.filter((other) => nameOf(other) === term.value) : [];
   const name = String(term.value);
-  if (
-    term.type === 'var' &&
-    [...bindingsOf(rule, name), ...collectionsOf(rule, name), ...(rule.head.args ?? [])].length > 0
-  )
-    return undefined;
+  // A local name may hide the one of the module, however it is bound; then it stands more than once in the rule.
+  if (term.type === 'var' && (occurrences(rule, name) > 1 || module.elsewhere.has(name))) return undefined;
   const [only] = named;
   if (term.type === 'var' && (named.length !== 1 || !only?.head.value || only.else || !isUnconditional(only)))
     return undefined;
   const texts = (parts(only?.head.value ?? term) ?? [undefined]).map(scalarOf);
   return texts.every((text) => typeof text === 'string') ? (texts as string[]) : undefined;
+}
+
+function occurrences({ head, body }: Rule, name: string): number {
+  const count = (value: unknown): number => {
+    if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + count(item), 0);
+    if (typeof value !== 'object' || value === null) return 0;
+    if (isTerm(value) && value.type === 'var') return value.value === name ? 1 : 0;
+    return Object.values(value).reduce((sum: number, inner) => sum + count(inner), 0);
+  };
+  return count([head, body]);
 }
 
 const isUnconditional = ({ body, head }: Rule): boolean =>

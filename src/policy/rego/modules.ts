@@ -14,8 +14,9 @@ export interface Module {
   imports: ReadonlyMap<string, string>;
   annotations: readonly Annotation[];
   rules: readonly Rule[];
-  /** The names of all rules of the package, in whichever file. */
+  /** The names of all rules of the package, in whichever file; and of those that another file has. */
   names: ReadonlySet<string>;
+  elsewhere: ReadonlySet<string>;
 }
 
 interface Parsed {
@@ -37,7 +38,11 @@ export async function parseModules(stage: string, files: readonly string[], opa:
     for (const rule of module.rules) known.add(nameOf(rule));
     names.set(module.package, known);
   }
-  return modules.map((module) => ({ ...module, names: names.get(module.package) ?? new Set() }));
+  return modules.map((module) => {
+    const others = modules.filter((other) => other.package === module.package && other !== module);
+    const elsewhere = new Set(others.flatMap((other) => other.rules.map(nameOf)));
+    return { ...module, names: names.get(module.package) ?? new Set(), elsewhere };
+  });
 }
 
 async function parseModule(stage: string, file: string, opa: Opa): Promise<Module> {
@@ -54,9 +59,39 @@ async function parseModule(stage: string, file: string, opa: Opa): Promise<Modul
     line: parsed.package.location?.row ?? 1,
     imports: new Map(imports),
     annotations: parsed.annotations ?? [],
-    rules: parsed.rules ?? [],
+    rules: withoutAliases(parsed.rules ?? [], inputAliases(parsed.imports ?? [])),
     names: new Set(),
+    elsewhere: new Set(),
   };
+}
+
+/** Short names for parts of the input (`import input.client as who`), with the path that each stands for. */
+const inputAliases = (imports: NonNullable<Parsed['imports']>): ReadonlyMap<string, Term[]> =>
+  new Map(
+    imports.flatMap(({ path, alias }): [string, Term[]][] => {
+      const parts = path.type === 'ref' ? (path.value as Term[]) : [path];
+      const [head] = parts;
+      return head?.value === 'input' ? [[alias ?? String(parts.at(-1)?.value), parts]] : [];
+    }),
+  );
+
+/** The rules with each such name written out, so that whoever looks for the input finds it. */
+function withoutAliases(rules: readonly Rule[], aliases: ReadonlyMap<string, Term[]>): Rule[] {
+  if (aliases.size === 0) return [...rules];
+  const inside = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(inside);
+    if (typeof value !== 'object' || value === null) return value;
+    const term = value as Term;
+    if (term.type === 'var' && aliases.has(String(term.value)))
+      return { ...term, type: 'ref', value: aliases.get(String(term.value)) };
+    if (term.type === 'ref') {
+      const [head, ...rest] = term.value as Term[];
+      const meant = head?.type === 'var' ? aliases.get(String(head.value)) : undefined;
+      return { ...term, value: [...(meant ?? [head?.type === 'var' ? head : inside(head)]), ...rest.map(inside)] };
+    }
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, inside(inner)]));
+  };
+  return rules.map(inside) as Rule[];
 }
 
 /** Whether a rule is a set that grows by each body (`name contains …`). */

@@ -1,6 +1,6 @@
 // What the manifest says of each reason code, from METADATA and from the text of the rules.
 import type { Manifest } from '../../decision/manifest.ts';
-import { argumentsIn, type Names, namesArguments, argumentsRead as readBy } from './arguments.ts';
+import { argumentsIn, argumentsNamed, type Names, namesArguments } from './arguments.ts';
 import { toolsRequired } from './conditions.ts';
 import { annotationOf, type Module, nameOf } from './modules.ts';
 import { eachTerm, pathOf, type Rule, type Term } from './terms.ts';
@@ -57,10 +57,13 @@ function paramArguments(modules: readonly Module[], module: Module, rule: Rule):
 /** Every argument that a rule reads, with the tools that the rules name; an empty list where one names none. */
 export function argumentsRead(modules: readonly Module[]): Record<string, string[]> {
   const read = new Map<string, Set<string> | 'any'>();
+  // Where something is evaluated with another input or other data, the condition that names a tool may be met by any.
+  const replaced = modules.some(({ rules }) => JSON.stringify(rules).includes('"with":['));
   for (const module of modules) {
     for (const rule of module.rules) {
-      const tools = toolsRequired(module, rule) ?? [];
-      for (const name of readBy(modules, module, rule)) {
+      const tools = (replaced ? undefined : toolsRequired(module, rule)) ?? [];
+      // What it reads through another rule is read by that one.
+      for (const name of argumentsNamed(rule)) {
         const before = read.get(name);
         if (tools.length === 0 || before === 'any') read.set(name, 'any');
         else read.set(name, new Set([...(before ?? []), ...tools]));

@@ -67,7 +67,10 @@ export function eachTerm(part: unknown, visit: (term: Term) => void): void {
     if (isTerm(part)) {
       visit(part);
       if (part.type === 'ref') {
-        eachTerm((part.value as Term[]).slice(1), visit);
+        const [head, ...rest] = part.value as Term[];
+        // It may begin with a call, a literal or a comprehension, and then with whatever stands in these.
+        if (head?.type !== 'var') eachTerm(head, visit);
+        eachTerm(rest, visit);
         return;
       }
     }

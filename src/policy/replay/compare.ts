@@ -67,17 +67,20 @@ function reasonChanges(
 /** What of one list has no like in the other; each item is one's like once. */
 function paired<T>(before: readonly T[], after: readonly T[], isLike: (one: T, other: T, index: number) => boolean) {
   const added = [...after];
-  const lost = before.filter((one, i) => {
-    const at = added.findIndex((other) => isLike(one, other, i));
-    if (at !== -1) added.splice(at, 1);
-    return at === -1;
-  });
+  const take = (at: number): boolean => at !== -1 && added.splice(at, 1).length === 1;
+  // Equal ones first: what is hidden in one is as good as any value, and must not take the like of another.
+  const rest = before
+    .map((one, i) => ({ one, i, text: canonicalJson(one) }))
+    .filter(({ text }) => !take(added.findIndex((other) => canonicalJson(other) === text)));
+  const lost = rest
+    .filter(({ one, i }) => !take(added.findIndex((other) => isLike(one, other, i))))
+    .map(({ one }) => one);
   return { lost, added };
 }
 
 function sameReason(one: Reason, other: Reason, at: string, hidden: Hidden): boolean {
   if (one.code !== other.code) return false;
-  if (hidden.has(`${at}/params`)) return true;
+  if (hidden.has(at) || hidden.has(`${at}/params`)) return true;
   const names = new Set([...Object.keys(one.params), ...Object.keys(other.params)]);
   return [...names].every(
     (name) => hidden.has(`${at}/params${pointerOf([name])}`) || one.params[name] === other.params[name],
@@ -103,7 +106,8 @@ function obligationChanges(before: readonly Obligation[], after: readonly Obliga
   const [gone, fresh] = [lost, added].map((list) => list.filter((one) => !isMask(one))) as [Obligation[], Obligation[]];
   const { lost: without, added: beyond } = paired(gone, fresh, (one, other) => {
     if (nameOf(one) !== nameOf(other)) return false;
-    changes.push({ kind: `${one.type}-changed`, detail: `${short(one)} -> ${short(other)}` });
+    const [was, is] = [short(one), short(other)];
+    changes.push({ kind: `${one.type}-changed`, detail: was === is ? `${was}, with other values` : `${was} -> ${is}` });
     return true;
   });
   for (const one of without) changes.push({ kind: `${one.type}-lost`, detail: short(one) });
@@ -111,8 +115,12 @@ function obligationChanges(before: readonly Obligation[], after: readonly Obliga
   return changes;
 }
 
-/** An alert is another one where another finding raised it. */
-const nameOf = (one: Obligation): string => (one.type === 'alert' ? `alert ${one.reason?.code}` : one.type);
+/** An alert is another one where another finding raised it, and so is a scope, or the limit of another list. */
+function nameOf(one: Obligation): string {
+  if (one.type === 'alert') return `alert ${one.reason?.code}`;
+  if (one.type === 'require_scope') return `require_scope ${one.scope}`;
+  return one.type === 'limit_result' ? `limit_result ${one.pointer}` : one.type;
+}
 
 function short(one: Obligation): string {
   if (one.type === 'alert') return `${one.severity}${one.reason ? ` ${one.reason.code}` : ''}`;
@@ -137,17 +145,12 @@ function maskChanges(
   if (gone.length > 0) changes.push({ kind: 'mask-lost', detail: gone.join(', ') });
   if (fresh.length > 0) changes.push({ kind: 'mask-added', detail: fresh.join(', ') });
   const [was, is] = [required(before), required(after)];
-  if (changes.length === 0 && was !== is)
-    changes.push({ kind: 'mask-changed', detail: `required ${was || 'none'} -> ${is || 'none'}` });
+  if (was !== is) changes.push({ kind: 'mask-changed', detail: `required ${was || 'none'} -> ${is || 'none'}` });
   return changes;
 }
 
 const required = (masks: readonly Typed<'mask'>[]): string =>
-  masks
-    .filter((mask) => mask.required)
-    .flatMap(({ pointers }) => pointers)
-    .sort()
-    .join(', ');
+  [...new Set(masks.filter((mask) => mask.required).flatMap(({ pointers }) => pointers))].sort().join(', ');
 
 function sameValue(one: unknown, other: unknown, at: string, hidden: Hidden): boolean {
   if (hidden.has(at)) return true;

@@ -23,13 +23,16 @@ export type Line =
   | { kind: 'decision'; record: DecisionRecord }
   | { kind: 'connector' | 'malformed' | 'other'; id?: string };
 
-const DECISION = '"type":"decision"';
+const DECISION = '"decision"';
 const NONE: readonly string[] = [];
+/** RFC 3339. Anything else is no time, and is told nowhere. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
 /** Never throws. */
 export function readLine(text: string): Line {
-  // Most lines that are no decision need not be parsed.
-  if (!text.includes(DECISION)) return { kind: text.trim() === '' || text.startsWith('{') ? 'other' : 'malformed' };
+  // Most lines that are no decision need not be parsed: whole ones begin and end as an object does.
+  if (!text.includes(DECISION))
+    return { kind: text.trim() === '' || /^\{.*\}\s*$/s.test(text) ? 'other' : 'malformed' };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -43,10 +46,13 @@ export function readLine(text: string): Line {
   // What the connector refuses by itself is no decision of a policy, and it says nothing about one.
   if (decided_by === 'connector') return { kind: 'connector', id };
   if (!isInput(input) || !isResult(result)) return { kind: 'malformed', id };
+  const revision = bundles?.sallyport?.revision;
   return {
     kind: 'decision',
     record: {
-      ...{ id, timestamp: String(timestamp), revision: String(bundles?.sallyport?.revision ?? ''), input, result },
+      ...{ id, input, result },
+      timestamp: typeof timestamp === 'string' && TIME.test(timestamp) ? timestamp : '',
+      revision: typeof revision === 'string' ? revision : '',
       erased:
         isEmpty(erased) && isEmpty(result_erased)
           ? NONE
@@ -75,7 +81,7 @@ const isEmpty = (list: unknown): boolean => list === undefined || (Array.isArray
 /** The first form had pointers below the input, or the result. A list that is none leaves nothing that can be relied on. */
 function pointers(list: unknown, root: '/input' | '/result'): string[] {
   if (list === undefined) return [];
-  if (!Array.isArray(list)) return ['/input'];
+  if (!Array.isArray(list) || !list.every((each) => typeof each === 'string')) return ['/input'];
   return list.map((each) => {
     const pointer = String(each);
     return /^\/(input|result)(\/|$)/.test(pointer) ? pointer : `${root}${pointer.startsWith('/') ? '' : '/'}${pointer}`;
@@ -84,7 +90,9 @@ function pointers(list: unknown, root: '/input' | '/result'): string[] {
 
 function isInput(input: unknown): input is DecisionInput {
   if (!isObject(input) || !isObject(input.client) || !isObject(input.tool)) return false;
-  return typeof input.client.id === 'string' && typeof input.tool.name === 'string';
+  const { id, roles } = input.client;
+  const isRoles = Array.isArray(roles) && roles.every((role) => typeof role === 'string');
+  return typeof id === 'string' && isRoles && typeof input.tool.name === 'string';
 }
 
 function isResult(result: unknown): result is PolicyDecision {
@@ -94,9 +102,13 @@ function isResult(result: unknown): result is PolicyDecision {
     Array.isArray(list) &&
     list.every((each) => isObject(each) && typeof each.code === 'string' && isObject(each.params));
   const isTyped = (list: unknown) =>
-    Array.isArray(list) && list.every((each) => isObject(each) && typeof each.type === 'string');
+    Array.isArray(list) &&
+    list.every(
+      (each) =>
+        isObject(each) && typeof each.type === 'string' && (each.reason === undefined || isReasons([each.reason])),
+    );
   return (
-    ['allow', 'rotate', 'deny'].includes(String(outcome)) &&
+    ['allow', 'rotate', 'deny'].some((each) => each === outcome) &&
     isReasons(reasons) &&
     isReasons(observed) &&
     isTyped(obligations)

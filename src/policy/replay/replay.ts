@@ -1,4 +1,5 @@
 // Decides the records of logs again, on all cores.
+import { existsSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
@@ -31,7 +32,10 @@ export interface ReplayOptions extends Replaying {
  * or a policy that cannot be asked: a part of an answer would be taken for the whole.
  */
 export async function replayLogs({ files, policy, before, onProgress, threads }: ReplayOptions): Promise<Tally> {
-  const cut = files.map((file) => partsOf(file, PART));
+  // A file that is given twice is one.
+  const cut = [...new Map(files.map((file) => [existsSync(file) ? realpathSync(file) : file, file])).values()].map(
+    (file) => partsOf(file, PART),
+  );
   const all = cut.reduce((sum, { size }) => sum + size, 0);
   let read = 0;
   const onBytes = (bytes: number) => {

@@ -14,6 +14,8 @@ export interface Replaying {
 }
 
 const NEWLINE = 0x0a;
+/** No record is longer, in bytes: the arguments of a call have a limit far below. */
+const LONGEST_LINE = 32 * 1024 * 1024;
 /** Pairs of decisions whose comparison is remembered: most calls are decided as one before. */
 const MOST_KNOWN = 2000;
 
@@ -22,6 +24,7 @@ export class Replayer {
   readonly #sides: Side[];
   readonly #hasBefore: boolean;
   #rest: Buffer[] = [];
+  #kept = 0;
   #tally = newTally();
 
   /** Throws an OperatorError for a policy that cannot be asked. */
@@ -35,45 +38,71 @@ export class Replayer {
     for (;;) {
       const end = block.indexOf(NEWLINE, at);
       if (end === -1) break;
-      if (this.#rest.length > 0) {
-        this.#line(Buffer.concat([...this.#rest, block.subarray(at, end)]).toString('utf8'));
-        this.#rest = [];
-      } else this.#line(block.toString('utf8', at, end));
+      this.#take(block.subarray(at, end));
       at = end + 1;
     }
-    if (at < block.length) this.#rest.push(Buffer.from(block.subarray(at)));
+    if (at < block.length) this.#keep(Buffer.from(block.subarray(at)));
   }
 
   /** There is no more of this part. */
   end(): Tally {
-    if (this.#rest.length > 0) this.#line(Buffer.concat(this.#rest).toString('utf8'));
-    this.#rest = [];
+    if (this.#kept > 0) this.#take(Buffer.alloc(0));
     const tally = this.#tally;
     this.#tally = newTally();
     return tally;
   }
 
-  #line(text: string): void {
-    const tally = this.#tally;
-    tally.lines += 1;
-    const line = readLine(text);
-    if (line.kind === 'decision') this.#record(line.record);
-    else if (line.kind === 'connector') tally.not_decided += 1;
-    else if (line.kind === 'malformed') tally.malformed += 1;
+  /** The beginning of a line. What is too long for a record is not kept. */
+  #keep(part: Buffer): void {
+    this.#kept += part.length;
+    if (this.#kept > LONGEST_LINE) this.#rest = [];
+    else this.#rest.push(part);
   }
 
-  #record(record: DecisionRecord): void {
+  #take(end: Buffer): void {
+    const isTooLong = this.#kept + end.length > LONGEST_LINE;
+    const line = this.#rest.length === 0 ? end : Buffer.concat([...this.#rest, end]);
+    this.#rest = [];
+    this.#kept = 0;
+    this.#tally.lines += 1;
+    if (isTooLong) this.#tally.malformed += 1;
+    else this.#line(line.toString('utf8'));
+  }
+
+  #line(text: string): void {
     const tally = this.#tally;
-    const { id, input, timestamp, revision } = record;
+    const line = readLine(text);
+    if (line.kind === 'connector') tally.not_decided += 1;
+    else if (line.kind === 'malformed') tally.malformed += 1;
+    else if (line.kind === 'decision' && !this.#decided(line.record)) tally.malformed += 1;
+  }
+
+  /** False for what no connector can have written: it nests too deeply, or has something for a value that is none. */
+  #decided(record: DecisionRecord): boolean {
+    const missing = this.#sides.map((side) => side.missing(record)).find((path) => path !== undefined);
+    let decided: Decided[];
+    try {
+      const text = JSON.stringify(record.input);
+      decided = missing === undefined ? this.#sides.map((side) => side.decide(record, text)) : [];
+    } catch {
+      return false;
+    }
+    this.#note(record, missing, decided);
+    return true;
+  }
+
+  #note({ id, input, timestamp, revision }: DecisionRecord, missing: string | undefined, decided: Decided[]): void {
+    const tally = this.#tally;
     tally.decisions += 1;
     add(tally.policies, revision, 1);
-    if (tally.from === '' || timestamp < tally.from) tally.from = timestamp;
+    if (timestamp !== '' && (tally.from === '' || timestamp < tally.from)) tally.from = timestamp;
     if (timestamp > tally.to) tally.to = timestamp;
-    const missing = this.#sides.map((side) => side.missing(record)).find((path) => path !== undefined);
     if (missing !== undefined) return note(tally.undecidable, id, input, missing);
-    const text = JSON.stringify(input);
-    const decided = this.#sides.map((side) => side.decide(record, text, tally));
     const last = decided.at(-1) as Decided;
+    const failed = decided.find((each) => each.failed !== undefined);
+    if (failed) note(tally.failed, id, input, failed.failed as string);
+    const fault = decided.find((each) => each.isFault);
+    if (fault) note(tally.faults, id, input, `${fault.fromRecord.transition} ${fault.fromRecord.codes}`);
     const difference = this.#hasBefore
       ? (this.#sides.at(-1) as Side).between((decided[0] as Decided).decision, last.decision)
       : last.fromRecord;
@@ -85,6 +114,10 @@ interface Decided {
   decision: PolicyDecision;
   /** How it differs from what is on record. */
   fromRecord: Difference;
+  /** Why there was no decision; undefined where there was. */
+  failed: string | undefined;
+  /** This very policy had decided otherwise. */
+  isFault: boolean;
 }
 
 /** One of the policies. */
@@ -101,17 +134,15 @@ class Side {
     this.missing = missingFor(askable.reads);
   }
 
-  decide(record: DecisionRecord, text: string, tally: Tally): Decided {
-    const { id, input, result, revision, erased, masked } = record;
+  decide(record: DecisionRecord, text: string): Decided {
+    const { input, result, revision, erased, masked } = record;
     const evaluation = this.#evaluator.evaluate(input, text);
-    if (!evaluation.ok) note(tally.failed, id, input, evaluation.code);
     const decision = decisionOf(evaluation);
     const hidden = [...erased, ...masked].filter((pointer) => pointer.startsWith('/result'));
     const key = JSON.stringify(hidden.length === 0 ? result : [result, hidden]);
     const fromRecord = this.#remembered(key, decision, () => compareDecisions(result, decision, new Set(hidden)));
-    if (revision === this.#askable.revision && fromRecord.changes.length > 0)
-      note(tally.faults, id, input, `${fromRecord.transition} ${fromRecord.codes}`);
-    return { decision, fromRecord };
+    const isFault = revision === this.#askable.revision && fromRecord.changes.length > 0;
+    return { decision, fromRecord, failed: evaluation.ok ? undefined : evaluation.code, isFault };
   }
 
   between(before: PolicyDecision, after: PolicyDecision): Difference {

@@ -46,6 +46,8 @@ export interface Part {
   /** The folders of cases, and the index of the first whose cases belong to the part. */
   cases: readonly string[];
   own: number;
+  /** The folders of sequences, which need not exist. */
+  sequences: readonly string[];
 }
 
 /**
@@ -62,18 +64,26 @@ export function partsOf(paths: PolicyPaths, { shipped, site, own }: TestFolders,
     rego: shippedTests,
     cases: [shippedCases],
     own: 0,
+    sequences: [join(shipped, 'sequences')],
   };
   const kept: Part[] =
-    own === undefined ? [] : [{ ...first, name: 'kept', rego: new Map(), cases: [join(own, 'cases')] }];
+    own === undefined
+      ? []
+      : [{ ...first, name: 'kept', rego: new Map(), cases: [join(own, 'cases')], sequences: [join(own, 'sequences')] }];
   // They say what the settings of the site shall mean; left out of a test, they would be cases that never run.
-  const hasTests = withoutRules && site.some((dir) => readdirSync(dir).some((name) => /\.(ya?ml|rego)$/.test(name)));
+  const hasTests =
+    withoutRules &&
+    site.some((dir) => readdirSync(dir).some((name) => /\.(ya?ml|rego)$/.test(name) || name === 'sequences'));
   if (!hasSite && !hasTests) return [...kept, first];
   const helpers = [...shippedTests].filter(([name]) => !name.endsWith('_test.rego'));
   const tests = site.flatMap((dir, i) => [...regoIn(`site-${i}`, dir)]);
   return [
     ...kept,
     first,
-    { name: 'site', paths, rego: new Map([...helpers, ...tests]), cases: [shippedCases, ...site], own: 1 },
+    {
+      ...{ name: 'site', paths, rego: new Map([...helpers, ...tests]), cases: [shippedCases, ...site], own: 1 },
+      sequences: site.map((dir) => join(dir, 'sequences')),
+    },
   ];
 }
 

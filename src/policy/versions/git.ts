@@ -100,7 +100,10 @@ function git(cwd: string, args: readonly string[], input = ''): Promise<Buffer> 
 }
 
 /** A hook of Git tells its children where the repository is, from the folder that the hook runs in. */
-const environment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(
+const environment = (): NodeJS.ProcessEnv => ({
+  ...Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX)$/.test(name)),
-  );
+  ),
+  // A folder may have a name that Git would take for a pattern.
+  GIT_LITERAL_PATHSPECS: '1',
+});

@@ -2,7 +2,7 @@
 import { loadConfig } from '../../../config/load.ts';
 import { OperatorError } from '../../../core/errors.ts';
 import { diffPolicies } from '../../../policy/diff/diff.ts';
-import { happened, needsLog } from '../../../policy/diff/kinds.ts';
+import { failures, happened, needsLog } from '../../../policy/diff/kinds.ts';
 import { diffBlocks } from '../../../policy/diff/report.ts';
 import { toolsConfigured } from '../../../policy/matrix/tools.ts';
 import { findOpa } from '../../../policy/opa.ts';
@@ -46,7 +46,7 @@ export async function policyDiff(
     }),
   ).finally(bar.end);
   const kinds = happened(diff);
-  const failed = failOn.filter((kind) => kinds.has(kind));
+  const failed = failures(failOn, kinds);
   const isFault = (diff.past?.faults.count ?? 0) > 0;
   const ok = failed.length === 0 && !isFault;
   const title = `Policy change: ${diff.before.name} to ${diff.after.name}`;

@@ -21,14 +21,20 @@ export interface Bars {
   rows: readonly { label: string; value: number; tone: Tone | undefined }[];
 }
 
+/** An item of a list, and what stands below it in smaller letters. */
+export type Item = Line | { line: Line; below: string };
+
 export type Block =
   | { heading: Line; level: 1 | 2 | 3 }
   | { text: Line }
-  | { list: readonly Line[] }
+  | { list: readonly Item[] }
   | { table: Table }
   | { bars: Bars }
   | { code: string; language: 'diff' | 'text' }
   | { details: { summary: Line; blocks: readonly Block[] } };
+
+export const itemOf = (item: Item): { line: Line; below: string | undefined } =>
+  typeof item === 'object' && 'below' in item ? item : { line: item as Line, below: undefined };
 
 export const spans = (line: Line): readonly Span[] =>
   Array.isArray(line) ? (line as readonly Span[]) : [line as Span];

@@ -1,7 +1,17 @@
 // A report as one page of HTML that needs nothing else: no script, no font and no picture from anywhere, and a policy of its own
 // (Content-Security-Policy) under which none would be loaded. It can be read from a disk or from the artifacts of a build.
 import { printable } from '../../../core/printable.ts';
-import { type Bars, type Block, type Line, plain, type Span, spans, type Table, type Tone } from './document.ts';
+import {
+  type Bars,
+  type Block,
+  itemOf,
+  type Line,
+  plain,
+  type Span,
+  spans,
+  type Table,
+  type Tone,
+} from './document.ts';
 
 export function html(title: string, blocks: readonly Block[]): string {
   return `<!doctype html>
@@ -47,7 +57,7 @@ details { margin: .6rem 0; }
 function blockOf(block: Block): string {
   if ('heading' in block) return `<h${block.level}>${lineOf(block.heading)}</h${block.level}>`;
   if ('text' in block) return `<p>${lineOf(block.text)}</p>`;
-  if ('list' in block) return `<ul>${block.list.map((line) => `<li>${lineOf(line)}</li>`).join('')}</ul>`;
+  if ('list' in block) return `<ul>${block.list.map(itemOf).map(itemHtml).join('')}</ul>`;
   if ('table' in block) return tableOf(block.table);
   if ('bars' in block) return barsOf(block.bars);
   if ('code' in block)
@@ -58,6 +68,9 @@ function blockOf(block: Block): string {
   const { summary, blocks } = block.details;
   return `<details><summary>${lineOf(summary)}</summary>\n${blocks.map(blockOf).join('\n')}\n</details>`;
 }
+
+const itemHtml = ({ line, below }: ReturnType<typeof itemOf>): string =>
+  `<li>${lineOf(line)}${below === undefined ? '' : `<br><small class="quiet">${escaped(below)}</small>`}</li>`;
 
 function codeLine(line: string, language: string): string {
   const text = escaped(line);

@@ -1,7 +1,7 @@
 // A report as Markdown, for the description of a pull request (CommonMark, with the tables and <details> that the common forges
 // show). No text of a policy or log becomes markup, a link or a mention.
 import { printable } from '../../../core/printable.ts';
-import { type Block, type Line, type Span, spans, type Table } from './document.ts';
+import { type Block, itemOf, type Line, type Span, spans, type Table } from './document.ts';
 
 /** A comment on a forge takes 65,536 characters. */
 const LONGEST_CODE = 20_000;
@@ -13,7 +13,11 @@ export function markdown(blocks: readonly Block[]): string {
 function blockOf(block: Block): string {
   if ('heading' in block) return `${'#'.repeat(block.level + 1)} ${lineOf(block.heading)}`;
   if ('text' in block) return lineOf(block.text);
-  if ('list' in block) return block.list.map((line) => `- ${lineOf(line)}`).join('\n');
+  if ('list' in block)
+    return block.list
+      .map(itemOf)
+      .map(({ line, below }) => `- ${lineOf(line)}${below === undefined ? '' : `  \n  ${escaped(below)}`}`)
+      .join('\n');
   if ('table' in block) return tableOf(block.table);
   if ('bars' in block) {
     const rows = block.bars.rows.map(({ label, value }): Line[] => [label, String(value)]);
@@ -34,7 +38,14 @@ function pieceOf(span: Span): string {
 
 /** Each sign that can begin markup is written so that it does not. */
 const escaped = (text: string): string =>
-  printable(text).replace(/[\\`*_{}[\]<>#|@~&!]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  apart(printable(text)).replace(/[\\`*_{}[\]<>#|@~&!$]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+
+/**
+ * Forges look for mentions, addresses, numbers of issues and pictures in the text that is shown, however it was written. A space
+ * of no width behind the sign that begins one keeps them apart.
+ */
+const apart = (text: string): string =>
+  text.replace(/[@#$]|\bwww(?=\.)|\b(GH|gh)(?=-\d)|:(?=\/\/|[a-z+_-][\w+-]*:|100:|1234:)/g, '$&\u200b');
 
 /** A span of code needs a longer fence than any inside. In a table a bar would end the cell, in whatever it stands. */
 function codeSpan(text: string): string {
@@ -55,7 +66,8 @@ function tableOf({ head, rows, right = [] }: Table): string {
   return [line(heads), rule, ...rows.map(line)].join('\n');
 }
 
-function fenced(code: string, language: string): string {
+function fenced(text: string, language: string): string {
+  const code = text.split('\n').map(printable).join('\n');
   const longest = Math.max(2, ...(code.match(/`{3,}/g) ?? []).map((run) => run.length));
   const fence = '`'.repeat(longest + 1);
   const cut =

@@ -1,6 +1,6 @@
 // A report for people on a terminal.
 import { printable } from '../../../core/printable.ts';
-import { type Block, type Line, plain, type Span, spans, type Table, type Tone } from './document.ts';
+import { type Block, itemOf, type Line, plain, type Span, spans, type Table, type Tone } from './document.ts';
 
 /** Colours a text; without colours it answers the text. */
 export type Paint = (tone: Tone | 'heading' | 'code', text: string) => string;
@@ -15,7 +15,13 @@ export function terminal(blocks: readonly Block[], paint: Paint, indent = ''): s
       return block.level === 1 ? [text, ''] : ['', `${indent}${text}`];
     }
     if ('text' in block) return [`${indent}${shown(block.text, paint)}`];
-    if ('list' in block) return block.list.map((line) => `${indent}  ${shown(line, paint)}`);
+    if ('list' in block)
+      return block.list
+        .map(itemOf)
+        .flatMap(({ line, below }) => [
+          `${indent}  ${shown(line, paint)}`,
+          ...(below === undefined ? [] : [`${indent}      ${paint('quiet', printable(below))}`]),
+        ]);
     if ('table' in block) return table(block.table, paint).map((line) => `${indent}  ${line}`);
     if ('bars' in block) {
       const most = Math.max(1, ...block.bars.rows.map(({ value }) => value));
