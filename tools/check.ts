@@ -8,7 +8,7 @@ import { messageOf } from '../src/core/errors.ts';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
 import { checkPolicies } from '../src/policy/check.ts';
 import { findOpa, noCompilerError, type Opa } from '../src/policy/opa.ts';
-import { testPolicies } from '../src/policy/test.ts';
+import { testPolicies } from '../src/policy/tests/run.ts';
 import { checkArchitecture } from './architecture.ts';
 import { checkCapabilities } from './capabilities.ts';
 import { checkLicences } from './licences.ts';
@@ -47,7 +47,8 @@ const steps: Record<string, Step> = {
   schemas: () => checkSchemas(root),
   capabilities: async () => checkCapabilities(await opa(), root),
   policies: async () => checkPolicies(policies, await opa()),
-  'policy tests': async () => (await testPolicies(policies, join(root, 'policy-tests'), await opa())).problems,
+  'policy tests': async () =>
+    (await testPolicies(policies, await opa(), { tests: join(root, 'policy-tests') })).problems,
 };
 
 if (options.help) {

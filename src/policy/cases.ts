@@ -110,6 +110,12 @@ export function loadAllCases(
   return cases;
 }
 
+/** The bases of folders; a later one may replace that of an earlier one. Throws an OperatorError where they cannot be read. */
+export function basesFor(dirs: readonly string[]): Record<string, DecisionInput> {
+  const files = dirs.map((dir) => join(dir, 'bases.yaml')).filter((file) => existsSync(file));
+  return Object.assign({}, ...files.map((file) => read(file, basesSchema).value.bases));
+}
+
 /** Zones of the input that the connector would not give with these settings. */
 const oddZones = ({ time }: DecisionInput, { zones = [] }: LoadedSettings): string[] =>
   Object.keys(time.zones ?? {}).filter((zone) => !zones.includes(zone));

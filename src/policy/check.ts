@@ -2,13 +2,15 @@
 // is what the sources compile to. A problem names file and line where they are known, because it is read in an editor or a
 // pull request.
 import { join } from 'node:path';
-import { readCompiled } from '../decision/bundle.ts';
+import { readCompiled, revisionOf } from '../decision/bundle.ts';
 import { type PolicyPlace, policyPaths, shown } from '../decision/data/paths.ts';
 import type { Compiled } from '../decision/manifest.ts';
 import type { Problem } from '../formats/yaml/yaml.ts';
 import type { GateFinding } from './gate/finding.ts';
 import { type GateOptions, type GateResult, runGate } from './gate/gate.ts';
+import { staleMatrix } from './matrix/stale.ts';
 import type { Opa } from './opa.ts';
+import { inputRead } from './rego/reads.ts';
 
 /** Answers all problems of the policy folder, without the warnings. */
 export async function checkPolicies(
@@ -30,7 +32,25 @@ export async function checkFolder(
 ): Promise<GateResult> {
   const result = await runGate(place, opa, options);
   if (!result.compiled) return result;
-  return { ...result, findings: [...result.findings, ...stale(place, result.compiled)] };
+  const findings = [...result.findings, ...stale(place, result.compiled), ...matrixProblems(place, result, options)];
+  return { ...result, findings };
+}
+
+/** The access matrix in the folder, if there is one, says what the policy says. */
+function matrixProblems(
+  place: string | PolicyPlace,
+  { compiled, settings, modules = [] }: GateResult,
+  { names }: GateOptions,
+): GateFinding[] {
+  if (!compiled || !settings) return [];
+  const { wasm, manifest } = compiled;
+  const tools = names && [...names.tools].map(([name, { backend, effect }]) => ({ name, backend, effect }));
+  const policy = {
+    ...{ settings, reasons: manifest.reasons, revision: revisionOf(manifest.wasm_sha256, settings) },
+    module: new WebAssembly.Module(new Uint8Array(wasm)),
+    reads: { arguments: undefined, input: inputRead(modules) },
+  };
+  return staleMatrix(policyPaths(place), policy, tools);
 }
 
 /** Checks that the committed WASM is what the sources compile to, byte for byte. */

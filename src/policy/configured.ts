@@ -23,11 +23,11 @@ export function configuredNames({
   };
 }
 
-function wordsOf({ arguments: schema, audit, result, effect }: Tools[string]): ToolWords {
+function wordsOf({ arguments: schema, audit, result, effect, backend }: Tools[string]): ToolWords {
   const properties = isObject(schema.properties) ? schema.properties : {};
   const large = Object.entries(properties).filter(([, one]) => isObject(one) && mayBeText(one as JsonObject));
   return {
-    effect,
+    ...{ backend, effect },
     arguments: new Set(Object.keys(properties)),
     audit: new Set(audit),
     large: new Set(large.map(([name]) => name)),

@@ -67,8 +67,18 @@ export function openScene(
       return evaluation;
     },
   };
+  const deciding: Policy = { ...policy, evaluator };
   const pipeline = createPipeline({
-    ...{ backends, facts: store.facts, evaluator, policy, audit: silentLog(), sessions, clock, fingerprint },
+    ...{
+      backends,
+      facts: store.facts,
+      evaluator,
+      policy: deciding,
+      audit: silentLog(),
+      sessions,
+      clock,
+      fingerprint,
+    },
     tools: new Map(
       Object.entries(tools).map(([name, { backend, effect }]) => [
         name,

@@ -28,9 +28,12 @@ export function addPolicy(program: Command): void {
     .option('--sarif', 'print the findings as SARIF 2.1.0')
     .action(later(() => import('./check.ts'), 'policyCheck'));
   command('build', 'check, then compile the Rego sources').action(later(() => import('./build.ts'), 'policyBuild'));
-  command('test', 'run the Rego tests at 100 % coverage, and the cases through the Go evaluator and the WASM').action(
-    later(() => import('./test.ts'), 'policyTest'),
-  );
+  command('test', 'run Rego tests at 100 % coverage, and cases and sequences through the Go evaluator and the WASM')
+    .option('-r, --run <pattern>', 'only tests, cases and sequences with this in their name (regular expression)')
+    .option('-v, --verbose', 'print each of them, and what is covered of each file')
+    .option('--junit <file>', 'also write the results as JUnit XML')
+    .option('-w, --watch', 'run them again after each change')
+    .action(later(() => import('./test.ts'), 'policyTest'));
   policy
     .command('update')
     .description('show how the shipped part of a policy folder differs from this version, and take it over')

@@ -21,6 +21,7 @@ export type RuleId =
   | 'shape'
   | 'compiled'
   | 'shipped'
+  | 'matrix'
   | 'posture';
 
 /** One problem or warning, with the file as a person knows it. */

@@ -24,6 +24,7 @@ import { type Module, parseModules } from '../rego/modules.ts';
 import { type CoverageReport, coveredOf, runInGo, runInWasm } from '../run/cases.ts';
 import { opaRun } from '../run/opa.ts';
 import { keepCases, summary } from '../run/self-test.ts';
+import { callsOf, loadSequences, playSequences } from '../run/sequences.ts';
 import { type Stage, withStage } from '../run/stage.ts';
 import { type Part, partsOf, testFolders } from '../run/test-folders.ts';
 import { editedFiles } from '../update/shipped.ts';
@@ -52,6 +53,8 @@ export interface GateResult {
   findings: GateFinding[];
   compiled: Compiled | undefined;
   settings: LoadedSettings | undefined;
+  /** The rules, where they could be read. */
+  modules?: readonly Module[];
 }
 
 /**
@@ -88,13 +91,16 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
 
       const compiled = await compileStage(stage, modules, opa, before);
       let cases: DecisionCase[] = [];
+      let calls: DecisionCase[] = [];
       try {
         cases = parts.flatMap((part) => loadAllCases(part.cases, settings, part.paths, part.own));
+        const sequences = parts.flatMap((part) => loadSequences(part.sequences, settings, part.paths));
+        calls = (await playSequences(sequences, compiled)).flatMap(callsOf);
       } catch (thrown) {
         report.findings.push(...messageOf(thrown).split('\n').map(problemLine(paths, 'reach')));
         return stop();
       }
-      const run = await runInGo(stage.dir, stage.roots, cases, opa);
+      const run = await runInGo(stage.dir, stage.roots, [...cases, ...calls], opa);
       const failing = (message: string) =>
         report.findings.push({
           file: shown(paths.dir),
@@ -109,7 +115,7 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
       checkReach(modules, [run.covered, ...tested, ...apart.flat()], report);
       const kept = keepCases(cases, run.decisions, report);
       checkExpected(cases, run.decisions, own, report);
-      checkWasm(compiled, cases, run.decisions, report);
+      checkWasm(compiled, [...cases, ...calls], run.decisions, report);
       if (failed()) return stop();
       if (JSON.stringify(before) !== JSON.stringify(hashSources(place)))
         throw new OperatorError(`${paths.dir}: the sources changed while they were checked; try again`);
@@ -122,7 +128,7 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
       return {
         findings: report.findings,
         compiled: { ...compiled, manifest: { ...compiled.manifest, gate }, cases: kept },
-        settings,
+        ...{ settings, modules },
       };
     },
     own.rego,
@@ -287,9 +293,15 @@ const coveredByPart = ({ paths, rego }: Part, settings: LoadedSettings, opa: Opa
 const failedTests = (message: string): string =>
   `Rego tests fail, so what they reach is not known: ${[...new Set(message.match(/test_\w+/g) ?? [])].join(', ') || message}`;
 
-/** Runs the Rego tests of a stage and answers the report as JSON. One that fails makes OPA exit with an error. */
-export async function runTests(stage: Stage, settings: LoadedSettings, opa: Opa, args: string[]): Promise<string> {
+/** Runs the Rego tests of a stage and answers the report. One that fails makes OPA exit with an error. */
+export async function runTests(
+  stage: Stage,
+  settings: LoadedSettings,
+  opa: Opa,
+  args: string[],
+  format: 'json' | 'pretty' = 'json',
+): Promise<string> {
   if (!existsSync(join(stage.dir, 'tests'))) return '[]';
   writeFileSync(join(stage.dir, 'data.json'), JSON.stringify({ settings }));
-  return opaRun(opa, stage.dir, ['test', '--format', 'json', ...args, ...stage.roots, 'data.json', 'tests'], true);
+  return opaRun(opa, stage.dir, ['test', '--format', format, ...args, ...stage.roots, 'data.json', 'tests'], true);
 }

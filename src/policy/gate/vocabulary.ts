@@ -1,5 +1,7 @@
 // Literals that a fact can never have: a rule that waits for one is a control that is not there.
+
 import { z } from 'zod';
+import type { Effect } from '../../decision/schema.ts';
 import { isObject, type JsonObject } from '../../formats/json.ts';
 import { type Comparison, comparisonsOf, inputPaths, objectGet, toolsNamed } from '../rego/conditions.ts';
 import { lineOf, type Module } from '../rego/modules.ts';
@@ -38,7 +40,8 @@ export interface ConfiguredNames {
 
 /** What rules may say about a tool. */
 export interface ToolWords {
-  effect: string;
+  backend: string;
+  effect: Effect;
   arguments: ReadonlySet<string>;
   audit: ReadonlySet<string>;
   /** Arguments that may arrive as text of a whole number. */

@@ -136,7 +136,11 @@ export function settingsAsked(module: Module, rule: Rule, tool: string, roles: r
   const access: string[][] = [];
   eachTerm([rule.head, rule.body, rule.else], (term) => {
     const [data, settings, first, second, ...rest] = term.type === 'ref' ? (pathOf(term) ?? []) : [];
-    if (data !== 'data' || settings !== 'settings' || first !== 'access' || typeof second !== 'string') return;
+    if (data !== 'data' || settings !== 'settings' || typeof second !== 'string') return;
+    // The lists of roles are looked up in a table that was made of them.
+    if (first === 'merged' && second === 'tools')
+      access.push(...roles.map((role) => ['access', 'roles', role, 'tools']));
+    if (first !== 'access') return;
     const names = second === 'roles' || second === 'networks' ? roles : [tool];
     const fields = rest.slice(1).filter((part) => part !== null);
     access.push(

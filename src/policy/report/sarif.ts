@@ -53,5 +53,6 @@ const TITLES: Record<GateFinding['rule'], string> = {
   shape: 'A rule gives what is none',
   compiled: 'The compiled policy is stale',
   shipped: 'A shipped file was edited',
+  matrix: 'The access matrix beside the policy is out of date',
   posture: 'A control is off',
 };

@@ -45,7 +45,8 @@ export async function opaRun(opa: Opa, cwd: string, args: string[], reported = f
     return (await run(file, all, options)).stdout;
   } catch (thrown) {
     const { stderr = '', stdout = '', code } = thrown as { stderr?: string; stdout?: string; code?: unknown };
-    const report = [stdout, stderr].map((text) => text.trim()).find((text) => /^[[{]/.test(text));
+    const isReport = (text: string) => /^[[{]/.test(text) || args.includes('pretty');
+    const report = [stdout, stderr].map((text) => text.trim()).find((text) => text !== '' && isReport(text));
     if (reported && typeof code === 'number' && report !== undefined) return report;
     const said = messagesOf((stderr + stdout).trim());
     const why = /out of memory|cannot allocate/.test(said)

@@ -11,7 +11,7 @@ import type { LoadedSettings } from '../../decision/settings.ts';
 import { formatProblem, parseYaml } from '../../formats/yaml/yaml.ts';
 import { type Played, play } from '../../rehearsal/play.ts';
 import { sequencesSchema, type WrittenSequence } from '../../rehearsal/written.ts';
-import { settingsOf } from '../cases.ts';
+import { type DecisionCase, settingsOf } from '../cases.ts';
 
 /** One sequence, ready to be played. `file` and `line` say where it is written. */
 export interface Sequence {
@@ -107,11 +107,18 @@ export async function playSequences(
   return played;
 }
 
+/** The calls of a sequence as cases: each has the input that the sequence has brought about. */
+export const callsOf = (sequence: PlayedSequence): DecisionCase[] =>
+  comparedOf(sequence).map(({ input, outcome, reasons }) => {
+    const { file, line, name, settings } = sequence;
+    return { file, line, name, input, settings, expect: { outcome, reasons } };
+  });
+
 /** Of a step that is taken many times, so many at each end are asked of the slower evaluator. */
 const ENDS = 3;
 
 /** The calls of which both evaluators are asked. */
-export const comparedOf = ({ played }: PlayedSequence): Played[] => {
+const comparedOf = ({ played }: PlayedSequence): Played[] => {
   const times = new Map<number, number>();
   for (const { step, time } of played) times.set(step, Math.max(time, times.get(step) ?? 0));
   return played.filter(({ step, time }) => time <= ENDS || time > (times.get(step) ?? 0) - ENDS);

@@ -38,7 +38,7 @@ function pieceOf(span: Span): string {
 
 /** Each sign that can begin markup is written so that it does not. */
 const escaped = (text: string): string =>
-  apart(printable(text)).replace(/[\\`*_{}[\]<>#|@~&!$]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  apart(printable(text)).replace(/[\\`*{}[\]<>#|@~&!$]|(?<!\w)_|_(?!\w)/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
 /**
  * Forges look for mentions, addresses, numbers of issues and pictures in the text that is shown, however it was written. A space
