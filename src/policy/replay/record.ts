@@ -101,16 +101,16 @@ function isResult(result: unknown): result is PolicyDecision {
   const isReasons = (list: unknown) =>
     Array.isArray(list) &&
     list.every((each) => isObject(each) && typeof each.code === 'string' && isObject(each.params));
-  const isTyped = (list: unknown) =>
-    Array.isArray(list) &&
-    list.every(
-      (each) =>
-        isObject(each) && typeof each.type === 'string' && (each.reason === undefined || isReasons([each.reason])),
-    );
+  const isObligation = (each: unknown) =>
+    isObject(each) &&
+    typeof each.type === 'string' &&
+    (each.reason === undefined || isReasons([each.reason])) &&
+    (each.type !== 'mask' || (Array.isArray(each.pointers) && each.pointers.every((one) => typeof one === 'string')));
   return (
     ['allow', 'rotate', 'deny'].some((each) => each === outcome) &&
     isReasons(reasons) &&
     isReasons(observed) &&
-    isTyped(obligations)
+    Array.isArray(obligations) &&
+    obligations.every(isObligation)
   );
 }

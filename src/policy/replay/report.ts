@@ -57,7 +57,11 @@ export function replayBlocks(tally: Tally, before: string, after: string): Block
 
 function summary(tally: Tally, different: number): Line {
   const { decisions, same, undecidable, not_decided: none, malformed, policies, from, to } = tally;
-  if (decisions === 0) return [toned('warn', 'no decision of a policy in these files')];
+  if (decisions === 0)
+    return [
+      toned('warn', 'no decision of a policy in these files'),
+      malformed > 0 ? `; ${counted(malformed, 'line')} that no connector has written` : '',
+    ];
   const parts: Line[] = [
     [counted(decisions, 'decision'), from === '' ? '' : ` of ${from} to ${to}`, ': '],
     [toned(different === 0 ? 'good' : 'bad', `${number(different)} otherwise`), ` (${share(different, decisions)}), `],
