@@ -7,7 +7,7 @@ import { sourceFiles } from '../../decision/manifest.ts';
 import { type AccessMatrix, askMatrix, rolesOf } from '../matrix/ask.ts';
 import type { MatrixTool } from '../matrix/ordinary.ts';
 import { MATRIX_FILE, readMatrix } from '../matrix/text.ts';
-import { toolsInCases, toolsInSettings, unionOf } from '../matrix/tools.ts';
+import { toolsInCases, toolsOf, unionOf } from '../matrix/tools.ts';
 import type { Opa } from '../opa.ts';
 import { replayLogs } from '../replay/replay.ts';
 import type { Tally } from '../replay/tally.ts';
@@ -83,12 +83,9 @@ function matrices(
     const file = join(paths.dir, MATRIX_FILE);
     return readMatrix(existsSync(file) ? readFileSync(file, 'utf8') : '');
   });
-  const tools = unionOf(
-    configured,
-    ...written.map((each) => each.tools),
-    ...[isTests, wasTests].map(({ cases }) => toolsInCases(cases)),
-    ...[after, before].map(({ settings }) => toolsInSettings(settings)),
-  );
+  const called = unionOf(...[isTests, wasTests].map(({ cases }) => toolsInCases(cases)));
+  const known = unionOf(configured, ...written.map((each) => each.tools));
+  const tools = unionOf(...[after, before].map(({ settings }) => toolsOf(known, settings, called)));
   const roles = rolesOf(after, [...rolesOf(before), ...written.flatMap((each) => each.roles)]);
   return [askMatrix(before, tools, roles), askMatrix(after, tools, roles)];
 }

@@ -7,7 +7,7 @@ import type { Askable } from '../versions/load.ts';
 import { askMatrix, rolesOf } from './ask.ts';
 import type { MatrixTool } from './ordinary.ts';
 import { MATRIX_FILE, matrixText, readMatrix } from './text.ts';
-import { unionOf } from './tools.ts';
+import { toolsOf } from './tools.ts';
 
 /** `configured`: the tools of a connector.yaml, where one was given; else those that the file is about. A folder need not have one. */
 export function staleMatrix(paths: PolicyPaths, policy: Askable, configured?: readonly MatrixTool[]): GateFinding[] {
@@ -15,7 +15,7 @@ export function staleMatrix(paths: PolicyPaths, policy: Askable, configured?: re
   if (!existsSync(file)) return [];
   const text = readFileSync(file, 'utf8');
   const known = readMatrix(text);
-  const tools = configured ?? unionOf(known.tools);
+  const tools = toolsOf(configured ?? known.tools, policy.settings);
   const fresh = matrixText(askMatrix(policy, tools, rolesOf(policy)));
   if (fresh === text) return [];
   const [was, is] = [text.split('\n'), fresh.split('\n')];

@@ -12,6 +12,13 @@ export function unionOf(...lists: readonly (readonly MatrixTool[])[]): MatrixToo
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** What a matrix is about: the tools that are known, and those that settings name besides. */
+export const toolsOf = (
+  known: readonly MatrixTool[],
+  settings: LoadedSettings,
+  called: readonly MatrixTool[] = [],
+): MatrixTool[] => unionOf(known, toolsInSettings(settings, called));
+
 /** The tools of a configuration. */
 export const toolsConfigured = (
   tools: Readonly<Record<string, { backend: string; effect: DecisionInput['tool']['effect'] }>>,
@@ -21,8 +28,8 @@ export const toolsConfigured = (
 export const toolsInCases = (cases: readonly Pick<DecisionCase, 'input'>[]): MatrixTool[] =>
   unionOf(cases.map(({ input: { tool } }) => ({ name: tool.name, backend: tool.backend, effect: tool.effect })));
 
-/** The tools that settings name; what they do is not known there, so the worst is taken. */
-export function toolsInSettings({ access, tools }: LoadedSettings): MatrixTool[] {
+/** The tools that settings name. What one does is known where a case calls it; else the worst is taken. */
+function toolsInSettings({ access, tools }: LoadedSettings, called: readonly MatrixTool[] = []): MatrixTool[] {
   const listed = Object.values(access.roles).flatMap((role) => role.tools.filter((name) => name !== '*'));
   const names = new Set([
     ...listed,
@@ -30,5 +37,6 @@ export function toolsInSettings({ access, tools }: LoadedSettings): MatrixTool[]
     ...Object.keys(access.masks),
     ...Object.keys(tools),
   ]);
-  return [...names].sort().map((name) => ({ name, backend: '', effect: 'destructive' }));
+  const known = new Map(called.map((tool) => [tool.name, tool]));
+  return [...names].sort().map((name) => known.get(name) ?? { name, backend: '', effect: 'destructive' });
 }

@@ -7,7 +7,7 @@ import { shown } from '../../../decision/data/paths.ts';
 import { testsOf } from '../../../policy/diff/tests.ts';
 import { askMatrix, rolesOf } from '../../../policy/matrix/ask.ts';
 import { MATRIX_FILE, matrixText, readMatrix } from '../../../policy/matrix/text.ts';
-import { toolsConfigured, toolsInCases, toolsInSettings, unionOf } from '../../../policy/matrix/tools.ts';
+import { toolsConfigured, toolsInCases, toolsOf } from '../../../policy/matrix/tools.ts';
 import { findOpa } from '../../../policy/opa.ts';
 import { loadVersion } from '../../../policy/versions/load.ts';
 import { withVersion } from '../../../policy/versions/version.ts';
@@ -31,12 +31,8 @@ export async function policyMatrix(options: MatrixOptions): Promise<void> {
     const policy = await loadVersion(version, opa);
     const file = join(policy.paths.dir, MATRIX_FILE);
     const before = existsSync(file) ? readFileSync(file, 'utf8') : '';
-    const known = readMatrix(before).tools;
-    const named =
-      known.length > 0
-        ? known
-        : unionOf(toolsInCases((await testsOf(policy, undefined)).cases), toolsInSettings(policy.settings));
-    const tools = configured ?? named;
+    const called = toolsInCases((await testsOf(policy, undefined)).cases);
+    const tools = toolsOf(configured ?? readMatrix(before).tools, policy.settings, called);
     const bar = progressBar('asking');
     const matrix = askMatrix(policy, tools, rolesOf(policy), (done) => bar.show(done, tools.length));
     bar.end();

@@ -1,0 +1,14 @@
+#!/bin/sh
+# What a build server does for a change of the policy, against the revision that it is to be merged into:
+#   ./review.sh origin/main
+# It leaves review.md (for the pull request), review.html (for people who would rather look) and policy-tests.xml (JUnit), and
+# fails where the change lets something pass that was stopped on record, blanks less, or loses a test.
+set -eu
+base=${1:?give the revision to compare with, such as origin/main}
+cd "$(dirname "$0")"
+
+sallyport policy check --dir policies
+sallyport policy test --dir policies --junit policy-tests.xml
+sallyport policy diff "$base" --dir policies --log log/decisions.jsonl.gz --keys log/keys.json \
+  --markdown review.md --html review.html \
+  --fail-on 'deny->allow,deny->rotate,mask-lost,case-lost,test-lost'
