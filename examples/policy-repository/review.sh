@@ -7,8 +7,11 @@ set -eu
 base=${1:?give the revision to compare with, such as origin/main}
 cd "$(dirname "$0")"
 
-sallyport policy check --dir policies
-sallyport policy test --dir policies --junit policy-tests.xml
+# The report is written whatever is wrong: whoever reviews wants to see it all.
+failed=0
+sallyport policy check --dir policies || failed=1
+sallyport policy test --dir policies --junit policy-tests.xml || failed=1
 sallyport policy diff "$base" --dir policies --log log/decisions.jsonl.gz --keys log/keys.json \
   --markdown review.md --html review.html \
-  --fail-on 'deny->allow,deny->rotate,mask-lost,case-lost,test-lost'
+  --fail-on 'deny->allow,deny->rotate,mask-lost,case-lost,test-lost' || failed=1
+exit "$failed"

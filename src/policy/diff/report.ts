@@ -29,8 +29,10 @@ export function diffBlocks(diff: PolicyDiff, failed: readonly string[]): Block[]
       { details: { summary: code(file), blocks: [{ code: patch.trimEnd(), language: 'diff' }] } },
     ]),
   ];
+  const isSame =
+    settings.length + (rules ?? []).length + access.length + patches.length === 0 && sections[2]?.length === 0;
   const blocks = sections.flat();
-  const nothing: Block[] = blocks.length === 0 ? [{ text: toned('good', 'The two policies are the same.') }] : [];
+  const nothing: Block[] = isSame ? [{ text: toned('good', 'The two policies are the same.') }] : [];
   const stopped: Block[] =
     failed.length === 0
       ? []
