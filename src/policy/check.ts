@@ -49,6 +49,7 @@ function matrixProblems(
     ...{ settings, reasons: manifest.reasons, revision: revisionOf(manifest.wasm_sha256, settings) },
     module: new WebAssembly.Module(new Uint8Array(wasm)),
     reads: { arguments: undefined, input: inputRead(modules) },
+    modules,
   };
   return staleMatrix(policyPaths(place), policy, tools);
 }

@@ -3,6 +3,7 @@
 import type { AuditLog } from '../audit/log/log.ts';
 import { createMasks } from '../audit/masks.ts';
 import type { BackendPort } from '../backend/port.ts';
+import type { Clock } from '../core/clock.ts';
 import { Secret } from '../core/secret.ts';
 import type { Policy } from '../decision/open.ts';
 import type { DecisionInput, Effect, PolicyDecision } from '../decision/schema.ts';
@@ -24,11 +25,18 @@ export interface Made {
   decision: PolicyDecision | undefined;
 }
 
-export interface Scene {
+/** What is lost with a process. */
+export interface Parts {
   pipeline: Pipeline;
   store: Store;
   sessions: SessionManager;
   backends: ReadonlyMap<string, BackendPort>;
+}
+
+export interface Scene {
+  readonly parts: Parts;
+  /** Begins anew with nothing in memory, as a process does. */
+  restart(): void;
   /** The decisions since it was asked last. */
   made(): Made[];
   now(): number;
@@ -39,25 +47,11 @@ export interface Scene {
 const KEY = new Secret(Buffer.alloc(32, 7));
 const KEYS = [{ id: 'rehearsal', secret: KEY }];
 
-export function openScene(
-  policy: Policy,
-  tools: Readonly<Record<string, { backend: string; effect: Effect }>>,
-  start: number,
-): Scene {
+type Tools = Readonly<Record<string, { backend: string; effect: Effect }>>;
+
+export function openScene(policy: Policy, tools: Tools, start: number): Scene {
   let now = start;
   const clock = { now: () => now };
-  const store = memoryStore({ clock, clients: 1000, sessions: 10_000, ttlMs: 7 * 86_400_000 });
-  const backends = new Map(Object.values(tools).map(({ backend }) => [backend, willingBackend(backend)]));
-  const fingerprint = createFingerprint(KEY);
-  const sessions = createSessionManager({
-    ...{ store: store.sessions, limits: store.limits, control: store.control, backends, fingerprint, clock },
-    ...{
-      sealer: createSealer(() => KEYS, 'session'),
-      entries: entriesInMemory(),
-      events: async () => {},
-      endsAt: policy.endsAt,
-    },
-  });
   const asked: Made[] = [];
   const evaluator: Policy['evaluator'] = {
     ...policy.evaluator,
@@ -67,13 +61,37 @@ export function openScene(
       return evaluation;
     },
   };
-  const deciding: Policy = { ...policy, evaluator };
+  let parts = openParts({ ...policy, evaluator }, tools, clock);
+  return {
+    get parts() {
+      return parts;
+    },
+    restart() {
+      parts = openParts({ ...policy, evaluator }, tools, clock);
+    },
+    made: () => asked.splice(0),
+    now: () => now,
+    advance(ms) {
+      now += ms;
+    },
+  };
+}
+
+function openParts(policy: Policy, tools: Tools, clock: Clock): Parts {
+  const store = memoryStore({ clock, clients: 1000, sessions: 10_000, ttlMs: 7 * 86_400_000 });
+  const backends = new Map(Object.values(tools).map(({ backend }) => [backend, willingBackend(backend)]));
+  const fingerprint = createFingerprint(KEY);
+  const sessions = createSessionManager({
+    ...{ store: store.sessions, limits: store.limits, control: store.control, backends, fingerprint, clock },
+    ...{ sealer: createSealer(() => KEYS, 'session'), entries: entriesInMemory(), events: async () => {} },
+    endsAt: policy.endsAt,
+  });
   const pipeline = createPipeline({
     ...{
       backends,
       facts: store.facts,
-      evaluator,
-      policy: deciding,
+      evaluator: policy.evaluator,
+      policy,
       audit: silentLog(),
       sessions,
       clock,
@@ -96,14 +114,7 @@ export function openScene(
     masks: createMasks([], { of: () => 'pseudonym' }),
     culprit: async () => undefined,
   });
-  return {
-    ...{ pipeline, store, sessions, backends },
-    made: () => asked.splice(0),
-    now: () => now,
-    advance(ms) {
-      now += ms;
-    },
-  };
+  return { pipeline, store, sessions, backends };
 }
 
 /** What is rehearsed is on no record. */

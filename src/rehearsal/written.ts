@@ -1,10 +1,16 @@
 // Sequences as they are written: who calls what, how much later, from where, and what is expected of it.
 import { z } from 'zod';
 
+/** What is remembered longest is so for 400 days; in milliseconds. */
+const LONGEST_MS = 400 * 86_400_000;
+
 const text = z.string().min(1);
 const address = z.union([z.ipv4(), z.ipv6()]);
 /** "90s", "5m", "2h", "1d". */
-const duration = z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'is no duration such as "90s", "5m", "2h" or "1d"');
+const duration = z
+  .string()
+  .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'is no duration such as "90s", "5m", "2h" or "1d"')
+  .refine((text) => durationMs(text) <= LONGEST_MS, 'is longer than 400 days');
 const claim = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
 
 const client = z.strictObject({
@@ -52,22 +58,30 @@ const call = z.strictObject({
   every: duration.optional().describe('Time between these'),
   expect: expected.optional(),
 });
+const selectors = ['backend', 'tool', 'role', 'client', 'all'] as const;
 const freeze = z.strictObject({
   ...wait,
-  freeze: z.strictObject({
-    backend: text.optional(),
-    tool: text.optional(),
-    role: text.optional(),
-    client: text.optional(),
-    all: z.literal(true).optional(),
-    reason: text.default('rehearsal'),
-    thaw: z.literal(true).optional(),
-  }),
+  freeze: z
+    .strictObject({
+      backend: text.optional(),
+      tool: text.optional(),
+      role: text.optional(),
+      client: text.optional(),
+      all: z.literal(true).optional(),
+      reason: text.default('rehearsal'),
+      thaw: z.literal(true).optional(),
+    })
+    .refine(
+      (one) => selectors.filter((name) => one[name] !== undefined).length === 1,
+      `names one of ${selectors.join(', ')}`,
+    ),
 });
 const revoke = z.strictObject({ ...wait, revoke: text.describe('Ends the sessions of this client') });
-const lost = z.strictObject({
+const restart = z.strictObject({
   ...wait,
-  lose_history: z.literal(true).describe('The store forgets, as after a restart'),
+  restart: z
+    .literal(true)
+    .describe('The connector is restarted, with what it had in memory: sessions and history are gone'),
 });
 const pause = z.strictObject({ after: duration });
 
@@ -81,7 +95,7 @@ const sequence = z.strictObject({
   tools: z.record(text, tool).optional(),
   settings: z.record(z.string(), z.unknown()).optional().describe('Changes to the settings, as in a case'),
   steps: z
-    .array(z.union([call, freeze, revoke, lost, pause]))
+    .array(z.union([call, freeze, revoke, restart, pause]))
     .min(1)
     .max(1000),
 });

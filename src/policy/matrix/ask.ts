@@ -2,10 +2,13 @@
 // a scope, a proof of possession of a key or the time, that is found by asking again with it.
 import type { Evaluator } from '../../decision/evaluator.ts';
 import type { PolicyDecision } from '../../decision/schema.ts';
+import type { LoadedSettings } from '../../decision/settings.ts';
+import { comparisonsOf } from '../rego/conditions.ts';
+import type { Module } from '../rego/modules.ts';
 import type { Askable } from '../versions/load.ts';
 import { evaluatorOf } from '../versions/load.ts';
-import { type MatrixTool, ordinaryCalls, type Particular, WORKING_HOUR } from './ordinary.ts';
-import { hoursWhen } from './times.ts';
+import { type MatrixTool, ordinaryCalls, type Particular } from './ordinary.ts';
+import { atSlot, type Times, timesInWords, timesOf } from './times.ts';
 
 /** What a client of one role gets from one tool. */
 export interface Cell {
@@ -26,23 +29,39 @@ export interface AccessMatrix {
   cells: ReadonlyMap<string, ReadonlyMap<string, Cell>>;
 }
 
-/** The roles that a policy knows of. */
-export function rolesOf({ settings }: Pick<Askable, 'settings'>, others: readonly string[] = []): string[] {
+/** What is needed to ask for a matrix: the policy, and where they can be read, its rules. */
+export interface Asked extends Askable {
+  modules?: readonly Module[] | undefined;
+}
+
+/** The roles that a policy knows of: in settings, and those that a rule compares with. */
+export function rolesOf(
+  { settings, modules = [] }: Pick<Asked, 'settings' | 'modules'>,
+  others: readonly string[] = [],
+): string[] {
   const { access, roles = {} } = settings;
   const masked = Object.values(access.masks).flatMap(({ except_roles }) => except_roles);
+  const compared = modules.flatMap((module) =>
+    module.rules.flatMap((rule) =>
+      comparisonsOf(module, rule).flatMap(({ path, literals }) =>
+        path.slice(0, 3).join('.') === 'input.client.roles' ? literals.map(({ value }) => String(value)) : [],
+      ),
+    ),
+  );
   const all = [
     Object.keys(access.roles),
     Object.keys(roles),
     Object.keys(access.networks ?? {}),
     masked,
+    compared,
     others,
-  ].flat();
-  return ['', ...new Set(all.filter((role) => role !== ''))].sort();
+  ];
+  return ['', ...new Set(all.flat().filter((role) => role !== ''))].sort();
 }
 
 /** `onTool` is told of each tool that is done. */
 export function askMatrix(
-  policy: Askable,
+  policy: Asked,
   tools: readonly MatrixTool[],
   roles: readonly string[],
   onTool: (done: number) => void = () => {},
@@ -61,19 +80,19 @@ export function askMatrix(
 
 interface Asking {
   decide(particular: Particular): PolicyDecision;
-  /** Whether the policy may look at the time, and at the key of a client. */
-  readsTime: boolean;
-  readsKey: boolean;
-  zones: readonly string[];
+  /** Proofs of possession that are tried: none first. */
+  proofs: readonly Particular['proof'][];
+  times: Times | undefined;
+  networks: LoadedSettings['access']['networks'];
 }
 
-function createAsking(policy: Askable): Asking {
+function createAsking(policy: Asked): Asking {
   const evaluator: Evaluator = evaluatorOf(policy);
   const input = ordinaryCalls(policy.settings);
   const { input: read } = policy.reads;
-  const reads = (path: string) =>
+  const readsKey =
     read === undefined ||
-    read.some((each) => each === '' || each === path || each.startsWith(`${path}.`) || path.startsWith(`${each}.`));
+    read.some((each) => ['', 'client', 'client.auth'].includes(each) || each.startsWith('client.auth.'));
   return {
     decide(particular) {
       const evaluation = evaluator.evaluate(input(particular));
@@ -81,64 +100,81 @@ function createAsking(policy: Askable): Asking {
         ? evaluation.decision
         : { outcome: 'deny', reasons: [{ code: evaluation.code, params: {} }], obligations: [], observed: [] };
     },
-    readsTime: reads('time'),
-    readsKey: reads('client.auth'),
-    zones: policy.settings.zones ?? [],
+    proofs: readsKey ? [undefined, 'dpop', 'mtls'] : [undefined],
+    times: timesOf(policy.settings, policy.modules),
+    networks: policy.settings.access.networks,
   };
 }
 
+const PROOF = { dpop: 'a proven key', mtls: 'a certificate' };
+
+/** What lets the call pass that takes least: nothing, else scopes, else a proof; at all times, else at some. */
 function cellOf(asking: Asking, particular: Particular): Cell {
-  const plain = asking.decide(particular);
-  const found =
-    plain.outcome === 'deny' ? reached(asking, particular, plain) : { decision: plain, particular, needs: [] };
-  const { decision, needs } = found;
-  const isDenied = decision.outcome === 'deny';
-  const hours = asking.readsTime
-    ? hoursWhen((at) => asking.decide({ ...found.particular, at }).outcome !== 'deny', asking.zones)
-    : undefined;
-  // Denied at the hour that was asked about, and let pass at others.
-  const later = hours !== undefined && isDenied ? asking.decide({ ...found.particular, at: hours.some }) : decision;
-  return {
-    outcome: later.outcome,
-    needs: later.outcome === 'deny' ? [] : [...needs, ...(hours ? [hours.words] : [])],
-    trims: later.outcome === 'deny' ? [] : trimsOf(later),
-    reasons: later.outcome === 'deny' ? [...new Set(later.reasons.map(({ code }) => code))].sort() : [],
-  };
+  let denied: PolicyDecision | undefined;
+  for (const proof of asking.proofs) {
+    const found = passing(asking, { ...particular, ...(proof && { proof }) });
+    denied ??= found.denied;
+    const { decision } = found;
+    if (!decision) continue;
+    const kept = particular.role === undefined ? undefined : asking.networks?.[particular.role];
+    const needs = [
+      ...found.needs,
+      ...(proof ? [PROOF[proof]] : []),
+      ...(kept ? [`a call from ${kept.join(' or ')}`] : []),
+    ];
+    return { outcome: decision.outcome as Cell['outcome'], needs, trims: trimsOf(decision), reasons: [] };
+  }
+  const reasons = [...new Set((denied?.reasons ?? []).map(({ code }) => code))].sort();
+  return { outcome: 'deny', needs: [], trims: [], reasons };
 }
 
-interface Found {
-  decision: PolicyDecision;
-  particular: Particular;
+interface Passing {
+  /** A decision that lets it pass; undefined where none does. */
+  decision: PolicyDecision | undefined;
+  denied: PolicyDecision | undefined;
   needs: string[];
 }
 
-/** What lets a denied call pass: the scopes that the decision itself asks for, a proven key, or both. */
-function reached(asking: Asking, particular: Particular, denied: PolicyDecision): Found {
-  const scopes: string[] = [];
-  let decision = denied;
-  for (const proof of asking.readsKey ? [false, true] : [false]) {
-    decision = proof ? asking.decide({ ...particular, scopes, proof }) : decision;
-    // A decision may ask for a further scope once it has one.
-    for (let tries = 0; tries < 5 && decision.outcome === 'deny'; tries++) {
-      const more = decision.obligations.flatMap((one) =>
-        one.type === 'require_scope' && !scopes.includes(one.scope) ? [one.scope] : [],
-      );
-      if (more.length === 0) break;
-      scopes.push(...more);
-      decision = asking.decide({ ...particular, scopes, proof });
-    }
-    if (decision.outcome !== 'deny') {
-      const needs = [...scopes.map((scope) => `scope ${scope}`), ...(proof ? ['a proven key'] : [])];
-      return { decision, particular: { ...particular, scopes, proof }, needs };
-    }
+/** With which scopes and at which times the call passes. */
+function passing({ decide, times }: Asking, particular: Particular): Passing {
+  if (!times) {
+    const { decision, scopes } = withScopes(decide, particular);
+    return decision.outcome === 'deny'
+      ? { decision: undefined, denied: decision, needs: [] }
+      : { decision, denied: undefined, needs: scopeWords(scopes) };
   }
-  // It may be the hour that denies, and then these are needed as well.
-  const needs = scopes.map((scope) => `scope ${scope}`);
+  const bySlot = new Map(times.slots.map((slot) => [slot, withScopes(decide, { ...particular, at: atSlot(slot) })]));
+  const passed = [...bySlot.values()].filter(({ decision }) => decision.outcome !== 'deny');
+  const [first] = passed;
+  if (!first) return { decision: undefined, denied: [...bySlot.values()][0]?.decision, needs: [] };
+  const kinds = [...new Set(passed.map(({ scopes }) => scopeWords(scopes).join(' and ')))].sort();
+  const words = kinds.map((kind) => {
+    const when = timesInWords(times, (slot) => {
+      const one = bySlot.get(slot);
+      return one !== undefined && one.decision.outcome !== 'deny' && scopeWords(one.scopes).join(' and ') === kind;
+    });
+    return [kind, when].filter((part) => part !== undefined && part !== '').join(' and ');
+  });
   return {
-    decision: scopes.length > 0 ? decision : denied,
-    particular: { ...particular, scopes, at: WORKING_HOUR },
-    needs,
+    decision: first.decision,
+    denied: undefined,
+    needs: words.every((word) => word === '') ? [] : [words.join(' or ')],
   };
+}
+
+const scopeWords = (scopes: readonly string[]): string[] => scopes.map((scope) => `scope ${scope}`);
+
+/** A decision asks for the scopes that it lacks, and may ask for a further one once it has one. */
+function withScopes(decide: Asking['decide'], particular: Particular): { decision: PolicyDecision; scopes: string[] } {
+  const scopes: string[] = [];
+  for (;;) {
+    const decision = decide({ ...particular, scopes });
+    const more = decision.obligations.flatMap((one) =>
+      one.type === 'require_scope' && !scopes.includes(one.scope) ? [one.scope] : [],
+    );
+    if (decision.outcome !== 'deny' || more.length === 0 || scopes.length > 10) return { decision, scopes };
+    scopes.push(...more);
+  }
 }
 
 function trimsOf({ obligations }: PolicyDecision): string[] {

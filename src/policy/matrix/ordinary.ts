@@ -16,8 +16,8 @@ export interface Particular {
   role: string | undefined;
   tool: MatrixTool;
   scopes?: readonly string[];
-  /** The client proves possession of its key (DPoP). */
-  proof?: boolean;
+  /** How the client proves possession of a key; undefined: it does not. */
+  proof?: 'dpop' | 'mtls' | undefined;
   /** In milliseconds since 1970. */
   at?: number;
 }
@@ -31,7 +31,7 @@ const SOMEWHERE = '10.1.2.0/24';
 /** Makes the inputs for one policy: where its settings keep a role to networks, the call comes from the first of them. */
 export function ordinaryCalls({ access, zones = [] }: LoadedSettings): (particular: Particular) => DecisionInput {
   const localAt = createZoneClock(zones);
-  return ({ role, tool, scopes = [], proof = false, at = WORKING_HOUR }) => {
+  return ({ role, tool, scopes = [], proof, at = WORKING_HOUR }) => {
     const kept = role === undefined ? undefined : access.networks?.[role]?.[0];
     const network = kept ?? SOMEWHERE;
     const ip = addressIn(network);
@@ -53,7 +53,7 @@ export function ordinaryCalls({ access, zones = [] }: LoadedSettings): (particul
       client: {
         ...{ id: 'a-client', subject: 'a-client', issuer: 'urn:sallyport:matrix' },
         ...{ roles: role === undefined ? [] : [role], scopes: [...scopes], ...place, user_agent: 'matrix' },
-        auth: { method: proof ? 'dpop' : 'jwt', age_seconds: 60, expires_in_seconds: 600, key },
+        auth: { method: proof ?? 'jwt', age_seconds: 60, expires_in_seconds: 600, key },
       },
       tool: { ...tool, arguments: {} },
       session: {
@@ -69,8 +69,13 @@ export function ordinaryCalls({ access, zones = [] }: LoadedSettings): (particul
         ...{ tool: { calls_90d: 100, last_seconds: 60 }, forgotten: false },
       },
       replay: {
-        ...{ source: proof ? 'dpop_jti' : 'rpc_id', seen: false, first_seen_seconds: null, same_network: null },
-        ...(!proof && { history: 'complete' as const, handle: 'a-handle', rpc_id: 7 }),
+        ...{
+          source: proof === 'dpop' ? 'dpop_jti' : 'rpc_id',
+          seen: false,
+          first_seen_seconds: null,
+          same_network: null,
+        },
+        ...(proof !== 'dpop' && { history: 'complete' as const, handle: 'a-handle', rpc_id: 7 }),
       },
     };
   };

@@ -3,14 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PolicyPaths, shown } from '../../decision/data/paths.ts';
 import type { GateFinding } from '../gate/finding.ts';
-import type { Askable } from '../versions/load.ts';
-import { askMatrix, rolesOf } from './ask.ts';
+import { type Asked, askMatrix, rolesOf } from './ask.ts';
 import type { MatrixTool } from './ordinary.ts';
 import { MATRIX_FILE, matrixText, readMatrix } from './text.ts';
 import { toolsOf } from './tools.ts';
 
 /** `configured`: the tools of a connector.yaml, where one was given; else those that the file is about. A folder need not have one. */
-export function staleMatrix(paths: PolicyPaths, policy: Askable, configured?: readonly MatrixTool[]): GateFinding[] {
+export function staleMatrix(paths: PolicyPaths, policy: Asked, configured?: readonly MatrixTool[]): GateFinding[] {
   const file = join(paths.dir, MATRIX_FILE);
   if (!existsSync(file)) return [];
   const text = readFileSync(file, 'utf8');

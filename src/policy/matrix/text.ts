@@ -13,6 +13,8 @@ const HEAD = `# Who may call what: what the compiled policy says to an ordinary 
 `;
 const NO_ROLE = '(no role)';
 const NOBODY = 'nobody';
+const EVERYBODY = 'everybody';
+const WORDS = [NOBODY, EVERYBODY];
 
 /** The text of the file. */
 export function matrixText(matrix: AccessMatrix): string {
@@ -36,7 +38,7 @@ const toolLine = ({ name, backend, effect }: MatrixTool, [first, second]: [numbe
 
 /** A role may have any name. */
 const shownRole = (role: string): string =>
-  role === '' ? NO_ROLE : /^[\w.:@/+-]+$/.test(role) ? role : jsonLine(role);
+  role === '' ? NO_ROLE : /^[\w.:@/+-]+$/.test(role) && !WORDS.includes(role) ? role : jsonLine(role);
 
 function readRole(text: string): string {
   if (text === NO_ROLE) return '';
@@ -55,7 +57,7 @@ function answerOf({ roles, cells }: AccessMatrix, { name }: MatrixTool): string 
   return [...byAnswer]
     .map(
       ([words, names]) =>
-        `${names.length === roles.length ? 'everybody' : names.sort().join(', ')}${words === '' ? '' : `: ${words}`}`,
+        `${names.length === roles.length ? EVERYBODY : names.sort().join(', ')}${words === '' ? '' : `: ${words}`}`,
     )
     .sort()
     .join('\n');

@@ -1,72 +1,160 @@
-// At which hours of a week something holds, found by asking at each.
+// At which times of a week something holds. Rules compare hours and days with numbers that are written somewhere, so it is enough
+// to ask where one of these begins; where a rule computes with the time, every quarter of an hour is asked about.
 import { createZoneClock } from '../../core/zones.ts';
+import type { LoadedSettings } from '../../decision/settings.ts';
+import { isObject } from '../../formats/json.ts';
+import type { Module } from '../rego/modules.ts';
+import { eachCall, eachTerm, pathOf, scalarOf } from '../rego/terms.ts';
 import { WORKING_HOUR } from './ordinary.ts';
 
-const HOUR_MS = 3_600_000;
-const HOURS = 168;
+const SLOT_MS = 15 * 60_000;
+/** Quarters of an hour in a week. */
+const SLOTS = 7 * 24 * 4;
+/** In a day. */
+const DAY = 24 * 4;
 const DAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
-/** The minutes of an hour that are asked about: a rule may look at them. */
-const MINUTES = [0, 30];
-/** Hours of the week that are asked about first: all of a working day and of the weekend, and two of each other day. */
-const FIRST = Array.from({ length: HOURS }, (_, i) => i).filter((i) => i < 24 || i >= 120 || [10, 22].includes(i % 24));
+/** A Monday, 0:00 UTC. In zones with summer time it is summer. */
+const MONDAY = WORKING_HOUR - new Date(WORKING_HOUR).getUTCHours() * 3_600_000;
 
-/** In words, and one moment at which it holds. */
-export interface Hours {
-  words: string;
-  some: number;
+/** The clocks that are asked about, and the moments of a week at which an answer can change, as slots. */
+export interface Times {
+  /** The zone in which times are told; undefined is UTC. */
+  zone: string | undefined;
+  slots: readonly number[];
+  /** Every day is like the first, and only that is asked about. */
+  daily: boolean;
 }
+
+const COMPUTING =
+  /^(mul|div|rem|round|floor|ceil|abs|to_number|split|substring|sprintf|time\.|bits\.|numbers\.range_step)/;
+
+/** Undefined where no rule reads the time. Without the rules every quarter of an hour is asked about. */
+export function timesOf(
+  { zones = [], site }: LoadedSettings,
+  modules: readonly Module[] | undefined,
+): Times | undefined {
+  const zone = zones.length === 1 ? zones[0] : undefined;
+  const all = { zone, slots: Array.from({ length: SLOTS }, (_, i) => i), daily: false };
+  if (!modules) return all;
+  let [reads, computes, days] = [false, false, false];
+  const numbers = new Set<number>();
+  for (const { rules } of modules.filter(readsTime)) {
+    reads = true;
+    eachTerm(rules, (term) => {
+      const path = pathOf(term)?.join('.') ?? '';
+      if (
+        /^input(\.time)?$/.test(path) ||
+        /^input\.time\.(rfc3339|unix_ms)/.test(path) ||
+        /(^|\.)(minute|date)(\.|$)/.test(path)
+      )
+        computes = true;
+      if (/(^|\.)weekday$/.test(path)) days = true;
+      const value = scalarOf(term);
+      if (typeof value === 'number') numbers.add(value);
+    });
+    eachCall(rules, ({ name }) => {
+      if (COMPUTING.test(name)) computes = true;
+    });
+  }
+  if (!reads) return undefined;
+  if (computes) return all;
+  for (const value of numbersIn(site)) numbers.add(value);
+  const starts = hoursAt([...numbers]);
+  const clocks = [undefined, ...zones];
+  const slots = Array.from({ length: days ? SLOTS : DAY }, (_, i) => i).filter((slot) =>
+    clocks.some((clock) => {
+      const { hour, minute } = wallClock(slot, clock);
+      return minute === 0 && starts.has(hour);
+    }),
+  );
+  return { zone, slots, daily: !days };
+}
+
+/** Hours at which a comparison can turn: at a number that is written somewhere, behind it, and at the sum and difference of two. */
+function hoursAt(numbers: readonly number[]): ReadonlySet<number> {
+  const sums = numbers.flatMap((a) => [a, ...numbers.flatMap((b) => [a + b, a - b])]);
+  const all = [0, ...sums.flatMap((each) => [each, each + 1])];
+  return new Set(all.filter((hour) => Number.isInteger(hour) && hour >= 0 && hour < 24));
+}
+
+function readsTime({ rules }: Module): boolean {
+  let found = false;
+  eachTerm(rules, (term) => {
+    const path = pathOf(term);
+    if (path?.[0] === 'input' && (path.length === 1 || path[1] === 'time' || path[1] === null)) found = true;
+  });
+  return found;
+}
+
+/** A setting of the site may be an hour. */
+function numbersIn(value: unknown): number[] {
+  if (typeof value === 'number') return [value];
+  if (Array.isArray(value)) return value.flatMap(numbersIn);
+  return isObject(value) ? Object.values(value).flatMap(numbersIn) : [];
+}
+
+const clocks = new Map<string, ReturnType<typeof createZoneClock>>();
+
+/** What a clock shows at the beginning of a slot. `day`: 0 is Monday. */
+function wallClock(slot: number, zone: string | undefined): { hour: number; minute: number; day: number } {
+  const at = atSlot(slot);
+  if (zone === undefined) {
+    const date = new Date(at);
+    return { hour: date.getUTCHours(), minute: date.getUTCMinutes(), day: (date.getUTCDay() + 6) % 7 };
+  }
+  const clock = clocks.get(zone) ?? createZoneClock([zone]);
+  clocks.set(zone, clock);
+  const shown = clock(at)[zone] as ReturnType<typeof clock>[string];
+  return { hour: shown.hour, minute: shown.minute, day: DAYS.indexOf(shown.weekday) };
+}
+
+/** The moment of a slot, in milliseconds since 1970. */
+export const atSlot = (slot: number): number => MONDAY + slot * SLOT_MS;
 
 /**
- * Undefined where it holds at every hour, or at none: eighty hours of the week are asked about, and all where they differ. The words are in the only zone that the settings name, else in UTC. A week
- * in June is asked about: in a zone with summer time, in summer time.
+ * In words, when something holds that was asked about at those slots: "monday to friday 8:00–18:00 Europe/Berlin". Undefined where it
+ * always holds. What was not asked about is as at the slot before it.
  */
-export function hoursWhen(holds: (at: number) => boolean, zones: readonly string[]): Hours | undefined {
-  const [zone] = zones;
-  const local = zones.length === 1 && zone !== undefined ? createZoneClock([zone]) : undefined;
-  const monday = WORKING_HOUR - new Date(WORKING_HOUR).getUTCHours() * HOUR_MS;
-  const first = FIRST.map((i) => holds(monday + i * HOUR_MS));
-  if (first.every((each) => each === first[0])) return undefined;
-  const table = DAYS.map(() => new Array<boolean>(24).fill(false));
-  let some: number | undefined;
-  let count = 0;
-  for (let i = 0; i < HOURS; i++) {
-    const at = monday + i * HOUR_MS;
-    if (!MINUTES.every((minute) => holds(at + minute * 60_000))) continue;
-    const shown = local?.(at)[zone as string];
-    const date = new Date(at);
-    const day = shown ? DAYS.indexOf(shown.weekday) : (date.getUTCDay() + 6) % 7;
-    (table[day] as boolean[])[shown ? shown.hour : date.getUTCHours()] = true;
-    some ??= at;
-    count += 1;
+export function timesInWords({ zone, slots, daily }: Times, holds: (slot: number) => boolean): string | undefined {
+  if (slots.every(holds)) return undefined;
+  const table = DAYS.map(() => new Array<boolean>(DAY).fill(false));
+  const length = daily ? DAY : SLOTS;
+  const filled: boolean[] = [];
+  let now = holds(slots.at(-1) as number);
+  for (let slot = 0, next = 0; slot < length; slot++) {
+    if (slots[next] === slot) now = holds(slots[next++] as number);
+    filled.push(now);
   }
-  if (some === undefined || count === HOURS) return undefined;
-  return { words: `${inWords(table)} ${local ? zone : 'UTC'}`, some };
+  for (let slot = 0; slot < SLOTS; slot++) {
+    const { hour, minute, day } = wallClock(slot, zone);
+    (table[day] as boolean[])[hour * 4 + Math.floor(minute / 15)] = filled[slot % length] as boolean;
+  }
+  return `${tableInWords(table)} ${zone ?? 'UTC'}`;
 }
 
-/** Such as "monday to friday 8–17": the hours from 8:00 to 17:59. */
-function inWords(table: readonly (readonly boolean[])[]): string {
+function tableInWords(table: readonly (readonly boolean[])[]): string {
   const byDay = table.map(rangesOf);
   const parts: string[] = [];
   for (let day = 0; day < DAYS.length; ) {
     let last = day;
     while (last + 1 < DAYS.length && byDay[last + 1] === byDay[day]) last += 1;
-    if (byDay[day] !== '')
-      parts.push(
-        `${day === 0 && last === 6 ? 'every day' : day === last ? DAYS[day] : `${DAYS[day]} to ${DAYS[last]}`} ${byDay[day]}`,
-      );
+    const name = day === 0 && last === 6 ? 'every day' : day === last ? DAYS[day] : `${DAYS[day]} to ${DAYS[last]}`;
+    if (byDay[day] !== '') parts.push(`${name} ${byDay[day]}`);
     day = last + 1;
   }
   return parts.join(', ');
 }
 
-function rangesOf(hours: readonly boolean[]): string {
+/** From the beginning of the first quarter to the end of the last: 8:00–18:00. */
+function rangesOf(quarters: readonly boolean[]): string {
   const ranges: string[] = [];
-  for (let hour = 0; hour < 24; hour++) {
-    if (!hours[hour]) continue;
-    let last = hour;
-    while (hours[last + 1]) last += 1;
-    ranges.push(hour === 0 && last === 23 ? '0–23' : hour === last ? String(hour) : `${hour}–${last}`);
-    hour = last;
+  const clock = (quarter: number) => `${Math.floor(quarter / 4)}:${String((quarter % 4) * 15).padStart(2, '0')}`;
+  for (let at = 0; at < quarters.length; at++) {
+    if (!quarters[at]) continue;
+    let end = at;
+    while (quarters[end]) end += 1;
+    ranges.push(`${clock(at)}–${clock(end)}`);
+    at = end;
   }
   return ranges.join(' and ');
 }

@@ -9,7 +9,7 @@ import { type Compiled, sha256 } from '../../decision/manifest.ts';
 import { policyOf } from '../../decision/open.ts';
 import type { LoadedSettings } from '../../decision/settings.ts';
 import { formatProblem, parseYaml } from '../../formats/yaml/yaml.ts';
-import { type Played, play } from '../../rehearsal/play.ts';
+import { type Played, play, StepProblem } from '../../rehearsal/play.ts';
 import { sequencesSchema, type WrittenSequence } from '../../rehearsal/written.ts';
 import { type DecisionCase, settingsOf } from '../cases.ts';
 
@@ -101,7 +101,9 @@ export async function playSequences(
     try {
       played.push({ ...sequence, played: await play(sequence.written, policy) });
     } catch (thrown) {
-      throw thrown instanceof OperatorError ? new OperatorError(`${file}:${line} ${thrown.message}`) : thrown;
+      if (!(thrown instanceof OperatorError)) throw thrown;
+      const at = thrown instanceof StepProblem ? sequence.lineOf(thrown.step) : line;
+      throw new OperatorError(`${file}:${at} ${thrown.message}`);
     }
   }
   return played;

@@ -34,5 +34,8 @@ function testcase({ name, file, line, ok, seconds = 0, message = 'failed', detai
   return `${head}>\n      <failure message="${escaped(message)}">${lines}</failure>\n    </testcase>`;
 }
 
-/** XML 1.0 has no control characters, not even escaped. */
-const escaped = (text: string): string => printable(text).replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+/** XML 1.0 has no control characters, surrogates or U+FFFE, not even escaped. */
+const escaped = (text: string): string =>
+  printable(text)
+    .replace(/[\uFFFE\uFFFF]|\p{Surrogate}/gu, '\uFFFD')
+    .replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
