@@ -1,7 +1,8 @@
 // Which tests, cases and sequences make each code fire. Cases and sequences say so by what they decide; of a Rego test, what it
 // evaluates says it.
+import type { PolicyDecision } from '../../decision/schema.ts';
 import type { LoadedSettings } from '../../decision/settings.ts';
-import { type DecisionCase, loadAllCases } from '../cases.ts';
+import { loadAllCases } from '../cases.ts';
 import { compileStage } from '../compiler.ts';
 import { runTests } from '../gate/gate.ts';
 import type { Opa } from '../opa.ts';
@@ -9,9 +10,10 @@ import { type Module, nameOf, parseModules } from '../rego/modules.ts';
 import { reasonRules } from '../rego/reasons.ts';
 import type { Location } from '../rego/terms.ts';
 import { type CoverageReport, coveredOf, runInWasm } from '../run/cases.ts';
-import { callsOf, loadSequences, playSequences } from '../run/sequences.ts';
+import { loadSequences, playSequences } from '../run/sequences.ts';
 import { type Stage, withStage } from '../run/stage.ts';
 import type { Part } from '../run/test-folders.ts';
+import { failingCall, judgeExpected, summaryOf } from '../tests/judge.ts';
 
 /** By code, the names: "case: …", "sequence: …", "test: package.name". */
 export async function firingOf(
@@ -35,15 +37,18 @@ async function ofPart(
   const modules = await parseModules(stage.dir, stage.sources, opa);
   const compiled = await compileStage(stage, modules, opa, {});
   const module = new WebAssembly.Module(new Uint8Array(compiled.wasm));
-  const decided = (entry: DecisionCase, name: string) => {
+  for (const entry of loadAllCases(part.cases, settings, part.paths, part.own)) {
     const evaluation = runInWasm(module, entry);
-    if (!evaluation.ok) return;
-    const { reasons, observed = [] } = evaluation.decision;
-    for (const { code } of [...reasons, ...observed]) add(code, name);
-  };
-  for (const entry of loadAllCases(part.cases, settings, part.paths, part.own)) decided(entry, `case: ${entry.name}`);
+    // A case that fails proves nothing about the code that it makes fire.
+    if (!evaluation.ok || judgeExpected(entry.expect, summaryOf(evaluation.decision))) continue;
+    for (const code of codesOf(evaluation.decision)) add(code, `case: ${entry.name}`);
+  }
   const played = await playSequences(loadSequences(part.sequences, settings, part.paths), compiled);
-  for (const sequence of played) for (const call of callsOf(sequence)) decided(call, `sequence: ${sequence.name}`);
+  for (const sequence of played) {
+    if (failingCall(sequence)) continue;
+    for (const { decision } of sequence.played)
+      for (const code of codesOf(decision)) add(code, `sequence: ${sequence.name}`);
+  }
   const tests = await parseModules(stage.dir, [...part.rego.keys()], opa);
   const names = tests
     .flatMap((each) => each.rules.map((rule) => ({ package: each.package, name: nameOf(rule) })))
@@ -58,6 +63,9 @@ async function ofPart(
     );
 }
 
+const codesOf = (decision: PolicyDecision | undefined): string[] =>
+  [...(decision?.reasons ?? []), ...(decision?.observed ?? [])].map(({ code }) => code);
+
 async function firedBy(
   stage: Stage,
   modules: readonly Module[],
@@ -67,6 +75,7 @@ async function firedBy(
 ): Promise<string[]> {
   const text = await runTests(stage, settings, opa, ['--coverage', '--run', `^${test.replaceAll('.', '\\.')}$`]);
   const report = JSON.parse(text) as Partial<CoverageReport>;
+  // OPA reports none for a test that fails.
   if (!report.files) return [];
   const covered = coveredOf({ files: report.files });
   return reasonRules(modules).flatMap(({ module, rule, code }) => {

@@ -113,7 +113,8 @@ function askedBy(modules: readonly Module[], helper: Named): string[] {
   const codes = modules.flatMap((module) =>
     module.rules.flatMap((rule): string[] => {
       const reason = annotationOf(rule)?.custom?.reason;
-      if (typeof reason !== 'string') return [];
+      // What judges the findings of all rules is affected by none in particular.
+      if (typeof reason !== 'string' || nameOf(rule) === 'faults') return [];
       return reached(modules, module, contentOf(rule)).some((found) => rules.has(found.rule)) ? [reason] : [];
     }),
   );

@@ -6,11 +6,11 @@ import { REFUSALS } from '../../decision/refusal-codes.ts';
 import type { DecisionInput, Obligation, PolicyDecision, Reason } from '../../decision/schema.ts';
 import type { Opa } from '../opa.ts';
 import { argumentsRead } from '../rego/arguments.ts';
-import { settingsAsked } from '../rego/conditions.ts';
+import { comparisonsOf, settingsAsked } from '../rego/conditions.ts';
 import { annotationOf, contentOf, lineOf, nameOf, reached } from '../rego/modules.ts';
 import { inputRead } from '../rego/reads.ts';
 import { type ReasonRule, reasonRules } from '../rego/reasons.ts';
-import { eachTerm, scalarOf } from '../rego/terms.ts';
+import { scalarOf } from '../rego/terms.ts';
 import { withStage } from '../run/stage.ts';
 import { evaluatorOf, type LoadedVersion } from '../versions/load.ts';
 import { type Between, type Leads, whatStandsBetween } from './nearest.ts';
@@ -248,20 +248,19 @@ function leadsOf(
     : [];
   const facts = inputRead(parts.map(({ module, rule }) => ({ ...module, rules: [rule] })));
   const args = parts.flatMap(({ module, rule }) => [...argumentsRead(modules, module, rule)]);
-  const literals = new Set<string | number | boolean | null>();
-  eachTerm(
-    parts.map(({ rule }) => [rule.head.value, rule.body, rule.else]),
-    (term) => {
-      const value = scalarOf(term);
-      if (value !== undefined) literals.add(value);
-    },
-  );
+  const compared = new Map<string, unknown[]>();
+  for (const { module, rule } of parts)
+    for (const { path, literals } of comparisonsOf(module, rule)) {
+      const fact = path.slice(1, path.includes(null) ? path.indexOf(null) : undefined).join('.');
+      const before = compared.get(fact) ?? [];
+      compared.set(fact, [...before, ...literals.map((term) => scalarOf(term)).filter((value) => value !== undefined)]);
+    }
   const named = args
     .flatMap((name) => (name === '*' ? Object.keys(input.tool.arguments) : [name]))
     .map((name) => `tool.arguments.${name}`);
   return {
     settings: [...lists, ...settings],
     facts: [...facts.filter((path) => path !== 'tool.arguments'), ...named],
-    literals: [...literals],
+    compared,
   };
 }

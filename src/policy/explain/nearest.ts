@@ -2,9 +2,9 @@
 // Nothing is concluded from the text of a rule; its text only says what is worth trying.
 import { withMerged } from '../../decision/data/merge.ts';
 import { createEvaluator } from '../../decision/evaluator.ts';
-import type { DecisionInput, PolicyDecision } from '../../decision/schema.ts';
+import { type DecisionInput, inputSchema, type PolicyDecision } from '../../decision/schema.ts';
 import { type Settings, settingsSchema } from '../../decision/settings.ts';
-import { canonicalJson, isObject, valueAt } from '../../formats/json.ts';
+import { canonicalJson, isObject, pointerOf, valueAt } from '../../formats/json.ts';
 import { evaluatorOf, type LoadedVersion } from '../versions/load.ts';
 import type { Standing } from './where.ts';
 
@@ -32,10 +32,15 @@ export interface Leads {
   settings: readonly Standing[];
   /** Paths below the input. */
   facts: readonly string[];
-  literals: readonly (string | number | boolean | null)[];
+  /** By the path of a fact, what rules compare it with. */
+  compared: ReadonlyMap<string, readonly unknown[]>;
 }
 
-type Change = Pick<Nearest, 'kind' | 'path' | 'from' | 'to' | 'place'> & { input: DecisionInput; settings: Settings };
+type Change = Pick<Nearest, 'kind' | 'path' | 'from' | 'to' | 'place'> & {
+  tokens: readonly string[];
+  /** What of the input goes with it: an address has a network. */
+  also: readonly (readonly [path: readonly string[], value: unknown])[];
+};
 
 /** More is a search, and no explanation. */
 const MOST_TRIED = 3000;
@@ -47,17 +52,18 @@ export function whatStandsBetween(
   leads: Leads,
 ): Between {
   const { merged: _merged, ...settings } = version.settings;
-  const changes = [
-    ...settingChanges(settings, input, denied, leads),
-    ...factChanges(settings, input, denied, leads),
-  ].slice(0, MOST_TRIED);
+  const changes = [...settingChanges(input, denied, leads), ...factChanges(settings, input, denied, leads)].slice(
+    0,
+    MOST_TRIED,
+  );
   const evaluator = evaluatorOf(version);
-  const decide = (change: Pick<Change, 'kind' | 'input' | 'settings'>): PolicyDecision | undefined => {
-    if (change.kind === 'fact') {
-      const evaluation = evaluator.evaluate(change.input);
-      return evaluation.ok ? evaluation.decision : undefined;
-    }
-    return decideWith(version, change.settings, change.input);
+  const decide = (change: Change): PolicyDecision | undefined => {
+    const [changedSettings, changedInput] = appliedTo(input, settings, [change]);
+    if (change.kind === 'setting') return decideWith(version, changedSettings, changedInput);
+    // What no connector would give proves nothing.
+    if (!inputSchema.safeParse(changedInput).success) return undefined;
+    const evaluation = evaluator.evaluate(changedInput);
+    return evaluation.ok ? evaluation.decision : undefined;
   };
   const tried = changes.map((change) => ({ change, decision: decide(change) }));
   const single = tried.flatMap(({ change: { kind, path, from, to, place }, decision }): Nearest[] =>
@@ -71,7 +77,7 @@ export function whatStandsBetween(
 }
 
 function decideWith(version: LoadedVersion, settings: Settings, input: DecisionInput): PolicyDecision | undefined {
-  if (!settingsSchema.safeParse(settings).success) return undefined;
+  if (!settingsSchema.safeParse(settings).success || !inputSchema.safeParse(input).success) return undefined;
   const evaluation = createEvaluator({
     module: version.module,
     data: { settings: withMerged(settings) },
@@ -91,7 +97,10 @@ function firstOfEach(found: readonly Nearest[]): Nearest[] {
   return [...by.values()];
 }
 
-/** For each reason of the denial one change that takes it away; told only when together they let the call pass. */
+/** Pairs that are tried where no single change will do. */
+const MOST_PAIRS = 4000;
+
+/** Two changes that together let the call pass: first those of which each takes a reason away. */
 function combined(
   version: LoadedVersion,
   input: DecisionInput,
@@ -99,37 +108,47 @@ function combined(
   denied: PolicyDecision,
   tried: readonly { change: Change; decision: PolicyDecision | undefined }[],
 ): Between['together'] {
-  const codes = [...new Set(denied.reasons.map(({ code }) => code))];
-  const chosen: Change[] = [];
-  for (const code of codes) {
-    const takes = tried.find(({ decision }) => decision && !decision.reasons.some((reason) => reason.code === code));
-    if (!takes) return [];
-    if (!chosen.includes(takes.change)) chosen.push(takes.change);
-  }
-  let [allInput, allSettings]: [unknown, unknown] = [input, settings];
-  for (const { kind, path, to } of chosen) {
-    if (kind === 'fact') allInput = withValue(allInput, path.split('.'), to);
-    else allSettings = withValue(allSettings, path.split('.'), to);
-  }
-  const decision = decideWith(version, allSettings as Settings, allInput as DecisionInput);
-  return decision && decision.outcome !== 'deny'
-    ? chosen.map(({ kind, path, from, to, place }) => ({ kind, path, from, to, place }))
-    : [];
+  const codesOf = (decision: PolicyDecision | undefined) => new Set(decision?.reasons.map(({ code }) => code));
+  const before = codesOf(denied);
+  const better = tried.filter(({ decision }) => decision && [...before].some((code) => !codesOf(decision).has(code)));
+  let pairs = 0;
+  for (const { change: first } of better)
+    for (const { change: second } of tried) {
+      if (first.path === second.path && first.kind === second.kind) continue;
+      if (pairs++ >= MOST_PAIRS) return [];
+      const decision = decideWith(version, ...appliedTo(input, settings, [first, second]));
+      if (decision && decision.outcome !== 'deny')
+        return [first, second].map(({ kind, path, from, to, place }) => ({ kind, path, from, to, place }));
+    }
+  return [];
 }
 
-function settingChanges(settings: Settings, input: DecisionInput, denied: PolicyDecision, leads: Leads): Change[] {
-  const numbers = denied.reasons.flatMap(({ params }) =>
-    Object.values(params).filter((value) => typeof value === 'number'),
-  );
+/** Input and settings with changes made. */
+function appliedTo(input: DecisionInput, settings: Settings, changes: readonly Change[]): [Settings, DecisionInput] {
+  let [changedInput, changedSettings]: [unknown, unknown] = [input, settings];
+  for (const { kind, tokens, to, also } of changes) {
+    if (kind === 'setting') changedSettings = withValue(changedSettings, tokens, to);
+    else
+      for (const [path, value] of [[tokens, to] as const, ...also]) changedInput = withValue(changedInput, path, value);
+  }
+  return [changedSettings as Settings, changedInput as DecisionInput];
+}
+
+function settingChanges(input: DecisionInput, denied: PolicyDecision, leads: Leads): Change[] {
+  const numbers = numbersIn(denied);
   return leads.settings.flatMap(({ path, value, place }) =>
     valuesFor(path, value, input, numbers).map(
-      (to): Change => ({
-        ...{ kind: 'setting', path: path.join('.'), from: value, to, place, input },
-        settings: withValue(settings, path, to) as Settings,
-      }),
+      (to): Change => ({ kind: 'setting', path: shownPath(path), tokens: path, from: value, to, place, also: [] }),
     ),
   );
 }
+
+const numbersIn = ({ reasons }: PolicyDecision): number[] =>
+  reasons.flatMap(({ params }) => Object.values(params).filter((value) => typeof value === 'number'));
+
+/** With dots, or as a JSON pointer where a name has one. */
+export const shownPath = (path: readonly string[]): string =>
+  path.some((name) => name.includes('.') || name === '') ? pointerOf(path) : path.join('.');
 
 /** Other values of a setting, those that change least first. */
 function valuesFor(
@@ -165,22 +184,32 @@ function factChanges(
   settings: Settings,
   input: DecisionInput,
   denied: PolicyDecision,
-  { facts, literals }: Leads,
+  { facts, compared }: Leads,
 ): Change[] {
-  const numbers = denied.reasons.flatMap(({ params }) =>
-    Object.values(params).filter((value) => typeof value === 'number'),
-  );
-  return leaves(input, facts).flatMap(({ path, value }) =>
-    othersOf(path, value, input, settings, literals, numbers).flatMap((to): Change[] => {
+  const numbers = numbersIn(denied);
+  const changes = leaves(input, facts).flatMap(({ path, value }) =>
+    othersOf(path, value, input, settings, compared.get(path.join('.')) ?? [], numbers).flatMap((to): Change[] => {
       if (canonicalJson(to) === canonicalJson(value)) return [];
-      return [
-        {
-          ...{ kind: 'fact', path: path.join('.'), from: value, to, settings },
-          input: withValue(input, path, to) as DecisionInput,
-        },
-      ];
+      return [{ kind: 'fact', path: shownPath(path), tokens: path, from: value, to, also: [] }];
     }),
   );
+  const reads = (path: string) => facts.some((each) => each === '' || path.startsWith(each) || each.startsWith(path));
+  return [...changes, ...(reads('client.network') || reads('client.ip') ? placeChanges(settings, input) : [])];
+}
+
+/** Another place: an address goes with its network. */
+function placeChanges({ access }: Settings, { client, session }: DecisionInput): Change[] {
+  const bound = [session?.bound.ipv4?.network, session?.bound.ipv6?.network, ...(session?.bound.networks ?? [])];
+  const allowed = client.roles.flatMap((role) => access.networks?.[role] ?? []);
+  const networks = [...new Set([...bound, ...allowed])].filter((each) => each !== undefined && each !== client.network);
+  return networks.map((network): Change => {
+    const place = [session?.bound.ipv4, session?.bound.ipv6].find((each) => each?.network === network);
+    const to = place?.ip ?? (network as string).split('/')[0];
+    return {
+      ...{ kind: 'fact', path: 'client.ip', tokens: ['client', 'ip'], from: client.ip, to },
+      also: [[['client', 'network'], network]],
+    };
+  });
 }
 
 /** The values below the paths; lists are values. */
@@ -209,6 +238,7 @@ const NOT_TRIED = [
   /^session$/,
   /^session\.(id|bound)$/,
   /^client\.auth$/,
+  /^client\.(ip|network)$/,
   /^usage$/,
   /^replay$/,
 ];
@@ -218,16 +248,19 @@ function othersOf(
   value: unknown,
   input: DecisionInput,
   settings: Settings,
-  literals: Leads['literals'],
+  literals: readonly unknown[],
   numbers: readonly number[],
 ): unknown[] {
   const name = path.join('.');
   const { client, session } = input;
   switch (name) {
     case 'client.roles':
-      return [...Object.keys(settings.access.roles), ...literals]
-        .filter((role) => typeof role === 'string' && !client.roles.includes(role))
-        .map((role) => [...client.roles, role]);
+      return [
+        ...[...Object.keys(settings.access.roles), ...literals]
+          .filter((role) => typeof role === 'string' && !client.roles.includes(role))
+          .map((role) => [...client.roles, role]),
+        ...client.roles.map((role) => client.roles.filter((each) => each !== role)),
+      ];
     case 'client.scopes': {
       const wanted = [
         ...(settings.access.scopes[input.tool.name] ?? []),
@@ -237,10 +270,13 @@ function othersOf(
     }
     case 'usage.networks':
       return [input.usage.networks.filter(({ network }) => network === client.network)];
+    case 'client.subject':
+    case 'client.id':
+      return session ? [name === 'client.id' ? session.bound.client_id : session.bound.subject] : [];
     case 'freeze':
       return [undefined];
     case 'client.auth.key':
-      return [session?.bound.key ?? null, 'another-key', null];
+      return ['dpop', 'mtls'].includes(client.auth.method) && session ? [session.bound.key] : [];
     case 'session.bound.ipv4':
     case 'session.bound.ipv6':
       return [{ ip: client.ip, network: client.network }, null];

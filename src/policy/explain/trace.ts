@@ -90,13 +90,13 @@ function valuesOf({ Node: node, Locals: locals = [] }: Event, input: DecisionInp
   const word = (term: Term): string => {
     if (term.type === 'var') {
       const value = values.get(String(term.value));
-      return value === undefined ? 'nothing' : short(value);
+      return value === undefined ? '_' : short(value);
     }
     if (term.type === 'ref') {
       const found = inputAt(term, values, input);
       return found === undefined ? refWords(term, values) : short(found);
     }
-    return short(plainOf(term));
+    return short(plainOf(term, values));
   };
   const terms = node?.terms;
   if (!Array.isArray(terms))
@@ -140,16 +140,19 @@ function refWords(term: Term, values: ReadonlyMap<string, unknown>): string {
   }, first);
 }
 
-/** The value of a term of OPA. */
-function plainOf({ type, value }: Term): unknown {
+/** The value of a term of OPA; a name that has none yet stands as "_". */
+function plainOf({ type, value }: Term, values: ReadonlyMap<string, unknown> = new Map()): unknown {
   if (type === 'null') return null;
-  if (type === 'array' || type === 'set') return (value as Term[]).map(plainOf);
+  if (type === 'var') return values.get(String(value)) ?? '_';
+  if (type === 'array' || type === 'set') return (value as Term[]).map((item) => plainOf(item, values));
   if (type === 'object')
-    return Object.fromEntries((value as [Term, Term][]).map(([key, inner]) => [String(plainOf(key)), plainOf(inner)]));
-  return value;
+    return Object.fromEntries(
+      (value as [Term, Term][]).map(([key, inner]) => [String(plainOf(key, values)), plainOf(inner, values)]),
+    );
+  return typeof value === 'object' ? '_' : value;
 }
 
 function short(value: unknown): string {
-  const text = canonicalJson(value) ?? 'nothing';
+  const text = (canonicalJson(value) ?? 'nothing').replaceAll('"_"', '_');
   return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
 }

@@ -7,6 +7,7 @@ import { comparisonsOf } from '../rego/conditions.ts';
 import type { Module } from '../rego/modules.ts';
 import type { Askable } from '../versions/load.ts';
 import { evaluatorOf } from '../versions/load.ts';
+import { alikeness } from './alike.ts';
 import { type MatrixTool, ordinaryCalls, type Particular } from './ordinary.ts';
 import { atSlot, type Times, timesInWords, timesOf } from './times.ts';
 
@@ -59,6 +60,9 @@ export function rolesOf(
   return ['', ...new Set(all.flat().filter((role) => role !== ''))].sort();
 }
 
+/** Pairs of a role and a tool. */
+const MANY = 500;
+
 /** `onTool` is told of each tool that is done. */
 export function askMatrix(
   policy: Asked,
@@ -66,11 +70,16 @@ export function askMatrix(
   roles: readonly string[],
   onTool: (done: number) => void = () => {},
 ): AccessMatrix {
-  const asking = createAsking(policy);
+  const asking = createAsking(policy, tools.length * roles.length > MANY);
+  const alike = alikeness(policy.settings, policy.modules);
   const sorted = [...tools].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const rows = new Map<string, ReadonlyMap<string, Cell>>();
   const cells = new Map(
     sorted.map((tool, i) => {
-      const row = new Map(roles.map((role) => [role, cellOf(asking, { role: role === '' ? undefined : role, tool })]));
+      const kind = alike(tool);
+      const row =
+        rows.get(kind) ?? new Map(roles.map((role) => [role, cellOf(asking, { role: role || undefined, tool })]));
+      rows.set(kind, row);
       onTool(i + 1);
       return [tool.name, row];
     }),
@@ -86,7 +95,7 @@ interface Asking {
   networks: LoadedSettings['access']['networks'];
 }
 
-function createAsking(policy: Asked): Asking {
+function createAsking(policy: Asked, many: boolean): Asking {
   const evaluator: Evaluator = evaluatorOf(policy);
   const input = ordinaryCalls(policy.settings);
   const { input: read } = policy.reads;
@@ -101,7 +110,7 @@ function createAsking(policy: Asked): Asking {
         : { outcome: 'deny', reasons: [{ code: evaluation.code, params: {} }], obligations: [], observed: [] };
     },
     proofs: readsKey ? [undefined, 'dpop', 'mtls'] : [undefined],
-    times: timesOf(policy.settings, policy.modules),
+    times: timesOf(policy.settings, policy.modules, many),
     networks: policy.settings.access.networks,
   };
 }

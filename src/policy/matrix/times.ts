@@ -26,15 +26,20 @@ export interface Times {
 }
 
 const COMPUTING =
-  /^(mul|div|rem|round|floor|ceil|abs|to_number|split|substring|sprintf|time\.|bits\.|numbers\.range_step)/;
+  /^(json\.|object\.|concat|format_int|mul|div|rem|round|floor|ceil|abs|to_number|split|substring|sprintf|time\.|bits\.|numbers\.range_step)/;
 
-/** Undefined where no rule reads the time. Without the rules every quarter of an hour is asked about. */
+/**
+ * Undefined where no rule reads the time. `many`: so much is asked that, where a rule computes with the time, every full hour must
+ * do instead of every quarter.
+ */
 export function timesOf(
   { zones = [], site }: LoadedSettings,
   modules: readonly Module[] | undefined,
+  many: boolean,
 ): Times | undefined {
   const zone = zones.length === 1 ? zones[0] : undefined;
-  const all = { zone, slots: Array.from({ length: SLOTS }, (_, i) => i), daily: false };
+  const every = many ? 4 : 1;
+  const all = { zone, slots: Array.from({ length: SLOTS / every }, (_, i) => i * every), daily: false };
   if (!modules) return all;
   let [reads, computes, days] = [false, false, false];
   const numbers = new Set<number>();
@@ -42,12 +47,7 @@ export function timesOf(
     reads = true;
     eachTerm(rules, (term) => {
       const path = pathOf(term)?.join('.') ?? '';
-      if (
-        /^input(\.time)?$/.test(path) ||
-        /^input\.time\.(rfc3339|unix_ms)/.test(path) ||
-        /(^|\.)(minute|date)(\.|$)/.test(path)
-      )
-        computes = true;
+      if (path === 'input' || /\.(rfc3339|unix_ms|minute|date)$/.test(path)) computes = true;
       if (/(^|\.)weekday$/.test(path)) days = true;
       const value = scalarOf(term);
       if (typeof value === 'number') numbers.add(value);

@@ -1,5 +1,5 @@
 // Whether a record still holds what a policy may read. What it no longer holds is undecidable, and never guessed.
-import { pointerTokens } from '../../formats/json.ts';
+import { pointerOf, pointerTokens } from '../../formats/json.ts';
 import type { Reads } from '../versions/load.ts';
 import type { DecisionRecord } from './record.ts';
 
@@ -20,8 +20,9 @@ export function missingFor(reads: Reads): Missing {
     if (known.has(key)) return known.get(key);
     const missing = [...erased, ...masked].map(pathOf).find((path) => path !== undefined && isRead(reads, path, tool));
     if (known.size >= MOST_KNOWN) known.clear();
-    known.set(key, missing?.join('.'));
-    return missing?.join('.');
+    const shown = missing && (missing.some((name) => name.includes('.')) ? pointerOf(missing) : missing.join('.'));
+    known.set(key, shown);
+    return shown;
   };
 }
 

@@ -3,6 +3,7 @@
 import type { Evaluation } from '../../decision/evaluator.ts';
 import type { PolicyDecision, Reason } from '../../decision/schema.ts';
 import { canonicalJson } from '../../formats/json.ts';
+import type { Played } from '../../rehearsal/play.ts';
 import type { DecisionCase } from '../cases.ts';
 
 /** What is wrong, in a line and in lines; undefined where all is right. */
@@ -31,7 +32,7 @@ export function judgeCase(
 }
 
 /** Where the two evaluators decide otherwise: part by part, side by side. */
-export function differing(wasm: PolicyDecision | undefined, go: PolicyDecision | undefined): Wrong | undefined {
+function differing(wasm: PolicyDecision | undefined, go: PolicyDecision | undefined): Wrong | undefined {
   const [a, b] = [normal(wasm), normal(go)];
   if (canonicalJson(a) === canonicalJson(b)) return undefined;
   const parts = ['outcome', 'reasons', 'observed', 'obligations'] as const;
@@ -76,6 +77,22 @@ export function judgeExpected(
     message: `expected ${expect.outcome} (${expect.reasons.join(', ')}), got ${got.outcome} (${got.reasons.join(', ')})`,
     detail: columns([['', 'expected', 'got'], ...rows]),
   };
+}
+
+/**
+ * The first call of a sequence that is not as expected, or on which the evaluator in Go decides otherwise. `inGo`: its decisions, by
+ * the input; one that it was not asked about is judged by what is expected alone.
+ */
+export function failingCall(
+  { played }: { played: readonly Played[] },
+  inGo: ReadonlyMap<object, PolicyDecision | undefined> = new Map(),
+): { step: number; time: number; wrong: Wrong } | undefined {
+  for (const { step, time, input, decision, outcome, reasons, session, expect } of played) {
+    const other = inGo.has(input) ? differing(decision, inGo.get(input)) : undefined;
+    const wrong = other ?? (expect && judgeExpected(expect, { ...summaryOf(decision), outcome, reasons, session }));
+    if (wrong) return { step, time, wrong };
+  }
+  return undefined;
 }
 
 export const summaryOf = (decision: PolicyDecision | undefined): Summary => ({

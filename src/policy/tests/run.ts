@@ -3,6 +3,7 @@ import { OperatorError } from '../../core/errors.ts';
 import { type PolicyPlace, policyPaths, shown } from '../../decision/data/paths.ts';
 import { readSettingsAt } from '../../decision/data/read.ts';
 import { hashSources } from '../../decision/manifest.ts';
+import type { PolicyDecision } from '../../decision/schema.ts';
 import type { LoadedSettings } from '../../decision/settings.ts';
 import type { Problem } from '../../formats/yaml/yaml.ts';
 import { loadAllCases } from '../cases.ts';
@@ -13,7 +14,7 @@ import { runInGo, runInWasm } from '../run/cases.ts';
 import { callsOf, loadSequences, type PlayedSequence, playSequences } from '../run/sequences.ts';
 import { withStage } from '../run/stage.ts';
 import { type Part, partsOf, testFolders } from '../run/test-folders.ts';
-import { differing, judgeCase, judgeExpected, summaryOf } from './judge.ts';
+import { failingCall, judgeCase } from './judge.ts';
 import { problemOf, type TestOutcome } from './outcome.ts';
 import { coverage, type FileCoverage, runUnits } from './units.ts';
 
@@ -113,21 +114,13 @@ function testPart(
   );
 }
 
-/** The first call of a sequence that is not as expected; what follows it says little. */
-function judgeSequence(
-  sequence: PlayedSequence,
-  inGo: ReadonlyMap<object, Parameters<typeof differing>[1]>,
-): TestOutcome {
-  const { file, line, name, lineOf, played } = sequence;
+/** A sequence as an outcome: what follows the first call that is not as expected says little. */
+function judgeSequence(sequence: PlayedSequence, inGo: ReadonlyMap<object, PolicyDecision | undefined>): TestOutcome {
+  const { file, line, name, lineOf } = sequence;
   const at = { kind: 'sequence' as const, name, file: shown(file) };
-  for (const call of played) {
-    const { step, time, input, decision, outcome, reasons, session, expect } = call;
-    const got = { ...summaryOf(decision), outcome, reasons, session };
-    const other = inGo.has(input) ? differing(decision, inGo.get(input)) : undefined;
-    const wrong = other ?? (expect && judgeExpected(expect, got));
-    if (!wrong) continue;
-    const which = `step ${step + 1}${time > 1 ? ` (time ${time})` : ''}`;
-    return { ...at, line: lineOf(step), ok: false, message: `${which}: ${wrong.message}`, detail: wrong.detail };
-  }
-  return { ...at, line, ok: true };
+  const failing = failingCall(sequence, inGo);
+  if (!failing) return { ...at, line, ok: true };
+  const { step, time, wrong } = failing;
+  const which = `step ${step + 1}${time > 1 ? ` (time ${time})` : ''}`;
+  return { ...at, line: lineOf(step), ok: false, message: `${which}: ${wrong.message}`, detail: wrong.detail };
 }

@@ -5,9 +5,11 @@ import { createInterface } from 'node:readline/promises';
 import { messageOf, OperatorError } from '../../../core/errors.ts';
 import { policyPaths } from '../../../decision/data/paths.ts';
 import { type DecisionInput, inputSchema } from '../../../decision/schema.ts';
+import { isWellFormed, pointerTokens } from '../../../formats/json.ts';
 import { basesFor } from '../../../policy/cases.ts';
 import { caseText } from '../../../policy/explain/as-case.ts';
 import { findDecision } from '../../../policy/explain/find.ts';
+import { shownPath } from '../../../policy/explain/nearest.ts';
 import type { DecisionRecord } from '../../../policy/replay/record.ts';
 import { partsOf, testFolders } from '../../../policy/run/test-folders.ts';
 import { progress } from '../../output.ts';
@@ -37,6 +39,8 @@ export async function policyCase(options: CaseOptions): Promise<void> {
     throw new OperatorError(
       `the input of ${id} is no decision input any more: ${input.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ')}`,
     );
+  if (!isWellFormed(JSON.stringify(input.data)) || /\\ud[89a-f]/i.test(JSON.stringify(input.data)))
+    throw new OperatorError(`the input of ${id} has text that is no Unicode, which no policy can be given`);
   const paths = policyPaths(placeOf(options));
   const parts = partsOf(paths, testFolders(paths, homeOf(options).tests), true);
   const bases = basesFor(parts.at(-1)?.cases ?? []);
@@ -57,10 +61,10 @@ export async function policyCase(options: CaseOptions): Promise<void> {
 
 /** What was erased is asked for on a terminal; elsewhere it must be given. A pseudonym is a value like any other in a case. */
 async function askedFor(record: DecisionRecord, set: readonly string[]): Promise<string[]> {
-  const given = new Set(set.map((each) => parsedSet(each)[0].join('.')));
+  const given = new Set(set.map((each) => shownPath(parsedSet(each)[0])));
   const missing = record.erased
     .filter((pointer) => pointer.startsWith('/input/'))
-    .map((pointer) => pointer.slice('/input/'.length).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((pointer) => shownPath(pointerTokens(pointer).slice(1)))
     .filter((path) => !given.has(path));
   if (missing.length === 0) return [];
   if (!stdin.isTTY)

@@ -1,8 +1,10 @@
 // `sallyport policy explain`: why one call was decided as it was, or would be.
 import { OperatorError } from '../../../core/errors.ts';
 import type { DecisionInput } from '../../../decision/schema.ts';
+import { pointerTokens } from '../../../formats/json.ts';
 import { explain } from '../../../policy/explain/explain.ts';
 import { findDecision, readInput } from '../../../policy/explain/find.ts';
+import { shownPath } from '../../../policy/explain/nearest.ts';
 import { explanationBlocks } from '../../../policy/explain/report.ts';
 import { findOpa } from '../../../policy/opa.ts';
 import { compareDecisions } from '../../../policy/replay/compare.ts';
@@ -14,7 +16,7 @@ import { withVersion } from '../../../policy/versions/version.ts';
 import { progress } from '../../output.ts';
 import { homeOf, type PolicyOptions } from '../place.ts';
 import { type LogOptions, verified } from './logs.ts';
-import { withSet } from './set.ts';
+import { parsedSet, withSet } from './set.ts';
 import { type ShowOptions, show } from './show.ts';
 
 export interface ExplainOptions extends PolicyOptions, LogOptions, ShowOptions {
@@ -60,8 +62,8 @@ function refuseUndecidable(
   missing: ReturnType<typeof missingFor>,
   set: readonly string[],
 ): void {
-  const given = set.map((each) => each.slice(0, Math.max(0, each.indexOf('='))).replace(/^input\./, ''));
-  const isGiven = (pointer: string) => given.includes(pointer.replace(/^\/input\//, '').replaceAll('/', '.'));
+  const given = new Set(set.map((each) => shownPath(parsedSet(each)[0])));
+  const isGiven = (pointer: string) => given.has(shownPath(pointerTokens(pointer).slice(1)));
   const left = {
     input: record.input,
     erased: record.erased.filter((pointer) => !isGiven(pointer)),
