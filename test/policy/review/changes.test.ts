@@ -483,7 +483,7 @@ describe.skipIf(!opa)('policy matrix and catalogue (needs OPA)', () => {
     expect: { outcome: deny, reasons: [office.denied] }
   - name: open
     base: clerk_in_session
-    input: { time: { zones: { Europe/Berlin: { date: "2026-11-23", weekday: monday, hour: 9, minute: 0 } } }, tool: { name: stock_adjust, effect: write } }
+    input: { session: { token_age_seconds: 5 }, time: { zones: { Europe/Berlin: { date: "2026-11-23", weekday: monday, hour: 9, minute: 0 } } }, tool: { name: stock_adjust, effect: write } }
     expect: { outcome: allow, reasons: [access.role] }
   - name: without a key
     base: clerk_in_session
@@ -491,6 +491,7 @@ describe.skipIf(!opa)('policy matrix and catalogue (needs OPA)', () => {
     expect: { outcome: deny, reasons: [proof.denied] }
 `,
     });
+    await promisify(execFile)(opa?.path ?? '', ['fmt', '--write', join(dir, 'site')]);
     await policy('matrix', '-d', dir);
     const file = join(dir, 'access-matrix.txt');
     const add = '    stock_write_off  ?  destructive\n';
@@ -508,6 +509,7 @@ describe.skipIf(!opa)('policy matrix and catalogue (needs OPA)', () => {
       policy('check', '-d', dir).then(({ stderr }) =>
         stderr.split('\n').filter((line) => line.includes('access-matrix')),
       );
+    expect((await policy('check', '-d', dir)).stderr).toMatch(/^[^\n]*run: sallyport policy build\n?$/);
     expect(await stale()).toEqual([]);
     writeFileSync(
       join(dir, 'data.yaml'),
