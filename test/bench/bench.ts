@@ -13,9 +13,10 @@ import { partRows } from './parts.ts';
 import { policyRows, recordedRow } from './policy.ts';
 import { governedServer, server, stopAll } from './processes.ts';
 import { redisRows, startRedisOf } from './redis.ts';
+import { replayRows } from './replay.ts';
 import { against, HEADING, lineOf, type Row } from './row.ts';
 
-const GROUPS = ['policy', 'parts', 'audit', 'calls', 'rotation', 'list', 'memory', 'redis'] as const;
+const GROUPS = ['policy', 'parts', 'audit', 'replay', 'calls', 'rotation', 'list', 'memory', 'redis'] as const;
 type Group = (typeof GROUPS)[number];
 
 const USAGE = `Usage: npm run bench -- [options]
@@ -72,6 +73,7 @@ async function measure(): Promise<void> {
   if (measures('policy')) await policyRows(seconds, show);
   if (measures('parts')) await partRows(seconds, show);
   if (measures('audit')) await auditRows(seconds, rounds, show);
+  if (measures('replay')) await replayRows(seconds, rounds, show);
   if (measures('list')) await listRows(rounds, show);
   if (measures('memory')) await memoryRows(Number(options.sessions), seconds * 10, show);
   if (!(measures('calls') || measures('rotation') || measures('redis'))) return;

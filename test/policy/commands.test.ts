@@ -38,7 +38,9 @@ describe.skipIf(!opa)('the policy commands on a folder of the site (needs OPA)',
         /: ok\nposture: controls that are off\n {2}for all: binding\.ip allow \(shipped\)\n {2}for role manager: may call every tool/,
       ),
     ]);
-    expect((await run('test')).stdout).toMatch(/\d+ Rego tests, coverage 100 %, \d+ cases and \d+ sequences through Go and WASM: ok/);
+    expect((await run('test')).stdout).toMatch(
+      /\d+ Rego tests, coverage 100 %, \d+ cases and \d+ sequences through Go and WASM: ok/,
+    );
     expect(existsSync(join(folder.dir, 'compiled', 'cases.json'))).toBe(true);
   }, 60_000);
 

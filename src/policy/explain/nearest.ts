@@ -5,7 +5,8 @@ import { createEvaluator } from '../../decision/evaluator.ts';
 import { type DecisionInput, inputSchema, type PolicyDecision } from '../../decision/schema.ts';
 import { type Settings, settingsSchema } from '../../decision/settings.ts';
 import { canonicalJson, isObject, pointerOf, valueAt } from '../../formats/json.ts';
-import { evaluatorOf, type LoadedVersion } from '../versions/load.ts';
+import { evaluatorOf } from '../versions/ask.ts';
+import type { LoadedVersion } from '../versions/load.ts';
 import type { Standing } from './where.ts';
 
 /** One change after which the call would not be denied. */

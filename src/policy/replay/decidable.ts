@@ -1,6 +1,6 @@
 // Whether a record still holds what a policy may read. What it no longer holds is undecidable, and never guessed.
 import { pointerOf, pointerTokens } from '../../formats/json.ts';
-import type { Reads } from '../versions/load.ts';
+import type { Reads } from '../versions/ask.ts';
 import type { DecisionRecord } from './record.ts';
 
 /** Answers what is missing that the policy may read, as a path below the input; undefined where the record holds enough. */

@@ -20,7 +20,7 @@ export interface DecisionRecord {
 
 /** A line: a decision of a policy, one that no policy made, one that makes no sense, or something else. */
 export type Line =
-  | { kind: 'decision'; record: DecisionRecord }
+  | { kind: 'decision'; record: DecisionRecord; text: string | undefined }
   | { kind: 'connector' | 'malformed' | 'other'; id?: string };
 
 const DECISION = '"decision"';
@@ -48,7 +48,7 @@ export function readLine(text: string): Line {
   if (!isInput(input) || !isResult(result)) return { kind: 'malformed', id };
   const revision = bundles?.sallyport?.revision;
   return {
-    kind: 'decision',
+    ...{ kind: 'decision', text: inputIn(text) },
     record: {
       ...{ id, input, result },
       timestamp: typeof timestamp === 'string' && TIME.test(timestamp) ? timestamp : '',
@@ -60,6 +60,19 @@ export function readLine(text: string): Line {
       masked: isEmpty(masked) ? NONE : pointers(masked, '/input'),
     },
   };
+}
+
+const [INPUT, RESULT] = [',"input":{', ',"result":{'];
+
+/**
+ * The text of the input in that of the record, which spares writing it anew; undefined where it is not plain which part that is. A
+ * quote inside of a text is escaped, so what is looked for is the name of a member; another member of that name is no input.
+ */
+function inputIn(text: string): string | undefined {
+  const [from, to] = [text.indexOf(INPUT), text.indexOf(RESULT)];
+  const isOnly =
+    from !== -1 && to > from && text.indexOf(INPUT, from + 1) === -1 && text.indexOf(RESULT, to + 1) === -1;
+  return isOnly ? text.slice(from + INPUT.length - 1, to) : undefined;
 }
 
 /** What may stand in a record, whatever does. */

@@ -1,7 +1,7 @@
 // Decides records again, one after the other, and compares.
 import type { Evaluation, Evaluator } from '../../decision/evaluator.ts';
 import type { PolicyDecision } from '../../decision/schema.ts';
-import { type Askable, evaluatorOf } from '../versions/load.ts';
+import { type Askable, evaluatorOf } from '../versions/ask.ts';
 import { compareDecisions, type Difference } from './compare.ts';
 import { missingFor } from './decidable.ts';
 import { type DecisionRecord, readLine } from './record.ts';
@@ -74,15 +74,15 @@ export class Replayer {
     const line = readLine(text);
     if (line.kind === 'connector') tally.not_decided += 1;
     else if (line.kind === 'malformed') tally.malformed += 1;
-    else if (line.kind === 'decision' && !this.#decided(line.record)) tally.malformed += 1;
+    else if (line.kind === 'decision' && !this.#decided(line.record, line.text)) tally.malformed += 1;
   }
 
   /** False for what no connector can have written: it nests too deeply, or has something for a value that is none. */
-  #decided(record: DecisionRecord): boolean {
+  #decided(record: DecisionRecord, written: string | undefined): boolean {
     const missing = this.#sides.map((side) => side.missing(record)).find((path) => path !== undefined);
     let decided: Decided[];
     try {
-      const text = JSON.stringify(record.input);
+      const text = written ?? JSON.stringify(record.input);
       decided = missing === undefined ? this.#sides.map((side) => side.decide(record, text)) : [];
     } catch {
       return false;

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { type Bundle, readCompiled, readSettings, revisionOf } from '../../decision/bundle.ts';
 import { type PolicyPaths, policyPaths, shown } from '../../decision/data/paths.ts';
 import { refuseSiteData } from '../../decision/data/site-files.ts';
-import { backing, createEvaluator, type Evaluator } from '../../decision/evaluator.ts';
 import { hashSources, type Manifest } from '../../decision/manifest.ts';
-import type { LoadedSettings, SettingsFile } from '../../decision/settings.ts';
+import type { SettingsFile } from '../../decision/settings.ts';
 import { compileStage } from '../compiler.ts';
 import { noCompilerError, type Opa } from '../opa.ts';
 import { type Module, parseModules } from '../rego/modules.ts';
@@ -14,24 +13,8 @@ import { inputRead } from '../rego/reads.ts';
 import { argumentsRead } from '../rego/reasons.ts';
 import { withStage } from '../run/stage.ts';
 import { isOpaBuilt, loadOpaBuilt } from '../signed/opa-built.ts';
+import type { Askable, Reads } from './ask.ts';
 import type { Version } from './version.ts';
-
-/** What a policy reads of an input. */
-export interface Reads {
-  /** Names of arguments, each with the tools that its rules are for, an empty list for any; undefined: it may read all. */
-  arguments: Readonly<Record<string, readonly string[]>> | undefined;
-  /** Paths below the input; undefined: it may read all. */
-  input: readonly string[] | undefined;
-}
-
-/** What is needed to ask a policy. It can be given to a thread. */
-export interface Askable {
-  module: WebAssembly.Module;
-  settings: LoadedSettings;
-  reasons: Manifest['reasons'];
-  revision: string;
-  reads: Reads;
-}
 
 /** A version that can be asked and read. */
 export interface LoadedVersion extends Askable {
@@ -98,19 +81,3 @@ const partsOf = ({
   ...{ module, settings, settingsFile, manifest, revision },
   reasons: manifest.reasons,
 });
-
-/** Longest evaluation, in milliseconds: nobody waits for it, and a busy machine may put it aside. */
-const BUDGET_MS = 10_000;
-
-/** Opens a policy. Throws an OperatorError for one that cannot be asked. */
-export function evaluatorOf({
-  module,
-  settings,
-  reasons,
-}: Pick<Askable, 'module' | 'settings' | 'reasons'>): Evaluator {
-  const isDescribed = Object.keys(reasons).length > 0;
-  return createEvaluator({
-    ...{ module, data: { settings }, budgetMs: BUDGET_MS },
-    ...(isDescribed && { backing: backing({ reasons }) }),
-  });
-}
