@@ -2,7 +2,7 @@
 // decisions, a limit changed, a mask lost by mistake and a rule added; checked, tested, compared with the revision before, stopped by
 // what it would have let pass, mended, activated and rolled back.
 import { execFile, execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -213,6 +213,24 @@ describe('R-77: a change of a policy, seen before it ships', () => {
     git('commit', '-qm', 'a longer token, and no writes in the small hours');
     expect((await policy('diff', 'HEAD~1', 'HEAD', ...DIR, '--fail-on', 'mask-lost,case-lost')).code).toBe(0);
   }, 300_000);
+});
+
+const trestle = join(PACKAGE_ROOT, 'tools', '.cache', 'trestle', 'bin', 'python');
+
+describe.skipIf(!existsSync(trestle))('the catalogue as an OSCAL component definition', () => {
+  it('is read by compliance-trestle, with each control and the codes that serve it', async () => {
+    const file = join(repo, 'component.json');
+    expect((await policy('catalogue', ...DIR, '--format', 'oscal', '-o', file)).code).toBe(0);
+    const script = `
+import pathlib, sys
+from trestle.oscal.component import ComponentDefinition
+definition = ComponentDefinition.oscal_read(pathlib.Path(sys.argv[1]))
+for each in definition.components[0].control_implementations[0].implemented_requirements:
+    print(each.control_id.root if hasattr(each.control_id, 'root') else each.control_id, len(each.statements))
+`;
+    const { stdout } = await promisify(execFile)(trestle, ['-c', script, file]);
+    expect(stdout).toMatch(/^C01 \d+\nC02 \d+\nC03 \d+\n/);
+  }, 120_000);
 });
 
 /** The page in a real browser: it shows the charts and the tables, and asks nobody for anything. */

@@ -1,7 +1,9 @@
 // The real systems, from Debian's packages. Under CI=true a missing one fails the run; elsewhere its tests
 // are left out, and the reporter says so at the end.
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { onPath } from '../support/on-path.ts';
 
 declare module 'vitest' {
@@ -11,6 +13,11 @@ declare module 'vitest' {
   }
 }
 
+/** Where `.ci/run` installs it. */
+export const TRESTLE = join(PACKAGE_ROOT, 'tools', '.cache', 'trestle', 'bin', 'python');
+const TRESTLE_HOW =
+  'run: python3 -m venv tools/.cache/trestle && tools/.cache/trestle/bin/pip install compliance-trestle==5.2.0';
+
 export default function setup({ provide }: TestProject): void {
   const tomcat = ['/usr/share/tomcat10/etc/web.xml', '/usr/share/tomcat10-examples/examples'].every(existsSync);
   const mediawiki = ['/usr/share/mediawiki/api.php', '/usr/bin/php'].every(existsSync);
@@ -18,6 +25,10 @@ export default function setup({ provide }: TestProject): void {
   provide('mediawiki', mediawiki);
   const missing = [
     ...(tomcat ? [] : ['Apache Tomcat: install the packages tomcat10 and tomcat10-examples']),
+    ...(onPath('chromium-headless-shell') || onPath('chromium')
+      ? []
+      : ['Chromium: install the package chromium-headless-shell']),
+    ...(existsSync(TRESTLE) ? [] : [`compliance-trestle: ${TRESTLE_HOW}`]),
     ...['prometheus', 'haproxy', 'nginx', 'redis-server'].flatMap((name) =>
       onPath(name) ? [] : [`${name}: install the package of that name`],
     ),
