@@ -11,7 +11,7 @@ import { withVersion } from '../../../policy/versions/version.ts';
 import { progress } from '../../output.ts';
 import { progressBar } from '../../progress-bar.ts';
 import { homeOf, type PolicyOptions } from '../place.ts';
-import { type LogOptions, threadsOf, verified } from './logs.ts';
+import { type LogOptions, tellUnread, threadsOf, verified } from './logs.ts';
 import { type ShowOptions, show } from './show.ts';
 
 export interface DiffCommandOptions extends PolicyOptions, LogOptions, ShowOptions {
@@ -42,6 +42,7 @@ export async function policyDiff(
   const diff = await withVersion(before, home, (was) =>
     withVersion(after, home, async (is) => {
       const [old, fresh] = [await loadVersion(was, opa), await loadVersion(is, opa)];
+      if (log.length > 0) for (const each of [old, fresh]) tellUnread(each);
       return diffPolicies(old, fresh, { opa, tools, logs: log, threads, onProgress: bar.show });
     }),
   ).finally(bar.end);

@@ -2,6 +2,7 @@
 import { verifyLogs } from '../../../audit/read/verify.ts';
 import { OperatorError } from '../../../core/errors.ts';
 import { printable } from '../../../core/printable.ts';
+import type { LoadedVersion } from '../../../policy/versions/load.ts';
 import { paint, progress } from '../../output.ts';
 import { progressBar } from '../../progress-bar.ts';
 
@@ -47,5 +48,13 @@ export async function verified(files: readonly string[], options: LogOptions): P
   else if (keys.length === 0)
     progress(
       `${paint('yellow', 'note', process.stderr)} no --keys: the links of the log fit together, and who signed it was not looked at`,
+    );
+}
+
+/** Where the rules of a policy cannot be read, it may read whatever there is, and more is undecidable than need be. */
+export function tellUnread({ name, modules }: Pick<LoadedVersion, 'name' | 'modules'>): void {
+  if (modules === undefined)
+    progress(
+      `${paint('yellow', 'note', process.stderr)} the rules of ${name} cannot be read (no sources, or no OPA here): whatever a record no longer holds counts as read by them`,
     );
 }

@@ -9,7 +9,7 @@ import { withVersion } from '../../../policy/versions/version.ts';
 import { progress } from '../../output.ts';
 import { progressBar } from '../../progress-bar.ts';
 import { homeOf, type PolicyOptions } from '../place.ts';
-import { type LogOptions, threadsOf, verified } from './logs.ts';
+import { type LogOptions, tellUnread, threadsOf, verified } from './logs.ts';
 import { type ShowOptions, show } from './show.ts';
 
 export interface ReplayCommandOptions extends PolicyOptions, LogOptions, ShowOptions {
@@ -29,6 +29,7 @@ export async function policyReplay(options: ReplayCommandOptions): Promise<void>
   const opa = await findOpa({ progress, build: false });
   const { tally, version } = await withVersion(policy, homeOf(options), async (asked) => {
     const loaded = await loadVersion(asked, opa);
+    tellUnread(loaded);
     const bar = progressBar('replaying');
     const found = await replayLogs({ files: log, policy: loaded, threads, onProgress: bar.show }).finally(bar.end);
     return { tally: found, version: loaded };
