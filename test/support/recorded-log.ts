@@ -1,5 +1,5 @@
 // A decision log as a connector writes it: rotations, replays, a second network, denials, masks, two clients of two roles.
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSigningKeys } from '../../src/audit/chain/keys.ts';
@@ -11,6 +11,8 @@ export interface RecordedLog {
   file: string;
   /** Public keys, for --keys. */
   keys: string;
+  /** The policy that decided, as the connector keeps it. */
+  kept: string;
   /** The decision records, as they stand in the file. */
   decisions: Loose[];
   remove(): void;
@@ -44,6 +46,8 @@ export async function recordLog(rounds: number, options: HarnessOptions = {}): P
   await harness.connector.close();
   copyFileSync(join(harness.stateDir, 'decisions.jsonl'), file);
   writeFileSync(keys, JSON.stringify(exportKeys(readSigningKeys(join(harness.stateDir, 'audit-keys.json')))));
+  const kept = join(dir, 'kept');
+  cpSync(join(harness.stateDir, 'policies', harness.connector.policy.revision), kept, { recursive: true });
   await harness.close();
-  return { dir, file, keys, decisions, remove: () => rmSync(dir, { recursive: true, force: true }) };
+  return { dir, file, keys, kept, decisions, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }

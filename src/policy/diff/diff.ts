@@ -36,6 +36,7 @@ export interface VersionNamed {
   name: string;
   commit: string | null;
   revision: string;
+  wasm_sha256: string;
 }
 
 export interface DiffOptions {
@@ -69,7 +70,9 @@ export async function diffPolicies(
   };
 }
 
-const named = ({ name, commit, revision }: LoadedVersion): VersionNamed => ({ name, commit: commit ?? null, revision });
+const named = ({ name, commit, revision, manifest }: LoadedVersion): VersionNamed => ({
+  ...{ name, commit: commit ?? null, revision, wasm_sha256: manifest.wasm_sha256 },
+});
 
 /** Both policies are asked about all tools and roles that either knows. */
 function matrices(
@@ -92,6 +95,8 @@ function matrices(
 
 /** Settings are told in words; what else decides is shown as it is written. */
 function patchesOf(before: LoadedVersion, after: LoadedVersion): PolicyDiff['patches'] {
+  // What has no sources says nothing about those of the other.
+  if (!before.hasSources || !after.hasSources) return [];
   const [was, is] = [textsOf(before), textsOf(after)];
   return [...new Set([...was.keys(), ...is.keys()])].sort().flatMap((file) => {
     const [old = '', fresh = ''] = [was.get(file), is.get(file)];

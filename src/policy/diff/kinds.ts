@@ -30,11 +30,20 @@ export const failures = (names: readonly string[], found: ReadonlyMap<string, nu
   names.filter((name) => found.has(name) || (/^(case|test)-lost$/.test(name) && found.has('tests-unreadable')));
 
 /** How often each thing happened; nothing is left out that happened. */
-export function happened({ settings, rules = [], access, tests, past, patches }: PolicyDiff): Map<string, number> {
+export function happened({
+  before,
+  after,
+  settings,
+  rules,
+  access,
+  tests,
+  past,
+  patches,
+}: PolicyDiff): Map<string, number> {
   const found = new Map<string, number>();
   const add = (kind: string, count = 1) => void (count > 0 && found.set(kind, (found.get(kind) ?? 0) + count));
   for (const { direction } of settings) add(direction === 'other' ? 'setting-changed' : `setting-${direction}`);
-  for (const { change } of rules) add(`rule-${change}`);
+  for (const { change } of rules ?? []) add(`rule-${change}`);
   for (const { kinds } of access) for (const kind of kinds) add(kind);
   add('case-added', tests.cases_added.length);
   add('case-lost', tests.cases_lost.length);
@@ -43,7 +52,9 @@ export function happened({ settings, rules = [], access, tests, past, patches }:
   add('test-lost', tests.tests_lost.length);
   add('tests-unreadable', tests.problems.length);
   // Where the rules could not be read, or only what stands around them changed, their texts tell it.
-  if (rules.length === 0) add('rule-changed', patches.filter(({ file }) => file.endsWith('.rego')).length);
+  const texts = patches.filter(({ file }) => file.endsWith('.rego')).length;
+  if (rules === undefined || rules.length === 0)
+    add('rule-changed', texts || Number(before.wasm_sha256 !== after.wasm_sha256));
   if (past) {
     for (const [kind, { count }] of Object.entries(past.changes)) add(kind, count);
     add('undecidable', past.undecidable.count + past.malformed);

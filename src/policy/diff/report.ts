@@ -15,7 +15,7 @@ export function diffBlocks(diff: PolicyDiff, failed: readonly string[]): Block[]
   const { before, after, settings, rules, tests, access, past, patches } = diff;
   const sections: Block[][] = [
     settingBlocks(settings),
-    ruleBlocks(rules, patches.length),
+    ruleBlocks(rules, patches.length, before.wasm_sha256 !== after.wasm_sha256),
     testBlocks(tests),
     accessBlocks(access),
     past
@@ -83,14 +83,15 @@ function valuesOf({ before, after, added, removed }: SettingChange): Extract<Lin
   return [...part('+', added), ...part('−', removed)].slice(1);
 }
 
-function ruleBlocks(rules: readonly RuleChange[] | undefined, patches: number): Block[] {
-  if (rules === undefined)
-    return patches === 0
-      ? []
-      : [
-          { heading: 'Rules', level: 2 },
-          { text: 'No OPA is here to read them, so they are shown only as text, below.' },
-        ];
+function ruleBlocks(rules: readonly RuleChange[] | undefined, patches: number, differ: boolean): Block[] {
+  if (rules === undefined && (patches > 0 || differ)) {
+    const text =
+      patches > 0
+        ? 'No OPA is here to read them, so they are shown only as text, below.'
+        : 'The compiled policies differ; one of them brings no sources, so nobody can say in which rules.';
+    return [{ heading: 'Rules', level: 2 }, { text }];
+  }
+  if (rules === undefined) return [];
   if (rules.length === 0) return [];
   const tone = { added: 'good', removed: 'bad', changed: 'warn' } as const;
   const rows = rules.map((rule): Line[] => [

@@ -29,8 +29,10 @@ export interface TestChanges {
 }
 
 /** Reads them. Never rejects: what cannot be read is told. `opa`: without one the Rego tests are not named. */
-export async function testsOf({ paths, settings, tests }: LoadedVersion, opa: Opa | undefined): Promise<Tests> {
+export async function testsOf(version: LoadedVersion, opa: Opa | undefined): Promise<Tests> {
+  const { paths, settings, tests, hasSources, name } = version;
   const found: Tests = { cases: [], rego: [], problem: undefined };
+  if (!hasSources) return { ...found, problem: `${name} was compiled, and brings no tests` };
   try {
     for (const part of partsOf(paths, testFolders(paths, tests), true)) {
       found.cases.push(...loadAllCases(part.cases, settings, part.paths, part.own));

@@ -1,5 +1,8 @@
 // Reads Rego sources through `opa parse`, which gives their syntax tree.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import type { Opa } from '../opa.ts';
 import { opaRun } from '../run/opa.ts';
 import { type Annotation, eachTerm, pathOf, type Rule, type Term } from './terms.ts';
@@ -45,9 +48,24 @@ export async function parseModules(stage: string, files: readonly string[], opa:
   });
 }
 
+/** Two versions of a policy have most sources in common; each takes a process of OPA to be parsed. */
+const known = new BoundedCache<string, Promise<Parsed>>(1000);
+
+function parsedFile(stage: string, file: string, opa: Opa): Promise<Parsed> {
+  const key = createHash('sha256')
+    .update(`${opa.path}\0${file}\0`)
+    .update(readFileSync(join(stage, file)))
+    .digest('base64');
+  const before = known.get(key);
+  if (before) return before;
+  const args = ['parse', '--format', 'json', '--json-include', 'locations,comments', file];
+  const fresh = opaRun(opa, stage, args).then((text) => JSON.parse(text) as Parsed);
+  known.set(key, fresh);
+  return fresh;
+}
+
 async function parseModule(stage: string, file: string, opa: Opa): Promise<Module> {
-  const text = await opaRun(opa, stage, ['parse', '--format', 'json', '--json-include', 'locations,comments', file]);
-  const parsed = JSON.parse(text) as Parsed;
+  const parsed = await parsedFile(stage, file, opa);
   const [, ...path] = parsed.package.path;
   const imports = (parsed.imports ?? []).flatMap(({ path: term, alias }): [string, string][] => {
     const parts = pathOf(term) ?? [];

@@ -14,6 +14,7 @@ import { argumentsRead } from '../rego/reasons.ts';
 import { withStage } from '../run/stage.ts';
 import { isOpaBuilt, loadOpaBuilt } from '../signed/opa-built.ts';
 import type { Askable, Reads } from './ask.ts';
+import { isKept, readKept } from './kept.ts';
 import type { Version } from './version.ts';
 
 /** A version that can be asked and read. */
@@ -24,9 +25,13 @@ export interface LoadedVersion extends Askable {
   settingsFile: SettingsFile;
   paths: PolicyPaths;
   tests: string | undefined;
+  /** Whether sources and tests are there, and not only what was compiled. */
+  hasSources: boolean;
   /** The rules; undefined where there is no OPA to read them, or none are there to be read. */
   modules: readonly Module[] | undefined;
 }
+
+const COMPILED_ONLY = { hasSources: false, modules: undefined, reads: { arguments: undefined, input: undefined } };
 
 /** `opa`: undefined where there is none, which is enough for what was compiled before. Rejects with an OperatorError. */
 export async function loadVersion(
@@ -35,10 +40,14 @@ export async function loadVersion(
 ): Promise<LoadedVersion> {
   const paths = policyPaths(place);
   const known = { name, commit, paths, tests };
+  if (isKept(paths.dir)) {
+    const kept = readKept(paths.dir, name);
+    return { ...known, ...partsOf(kept), ...COMPILED_ONLY };
+  }
   if (isOpaBuilt(paths.dir)) {
     const bundle = await loadOpaBuilt(paths.dir, { build: false });
     // OPA wrote its rules anew, so only the module says what it reads.
-    return { ...known, ...partsOf(bundle), modules: undefined, reads: { arguments: undefined, input: undefined } };
+    return { ...known, ...partsOf(bundle), ...COMPILED_ONLY };
   }
   refuseSiteData(paths);
   const settingsFile = { ...readSettings(place), file: named(join(paths.dir, 'data.yaml')) };
@@ -64,7 +73,7 @@ export async function loadVersion(
   const reads: Reads = modules
     ? { arguments: argumentsRead(modules), input: inputRead(modules) }
     : { arguments: forAnyTool(manifest.reads_arguments), input: undefined };
-  return { ...known, ...partsOf(bundle), modules, reads };
+  return { ...known, ...partsOf(bundle), hasSources: true, modules, reads };
 }
 
 /** Which tools a rule is for was told less carefully by earlier versions. */

@@ -3,13 +3,16 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/core/paths.ts';
 import type { Opa } from '../../../src/policy/opa.ts';
 import { compareDecisions } from '../../../src/policy/replay/compare.ts';
 import { run as runCli } from '../../support/cli.ts';
 import type { Loose } from '../../support/harness.ts';
 import { type RecordedLog, recordLog } from '../../support/recorded-log.ts';
+
+// Each command is a process with an OPA of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 150_000 });
 
 const opa = inject('opa') as Opa | null;
 const POLICIES = join(PACKAGE_ROOT, 'policies');
@@ -245,6 +248,26 @@ describe.skipIf(!opa)('policy replay (needs OPA)', () => {
       expect([code, report]).toEqual([1, undefined]);
       expect(stderr).toMatch(/edited\.jsonl:\d+: (edit|damage): .*nothing is concluded from it/);
     }
+  });
+
+  it('R-76, R-77: the policy that a connector keeps by its revision decides its records as they stand there', async () => {
+    const { code, report, stderr } = await replay([log.file], ['-k', log.keys, '--policy', log.kept]);
+    // What was erased may be read by a policy of which only the module is there.
+    expect([code, report.same + report.undecidable.count, report.faults.count]).toEqual([0, report.decisions, 0]);
+    expect([report.policy.revision, stderr]).toEqual([
+      Object.keys(report.policies)[0],
+      expect.stringMatching(/the rules of .*kept cannot be read/),
+    ]);
+    const other = candidate('kept', (yaml) => yaml.replace(/^ {6}stock_get: \{ pointers.*$/m, ''));
+    const { stdout } = await runCli(['policy', 'diff', log.kept, other, '--json', '--fail-on', 'case-lost'], {
+      env: env(),
+    });
+    const diff = JSON.parse(stdout) as Loose;
+    expect([diff.settings.map(({ name }: Loose) => name), diff.patches, diff.failed_on]).toEqual([
+      ['mask of stock_get'],
+      [],
+      ['case-lost'],
+    ]);
   });
 
   it('what no connector can have written is counted and stops nothing', async () => {
