@@ -58,27 +58,29 @@ export function whatStandsBetween(
     MOST_TRIED,
   );
   const evaluator = evaluatorOf(version);
-  const decide = (change: Change): PolicyDecision | undefined => {
-    const [changedSettings, changedInput] = appliedTo(input, settings, [change]);
-    if (change.kind === 'setting') return decideWith(version, changedSettings, changedInput);
+  const decide: Decide = (made) => {
+    const [changedSettings, changedInput] = appliedTo(input, settings, made);
     // What no connector would give proves nothing.
     if (!inputSchema.safeParse(changedInput).success) return undefined;
+    if (made.some(({ kind }) => kind === 'setting')) return decideWith(version, changedSettings, changedInput);
     const evaluation = evaluator.evaluate(changedInput);
     return evaluation.ok ? evaluation.decision : undefined;
   };
-  const tried = changes.map((change) => ({ change, decision: decide(change) }));
+  const tried = changes.map((change): Tried => ({ change, decision: decide([change]) }));
   const single = tried.flatMap(({ change: { kind, path, from, to, place }, decision }): Nearest[] =>
     decision && decision.outcome !== 'deny' ? [{ kind, path, from, to, outcome: decision.outcome, place }] : [],
   );
   return {
     single: firstOfEach(single),
-    together: single.length > 0 ? [] : combined(version, input, settings, denied, tried),
+    together: (single.length > 0 ? [] : combined(decide, denied, tried)).map(({ kind, path, from, to, place }) => ({
+      ...{ kind, path, from, to, place },
+    })),
     tried: changes.length,
   };
 }
 
 function decideWith(version: LoadedVersion, settings: Settings, input: DecisionInput): PolicyDecision | undefined {
-  if (!settingsSchema.safeParse(settings).success || !inputSchema.safeParse(input).success) return undefined;
+  if (!settingsSchema.safeParse(settings).success) return undefined;
   const evaluation = createEvaluator({
     module: version.module,
     data: { settings: withMerged(settings) },
@@ -98,31 +100,37 @@ function firstOfEach(found: readonly Nearest[]): Nearest[] {
   return [...by.values()];
 }
 
-/** Pairs that are tried where no single change will do. */
-const MOST_PAIRS = 4000;
+/** Combinations that are tried where no single change will do: of facts, and of those with a setting, each of which opens a policy. */
+const MOST_PAIRS = { facts: 20_000, settings: 500 };
 
-/** Two changes that together let the call pass: first those of which each takes a reason away. */
-function combined(
-  version: LoadedVersion,
-  input: DecisionInput,
-  settings: Settings,
-  denied: PolicyDecision,
-  tried: readonly { change: Change; decision: PolicyDecision | undefined }[],
-): Between['together'] {
-  const codesOf = (decision: PolicyDecision | undefined) => new Set(decision?.reasons.map(({ code }) => code));
-  const before = codesOf(denied);
-  const better = tried.filter(({ decision }) => decision && [...before].some((code) => !codesOf(decision).has(code)));
-  let pairs = 0;
+type Decide = (changes: readonly Change[]) => PolicyDecision | undefined;
+interface Tried {
+  change: Change;
+  decision: PolicyDecision | undefined;
+}
+
+const codesOf = (decision: PolicyDecision | undefined): ReadonlySet<string> =>
+  new Set(decision?.reasons.map(({ code }) => code));
+
+/** Changes that together let the call pass: one for each reason, or else two. */
+function combined(decide: Decide, denied: PolicyDecision, tried: readonly Tried[]): readonly Change[] {
+  const before = [...codesOf(denied)];
+  const taking = (code: string) => tried.find(({ decision }) => decision && !codesOf(decision).has(code))?.change;
+  const oneEach = [...new Set(before.map(taking))];
+  if (oneEach.every((change) => change !== undefined) && passes(decide(oneEach))) return oneEach;
+  const better = tried.filter(({ decision }) => decision && before.some((code) => !codesOf(decision).has(code)));
+  const left = { ...MOST_PAIRS };
   for (const { change: first } of better)
     for (const { change: second } of tried) {
       if (first.path === second.path && first.kind === second.kind) continue;
-      if (pairs++ >= MOST_PAIRS) return [];
-      const decision = decideWith(version, ...appliedTo(input, settings, [first, second]));
-      if (decision && decision.outcome !== 'deny')
-        return [first, second].map(({ kind, path, from, to, place }) => ({ kind, path, from, to, place }));
+      const kind = first.kind === 'fact' && second.kind === 'fact' ? 'facts' : 'settings';
+      if (left[kind]-- <= 0) continue;
+      if (passes(decide([first, second]))) return [first, second];
     }
   return [];
 }
+
+const passes = (decision: PolicyDecision | undefined): boolean => decision !== undefined && decision.outcome !== 'deny';
 
 /** Input and settings with changes made. */
 function appliedTo(input: DecisionInput, settings: Settings, changes: readonly Change[]): [Settings, DecisionInput] {
