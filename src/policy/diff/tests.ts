@@ -77,13 +77,15 @@ export function testChanges(before: Tests, after: Tests): TestChanges {
   };
 }
 
-/** Two files may have a case of the same name. */
+/** Two files may have a case of the same name; one that is read from two folders is one. */
 function byName(cases: readonly DecisionCase[]): Map<string, DecisionCase> {
   const named = new Map<string, DecisionCase>();
+  const same = (a: DecisionCase | undefined, b: DecisionCase) =>
+    a !== undefined && canonicalJson(contentOf(a)) === canonicalJson(contentOf(b));
   for (const each of cases) {
-    const file = each.file.split(/[\\/]/).at(-1) ?? '';
-    let name = `${file}: ${each.name}`;
-    for (let n = 2; named.has(name); n++) name = `${file}: ${each.name} (${n})`;
+    const title = `${each.file.split(/[\\/]/).at(-1) ?? ''}: ${each.name}`;
+    let name = title;
+    for (let n = 2; named.has(name) && !same(named.get(name), each); n++) name = `${title} (${n})`;
     named.set(name, each);
   }
   return named;

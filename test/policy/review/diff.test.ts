@@ -1,5 +1,9 @@
 // policy diff, as a person who reviews a change runs it.
+import { execFileSync } from 'node:child_process';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { PACKAGE_ROOT } from '../../../src/core/paths.ts';
 import { html } from '../../../src/policy/report/document/html.ts';
 import { markdown } from '../../../src/policy/report/document/markdown.ts';
 import type { Loose } from '../../support/harness.ts';
@@ -119,6 +123,22 @@ describe.skipIf(!opa)('policy diff (needs OPA)', () => {
       1,
       expect.stringMatching(/only past calls can tell that; give --log/),
     ]);
+  });
+
+  it('of a clone with the shipped rules and tests, only what was changed is told', async () => {
+    const repo = join(scratch.dir, 'clone');
+    for (const name of ['policies', 'policy-tests'])
+      cpSync(join(PACKAGE_ROOT, name), join(repo, name), { recursive: true });
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], { cwd: repo });
+    git('init', '-q');
+    git('add', '.');
+    git('commit', '-qm', 'as it is');
+    const data = join(repo, 'policies', 'data.yaml');
+    writeFileSync(data, readFileSync(data, 'utf8').replace('limit_seconds: 300', 'limit_seconds: 10'));
+    const { happened, tests } = await json('diff', 'HEAD', '-d', join(repo, 'policies'));
+    expect(happened).toEqual({ any: 1, 'setting-stricter': 1 });
+    expect(Object.values(tests)).toEqual([[], [], [], [], [], []]);
   });
 
   it('shows what a client of each role may now call that it could not', async () => {
