@@ -302,6 +302,8 @@ export async function runTests(
   format: 'json' | 'pretty' = 'json',
 ): Promise<string> {
   if (!existsSync(join(stage.dir, 'tests'))) return '[]';
-  writeFileSync(join(stage.dir, 'data.json'), JSON.stringify({ settings }));
+  // Several may run at the same time, and none may read it half written.
+  const data = join(stage.dir, 'data.json');
+  if (!existsSync(data)) writeFileSync(data, JSON.stringify({ settings }));
   return opaRun(opa, stage.dir, ['test', '--format', format, ...args, ...stage.roots, 'data.json', 'tests'], true);
 }
