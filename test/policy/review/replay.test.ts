@@ -6,7 +6,9 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/core/paths.ts';
 import type { Opa } from '../../../src/policy/opa.ts';
+import { reasonsOf } from '../../../src/policy/rego/reasons.ts';
 import { compareDecisions } from '../../../src/policy/replay/compare.ts';
+import { loadVersion } from '../../../src/policy/versions/load.ts';
 import { run as runCli } from '../../support/cli.ts';
 import type { Loose } from '../../support/harness.ts';
 import { type RecordedLog, recordLog } from '../../support/recorded-log.ts';
@@ -164,6 +166,18 @@ describe.skipIf(!opa)('policy replay (needs OPA)', () => {
       0,
       { 'tool.arguments.sku': 1 },
     ]);
+  });
+
+  it.each([
+    ['object.get(input.tool, "arguments", {}).sku', ''],
+    ['[input.tool.arguments][0].sku', ''],
+    ['args.sku', 'import input.tool.arguments as args'],
+  ])('R-92: a parameter that is %s is known to come from an argument, so it is erased as that is', async (part, more) => {
+    const text = reading('input.time.hour > 30', more).replace('"params": {}', `"params": {"what": ${part}}`);
+    const place = { dir: candidate(`parameter ${part.length}`, (yaml) => yaml, text) };
+    const version = { name: 'it', commit: undefined, place, tests: undefined, named: (path: string) => path };
+    const { modules } = await loadVersion(version, opa ?? undefined);
+    expect(reasonsOf(modules ?? [])['own.read']?.from_arguments?.what).toBeDefined();
   });
 
   it('R-77: an erased argument that no rule reads, or only rules for other tools, is decided', async () => {
