@@ -2,9 +2,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { CommanderError } from 'commander';
 import { inject } from 'vitest';
+import { createProgram } from '../../src/cli/program.ts';
+import { OperatorError } from '../../src/core/errors.ts';
 import type { Opa } from '../../src/policy/opa.ts';
-import { run as runCli } from './cli.ts';
+import type { Ran } from './cli.ts';
 import type { Loose } from './harness.ts';
 
 export const opa = inject('opa') as Opa | null;
@@ -27,7 +30,30 @@ export function openScratch() {
   };
 }
 
-export const policy = (...args: string[]) => runCli(['policy', ...args], { env: { OPA: opa?.path ?? '' } });
+/** Runs a command about policies in this process, as `main.ts` does. */
+export async function policy(...args: string[]): Promise<Ran> {
+  const [stdout, stderr]: [string[], string[]] = [[], []];
+  const [toOutput, toError, code] = [process.stdout.write, process.stderr.write, process.exitCode];
+  process.stdout.write = ((text: string) => stdout.push(String(text)) > 0) as typeof process.stdout.write;
+  process.stderr.write = ((text: string) => stderr.push(String(text)) > 0) as typeof process.stderr.write;
+  process.exitCode = 0;
+  process.env.OPA = opa?.path ?? '';
+  let ended: number;
+  try {
+    await createProgram().parseAsync(['node', 'sallyport', 'policy', ...args]);
+    ended = Number(process.exitCode);
+  } catch (thrown) {
+    if (!(thrown instanceof OperatorError || thrown instanceof CommanderError)) throw thrown;
+    stderr.push(thrown instanceof OperatorError ? `${thrown.message}\n` : '');
+    ended = thrown instanceof OperatorError ? 1 : 2;
+  } finally {
+    Object.assign(process.stdout, { write: toOutput });
+    Object.assign(process.stderr, { write: toError });
+    process.exitCode = code;
+  }
+  return { code: ended, stdout: stdout.join(''), stderr: stderr.join('') };
+}
+
 export const json = async (...args: string[]): Promise<Loose> => JSON.parse((await policy(...args, '--json')).stdout);
 
 export const DATA = `settings:

@@ -3,20 +3,19 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { PACKAGE_ROOT } from '../../../src/core/paths.ts';
-import type { Opa } from '../../../src/policy/opa.ts';
 import { reasonsOf } from '../../../src/policy/rego/reasons.ts';
 import { compareDecisions } from '../../../src/policy/replay/compare.ts';
 import { loadVersion } from '../../../src/policy/versions/load.ts';
 import { run as runCli } from '../../support/cli.ts';
 import type { Loose } from '../../support/harness.ts';
 import { type RecordedLog, recordLog } from '../../support/recorded-log.ts';
+import { opa, policy } from '../../support/reviewing.ts';
 
 // Each command is a process with an OPA of its own, and the machine may be busy.
 vi.setConfig({ testTimeout: 150_000 });
 
-const opa = inject('opa') as Opa | null;
 const POLICIES = join(PACKAGE_ROOT, 'policies');
 const BEFORE_THE_CHAIN = join(PACKAGE_ROOT, 'test', 'audit', 'before-the-chain.jsonl');
 let log: RecordedLog;
@@ -31,8 +30,6 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-const env = () => ({ OPA: opa?.path ?? '' });
-
 /** A policy folder of a site: the shipped settings with some text replaced, and rules of its own. */
 function candidate(name: string, edit: (yaml: string) => string, rule?: string): string {
   const dir = join(scratch, name);
@@ -43,9 +40,7 @@ function candidate(name: string, edit: (yaml: string) => string, rule?: string):
 }
 
 async function replay(files: string[], args: string[] = []): Promise<{ code: number; report: Loose; stderr: string }> {
-  const { code, stdout, stderr } = await runCli(['policy', 'replay', '--log', ...files, '--json', ...args], {
-    env: env(),
-  });
+  const { code, stdout, stderr } = await policy('replay', '--log', ...files, '--json', ...args);
   return { code, report: stdout === '' ? undefined : JSON.parse(stdout), stderr };
 }
 
@@ -273,9 +268,7 @@ describe.skipIf(!opa)('policy replay (needs OPA)', () => {
       expect.stringMatching(/the rules of .*kept cannot be read/),
     ]);
     const other = candidate('kept', (yaml) => yaml.replace(/^ {6}stock_get: \{ pointers.*$/m, ''));
-    const { stdout } = await runCli(['policy', 'diff', log.kept, other, '--json', '--fail-on', 'case-lost'], {
-      env: env(),
-    });
+    const { stdout } = await policy('diff', log.kept, other, '--json', '--fail-on', 'case-lost');
     const diff = JSON.parse(stdout) as Loose;
     expect([diff.settings.map(({ name }: Loose) => name), diff.patches, diff.failed_on]).toEqual([
       ['mask of stock_get'],
