@@ -25,6 +25,18 @@ export function partsOf(file: string, part = PART): FileParts {
   return { file, size, packed, parts };
 }
 
+/** Counts bytes as they are read, and tells the sum of all against the size of these files, both in bytes on the disk. */
+export function counting(files: readonly FileParts[], onProgress?: (read: number, all: number) => void) {
+  const all = files.reduce((sum, { size }) => sum + size, 0);
+  let read = 0;
+  const onBytes = (bytes: number): void => {
+    read += bytes;
+    // A file may grow while it is read.
+    onProgress?.(Math.min(read, all), all);
+  };
+  return { all, onBytes };
+}
+
 function sizeOf(file: string): { size: number; packed: boolean } {
   let fd: number | undefined;
   try {

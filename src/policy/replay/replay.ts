@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { OperatorError } from '../../core/errors.ts';
 import { PACKAGE_ROOT } from '../../core/paths.ts';
-import { partsOf } from '../../formats/lines/files.ts';
+import { counting, partsOf } from '../../formats/lines/files.ts';
 import { readPart } from '../../formats/lines/part.ts';
 import { inThreads } from '../../formats/lines/threads.ts';
 import { Replayer, type Replaying } from './replayer.ts';
@@ -36,12 +36,7 @@ export async function replayLogs({ files, policy, before, onProgress, threads }:
   const cut = [...new Map(files.map((file) => [existsSync(file) ? realpathSync(file) : file, file])).values()].map(
     (file) => partsOf(file, PART),
   );
-  const all = cut.reduce((sum, { size }) => sum + size, 0);
-  let read = 0;
-  const onBytes = (bytes: number) => {
-    read += bytes;
-    onProgress?.(Math.min(read, all), all);
-  };
+  const { all, onBytes } = counting(cut, onProgress);
   const parts = cut.flatMap((each) => each.parts);
   const replaying: Replaying = { policy, before };
   if (all > SMALL || threads !== undefined) {

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../../core/paths.ts';
-import { PART, partsOf } from '../../../formats/lines/files.ts';
+import { counting, PART, partsOf } from '../../../formats/lines/files.ts';
 import { inThreads } from '../../../formats/lines/threads.ts';
 import type { PublicKey } from '../public-keys.ts';
 import { joined } from './join.ts';
@@ -34,12 +34,7 @@ export interface ScanOptions {
 /** Rejects with an OperatorError for a file that cannot be read. */
 export async function scanAll({ files, keys, onProgress, threads, part = PART }: ScanOptions): Promise<ScannedFile[]> {
   const cut = files.map((file) => partsOf(file, part));
-  const all = cut.reduce((sum, { size }) => sum + size, 0);
-  let read = 0;
-  const onBytes = (bytes: number) => {
-    read += bytes;
-    onProgress?.(Math.min(read, all), all);
-  };
+  const { all, onBytes } = counting(cut, onProgress);
   const parts = cut.flatMap((each) => each.parts);
   let scans: Scan[] = [];
   if (all <= SMALL && threads === undefined) for (const one of parts) scans.push(await scanPart(one, keys, onBytes));
