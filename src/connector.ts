@@ -11,7 +11,7 @@ import { createFreezes } from './admin/freezes.ts';
 import { watchedOf } from './admin/metrics/watched.ts';
 import { openAdmin } from './admin/open.ts';
 import { createSessionListing } from './admin/sessions.ts';
-import type { Act } from './audit/events.ts';
+import type { Act } from './audit/events/act.ts';
 import { createOpsLog } from './audit/ops.ts';
 import { plaintextOf } from './config/check/plaintext.ts';
 import type { Config } from './config/load.ts';
@@ -92,6 +92,10 @@ async function openOperators(inner: Inner, { live, readiness, guessing, operatio
     backends: Object.keys(config.backends),
     freezes: createFreezes({ control: store.control, events, policy: () => policy.present, tools }),
     activation,
+    alerts: {
+      ...{ alerts: inner.alerts, events, now: () => store.clock.now() },
+      codes: () => Object.keys(policy.present.manifest.reasons),
+    },
     accessLog: config.log.access ? ops : undefined,
     guessing,
     readiness,
@@ -151,7 +155,8 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
     openOperations({ ...inner, live, readiness, parts, policy: policyNow, ordered, onLook }),
   );
   const { replicas, stale, reloads, endings } = operations;
-  const watched = { store, listener, audit, identity, replicas, stale, reloads, endings };
+  const { states: receivers } = inner.alerts;
+  const watched = { store, listener, audit, identity, replicas, stale, reloads, endings, receivers };
   metrics.watch(watchedOf({ ...watched, health: backends.health, notReady: readiness, config: () => live.config }));
   const admin = await openOperators(inner, { live, readiness, guessing, operations, activation });
   if (admin) parts.push(...closing.add(admin).reloadable);
@@ -193,6 +198,7 @@ const reloadableOf = (inner: Inner, live: Live, first: readonly Reloadable[], po
   ...inner.identity.reloadable,
   ...inner.backends.reloadable,
   inner.keyring.reloadable,
+  ...inner.alerts.reloadable,
   ...inner.trail.reloadable,
   policy,
 ];

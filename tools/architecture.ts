@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   backend: ['core', 'formats', 'config', 'decision'],
   session: ['core', 'decision', 'backend', 'freeze', 'identity', 'keyring'],
   facts: ['core', 'decision', 'identity', 'session'],
-  store: ['core', 'formats', 'config', 'facts', 'freeze', 'identity', 'session'],
+  store: ['core', 'formats', 'alerts', 'config', 'facts', 'freeze', 'identity', 'session'],
   audit: ['core', 'formats', 'config', 'decision', 'freeze', 'identity', 'session'],
   openapi: ['core', 'formats', 'config'],
   enforcement: ['core', 'formats', 'audit', 'backend', 'decision', 'facts', 'freeze', 'identity', 'session'],
@@ -39,10 +39,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: ['core', 'formats', 'audit', 'config', 'decision', 'identity', 'mcp'],
   // Another policy for a running connector. It alone brings the workbench to what runs, in a thread apart.
   activation: ['core', 'formats', 'audit', 'config', 'decision', 'policy'],
+  // Who is told of alerts, and how. What is put on record is handed to it.
+  alerts: ['core', 'formats', 'audit', 'config', 'decision'],
   // What operators see and do; it starts and stops the rest and decides nothing.
   life: ['core', 'formats', 'audit', 'backend', 'config', 'freeze', 'store'],
   admin: [
-    ...['core', 'formats', 'activation', 'audit', 'backend', 'config', 'decision', 'facts', 'freeze', 'http'],
+    ...['core', 'formats', 'activation', 'alerts', 'audit', 'backend', 'config', 'decision', 'facts', 'freeze', 'http'],
     ...['identity', 'life', 'session'],
   ],
   demo: ['core', 'formats', 'config', 'identity'],
@@ -51,6 +53,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
       'core',
       'activation',
       'admin',
+      'alerts',
       'audit',
       'backend',
       'config',
@@ -118,7 +121,7 @@ const HOMES: Record<string, RegExp> = {
   winston: /^audit\/ops\.ts$/,
   yaml: /^formats\/yaml\/yaml\.ts$/,
   // zod is used only where the shape of a document is declared, never while a call is handled.
-  zod: /^(activation\/|admin\/|audit\/(chain\/keys|pseudonyms|read\/public-keys|record-schema)\.ts$|config\/|decision\/|policy\/|rehearsal\/written\.ts$|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
+  zod: /^(activation\/|admin\/|alerts\/receivers\/payload\.ts$|audit\/(chain\/keys|pseudonyms|read\/public-keys|record-schema)\.ts$|config\/|decision\/|policy\/|rehearsal\/written\.ts$|formats\/yaml\/|identity\/(client-file|api-keys\/attributes)\.ts$|keyring\/keyring\.ts$)/,
 };
 
 const LONGEST_FILE = 350;

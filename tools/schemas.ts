@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { apiSchema } from '../src/admin/api-schema.ts';
+import { payloadSchema } from '../src/alerts/receivers/payload.ts';
 import { recordSchema } from '../src/audit/record-schema.ts';
 import { connectorSchema } from '../src/config/schema/connector.ts';
 import { PACKAGE_ROOT } from '../src/core/paths.ts';
@@ -47,6 +48,12 @@ const PUBLISHED = [
     file: 'docs/api.schema.json',
     title: 'Sallyport admin API, version 1: each path and its answer',
     schema: apiSchema,
+    io: 'output',
+  },
+  {
+    file: 'docs/alert.schema.json',
+    title: 'Sallyport alert, version 1: what webhooks, collectors and commands get',
+    schema: payloadSchema,
     io: 'output',
   },
   { file: 'docs/record.schema.json', title: 'Sallyport decision log, form 2', schema: recordSchema, io: 'output' },

@@ -1,6 +1,6 @@
 // Taking another policy into use while the connector runs: it is prepared apart, kept, swapped between two calls, and on
 // record with both revisions, who asked and why. What cannot be used changes nothing and is told loudly.
-import type { Act } from '../audit/events.ts';
+import type { Act } from '../audit/events/act.ts';
 import { createKeyedMutex } from '../core/mutex.ts';
 import type { Activated } from './history.ts';
 import { newestOrder, type Order } from './order.ts';

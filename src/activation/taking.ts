@@ -1,6 +1,7 @@
 // One policy taken into use on this replica: prepared apart, kept, on record, and swapped between two calls; and the order by
 // which that was done, where all replicas were meant.
-import type { Act, AuditEvents } from '../audit/events.ts';
+import type { Act } from '../audit/events/act.ts';
+import type { AuditEvents } from '../audit/events/events.ts';
 import type { Config } from '../config/load.ts';
 import { messageOf, OperatorError } from '../core/errors.ts';
 import { type Limits, policyOf } from '../decision/open.ts';

@@ -143,12 +143,68 @@ export const policySchema = z.strictObject({
   history: z.array(entrySchema),
 });
 
+const recordedClient = z.strictObject({ id: z.string(), subject: z.string(), issuer: z.string() });
+
+export const alertsSchema = z.strictObject({
+  version: z.literal(1),
+  total: z.int().describe('Open incidents; the newest are listed'),
+  incidents: z.array(
+    z.strictObject({
+      incident: z.string(),
+      code: z.string(),
+      severity: z.enum(['low', 'medium', 'high']),
+      title: z.string(),
+      mend: z.string().nullable(),
+      count: z.int(),
+      since: z.iso.datetime(),
+      last: z.iso.datetime(),
+      window_ends: z.iso
+        .datetime()
+        .nullable()
+        .describe('It is over then if nothing more comes; null: when the state is'),
+      tool: z.string().nullable(),
+      backend: z.string().nullable(),
+      session: z.string().nullable(),
+      client: recordedClient.nullable(),
+      address: z.string().nullable(),
+      params: z.record(z.string(), z.unknown()),
+      delivered: z.boolean().describe('Everybody who was to be told has been'),
+      acknowledged: z.strictObject({ operator: z.string(), reason: z.string(), at: z.iso.datetime() }).nullable(),
+    }),
+  ),
+  receivers: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        type: z.string(),
+        waiting: z.int(),
+        delivered: z.int(),
+        failures: z.int().describe('Attempts that failed'),
+        dropped: z.int(),
+        gaps: z.int().describe('Sent on a connection that broke, and sent again'),
+        problem: z.string().nullable(),
+      }),
+    )
+    .describe('As this replica knows them, since its start'),
+  silences: z.array(
+    z.strictObject({
+      codes: z.string(),
+      client: z.string().nullable(),
+      operator: z.string(),
+      reason: z.string(),
+      since: z.iso.datetime(),
+      until: z.iso.datetime(),
+    }),
+  ),
+});
+
 /** The documents by their paths, for the published schema. */
 export const apiSchema = z.strictObject({
   '/api/v1/status': statusSchema,
   '/api/v1/sessions': sessionsSchema,
   '/api/v1/freezes': freezesSchema,
   '/api/v1/policy': policySchema,
+  '/api/v1/alerts': alertsSchema,
 });
 
 /** The answer to GET /api/v1/status. */
@@ -159,5 +215,7 @@ export type SessionPage = z.infer<typeof sessionsSchema>;
 export type FreezeList = z.infer<typeof freezesSchema>;
 /** The answer to GET /api/v1/policy. */
 export type PolicyState = z.infer<typeof policySchema>;
+/** The answer to GET /api/v1/alerts. */
+export type AlertList = z.infer<typeof alertsSchema>;
 /** One session of it. */
 export type ListedSession = z.infer<typeof session>;

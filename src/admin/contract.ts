@@ -1,9 +1,11 @@
 // What the admin listener is made of, and what may be asked of it.
+
 import type { Activation } from '../activation/activation.ts';
-import type { Act } from '../audit/events.ts';
+import type { Act } from '../audit/events/act.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import type { Reloaded } from '../life/reload/reload.ts';
 import type { Selector } from '../session/control.ts';
+import type { AlertRoutesOptions } from './alert-routes.ts';
 import type { SessionPage, Status } from './api-schema.ts';
 import type { FreezeActs } from './freezes.ts';
 import type { Metrics } from './metrics/metrics.ts';
@@ -31,6 +33,7 @@ export interface AdminOptions {
   backends: readonly string[];
   freezes: FreezeActs;
   activation: Activation;
+  alerts: AlertRoutesOptions;
   reload: (act: Act) => Promise<Reloaded>;
   status: () => Promise<Status>;
   sessions: (query: SessionQuery) => Promise<SessionPage>;

@@ -1,6 +1,8 @@
 // Freezing and thawing while the connector runs, for the admin listener. A freeze is a fact that the policy sees, so
 // whoever freezes is told when the policy that decides does not look at it.
-import type { Act, AuditEvents } from '../audit/events.ts';
+import type { Act } from '../audit/events/act.ts';
+import type { AuditEvents } from '../audit/events/events.ts';
+import { WEEKDAYS } from '../core/zones.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import type { DecisionInput } from '../decision/schema.ts';
 import type { LoadedSettings } from '../decision/settings.ts';
@@ -124,7 +126,6 @@ function* probes(
   now: number,
 ): Generator<DecisionInput> {
   const date = new Date(now);
-  const days = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
   const name = <K extends string>(key: K, otherwise: string): string =>
     key in selector ? String((selector as Record<string, unknown>)[key]) : otherwise;
   const roles = 'role' in selector ? [selector.role] : Object.keys(settings.access.roles);
@@ -137,7 +138,7 @@ function* probes(
         version: 1,
         time: {
           ...{ rfc3339: date.toISOString(), unix_ms: now },
-          ...{ weekday: days[date.getUTCDay()] ?? 'monday', hour: date.getUTCHours() },
+          ...{ weekday: WEEKDAYS[date.getUTCDay()] ?? 'monday', hour: date.getUTCHours() },
         },
         client: {
           ...{ id: name('client', 'freeze-check'), subject: name('subject', 'freeze-check') },

@@ -1,5 +1,5 @@
 // The admin listener, from its configuration.
-import type { AuditEvents } from '../audit/events.ts';
+import type { AuditEvents } from '../audit/events/events.ts';
 import type { Config } from '../config/load.ts';
 import type { Reloadable } from '../core/files/reloadable.ts';
 import { type Listener, listen } from '../http/listener/listener.ts';
@@ -20,7 +20,7 @@ const CONNECTIONS = { total: 64, perSource: 32 };
 
 export interface AdminListenerOptions
   extends Pick<AdminOptions, 'operators' | 'reload' | 'status' | 'readiness'>,
-    Pick<AdminOptions, 'metrics' | 'accessLog' | 'backends' | 'freezes' | 'activation'> {
+    Pick<AdminOptions, 'metrics' | 'accessLog' | 'backends' | 'freezes' | 'activation' | 'alerts'> {
   config: NonNullable<Config['admin']> & { prefixes: Config['network_prefix'] };
   /** Host header values as they are allowed at present. */
   allowedHosts: () => readonly string[];

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Koa from 'koa';
 import { z } from 'zod';
-import type { Act } from '../audit/events.ts';
+import type { Act } from '../audit/events/act.ts';
 import { printable } from '../core/printable.ts';
 import { isWellFormed } from '../formats/json.ts';
 import { askForBody } from '../http/listener/front.ts';

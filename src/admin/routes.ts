@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type FreezeSelector, TooManyFreezes } from '../freeze/freeze.ts';
 import type { Selector } from '../session/control.ts';
+import { alertRoutes } from './alert-routes.ts';
 import { type Frozen, nameSchema as name } from './api-schema.ts';
 import type { AdminOptions } from './contract.ts';
 import { freezeRoutes } from './freeze-routes.ts';
@@ -35,10 +36,11 @@ const querySchema = z.strictObject({
 
 /** What needs a token. */
 export function createRoutes(options: AdminOptions): Routes {
-  const { metrics, revoke, reload, status, sessions, backends, freezes, activation } = options;
+  const { metrics, revoke, reload, status, sessions, backends, freezes, activation, alerts } = options;
   return {
     ...freezeRoutes(freezes),
     ...policyRoutes(activation),
+    ...alertRoutes(alerts),
     'GET /metrics': {
       right: 'metrics',
       async handle(ctx) {

@@ -8,7 +8,8 @@ import { VERSION } from '../core/paths.ts';
 import { createDelivery } from './chain/deliver.ts';
 import { openHead } from './chain/head.ts';
 import { openSigningKeys } from './chain/keys.ts';
-import { type AuditEvents, createAuditEvents } from './events.ts';
+import { type AuditEvents, createAuditEvents } from './events/events.ts';
+import type { AlertSink } from './events/raise.ts';
 import { type AuditLog, createAuditLog } from './log/log.ts';
 import { createMasks, type Masks } from './masks.ts';
 import type { OpsLog } from './ops.ts';
@@ -34,6 +35,8 @@ export interface OpenAuditOptions {
   counting: (log: AuditLog) => AuditLog;
   /** Told how long each write took. */
   written: (seconds: number) => void;
+  /** Who delivers alerts. */
+  alerts: AlertSink;
   /** Told what a log says of itself. */
   told: (event: string) => void;
 }
@@ -42,7 +45,7 @@ export interface OpenAuditOptions {
 export const HEAD = 'audit-head.json';
 
 /** Throws an OperatorError when a file cannot be opened. */
-export function openAudit({ config, clock, ops, configuration, ...metrics }: OpenAuditOptions): Audit {
+export function openAudit({ config, clock, ops, configuration, alerts, ...metrics }: OpenAuditOptions): Audit {
   const { audit } = config;
   const { file, rotate, events: ofEvents, checkpoints } = audit;
   const problem = (text: string) => ops.error('a file of the decision log', { problem: text });
@@ -70,7 +73,7 @@ export function openAudit({ config, clock, ops, configuration, ...metrics }: Ope
     }),
   );
   log.identify({ configuration });
-  const events = createAuditEvents(log, clock, ops, masks);
+  const events = createAuditEvents(log, clock, ops, masks, alerts);
   return {
     log,
     events,

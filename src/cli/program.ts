@@ -1,6 +1,7 @@
 // The command line: all commands with their options. The work of each command is in a file of its own.
 import { Command } from 'commander';
 import { VERSION } from '../core/paths.ts';
+import { addAlerts } from './alerts/commands.ts';
 import { asking } from './asking.ts';
 import { addAudit } from './audit/commands.ts';
 import { later } from './later.ts';
@@ -21,7 +22,18 @@ export function createProgram(): Command {
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', EXIT_CODES);
 
-  const parts = [addInit, addServe, addOperations, addKeys, addAudit, addConfig, addImport, addBackend, addPolicy];
+  const parts = [
+    addInit,
+    addServe,
+    addOperations,
+    addAlerts,
+    addKeys,
+    addAudit,
+    addConfig,
+    addImport,
+    addBackend,
+    addPolicy,
+  ];
   for (const add of [...parts, addClient]) add(program);
   // Every command must throw instead of ending the process, so that main.ts sets the exit code.
   for (const command of everyCommand(program)) command.exitOverride();

@@ -13,7 +13,7 @@ export interface CertificateEnd {
 }
 
 /** Files that cannot be read are left out: whoever uses them says what is wrong. */
-export function certificateEnds({ listen, admin, backends, identity, store }: Config): CertificateEnd[] {
+export function certificateEnds({ listen, admin, backends, identity, store, alerts }: Config): CertificateEnd[] {
   const jwks = identity.jwt?.jwks;
   const files: [path: string[], file: string | undefined][] = [
     [['listen', 'tls', 'cert_file'], listen.tls?.cert_file],
@@ -26,6 +26,14 @@ export function certificateEnds({ listen, admin, backends, identity, store }: Co
       ['backends', name, 'ca_file'],
       ca_file,
     ]),
+    ...Object.entries(alerts.receivers).flatMap(([name, receiver]): typeof files => {
+      const at = ['alerts', 'receivers', name];
+      const own = 'cert_file' in receiver ? receiver.cert_file : undefined;
+      return [
+        [[...at, 'ca_file'], 'ca_file' in receiver ? receiver.ca_file : undefined],
+        [[...at, 'cert_file'], own],
+      ];
+    }),
   ];
   return files.flatMap(([path, file]) => {
     const endsAt = file === undefined ? undefined : firstEnd(file);

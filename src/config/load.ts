@@ -146,6 +146,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
       ),
     },
     audit: auditAt(config.audit, stateDir, at),
+    alerts: alertsAt(config.alerts, at, secret),
     identity: {
       ...config.identity,
       ...(keys && { keys: secret(keys) }),
@@ -188,6 +189,27 @@ function auditAt(audit: ConnectorFile['audit'], stateDir: string, at: (path: str
       file: pseudonyms.file === undefined ? join(stateDir, 'pseudonyms.json') : at(pseudonyms.file),
     },
     checkpoints: { ...checkpoints, ...(checkpoints.file !== undefined && { file: at(checkpoints.file) }) },
+  };
+}
+
+function alertsAt(
+  alerts: ConnectorFile['alerts'],
+  at: (path: string) => string,
+  secret: <T extends SecretRef | undefined>(ref: T) => T,
+): Config['alerts'] {
+  const files = (receiver: object): object =>
+    Object.fromEntries(
+      Object.entries(receiver).map(([key, value]) => {
+        if (key.endsWith('_file') && typeof value === 'string') return [key, at(value)];
+        if (key === 'secrets') return [key, (value as SecretRef[]).map(secret)];
+        return [key, typeof value === 'object' && (key === 'url' || key === 'routing_key') ? secret(value) : value];
+      }),
+    );
+  return {
+    ...alerts,
+    receivers: Object.fromEntries(
+      Object.entries(alerts.receivers).map(([name, receiver]) => [name, files(receiver) as typeof receiver]),
+    ),
   };
 }
 

@@ -6,6 +6,8 @@ import { remember } from '../activation/open.ts';
 import { readsArguments, type Untried } from '../activation/trial.ts';
 import { createMetrics, type Metrics } from '../admin/metrics/metrics.ts';
 import { watchOperators } from '../admin/tokens.ts';
+import { type Alerts, openAlerts } from '../alerts/open.ts';
+import type { AuditEvents } from '../audit/events/events.ts';
 import { type Audit, openAudit } from '../audit/open.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import { accountClaims } from '../backend/accounts.ts';
@@ -74,29 +76,16 @@ export async function openInner(context: Context, closing: Closing) {
   );
   const reasons = Object.keys(policy.present.manifest.reasons);
   const metrics = createMetrics(VERSION, { backends: Object.keys(config.backends), reasons });
-  const trail = closing.add(openTrail(context, policy, metrics));
+  const alerts = openAlerts({
+    ...{ config, env, clock, policy: () => policy.present },
+    onProblem: problemOf('a file of the alerts'),
+  });
+  const trail = closing.add(openTrail(context, policy, metrics, alerts));
+  // What is raised while the rest is closed is kept as well.
+  closing.add(alerts);
   const { log: audit, events } = trail;
-  const store = closing.add(
-    await openStore({
-      config,
-      clock,
-      env,
-      keyring: keyring.name,
-      onEpoch: events.storeEpoch,
-      onEviction: () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction'),
-      onOtherKeyring(other) {
-        events.otherKeyring(other);
-        if (other) ops.error('the other replicas on this store have another keyring; copy theirs to keyring_file');
-      },
-      onWentBack: () => events.storeWentBack(),
-      onManyRevocations: events.manyRevocations,
-      onSkew: events.clockAgrees,
-      onProblem: problemOf(STATE_PROBLEM),
-      onTrip: metrics.asked,
-      onLimits: (needed, heap) => warnOfLimits(ops, needed, heap),
-      ...(context.storeTime && { storeTime: context.storeTime }),
-    }),
-  );
+  const store = closing.add(await openKept(context, keyring, events, metrics));
+  alerts.start(store.alerts, store.clock, events);
   const backends = closing.add(
     openBackends({
       config,
@@ -107,7 +96,8 @@ export async function openInner(context: Context, closing: Closing) {
     }),
   );
   const entries = openEntriesFile(join(config.state_dir, 'open-logins.jsonl'), problemOf(STATE_PROBLEM));
-  const logins = watchLogins(events.session, ops);
+  const ownAccounts = Object.entries(config.backends).flatMap(([name, { accounts }]) => (accounts ? [name] : []));
+  const logins = watchLogins(events, ops, new Set(ownAccounts));
   const sessions = openSessions({ store, backends, keyring, entries, events: logins.events, policy });
   closing.add({ close: sessions.start() });
   const identity = closing.add(await openClients({ ...context, keyring, store, problemOf }));
@@ -122,6 +112,7 @@ export async function openInner(context: Context, closing: Closing) {
     operators,
     keyring,
     metrics,
+    alerts,
     audit,
     trail,
     events,
@@ -133,9 +124,40 @@ export async function openInner(context: Context, closing: Closing) {
   };
 }
 
+/** The store, whose troubles are told. */
+function openKept(
+  { config, clock, env, ops, storeTime }: Context,
+  keyring: Keyring,
+  events: AuditEvents,
+  metrics: Metrics,
+) {
+  return openStore({
+    config,
+    clock,
+    env,
+    keyring: keyring.name,
+    onEpoch: events.storeEpoch,
+    onEviction: () => ops.error('the store may drop keys to make room; set maxmemory-policy noeviction'),
+    onOtherKeyring(other) {
+      events.otherKeyring(other);
+      if (other) ops.error('the other replicas on this store have another keyring; copy theirs to keyring_file');
+    },
+    onWentBack: () => events.storeWentBack(),
+    onManyRevocations: events.manyRevocations,
+    onSkew: events.clockAgrees,
+    onProblem: (problem) => ops.error(STATE_PROBLEM, { problem }),
+    onTrip: metrics.asked,
+    onLimits: (needed, heap) => warnOfLimits(ops, needed, heap),
+    ...(storeTime && { storeTime }),
+  });
+}
+
 /** The decision log. Each record names the configuration and the policy. */
-function openTrail(context: Context, policy: ActivePolicy, metrics: Metrics): Audit {
-  const trail = openAudit({ ...context, ...metrics, configuration: configurationRevision(context.config) });
+function openTrail(context: Context, policy: ActivePolicy, metrics: Metrics, alerts: Alerts): Audit {
+  const trail = openAudit({
+    ...{ ...context, ...metrics, alerts, configuration: configurationRevision(context.config) },
+    counting: (log) => alerts.listening(metrics.counting(log)),
+  });
   trail.log.identify({ policy: policy.present });
   policy.onSwap((present) => trail.log.identify({ policy: present }));
   return trail;

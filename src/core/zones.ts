@@ -1,19 +1,12 @@
 // Local time in a time zone, by the zone data of the runtime, which knows summer time. Policies do no arithmetic with
 // hours.
-const WEEKDAYS = {
-  Sun: 'sunday',
-  Mon: 'monday',
-  Tue: 'tuesday',
-  Wed: 'wednesday',
-  Thu: 'thursday',
-  Fri: 'friday',
-  Sat: 'saturday',
-} as const;
+/** Names of the days, in the order of `Date.getUTCDay()`. */
+export const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 
 /** What a clock on the wall of that zone shows. `date` is YYYY-MM-DD, `hour` is from 0 to 23. */
 export interface LocalTime {
   date: string;
-  weekday: (typeof WEEKDAYS)[keyof typeof WEEKDAYS];
+  weekday: (typeof WEEKDAYS)[number];
   hour: number;
   minute: number;
 }
@@ -48,7 +41,7 @@ const formatOf = (timeZone: string): Intl.DateTimeFormat =>
   new Intl.DateTimeFormat('en-US-u-ca-gregory-nu-latn', {
     timeZone,
     hourCycle: 'h23',
-    weekday: 'short',
+    weekday: 'long',
     year: 'numeric',
     month: '2-digit',
     day: '2-digit',
@@ -61,7 +54,7 @@ function read(format: Intl.DateTimeFormat, now: number): LocalTime {
   const { year = '', month = '', day = '', weekday = '', hour, minute } = parts;
   return {
     date: `${year.padStart(4, '0')}-${month}-${day}`,
-    weekday: WEEKDAYS[weekday as keyof typeof WEEKDAYS],
+    weekday: weekday.toLowerCase() as LocalTime['weekday'],
     hour: Number(hour),
     minute: Number(minute),
   };

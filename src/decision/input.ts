@@ -1,12 +1,10 @@
 // Builds the decision input. The functions are pure: the same call, facts and time give the same document, byte
 // for byte, so an auditor can replay a recorded decision.
 import { wholeSeconds } from '../core/clock.ts';
-import type { LocalTime } from '../core/zones.ts';
+import { type LocalTime, WEEKDAYS } from '../core/zones.ts';
 import type { JsonObject } from '../formats/json.ts';
 import type { Client } from '../identity/client.ts';
 import type { DecisionInput, Effect, ListingInput, ReplayFacts, SessionFacts, UsageFacts } from './schema.ts';
-
-const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 
 /** The client that asks, and where it asks from. */
 export interface RequestContext {

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { isTimeZone } from '../core/zones.ts';
 import { STRICT_SIDE } from '../formats/json-schema.ts';
+import { ALERT_DEFAULTS, alertSettingsSchema } from './alerts/settings.ts';
 
 /**
  * Which side of a setting is the strict one. Settings for a role may only tighten (R-72): `smaller` and `larger` of two
@@ -120,7 +121,12 @@ const shared = {
 };
 
 /** All settings, with the shipped defaults for what data.yaml does not say. */
-export const settingsSchema = z.strictObject({ access, binding, lifetime, replay, usage, ...shared });
+export const settingsSchema = z.strictObject({
+  ...{ access, binding, lifetime, replay, usage },
+  // The defaults of a folder that an older version has written do not have them.
+  alerts: alertSettingsSchema.default(ALERT_DEFAULTS),
+  ...shared,
+});
 
 /**
  * What data.yaml may say. The groups must be there, so that one that was lost in an edit is noticed; within them,
@@ -132,6 +138,7 @@ export const settingsFileSchema = z.strictObject({
   lifetime: lifetime.extend(partialLimits).partial(),
   replay: replay.partial(),
   usage: usage.partial(),
+  alerts: alertSettingsSchema.partial().optional(),
   ...shared,
 });
 

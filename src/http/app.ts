@@ -2,8 +2,8 @@
 // stands, the less is known about who sent the request.
 import { randomUUID } from 'node:crypto';
 import Koa from 'koa';
+import { createThrottle } from '../audit/events/throttle.ts';
 import type { OpsLog } from '../audit/ops.ts';
-import { createThrottle } from '../audit/throttle.ts';
 import type { Forwarding, Prefixes } from '../identity/address.ts';
 import type { McpEndpoint } from '../mcp/endpoint.ts';
 import { type AccessFields, logAccess, PROBES } from './access-log.ts';

@@ -1,6 +1,6 @@
 // The HTTP application of the connector, from its configuration.
 import type Koa from 'koa';
-import type { AuditEvents, Source } from '../audit/events.ts';
+import type { AuditEvents, Source } from '../audit/events/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import type { Config } from '../config/load.ts';
 import type { Policy } from '../decision/open.ts';

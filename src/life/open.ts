@@ -1,5 +1,6 @@
 // What operators see and do, put together from the parts of a connector.
 
+import type { AuditEvents } from '../audit/events/events.ts';
 import type { Reloadable } from '../core/files/reloadable.ts';
 import type { ReplicaDescription, Store } from '../store/store.ts';
 import { createEndings } from './endings.ts';
@@ -9,7 +10,8 @@ import { createReloads, type ReloadsOptions } from './reload/reloads.ts';
 import { configurationRevision, type ReplicasOptions, watchReplicas } from './replicas.ts';
 import { endingWarnings, type IssuerKeys } from './warnings.ts';
 
-export interface OperationsOptions extends Pick<OperateOptions, 'live' | 'readiness' | 'policy' | 'ops' | 'logins'> {
+export interface OperationsOptions
+  extends Pick<OperateOptions, 'live' | 'readiness' | 'policy' | 'ops' | 'logins' | 'alerts'> {
   live: Live;
   audit: OperateOptions['audit'] & { identify(writer: { configuration: string }): void };
   /** More may be added while it is being put together. */
@@ -26,10 +28,8 @@ export interface OperationsOptions extends Pick<OperateOptions, 'live' | 'readin
   ordered: () => Pick<ReplicaDescription, 'order' | 'order_problem'>;
   onLook: ReplicasOptions['onLook'];
   events: OperateOptions['events'] &
-    ReloadsOptions['events'] & {
-      policiesDiffer: (values: Readonly<Record<string, readonly string[]>>) => void;
-      replicasDiffer: (what: string, values: Readonly<Record<string, readonly string[]>>) => void;
-    };
+    ReloadsOptions['events'] &
+    Pick<AuditEvents, 'stayApart' | 'replicasDiffer' | 'expiry'>;
 }
 
 /** Operations with the replicas beside them. */
@@ -54,7 +54,7 @@ export function openOperations(options: OperationsOptions) {
       ...options.ordered(),
     }),
     onDifference: events.replicasDiffer,
-    onLasting: events.policiesDiffer,
+    onLasting: events.stayApart,
     onLook: options.onLook,
   });
   const operations = createOperations({

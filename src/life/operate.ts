@@ -1,8 +1,9 @@
 // What operators see and do while the connector runs: its status, the other replicas, and the reload of what can be read
 // again, by a signal, by the admin listener, or because a file has changed.
 import { closeSync, openSync, statSync } from 'node:fs';
-import type { AuditEvents } from '../audit/events.ts';
+import type { AuditEvents } from '../audit/events/events.ts';
 import type { OpsLog } from '../audit/ops.ts';
+import { SOON_DAYS } from '../config/certificates.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Live } from './reload/live.ts';
 import type { Reloads } from './reload/reloads.ts';
@@ -18,10 +19,11 @@ export interface OperateOptions extends Omit<Troubles, 'store' | 'reloads' | 'po
   audit: { readonly failure: string | undefined };
   /** The policy that decides at present. */
   policy: () => Troubles['policy'] & { revision: string; wasmSha256: string };
-  events: Pick<AuditEvents, 'fileUnusable'>;
+  events: Pick<AuditEvents, 'fileUnusable' | 'expiry'>;
   ops: OpsLog;
 }
 
+const DAY_MS = 86_400_000;
 /** How often the files are looked at with `watch: true`, and what is stale at all. */
 const WATCH_MS = 1000;
 
@@ -56,11 +58,30 @@ export function createOperations(options: OperateOptions) {
     if (problem === undefined) ops.info('the backend is asked again', { backend: what });
     else ops.warn('the backend fails again and again, so nothing is sent to it for a while', { backend: what });
   });
+  /** Each certificate and key, when it is near its end and when that is over. */
+  const expiring = new Map<string, string>();
+  function tellExpiry(): void {
+    const now = Date.now();
+    const near = new Map(
+      options.endings
+        .present()
+        .filter(({ at }) => at - now < SOON_DAYS * DAY_MS)
+        .map(({ what, at }) => [what, { at, over: at <= now }] as const),
+    );
+    for (const [what, ends] of near) {
+      const told = `${ends.at} ${ends.over}`;
+      if (expiring.get(what) !== told) events.expiry(what, ends);
+      expiring.set(what, told);
+    }
+    for (const what of expiring.keys()) if (!near.has(what) && expiring.delete(what)) events.expiry(what, undefined);
+  }
+
   let stamp = '';
   const timer = setInterval(() => {
     for (const [what, problem] of Object.entries(problems)) told(what, problem());
     for (const [name, { circuit }] of health()) circuits(name, circuit === 'closed' ? undefined : 'open');
     void tellReadiness();
+    tellExpiry();
     if (!live.config.watch) return;
     const current = stampOf(live);
     if (stamp !== '' && current !== stamp) reloads.reload({ operator: 'watch', reason: 'a file has changed', ip: '' });

@@ -11,6 +11,10 @@ import type { ReplicaDescription, Store } from '../store/store.ts';
 export const COMPARED = ['version', 'policy', 'configuration', 'keyring'] as const;
 export type Compared = (typeof COMPARED)[number];
 
+/** What should not differ for long. */
+const LASTING = ['policy', 'configuration'] as const;
+export type Lasting = (typeof LASTING)[number];
+
 /** By value, the ids of the replicas that have it. */
 export interface Difference {
   what: Compared;
@@ -33,8 +37,11 @@ export interface ReplicasOptions {
   describe: () => Pick<ReplicaDescription, 'policy' | 'configuration' | 'keyring' | 'order' | 'order_problem'>;
   /** Called when the replicas begin to differ in something, and when they agree again (`values` is empty then). */
   onDifference: (what: Compared, values: Difference['values']) => void;
-  /** Called when two policies have been at work for longer than an activation or a deployment takes. */
-  onLasting: (values: Difference['values']) => void;
+  /**
+   * Called when two policies or configurations have been at work for longer than an activation or a deployment takes, and when
+   * that is over (`values` is empty then).
+   */
+  onLasting: (what: Lasting, values: Difference['values']) => void;
   /** How long that is, in milliseconds. */
   lastingMs?: number;
   /** Called with what all replicas told last. */
@@ -55,8 +62,20 @@ export function watchReplicas(options: ReplicasOptions): Replicas {
   });
   let all: readonly ReplicaDescription[] = [describeSelf()];
   let differences: readonly Difference[] = [];
-  /** Since when they differ in the policy; infinity once that was told. */
-  let differsSince: number | undefined;
+  /** Since when they differ in what; infinity once that was told. */
+  const differSince = new Map<Lasting, number>();
+
+  function watchLasting(what: Lasting, values: Difference['values'] | undefined): void {
+    const now = performance.now();
+    const since = differSince.get(what);
+    if (!values) {
+      if (differSince.delete(what) && since === Number.POSITIVE_INFINITY) onLasting(what, {});
+      return;
+    }
+    const told = now - (since ?? now) >= lastingMs;
+    differSince.set(what, told ? Number.POSITIVE_INFINITY : (since ?? now));
+    if (told) onLasting(what, values);
+  }
 
   async function look(): Promise<void> {
     all = await store.replicas(describeSelf());
@@ -66,15 +85,7 @@ export function watchReplicas(options: ReplicasOptions): Replicas {
       if (JSON.stringify(before) !== JSON.stringify(now)) onDifference(what, now?.values ?? {});
     }
     differences = found;
-    const policies = found.find(({ what }) => what === 'policy')?.values;
-    if (!policies) differsSince = undefined;
-    else {
-      differsSince ??= performance.now();
-      if (performance.now() - differsSince >= lastingMs) {
-        differsSince = Number.POSITIVE_INFINITY;
-        onLasting(policies);
-      }
-    }
+    for (const what of LASTING) watchLasting(what, found.find((each) => each.what === what)?.values);
     onLook(all);
   }
   const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);

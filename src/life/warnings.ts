@@ -27,6 +27,7 @@ export interface Troubles {
   health: () => Iterable<readonly [string, BackendHealth]>;
   logins: { failing(): ReadonlyMap<string, string> };
   endings: { present(): readonly Ending[] };
+  alerts: { states(): readonly { name: string; waiting: number; problem: string | undefined }[] };
   /** `instead`: who has put another policy in the place of that of the folder, and why. */
   policy: { verdict: 'compared' | 'signed' | 'unverified'; instead: string | undefined };
   replicas: Pick<Replicas, 'all' | 'differences'>;
@@ -53,6 +54,7 @@ export function warningsOf(of: Troubles): Warning[] {
       ? [{ what: 'policy', detail: 'unverified: its verdict stands beside it and is not signed' }]
       : []),
     ...told('policy', of.policy.instead),
+    ...receiverWarnings(of.alerts.states()),
     ...differenceWarnings(of.replicas),
   ];
 }
@@ -97,6 +99,16 @@ function backendWarnings({ health, logins }: Pick<Troubles, 'health' | 'logins'>
       detail: `it did not take the last login: ${detail}`,
     })),
   ];
+}
+
+function receiverWarnings(states: ReturnType<Troubles['alerts']['states']>): Warning[] {
+  if (states.length === 0)
+    return [{ what: 'alerts', detail: 'they reach nobody: there is no receiver under "alerts" in connector.yaml' }];
+  return states.flatMap(({ name, waiting, problem }) =>
+    problem === undefined
+      ? []
+      : [{ what: `alert receiver ${name}`, detail: `it does not take alerts (${problem}); ${waiting} wait` }],
+  );
 }
 
 /** What has ended, or ends soon. */

@@ -55,7 +55,7 @@ export interface EndpointOptions {
    * Called for a handle that is not accepted. Answers true when there were too many; the status is then 429, else
    * 404.
    */
-  onUnknownHandle: (scope: Omit<RequestScope, 'handle'>) => boolean;
+  onUnknownHandle: (scope: Omit<RequestScope, 'handle'>, cause: 'unknown' | 'foreign' | 'revoked') => boolean;
 }
 
 /** The error code that MCP clients expect for a session that does not exist (any more). */
@@ -93,11 +93,11 @@ export function createEndpoint({ handles, callTool, createServer, onUnknownHandl
       let handleId: string | null = null;
       if (handle !== undefined && method !== 'initialize') {
         const opened = await handles.open(handle, scope.client);
-        if (opened === undefined) {
-          const limited = onUnknownHandle(scope);
+        if (opened.id === undefined) {
+          const limited = onUnknownHandle(scope, opened.cause);
           return failure(limited ? 429 : 404, SESSION_NOT_FOUND, limited ? 'Too many' : 'Session not found', id);
         }
-        handleId = opened;
+        handleId = opened.id;
       }
       if (id === null) {
         if (method === 'notifications/cancelled') cancel(message, scope.client.ref, handleId);

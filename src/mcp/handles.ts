@@ -14,12 +14,15 @@ import { CONTROL_AGE_MS, type ControlPort, epochMark, revokedSince } from '../se
 export interface Handles {
   /** Mints a handle for the client and records it in the store. */
   mint(client: Client): Promise<string>;
-  /**
-   * Answers the id in the handle. Answers undefined for every handle that is unknown, expired, revoked, exhausted
-   * or of another client, without telling which (R-03).
-   */
-  open(handle: string, client: Client): Promise<string | undefined>;
+  /** Answers the id in the handle, or why it is none of this client. The client is not told which (R-03). */
+  open(handle: string, client: Client): Promise<OpenedHandle>;
 }
+
+/**
+ * `foreign`: it was sealed with a key of ours and does not open for this client, so it was given to another one, or is forged.
+ * `revoked`: it was this client's until somebody revoked it. `unknown`: anything else, such as one that has expired.
+ */
+export type OpenedHandle = { id: string } | { id: undefined; cause: 'unknown' | 'foreign' | 'revoked' };
 
 /** What handles are made from. `lifetimeMs` is how long a handle lives after it was minted. */
 export interface HandlesOptions {
@@ -30,6 +33,7 @@ export interface HandlesOptions {
   lifetimeMs: number;
 }
 
+const UNKNOWN: OpenedHandle = { id: undefined, cause: 'unknown' };
 const ID_BYTES = 16;
 /** Where the mark of the epoch is. Handles of before layout 2 end there, and are of an epoch that is over. */
 const EPOCH = ID_BYTES + 16;
@@ -70,12 +74,14 @@ export function createHandles({ sealer, facts, control, clock, lifetimeMs }: Han
       return sealer.seal(payload, client.ref);
     },
     async open(handle, client) {
-      if (handle.length > 200) return undefined;
+      if (handle.length > 200) return UNKNOWN;
       const known = unseal(handle, client);
-      if (!known || clock.now() - known.mintedAt >= lifetimeMs) return undefined;
+      if (!known) return sealer.holds(handle) ? { id: undefined, cause: 'foreign' } : UNKNOWN;
+      if (clock.now() - known.mintedAt >= lifetimeMs) return UNKNOWN;
       const owner = { client: client.id, subject: client.subject, issuer: client.issuer };
-      if (revokedSince(await control.read(CONTROL_AGE_MS), known.lastRevocation, owner)) return undefined;
-      return (await facts.handleState(client.ref, known.id, known.epoch)) === 'known' ? known.id : undefined;
+      if (revokedSince(await control.read(CONTROL_AGE_MS), known.lastRevocation, owner))
+        return { id: undefined, cause: 'revoked' };
+      return (await facts.handleState(client.ref, known.id, known.epoch)) === 'known' ? { id: known.id } : UNKNOWN;
     },
   };
 }

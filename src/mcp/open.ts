@@ -1,5 +1,5 @@
 // The MCP endpoint of the connector, from its configuration.
-import type { AuditEvents } from '../audit/events.ts';
+import type { AuditEvents } from '../audit/events/events.ts';
 import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import { VERSION } from '../core/paths.ts';
@@ -41,9 +41,10 @@ export function openMcp(options: McpOptions): McpEndpoint {
       version: VERSION,
       list: createListing({ tools: config.tools, evaluator, clock, frozen, onRefused: events.listingRefused }),
     }),
-    onUnknownHandle({ client, ...scope }) {
+    onUnknownHandle({ client, ...scope }, cause) {
       const guess = guessing.handle(client.ref, scope.network);
-      events.unknownHandle({ ...scope, client: clientFields(client) }, guess.alert);
+      const attack = cause === 'unknown' ? undefined : cause;
+      events.unknownHandle({ ...scope, client: clientFields(client) }, attack, guess.alert);
       return guess.limited;
     },
   });

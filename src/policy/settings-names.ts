@@ -10,6 +10,8 @@ import { absentMasks, configuredNames } from './configured.ts';
 export interface KnownNames {
   tools: ReadonlySet<string>;
   backends: ReadonlySet<string>;
+  /** Receivers of alerts; undefined where nobody knows them. */
+  receivers?: ReadonlySet<string>;
 }
 
 /** Every tool, backend or role that data.yaml names but nothing defines, with its line. */
@@ -48,6 +50,13 @@ export function unknownNames(
   for (const backend of Object.keys(backends)) expect(['backends', backend], backend, known.backends, 'backend');
   for (const tool of Object.keys(tools)) expect(['tools', tool], tool, known.tools, 'tool');
   for (const role of Object.keys(overrides ?? {})) expect(['roles', role], role, roles, 'role');
+  const { receivers } = known;
+  settings.alerts.routes.forEach(({ to }, i) => {
+    to.forEach((name, j) => {
+      if (receivers && name !== '*')
+        expect(['alerts', 'routes', i, 'to', j], name, receivers, 'receiver under "alerts" of connector.yaml');
+    });
+  });
   return problems;
 }
 
@@ -73,7 +82,11 @@ export function refuseUnknownNames({ settings, file, lineOf }: SettingsFile, kno
  * folder (`policy.allow_unknown_names`). `onUnlisted` is told of each tool that nobody can call.
  */
 export function settingsCheck(config: Config, onUnlisted: (tool: string) => void): (settings: SettingsFile) => void {
-  const known = { tools: new Set(Object.keys(config.tools)), backends: new Set(Object.keys(config.backends)) };
+  const known = {
+    tools: new Set(Object.keys(config.tools)),
+    backends: new Set(Object.keys(config.backends)),
+    receivers: new Set(Object.keys(config.alerts.receivers)),
+  };
   return (file) => {
     if (!config.policy.allow_unknown_names) refuseUnknownNames(file, known);
     const hollow = hollowMasks(file, config);

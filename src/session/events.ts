@@ -66,7 +66,8 @@ export type SessionEvent =
    * for it, nobody knows the token, so nobody can log it out.
    */
   | { type: 'login_abandoned'; key: SessionKey; cause: Cause; client?: LoginClient }
-  | { type: 'login_failed'; backend: string; detail: string; cause: Cause; client: LoginClient };
+  /** `refused`: the backend did not accept the account. */
+  | { type: 'login_failed'; backend: string; refused: boolean; detail: string; cause: Cause; client: LoginClient };
 
 /**
  * Receives each event when it happens. Resolves when it is on record, or cannot be. What the store remembers of a

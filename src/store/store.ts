@@ -1,4 +1,5 @@
 // Everything that the connector keeps, behind one port. It has two adapters: the memory of this process, and Redis.
+import type { AlertBoard } from '../alerts/board/board.ts';
 import type { Clock } from '../core/clock.ts';
 import type { FactsPort } from '../facts/port.ts';
 import type { ProofLedger } from '../identity/access-tokens/dpop.ts';
@@ -40,6 +41,8 @@ export interface Store {
   readonly limits: SessionLimits;
   readonly proofs: ProofLedger;
   readonly control: ControlPort;
+  /** Which alerts are known to all replicas; undefined where there is only this process. */
+  readonly alerts: AlertBoard | undefined;
   /**
    * Tells what this replica is, and answers what all replicas that live have told, this one among them. Rejects when the
    * store does not answer.

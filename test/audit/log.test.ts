@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createThrottle } from '../../src/audit/throttle.ts';
+import { createThrottle } from '../../src/audit/events/throttle.ts';
 import { buildInput } from '../../src/decision/input.ts';
 import { inputText } from '../../src/decision/input-text.ts';
 import { constant, JsonText } from '../../src/formats/json-text.ts';

@@ -4,6 +4,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { AuditLog } from '../../audit/log/log.ts';
 import type { Turned } from '../../http/listener/connections.ts';
+import { watchReceivers } from './alerts.ts';
 import { CALL_SECONDS, createCounters, type Expected, mayDeny, startAtZero } from './counters.ts';
 import { bound, countRecords } from './records.ts';
 import { type MakeGauge, type Watched, watchBackends, watchConnector } from './state.ts';
@@ -50,6 +51,7 @@ export function createMetrics(version: string, expected: Expected): Metrics {
   let watched: Watched | undefined;
   watchBackends(gauge, () => watched?.health() ?? []);
   watchConnector(gauge, () => watched, version);
+  watchReceivers(registry, gauge, () => watched?.receivers() ?? []);
 
   const counters = createCounters(registry);
   startAtZero(counters, expected);

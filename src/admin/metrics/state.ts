@@ -1,5 +1,6 @@
 // What is asked of the parts of the connector at every scrape.
 import type { Gauge } from 'prom-client';
+import type { CourierState } from '../../alerts/courier.ts';
 import type { BackendHealth } from '../../backend/http/http.ts';
 import type { Endings } from '../../life/endings.ts';
 import type { Reloads } from '../../life/reload/reloads.ts';
@@ -28,6 +29,8 @@ export interface Watched {
   /** Files that cannot be used, so that the last good ones are in force. */
   stale: () => readonly string[];
   differences: () => readonly { what: Compared }[];
+  /** Of each receiver of alerts. */
+  receivers: () => readonly CourierState[];
   /** The issuers whose keys are on a server, and since when they are known. */
   issuerKeys: () => readonly { issuer: string; ageMs: number | undefined }[];
   reloads: Pick<Reloads, 'last' | 'waiting'>;

@@ -9,7 +9,7 @@ import type { Watched } from './state.ts';
 const COUNT_MS = 15_000;
 
 export interface WatchedParts
-  extends Pick<Watched, 'health' | 'notReady' | 'listener' | 'stale' | 'reloads' | 'endings'> {
+  extends Pick<Watched, 'health' | 'notReady' | 'listener' | 'stale' | 'reloads' | 'endings' | 'receivers'> {
   store: Watched['store'] & { sessions: Pick<SessionStore, 'records' | 'volatile'> };
   audit: { readonly backlog: number };
   identity: Pick<Identity, 'issuerKeys'>;

@@ -1,8 +1,8 @@
 // Hands each checkpoint on at once, so that a copy stands where whoever can change the log cannot reach: into a second file,
 // such as a mount that only takes appends, or to a command. Calls do not wait for it.
-import { spawn } from 'node:child_process';
 import { appendFile } from 'node:fs/promises';
 import { messageOf } from '../../core/errors.ts';
+import { runProgram } from './run-program.ts';
 
 export interface DeliverOptions {
   file?: string | undefined;
@@ -29,7 +29,7 @@ export function createDelivery({ file, command, onProblem }: DeliverOptions): De
 
   async function hand(line: string): Promise<void> {
     if (file !== undefined) await appendFile(file, `${line}\n`, { mode: 0o600 });
-    if (command) await run(command, `${line}\n`);
+    if (command) await runProgram(command, `${line}\n`, LONGEST_MS);
   }
 
   async function work(): Promise<void> {
@@ -57,18 +57,4 @@ export function createDelivery({ file, command, onProblem }: DeliverOptions): De
       await working;
     },
   };
-}
-
-/** Rejects when the command cannot be run, takes too long, or does not end with 0. Its output goes nowhere. */
-function run([program, ...args]: readonly string[], input: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program as string, args, { stdio: ['pipe', 'ignore', 'ignore'], timeout: LONGEST_MS });
-    child.once('error', (error) => reject(new Error(`${program}: ${messageOf(error)}`)));
-    child.once('close', (code, signal) =>
-      code === 0 ? resolve() : reject(new Error(`${program} ended with ${signal ?? code}`)),
-    );
-    // A command that reads nothing says what it thinks of it with its exit code.
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
-  });
 }

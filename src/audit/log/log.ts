@@ -73,8 +73,8 @@ export interface AuditOptions {
   onWritten?: (seconds: number) => void;
   /** Something happened to a log. */
   onTold?: (log: LogName, told: Told) => void;
-  /** A log cannot be written any more. */
-  onFailing?: (log: LogName, code: string) => void;
+  /** A log cannot be written any more, and why; undefined: it can again. */
+  onFailing?: (log: LogName, code: string | undefined) => void;
   /** Something about the files that endangers no record. */
   onProblem?: (log: LogName, problem: string) => void;
   /** A checkpoint is on the disk. */

@@ -22,7 +22,7 @@ export interface WriterOptions extends CurrentFileOptions, Omit<SigningOptions, 
   /** Something happened to the log: for alerts and the operational log. */
   onTold: (told: Told) => void;
   /** Writes begin to fail. */
-  onFailing: (code: string) => void;
+  onFailing: (code: string | undefined) => void;
   /** Something about the files that endangers no record. */
   onProblem: (problem: string) => void;
   /** A checkpoint is on the disk. */
@@ -143,6 +143,7 @@ class Writer implements Appender {
         throw thrown;
       }
       this.#advance(encoded, encoded.items.length);
+      if (this.#failing) this.#options.onFailing(undefined);
       this.#failing = false;
       if (attempt.gapFirst) this.#gapIsTold();
     } catch (thrown) {

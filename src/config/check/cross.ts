@@ -19,6 +19,7 @@ export function crossCheck(config: ConnectorFile): PathProblem[] {
     ...checkAudit(config),
     ...checkIdentity(config),
     ...checkStore(config),
+    ...checkAlerts(config),
     ...Object.entries(config.backends).flatMap(([name, backend]) =>
       checkBackend(name, backend, config.identity.jwt !== undefined),
     ),
@@ -105,6 +106,19 @@ function checkStore({ store, keyring_file, keyring, listen, admin }: ConnectorFi
   if (admin && admin.port !== 0 && admin.port === listen.port)
     problems.push({ path: ['admin', 'port'], message: 'the same as listen.port; the admin listener needs its own' });
   return problems;
+}
+
+/** A certificate without its key, or either without TLS, would be left aside. */
+function checkAlerts({ alerts }: ConnectorFile): PathProblem[] {
+  return Object.entries(alerts.receivers).flatMap(([name, receiver]) => {
+    if (receiver.type !== 'syslog') return [];
+    const at = ['alerts', 'receivers', name];
+    const { tls, ca_file, cert_file, key_file } = receiver;
+    if ((cert_file === undefined) !== (key_file === undefined))
+      return [{ path: at, message: '"cert_file" and "key_file" go together' }];
+    const idle = Object.entries({ ca_file, cert_file }).find(([, value]) => !tls && value !== undefined)?.[0];
+    return idle === undefined ? [] : [{ path: [...at, idle], message: 'has no effect with "tls: false"' }];
+  });
 }
 
 function checkIdentity({ identity }: ConnectorFile): PathProblem[] {

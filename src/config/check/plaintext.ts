@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import type { ConnectorFile } from '../schema/connector.ts';
 import type { PathProblem } from './request.ts';
 
-type Plain = Pick<ConnectorFile, 'listen' | 'admin' | 'store' | 'identity' | 'backends'>;
+type Plain = Pick<ConnectorFile, 'listen' | 'admin' | 'store' | 'identity' | 'backends' | 'alerts'>;
 
 interface Use {
   /** The key that names what is in plain text, and where `plaintext: true` says that it is meant. */
@@ -20,12 +20,13 @@ export function isLoopback(host: string): boolean {
   return isIP(bare) === 4 && bare.startsWith('127.');
 }
 
-function isPlain(text: string): boolean {
+/** Whether what is sent to a URL can be read on the way. */
+export function isPlain(text: string): boolean {
   const { protocol, hostname } = new URL(text);
   return (protocol === 'http:' || protocol === 'redis:') && !isLoopback(hostname);
 }
 
-function usesOf({ listen, admin, store, identity, backends }: Plain): Use[] {
+function usesOf({ listen, admin, store, identity, backends, alerts }: Plain): Use[] {
   const { redis } = store;
   const { jwt } = identity;
   const uses: Use[] = [];
@@ -46,6 +47,14 @@ function usesOf({ listen, admin, store, identity, backends }: Plain): Use[] {
     add(['identity', 'jwt', 'jwks', 'url'], ['identity', 'jwt', 'jwks'], isPlain(jwt.jwks.url), jwt.jwks.plaintext);
   for (const [name, { url, plaintext }] of Object.entries(backends))
     add(['backends', name, 'url'], ['backends', name], isPlain(url), plaintext);
+  for (const [name, receiver] of Object.entries(alerts.receivers)) {
+    const at = ['alerts', 'receivers', name];
+    // An address that stands in a file is looked at when it is read.
+    if ('url' in receiver && typeof receiver.url === 'string')
+      add([...at, 'url'], at, isPlain(receiver.url), receiver.plaintext);
+    if (receiver.type === 'syslog')
+      add([...at, 'tls'], at, !receiver.tls && !isLoopback(receiver.host), receiver.plaintext);
+  }
   return uses;
 }
 

@@ -2,6 +2,7 @@
 // for editors, and `npm run check` compares the two.
 import { z } from 'zod';
 import { TRUSTED_FOLDERS } from '../../core/files/secret-file.ts';
+import { alertsSchema } from './alerts.ts';
 import { auditSchema } from './audit.ts';
 import { backendSchema, secretRefSchema } from './backend.ts';
 import { storeSchema } from './store.ts';
@@ -294,6 +295,7 @@ export const connectorSchema = z.strictObject({
     })
     .prefault({}),
   audit: auditSchema.prefault({}),
+  alerts: alertsSchema.prefault({}).describe('Who is told of alerts; whom to wake for what is in data.yaml'),
   backends: z.record(
     z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/, 'lower case letters, digits, "_" and "-"'),
     backendSchema,

@@ -1,6 +1,7 @@
 // Reloads as operators see them: each is on record and in the operational log, and what waits for a restart is remembered
 // until a later reload finds it no more.
-import type { Act, AuditEvents } from '../../audit/events.ts';
+import type { Act } from '../../audit/events/act.ts';
+import type { AuditEvents } from '../../audit/events/events.ts';
 import type { OpsLog } from '../../audit/ops.ts';
 import type { Reloadable } from '../../core/files/reloadable.ts';
 import { type Reloaded, type ReloadedPart, reload } from './reload.ts';

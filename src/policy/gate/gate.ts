@@ -29,6 +29,7 @@ import { type Stage, withStage } from '../run/stage.ts';
 import { type Part, partsOf, testFolders } from '../run/test-folders.ts';
 import { editedFiles } from '../update/shipped.ts';
 import { checkHeads, checkSettings } from './absent.ts';
+import { checkAlerts } from './alerts.ts';
 import { checkArguments } from './arguments.ts';
 import { createReport, type GateFinding, type Report, type RuleId } from './finding.ts';
 import { checkMasks } from './masks.ts';
@@ -90,6 +91,7 @@ export async function runGate(place: string | PolicyPlace, opa: Opa, options: Ga
       if (failed()) return stop();
 
       const compiled = await compileStage(stage, modules, opa, before);
+      checkAlerts(file, Object.keys(compiled.manifest.reasons), report);
       let cases: DecisionCase[] = [];
       let calls: DecisionCase[] = [];
       try {

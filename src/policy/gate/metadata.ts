@@ -1,5 +1,6 @@
 // METADATA: every reason that a rule gives is described, and every described reason is given. An auditor would else read
 // a code that nothing explains, or look for a control that is not there.
+import { ALERTS } from '../../decision/alerts/codes.ts';
 import { REFUSALS } from '../../decision/refusal-codes.ts';
 import { annotationOf, fullPath, lineOf, type Module, nameOf, reached } from '../rego/modules.ts';
 import { type Annotation, eachTerm, type Location, pathOf, type Rule, scalarOf } from '../rego/terms.ts';
@@ -12,7 +13,7 @@ const KNOWN = ['reason', 'controls', 'own_place'];
 const GIVING = new Set(['findings', 'allow', 'no_rule', 'faults']);
 
 export function checkMetadata(modules: readonly Module[], report: Report): void {
-  const shipped = new Set<string>(Object.keys(REFUSALS));
+  const shipped = new Set<string>([...Object.keys(REFUSALS), ...Object.keys(ALERTS)]);
   for (const module of modules)
     if (!module.file.startsWith('site/'))
       for (const rule of module.rules) for (const code of codesOf(module, rule)) shipped.add(code);

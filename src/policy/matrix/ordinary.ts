@@ -1,6 +1,6 @@
 // The ordinary call: in a session that has been used for a while, from the network it was opened from, at a moderate rate, with an
 // id that is new. What the policy says to it is who may call what, and no accident of the moment.
-import { createZoneClock } from '../../core/zones.ts';
+import { createZoneClock, WEEKDAYS } from '../../core/zones.ts';
 import type { DecisionInput } from '../../decision/schema.ts';
 import type { LoadedSettings } from '../../decision/settings.ts';
 
@@ -24,7 +24,6 @@ export interface Particular {
 
 /** Monday, 2 June 2025, 10:00 UTC: a working hour in most of the places that a policy is written for. */
 export const WORKING_HOUR = Date.UTC(2025, 5, 2, 10);
-const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 const KEY = 'matrix-key-thumbprint';
 const SOMEWHERE = '10.1.2.0/24';
 

@@ -123,11 +123,15 @@ async function logIn(
       (): LoginResult => ({ ok: false, code: 'session.login_failed', detail: 'fault', unanswered: true, partial }),
     );
   if (result.ok) return seal(result.backendToken);
-  if (result.code === 'session.login_failed') onRefused(request);
+  const refused = result.code === 'session.login_failed';
+  if (refused) onRefused(request);
   if (!observed.record && limit !== undefined) await limits.leave(request, key, id).catch(() => undefined);
   const client = { id: request.bound.client_id, subject: request.bound.subject, issuer: request.issuer };
   const failing = because('the login failed', request.decision);
-  void events({ type: 'login_failed', backend: backend.name, detail: result.detail, cause: failing, client });
+  void events({
+    ...{ type: 'login_failed', backend: backend.name, refused: refused && !result.unanswered },
+    ...{ detail: result.detail, cause: failing, client },
+  });
   // Told before the lock is given back, since that removes what the store knows of this login.
   if (result.unanswered)
     await events({

@@ -37,6 +37,7 @@ export function createMemoryStore({ clock, clients, sessions: most, ttlMs }: Mem
     limits: createMemoryLimits(clock, async (key) => (await sessions.get(key)).record !== undefined),
     proofs: createMemoryProofs(clock),
     control,
+    alerts: undefined,
     replicas: async (self) => [self],
     ready: async () => true,
     close: async () => {},

@@ -15,6 +15,10 @@ export interface Keys {
   readonly replicas: string;
   /** What each replica says of itself, as JSON, in a hash by its id. */
   readonly described: string;
+  /** Open incidents of alerts, as JSON by their names; when the window of each ends; and what is silenced. */
+  readonly incidents: string;
+  readonly incidentsDue: string;
+  readonly silences: string;
   /**
    * Reminders of the sessions that somebody has to look at, by time: for a pending logout, for a login whose lease
    * ends, or for the end of the session.
@@ -64,6 +68,9 @@ export function createKeys(prefix: string): Keys {
     leases: `${prefix}:2:{control}:leases`,
     replicas: `${prefix}:2:{control}:replicas`,
     described: `${prefix}:2:{control}:described`,
+    incidents: `${prefix}:2:{alerts}:incidents`,
+    incidentsDue: `${prefix}:2:{alerts}:due`,
+    silences: `${prefix}:2:{alerts}:silences`,
     due: `${prefix}:2:{control}:due`,
     ledger: (owner) => of(owner, 'ledger'),
     flight: (owner) => of(owner, 'flight'),

@@ -5,6 +5,7 @@ import { messageOf, OperatorError } from '../../core/errors.ts';
 import type { Control, ControlPort } from '../../session/control.ts';
 import type { SessionStore } from '../../session/store.ts';
 import type { Store } from '../store.ts';
+import { createRedisAlerts } from './alerts.ts';
 import { createRedisConnection, type RedisConnection, type RedisOptions, StoreTimeoutError } from './connection.ts';
 import { createRedisControl, type RedisControlOptions } from './control/control.ts';
 import { createDescribed } from './described.ts';
@@ -115,6 +116,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     limits: createRedisLimits({ connection, keys, clock: shared, sessions }),
     proofs: createRedisProofs(connection, keys),
     control,
+    alerts: createRedisAlerts(connection, keys),
     // Read anew: a replica that has just started would be taken for one that is gone.
     replicas: async (self) => described.tell(self, await control.read(0)),
     ready: () =>

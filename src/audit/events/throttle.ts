@@ -1,6 +1,6 @@
 // Bounds how many records strangers can cause. Requests with bad credentials cost nothing to send and must not
 // fill the disk that decisions are written to. The next record says how many were left out.
-import { BoundedCache } from '../core/bounded-cache.ts';
+import { BoundedCache } from '../../core/bounded-cache.ts';
 
 /** Admits a limited number of records a second. */
 export interface Throttle {

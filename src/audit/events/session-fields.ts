@@ -1,7 +1,8 @@
 // What the log says about sessions: whose session it was, and which decision it happened for.
-import type { Cause, LoginClient, SessionEvent } from '../session/events.ts';
-import type { SessionRecord } from '../session/record.ts';
-import type { EventRecord } from './records.ts';
+import type { Cause, LoginClient, SessionEvent } from '../../session/events.ts';
+import type { SessionRecord } from '../../session/record.ts';
+import type { EventRecord } from '../records.ts';
+import type { About } from './raise.ts';
 
 type Fields = Omit<EventRecord, 'type' | 'event' | 'timestamp'>;
 
@@ -62,6 +63,28 @@ const recordFields = (record: SessionRecord) => {
   const client = { id: bound.client_id, subject: bound.subject, issuer };
   return { backend, session: fingerprint, generation, token: tokenFingerprint, client };
 };
+
+/** What an alert about a session says of it. */
+export const aboutOf = ({ backend, fingerprint, bound, issuer }: SessionRecord): About => ({
+  ...{ backend, session: fingerprint },
+  client: { id: bound.client_id, subject: bound.subject, issuer },
+});
+
+/** Of which session nobody can say that it has ended, although it was to end here. */
+export function residualOf(event: SessionEvent): About | undefined {
+  if (event.type === 'session_ended' && event.proof === 'residual')
+    return { ...aboutOf(event.record), decisionId: decisionOf(event.cause) };
+  if (event.type === 'session_lost') return { backend: event.entry.backend, session: event.entry.session };
+  if (event.type === 'login_abandoned')
+    return {
+      backend: event.key.backend,
+      client: event.client && { ...event.client },
+      decisionId: decisionOf(event.cause),
+    };
+  return undefined;
+}
+
+const decisionOf = (cause: Cause): string | null => (typeof cause === 'string' ? null : cause.decision);
 
 /** The name of a session event in the log. */
 export const sessionEventName = ({ type }: SessionEvent): string => NAMES[type] ?? type;

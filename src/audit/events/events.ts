@@ -1,18 +1,22 @@
 // Records of what happens apart from calls: rejected credentials and handles, and the life of sessions. Event
 // names follow the OWASP logging vocabulary where it has one (R-62).
-import type { Clock } from '../core/clock.ts';
-import { type FreezeRow, freezeText } from '../freeze/freeze.ts';
-import type { GuessAlert } from '../identity/guessing.ts';
-import type { Selector } from '../session/control.ts';
-import type { SessionEvents } from '../session/events.ts';
-import type { LogName } from './chain/head.ts';
-import type { AuditLog } from './log/log.ts';
-import type { Told } from './log/resume.ts';
-import type { Masks } from './masks.ts';
-import type { OpsLog } from './ops.ts';
-import type { ClientFields, EventRecord } from './records.ts';
-import { sessionEventName, sessionFields } from './session-fields.ts';
-import { createOncePerMinute, createThrottle } from './throttle.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { AlertCode } from '../../decision/alerts/codes.ts';
+import { type FreezeRow, freezeText } from '../../freeze/freeze.ts';
+import type { GuessAlert } from '../../identity/guessing.ts';
+import type { Selector } from '../../session/control.ts';
+import type { SessionEvents } from '../../session/events.ts';
+import type { LogName } from '../chain/head.ts';
+import type { AuditLog } from '../log/log.ts';
+import type { Told } from '../log/resume.ts';
+import type { Masks } from '../masks.ts';
+import type { OpsLog } from '../ops.ts';
+import type { ClientFields } from '../records.ts';
+import { type Act, actFields, type Fields } from './act.ts';
+import { type AlertEvents, createAlertEvents } from './alert-events.ts';
+import { type AlertSink, createRaising } from './raise.ts';
+import { aboutOf, residualOf, sessionEventName, sessionFields } from './session-fields.ts';
+import { createThrottle } from './throttle.ts';
 
 /** Where a request came from, and its client if known. */
 export interface Source {
@@ -22,18 +26,11 @@ export interface Source {
   client?: ClientFields | undefined;
 }
 
-/** What an operator did: under which name, from where, and why. */
-export interface Act {
-  operator: string;
-  reason: string;
-  ip: string;
-}
-
 /**
  * Writes events and alerts to the decision log. Methods that return nothing do not wait for the disk and never
  * fail.
  */
-export interface AuditEvents {
+export interface AuditEvents extends AlertEvents {
   /** Records what happens to a session. An end that is not proven is marked as residual risk (R-25). */
   session: SessionEvents;
   /**
@@ -41,8 +38,8 @@ export interface AuditEvents {
    * source, or a DPoP proof was used twice.
    */
   authenticationFailed(source: Source, failure: string, check: string | undefined, alert: GuessAlert | undefined): void;
-  /** A handle was not accepted. */
-  unknownHandle(source: Source, alert: GuessAlert | undefined): void;
+  /** A handle was not accepted. `cause`: what it was, if that is an attack by itself. */
+  unknownHandle(source: Source, cause: 'foreign' | 'revoked' | undefined, alert: GuessAlert | undefined): void;
   /** The policy could not say which tools a client may see, so the client got an error instead of a list. */
   listingRefused(source: Source, code: string, detail: string): void;
   /** The connector started or stopped. Resolves when the record is written or has failed. */
@@ -86,8 +83,11 @@ export interface AuditEvents {
   }): void;
   /** The replicas began to differ in something, or agree again; `values` names them by what they have. */
   replicasDiffer(what: string, values: Readonly<Record<string, readonly string[]>>): void;
-  /** Replicas have decided with different policies for longer than a deployment takes; `values`: their ids by policy. */
-  policiesDiffer(values: Readonly<Record<string, readonly string[]>>): void;
+  /**
+   * Replicas have had different policies or configurations for longer than a deployment takes (`values`: their ids by what
+   * they have), or not any more (empty).
+   */
+  stayApart(what: 'policy' | 'configuration', values: Readonly<Record<string, readonly string[]>>): void;
   /** The store began a new epoch. `lost`: it may have lost what it knew. */
   storeEpoch(epoch: string, lost: boolean): void;
   /** The store knows less than it did, although its servers are the same: somebody has changed it (R-85). */
@@ -98,10 +98,16 @@ export interface AuditEvents {
   manyRevocations(count: number): void;
   /** Something happened to a log, which is on record there; what may have lost records is an alert as well. */
   logTold(log: LogName, told: Told): void;
-  /** A log cannot be written any more; that it can again is on record as `log_restored`. */
-  logFailing(log: LogName, code: string): void;
+  /** A log cannot be written any more; undefined: it can again, which is on record as `log_restored`. */
+  logFailing(log: LogName, code: string | undefined): void;
   /** Checkpoints do not reach the place where copies of them are kept, or (undefined) reach it again. */
   checkpointsReach(problem: string | undefined): void;
+  /** A backend does not take the logins of the connector, and why; undefined: it takes them again. */
+  loginsFail(backend: string, detail: string | undefined): void;
+  /** A backend has refused one account so often that it may lock it. `client`: whose it is, where it is not for all. */
+  accountRefused(backend: string, times: number, client: ClientFields | undefined): void;
+  /** A certificate or a key ends soon, has ended, or (undefined) was replaced. */
+  expiry(what: string, ends: { at: number; over: boolean } | undefined): void;
   /** The clock of this machine differs too much from that of the store (false), or not any more. */
   clockAgrees(agrees: boolean, skewMs: number): void;
 }
@@ -113,28 +119,25 @@ export interface Activation {
   before: string;
 }
 
-type Fields = Omit<EventRecord, 'type' | 'event' | 'timestamp'>;
-
-/** Who acted, from where and why. */
-const actFields = ({ operator, reason, ip }: Act): Fields => ({ operator, reason, requested_by: ip });
-
 /** A gate may have much to say. */
 const LONGEST_PROBLEM = 1000;
 
-const AUTHENTICATION_ALERTS: Record<GuessAlert, [reason: string, severity: 'medium' | 'high']> = {
-  proof_replayed: ['authn.proof_replayed', 'high'],
-  too_many: ['authn.too_many_failures', 'medium'],
+const AUTHENTICATION_ALERTS: Record<GuessAlert, AlertCode> = {
+  proof_replayed: 'authn.proof_replayed',
+  too_many: 'authn.too_many_failures',
 };
+const HANDLE_ALERTS = { foreign: 'handle.foreign', revoked: 'handle.revoked' } as const;
 
 /** What operators read about a log, and the alert where records may be missing or are not the connector's. */
-const LOG_WORDS: Record<Told['event'], [text: string, alert: string | undefined, level: 'info' | 'warn' | 'error']> = {
-  log_started: ['a chain of the decision log begins', undefined, 'info'],
-  log_rotated: ['the decision log goes on in another file', undefined, 'info'],
-  log_torn: ['the last line of the decision log was torn', undefined, 'warn'],
-  log_removed: ['the budget has removed a file of the decision log', undefined, 'warn'],
-  log_gap: ['records of the decision log may be missing', 'log.gap', 'error'],
-  log_foreign: ['somebody else has written into the decision log', 'log.foreign_writer', 'error'],
-};
+const LOG_WORDS: Record<Told['event'], [text: string, alert: AlertCode | undefined, level: 'info' | 'warn' | 'error']> =
+  {
+    log_started: ['a chain of the decision log begins', undefined, 'info'],
+    log_rotated: ['the decision log goes on in another file', undefined, 'info'],
+    log_torn: ['the last line of the decision log was torn', undefined, 'warn'],
+    log_removed: ['the budget has removed a file of the decision log', undefined, 'warn'],
+    log_gap: ['records of the decision log may be missing', 'log.gap', 'error'],
+    log_foreign: ['somebody else has written into the decision log', 'log.foreign_writer', 'error'],
+  };
 
 const seqs = (from: unknown, to: unknown): Record<string, number> => ({
   ...(typeof from === 'number' && { from_seq: from }),
@@ -149,10 +152,12 @@ export function createAuditEvents(
   audit: AuditLog,
   clock: Clock,
   ops: OpsLog,
-  masks: Pick<Masks, 'event' | 'selector'>,
+  masks: Pick<Masks, 'event' | 'selector' | 'address'>,
+  sink: AlertSink,
 ): AuditEvents {
   const throttle = createThrottle(REFUSALS_PER_SECOND);
-  const once = createOncePerMinute();
+  const raising = createRaising(audit, clock, masks, sink);
+  const { raise, over, lasting } = raising;
   const timestamp = () => new Date(clock.now()).toISOString();
   const write = (event: string, fields: Fields) =>
     audit.event({ type: 'event', event, timestamp: timestamp(), ...masks.event(fields) });
@@ -160,25 +165,15 @@ export function createAuditEvents(
     const suppressed = throttle.admit(clock.now());
     if (suppressed !== undefined) void write(event, { ...fields, ...(suppressed > 0 && { suppressed }) });
   };
-  /** Writes one alert a minute for the same reason, network and client, however often it happens. */
-  const alert = (
-    reason: string,
-    severity: 'medium' | 'high',
-    source: Partial<Source>,
-    params?: Record<string, string | number>,
-  ) => {
-    const { requestId = null, ip = null, network = null, client = null } = source;
-    if (!once.admit(JSON.stringify([reason, network, client]), clock.now())) return;
-    const about = { req_id: requestId, ...masks.event({ requested_by: ip, client }) };
-    const what = { severity, reasons: [reason], ...(params && { params }) };
-    audit.alert({ type: 'alert', timestamp: timestamp(), decision_id: null, ...about, ...what }).catch(() => {});
-  };
 
   return {
+    ...createAlertEvents({ write, raising, ops }),
     session(event) {
-      if (event.type === 'session_rolled_back') alert('store.rolled_back', 'high', {});
-      if (event.type === 'session_damaged' || event.type === 'session_unopenable')
-        alert('session.unopenable', 'high', {});
+      if (event.type === 'session_rolled_back') raise('store.rolled_back');
+      if (event.type === 'session_damaged') raise('session.unopenable', {}, { ...event.key });
+      if (event.type === 'session_unopenable') raise('session.unopenable', aboutOf(event.record));
+      const residual = residualOf(event);
+      if (residual) raise('session.residual', residual);
       return write(sessionEventName(event), sessionFields(event));
     },
 
@@ -192,13 +187,20 @@ export function createAuditEvents(
         ...(check !== undefined && { check }),
         ...(client && { client: client.id }),
       });
-      if (alerting) alert(...AUTHENTICATION_ALERTS[alerting], source);
+      if (alerting) raise(AUTHENTICATION_ALERTS[alerting], source);
     },
 
-    unknownHandle(source, alerting) {
+    unknownHandle(source, cause, alerting) {
       const { requestId: req_id, ip: requested_by, client } = source;
-      writeBounded('session_use_fail', { req_id, requested_by, client: client?.id ?? '', failure: 'unknown_handle' });
-      if (alerting) alert('handle.too_many_unknown', 'medium', source);
+      writeBounded('session_use_fail', {
+        req_id,
+        requested_by,
+        client: client?.id ?? '',
+        failure: 'unknown_handle',
+        ...(cause && { cause }),
+      });
+      if (cause) raise(HANDLE_ALERTS[cause], source);
+      if (alerting) raise('handle.too_many_unknown', source);
     },
 
     listingRefused({ requestId: req_id, ip: requested_by, client }, code, detail) {
@@ -219,7 +221,7 @@ export function createAuditEvents(
         ...(honours !== undefined && { policy_honours: honours }),
         ...actFields(act),
       });
-      if (honours === 'no') alert('freeze.ignored', 'high', {}, { freeze: freezeText(masks.selector(selector)) });
+      if (honours === 'no') raise('freeze.ignored', {}, { freeze: freezeText(masks.selector(selector)) });
     },
     activated({ what, revision, before, wasmSha256, origin }, act) {
       const from = origin && { git_commit: origin.commit, git_dirty: origin.dirty };
@@ -228,25 +230,25 @@ export function createAuditEvents(
     activationRefused({ what, revision, before, problem }, act) {
       const told = problem.slice(0, LONGEST_PROBLEM);
       void write('policy_refused', { what, revision, before, problem: told, ...actFields(act) });
-      alert('policy.refused', 'medium', {}, { revision, in_force: before });
+      raise('policy.refused', {}, { revision, in_force: before });
     },
     policyHeld({ at, revision, tool }) {
-      alert('policy.held_process', 'high', {}, { revision, tool });
+      raise('policy.held_process', {}, { revision, tool });
       return write('policy_held_process', { at, revision, tool });
     },
     adminRefused(source, alerting) {
       writeBounded('authn_login_fail', { requested_by: source.ip, failure: 'admin' });
-      if (alerting) alert('admin.too_many_failures', 'high', source);
+      if (alerting) raise('admin.too_many_failures', source);
     },
     reloaded(act, ok, parts, { before, after }) {
       const names = Object.fromEntries(Object.entries(parts).map(([what, list]) => [what, list.join(', ')]));
       void write('reload', { ok, ...names, before, after, ...actFields(act) });
-      if (!ok) alert('reload.refused', 'medium', {}, { refused: names.refused ?? '' });
-      if (names.restart_fails) alert('reload.restart_fails', 'medium', {}, { parts: names.restart_fails });
+      if (!ok) raise('reload.refused', {}, { refused: names.refused ?? '' });
+      if (names.restart_fails) raise('reload.restart_fails', {}, { parts: names.restart_fails });
     },
     fileUnusable(part, problem) {
       void write('file_unusable', { part, unusable: problem !== undefined, ...(problem !== undefined && { problem }) });
-      if (problem !== undefined) alert('file.unusable', 'medium', {}, { part, problem });
+      lasting('file.unusable', problem !== undefined, { part, ...(problem !== undefined && { problem }) });
     },
     fileChanged: ({ changedAt, whileStopped, ...change }) =>
       void write('file_changed', {
@@ -259,26 +261,28 @@ export function createAuditEvents(
         differ: Object.keys(values).length > 0,
         values: JSON.stringify(values),
       }),
-    policiesDiffer(values) {
-      void write('policies_differ', { values: JSON.stringify(values) });
-      alert('policy.replicas_differ', 'high', {}, { policies: Object.keys(values).join(' ') });
+    stayApart(what, values) {
+      const apart = Object.keys(values);
+      if (what === 'policy' && apart.length > 0) void write('policies_differ', { values: JSON.stringify(values) });
+      const code = what === 'policy' ? 'policy.replicas_differ' : 'configuration.replicas_differ';
+      lasting(code, apart.length > 0, { revisions: apart.join(' ') });
     },
 
     storeEpoch(epoch, lost) {
       void write('store_epoch', { epoch, lost });
-      if (lost) alert('store.history_lost', 'high', {});
+      if (lost) raise('store.history_lost');
     },
     storeWentBack() {
       void write('store_rolled_back', {});
-      alert('store.rolled_back', 'high', {});
+      raise('store.rolled_back');
     },
     otherKeyring(other) {
       void write('keyring_mismatch', { other });
-      if (other) alert('keyring.mismatch', 'high', {});
+      lasting('keyring.mismatch', other, {});
     },
     manyRevocations(count) {
       void write('revocations_many', { count });
-      alert('revocations.many', 'high', {}, { count });
+      raise('revocations.many', {}, { count });
     },
     logTold(log, { event, fields }) {
       const [text, code, level] = LOG_WORDS[event];
@@ -286,24 +290,35 @@ export function createAuditEvents(
       // Every log begins once.
       if (event === 'log_started' && cause === 'new') return;
       ops[level](text, { log, cause: String(cause), ...seqs(from, to) });
-      if (code !== undefined) alert(code, 'high', {}, { log, cause: String(cause), ...seqs(from, to) });
+      if (code !== undefined) raise(code, {}, { log, cause: String(cause), ...seqs(from, to) });
     },
     logFailing(log, code) {
+      if (code === undefined) return over('log.failing', { log });
       ops.error('the decision log cannot be written; calls are refused', { log, code });
-      alert('log.failing', 'high', {}, { log, code });
+      raise('log.failing', {}, { log, code });
     },
     checkpointsReach(problem) {
       void write('checkpoints_unreachable', {
         unreachable: problem !== undefined,
         ...(problem !== undefined && { problem }),
       });
+      lasting('log.checkpoints_unreachable', problem !== undefined, { ...(problem !== undefined && { problem }) });
       if (problem === undefined) return ops.info('checkpoints of the decision log reach their place again');
       ops.error('checkpoints of the decision log do not reach the place where copies of them are kept', { problem });
-      alert('log.checkpoints_unreachable', 'medium', {}, { problem });
     },
     clockAgrees(agrees, skewMs) {
       void write('clock_skew', { agrees, skew_ms: Math.round(skewMs) });
-      if (!agrees) alert('clock.skew', 'medium', {}, { skew_ms: Math.round(skewMs) });
+      lasting('clock.skew', !agrees, { skew_ms: Math.round(skewMs) });
+    },
+    loginsFail(backend, detail) {
+      lasting('backend.login_failing', detail !== undefined, { backend, ...(detail !== undefined && { detail }) });
+    },
+    accountRefused: (backend, times, client) =>
+      raise('backend.account_near_lockout', { client, backend }, { backend, times }),
+    expiry(what, ends) {
+      const at = ends && { ends_at: new Date(ends.at).toISOString() };
+      lasting('expiry.near', ends !== undefined && !ends.over, { what, ...at });
+      lasting('expiry.over', ends?.over === true, { what, ...at });
     },
   };
 }

@@ -1,0 +1,96 @@
+// Which incidents are open, over all replicas: the port. An incident begins with the first alert of its kind about a client and
+// session, goes on while more come, and is over when a whole window brought none. Of all replicas one is told that it was the
+// first, and one that a window has ended.
+import type { Alert } from '../alert.ts';
+
+/** Somebody has the incident: while it goes on, nobody is told again. Times are milliseconds since 1970. */
+export interface Acknowledgement {
+  operator: string;
+  reason: string;
+  at: number;
+}
+
+export interface Incident {
+  alert: Alert;
+  /** Times in milliseconds since 1970: of the first alert and of the last, and when the present window ends. */
+  since: number;
+  last: number;
+  due: number;
+  windowMs: number;
+  /** Alerts in all, and those since the last message. */
+  count: number;
+  fresh: number;
+  /** The spool that has the first alert, and whether all its receivers have taken it. */
+  by: string;
+  delivered: boolean;
+  acknowledged: Acknowledgement | null;
+}
+
+/** Alerts of one incident that happened at one replica; `count` may be 0, to ask only. */
+export interface Raise {
+  alert: Alert;
+  count: number;
+  windowMs: number;
+}
+
+/** `first`: there was no such incident. `own`: this spool has its first alert, and has not told of it yet. */
+export interface Raised {
+  first: boolean;
+  own: boolean;
+  since: number;
+  due: number;
+}
+
+/** A window that has ended. `over`: it brought nothing, so the incident is closed. */
+export interface Ended {
+  incident: Incident;
+  over: boolean;
+}
+
+/** No alert of such a code, and of this client where one is named, is delivered until then. */
+export interface Silence {
+  /** A code, a beginning of codes with ".*", or "*". */
+  codes: string;
+  client: string | null;
+  operator: string;
+  reason: string;
+  /** Milliseconds since 1970. */
+  since: number;
+  until: number;
+}
+
+/** All methods reject when what is behind it does not answer. `now`: milliseconds since 1970, on a clock that replicas share. */
+export interface AlertBoard {
+  /** Counts alerts, and opens incidents; answers in the order that was given. */
+  raise(by: string, raises: readonly Raise[], now: number): Promise<Raised[]>;
+  /** Takes the incidents whose window has ended, at most 100: each is given to one caller only. */
+  ended(now: number): Promise<Ended[]>;
+  /** Closes incidents, and answers those that were open. */
+  resolve(incidents: readonly string[]): Promise<Incident[]>;
+  /** Notes that the first alerts of these were taken by all their receivers. */
+  delivered(incidents: readonly string[]): Promise<void>;
+  /** Undefined where there is no such incident. */
+  acknowledge(incident: string, by: Acknowledgement): Promise<Incident | undefined>;
+  list(): Promise<Incident[]>;
+  /** In place of one with the same codes and client; one that is over ends it. */
+  silence(row: Silence): Promise<void>;
+  /** Those that are in force. */
+  silences(now: number): Promise<Silence[]>;
+}
+
+/** Most incidents that are open at the same time: beyond it the one that was quiet for longest is closed without a word. */
+export const MOST_INCIDENTS = 10_000;
+/** Most silences. One more takes the place of the one that ends first. */
+export const MOST_SILENCES = 200;
+/** Most windows that are taken at once. */
+export const MOST_ENDED = 100;
+
+/** By what a silence is found again. */
+export const silenceName = ({ codes, client }: Pick<Silence, 'codes' | 'client'>): string =>
+  JSON.stringify([codes, client]);
+
+/** A new incident. */
+export const opened = (by: string, { alert, count, windowMs }: Raise, now: number): Incident => ({
+  ...{ alert, windowMs, by, count: Math.max(1, count), fresh: Math.max(0, count - 1) },
+  ...{ since: now, last: now, due: now + windowMs, delivered: false, acknowledged: null },
+});

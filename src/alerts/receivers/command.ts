@@ -1,0 +1,20 @@
+// A program on this machine. Its arguments stand in the configuration and never change, and no shell is between: what an
+// attacker has chosen the name of reaches it on standard input only.
+import { runProgram } from '../../audit/chain/run-program.ts';
+import { messageOf } from '../../core/errors.ts';
+import { payloadOf } from './payload.ts';
+import { DeliveryError, type Receiver } from './receiver.ts';
+
+export function createCommandReceiver(command: readonly string[], timeoutMs: number, replica: string): Receiver {
+  return {
+    concurrency: 2,
+    async send(message, signal) {
+      try {
+        await runProgram(command, `${JSON.stringify(payloadOf(message, replica))}\n`, timeoutMs, signal);
+      } catch (thrown) {
+        throw new DeliveryError(messageOf(thrown));
+      }
+    },
+    close: async () => {},
+  };
+}

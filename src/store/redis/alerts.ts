@@ -1,0 +1,197 @@
+// Open incidents in Redis, so that of all replicas one tells of the first alert, and one that a window has ended. The alert is
+// a text that no script looks into. All keys are in one hash slot.
+import {
+  type Acknowledgement,
+  type AlertBoard,
+  type Ended,
+  type Incident,
+  MOST_ENDED,
+  MOST_INCIDENTS,
+  MOST_SILENCES,
+  type Raised,
+  type Silence,
+  silenceName,
+} from '../../alerts/board/board.ts';
+import { type RedisConnection, script } from './connection.ts';
+import type { Keys } from './keys.ts';
+
+/** An incident that nobody closes, because all replicas have gone, is forgotten after a week. */
+const TTL_MS = 7 * 24 * 3_600_000;
+
+// KEYS: incidents, due. ARGV: by, now, time to live, most; then of each: its name, window, count, whether it lasts, the alert.
+const RAISE = script(`
+local answers = {}
+for i = 5, #ARGV, 5 do
+  local name, window, count = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local text = redis.call('HGET', KEYS[1], name)
+  local row, first = nil, 0
+  if text then
+    row = cjson.decode(text)
+    row.count, row.fresh = row.count + count, row.fresh + count
+    if count > 0 then row.last = tonumber(ARGV[2]) end
+  else
+    first = 1
+    row = { alert = ARGV[i + 4], lasts = ARGV[i + 3] == '1', windowMs = window, by = ARGV[1], delivered = false,
+      since = tonumber(ARGV[2]), last = tonumber(ARGV[2]), due = tonumber(ARGV[2]) + window,
+      count = math.max(1, count), fresh = math.max(0, count - 1) }
+    if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then
+      local oldest = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '+inf', 'LIMIT', 0, 1)[1]
+      redis.call('ZREM', KEYS[2], oldest)
+      redis.call('HDEL', KEYS[1], oldest)
+    end
+    redis.call('ZADD', KEYS[2], row.due, name)
+  end
+  if first == 1 or count > 0 then redis.call('HSET', KEYS[1], name, cjson.encode(row)) end
+  local own = first == 0 and row.by == ARGV[1] and not row.delivered
+  answers[#answers + 1] = first .. ' ' .. (own and 1 or 0) .. ' ' .. string.format('%.0f %.0f', row.since, row.due)
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return answers
+`);
+
+// KEYS: incidents, due. ARGV: now, most. Answers pairs of whether it is over, and the row as it was.
+const ENDED = script(`
+local answers = {}
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])) do
+  local text = redis.call('HGET', KEYS[1], name)
+  local row = text and cjson.decode(text)
+  if not row or (row.fresh == 0 and not row.lasts) then
+    redis.call('ZREM', KEYS[2], name)
+    redis.call('HDEL', KEYS[1], name)
+    if row then answers[#answers + 1] = '1' answers[#answers + 1] = text end
+  else
+    if row.fresh > 0 then answers[#answers + 1] = '0' answers[#answers + 1] = text end
+    row.fresh, row.due = 0, tonumber(ARGV[1]) + row.windowMs
+    redis.call('HSET', KEYS[1], name, cjson.encode(row))
+    redis.call('ZADD', KEYS[2], row.due, name)
+  end
+end
+return answers
+`);
+
+// KEYS: incidents, due. ARGV: names. Answers the rows that were there.
+const RESOLVE = script(`
+local answers = {}
+for _, name in ipairs(ARGV) do
+  local text = redis.call('HGET', KEYS[1], name)
+  redis.call('ZREM', KEYS[2], name)
+  redis.call('HDEL', KEYS[1], name)
+  if text then answers[#answers + 1] = text end
+end
+return answers
+`);
+
+// KEYS: incidents. ARGV: names.
+const DELIVERED = script(`
+for _, name in ipairs(ARGV) do
+  local text = redis.call('HGET', KEYS[1], name)
+  if text then
+    local row = cjson.decode(text)
+    row.delivered = true
+    redis.call('HSET', KEYS[1], name, cjson.encode(row))
+  end
+end
+`);
+
+// KEYS: incidents. ARGV: name, the acknowledgement as JSON. Answers the row.
+const ACKNOWLEDGE = script(`
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+if not text then return false end
+local row = cjson.decode(text)
+row.acknowledged = ARGV[2]
+text = cjson.encode(row)
+redis.call('HSET', KEYS[1], ARGV[1], text)
+return text
+`);
+
+const LIST = script(`return redis.call('HVALS', KEYS[1])`);
+
+// KEYS: silences. ARGV: name, row, when it ends, most, time to live. The one that ends first makes room.
+const SILENCE = script(`
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) then
+  local first, ends = nil, nil
+  local all = redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do
+    local row = cjson.decode(all[i + 1])
+    if not ends or row['until'] < ends then first, ends = all[i], row['until'] end
+  end
+  redis.call('HDEL', KEYS[1], first)
+end
+`);
+
+// KEYS: silences. ARGV: now. Answers those in force, and forgets the others.
+const SILENCES = script(`
+local answers, all = {}, redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if cjson.decode(all[i + 1])['until'] <= tonumber(ARGV[1]) then redis.call('HDEL', KEYS[1], all[i])
+  else answers[#answers + 1] = all[i + 1] end
+end
+return answers
+`);
+
+/** A silence lasts no longer than this. */
+const LONGEST_SILENCE_MS = 400 * 24 * 3_600_000;
+
+export function createRedisAlerts(
+  connection: RedisConnection,
+  { incidents, incidentsDue: due, silences }: Pick<Keys, 'incidents' | 'incidentsDue' | 'silences'>,
+): AlertBoard {
+  const rows = async (program: typeof LIST, keys: string[], args: (string | number)[]): Promise<string[]> =>
+    (await connection.run(program, keys, args)) as string[];
+  return {
+    async raise(by, raises, now) {
+      if (raises.length === 0) return [];
+      const each = raises.flatMap(({ alert, count, windowMs }) => [
+        ...[alert.incident, windowMs, count, alert.lasts ? 1 : 0],
+        JSON.stringify(alert),
+      ]);
+      const answers = await rows(RAISE, [incidents, due], [by, Math.floor(now), TTL_MS, MOST_INCIDENTS, ...each]);
+      return answers.map((text): Raised => {
+        const [first, own, since, ends] = text.split(' ').map(Number);
+        return { first: first === 1, own: own === 1, since: since ?? 0, due: ends ?? 0 };
+      });
+    },
+    async ended(now) {
+      const found = await rows(ENDED, [incidents, due], [Math.floor(now), MOST_ENDED]);
+      const pairs: Ended[] = [];
+      for (let i = 0; i < found.length; i += 2)
+        pairs.push({ over: found[i] === '1', incident: incidentOf(found[i + 1] as string) });
+      return pairs;
+    },
+    async resolve(names) {
+      return names.length === 0 ? [] : (await rows(RESOLVE, [incidents, due], [...names])).map(incidentOf);
+    },
+    async delivered(names) {
+      if (names.length > 0) await connection.run(DELIVERED, [incidents], [...names]);
+    },
+    async acknowledge(name, by) {
+      const text = await connection.run(ACKNOWLEDGE, [incidents], [name, JSON.stringify(by)]);
+      return typeof text === 'string' ? incidentOf(text) : undefined;
+    },
+    list: async () => (await rows(LIST, [incidents], [])).map(incidentOf),
+    async silence(row) {
+      await connection.run(
+        SILENCE,
+        [silences],
+        [silenceName(row), JSON.stringify(row), row.until, MOST_SILENCES, LONGEST_SILENCE_MS],
+      );
+    },
+    silences: async (now) =>
+      (await rows(SILENCES, [silences], [Math.floor(now)])).map((text) => JSON.parse(text) as Silence),
+  };
+}
+
+type Row = Omit<Incident, 'alert' | 'acknowledged'> & { alert: string; acknowledged?: string };
+
+/** The alert and the acknowledgement are texts inside the row: a script would change empty lists and large numbers in them. */
+function incidentOf(text: string): Incident {
+  const { since, last, due, windowMs, count, fresh, by, delivered, ...row } = JSON.parse(text) as Row;
+  return {
+    alert: JSON.parse(row.alert) as Incident['alert'],
+    ...{ since, last, due, windowMs, count, fresh, by, delivered },
+    acknowledged: row.acknowledged === undefined ? null : (JSON.parse(row.acknowledged) as Acknowledgement),
+  };
+}
