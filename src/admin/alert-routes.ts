@@ -154,9 +154,9 @@ function incidentOf({
 }: Incident): AlertList['incidents'][number] {
   const { incident, code, severity, title, mend, tool, backend, session, client, address, params, lasts } = alert;
   return {
-    ...{ incident, code, severity, title, mend: mend ?? null, count, since: isoOf(since), last: isoOf(last) },
+    ...{ incident, code, severity, title, mend, count, since: isoOf(since), last: isoOf(last) },
     window_ends: lasts ? null : isoOf(due),
-    ...{ tool: tool ?? null, backend: backend ?? null, session, client, address, params, delivered },
+    ...{ tool, backend, session, client, address, params, delivered },
     acknowledged: acknowledged && { ...acknowledged, at: isoOf(acknowledged.at) },
   };
 }

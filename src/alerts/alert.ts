@@ -14,12 +14,12 @@ export interface Alert {
   severity: Severity;
   /** What has happened, and what to do about it. */
   title: string;
-  mend: string | undefined;
+  mend: string | null;
   /** When it happened. */
   at: string;
   params: NonNullable<AlertRecord['params']>;
-  tool: string | undefined;
-  backend: string | undefined;
+  tool: string | null;
+  backend: string | null;
   /** Keyed fingerprint, as the decision log has it. */
   session: string | null;
   client: AlertRecord['client'];
@@ -28,7 +28,7 @@ export interface Alert {
   decision_id: string | null;
   req_id: string | null;
   /** Revision of the policy that decided, or was in force. */
-  policy: string | undefined;
+  policy: string | null;
   /** The incident goes on until the connector says that it is over. */
   lasts: boolean;
 }
@@ -48,7 +48,7 @@ export interface Message {
   /** When the incident began. */
   since: string;
   /** Who has it, or wanted a test, and why. */
-  by: { operator: string; reason: string } | undefined;
+  by: { operator: string; reason: string } | null;
 }
 
 /** What is known besides the record. */
@@ -71,9 +71,9 @@ export function alertOf(record: AlertRecord, { settings, titleOf, policy, replic
     code,
     severity: closest(settings.severity, code) ?? record.severity,
     title: kind?.title ?? titleOf(code) ?? 'The policy raised an alert',
-    mend: kind?.mend,
+    mend: kind?.mend ?? null,
     at: record.timestamp,
-    ...{ params, tool: record.tool, backend, session, client, address: record.requested_by },
+    ...{ params, tool: record.tool ?? null, backend: backend ?? null, session, client, address: record.requested_by },
     ...{ decision_id: record.decision_id, req_id: record.req_id },
     policy: record.bundles?.sallyport.revision ?? policy,
     lasts: kind?.lasts === true,

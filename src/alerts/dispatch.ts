@@ -262,7 +262,7 @@ class AlertDispatch implements Dispatch {
       // Replicas that count for themselves make the same id within a window.
       id: messageId('triggered', alert.incident, Math.floor(since / window)),
       ...{ event: 'triggered', at: alert.at, alert, count: 1 },
-      ...{ since: new Date(since).toISOString(), by: undefined },
+      ...{ since: new Date(since).toISOString(), by: null },
     };
   }
 
@@ -270,7 +270,7 @@ class AlertDispatch implements Dispatch {
     return {
       id: messageId(event, alert.incident, which),
       ...{ event, at: new Date(this.#options.now()).toISOString(), alert, count },
-      ...{ since: new Date(since).toISOString(), by: undefined },
+      ...{ since: new Date(since).toISOString(), by: null },
     };
   }
 

@@ -251,9 +251,9 @@ function testMessage(by: { operator: string; reason: string }, now: number) {
   const at = new Date(now).toISOString();
   const alert: Alert = {
     ...{ incident: '0'.repeat(32), code: 'alerts.test', severity: 'low', lasts: false },
-    ...{ title: 'A test of this receiver, and no alert', mend: undefined, at, params: {} },
-    ...{ tool: undefined, backend: undefined, session: null, client: null, address: null },
-    ...{ decision_id: null, req_id: null, policy: undefined },
+    ...{ title: 'A test of this receiver, and no alert', mend: null, at, params: {} },
+    ...{ tool: null, backend: null, session: null, client: null, address: null },
+    ...{ decision_id: null, req_id: null, policy: null },
   };
   return { id: `alert_test_${randomUUID()}`, event: 'test' as const, at, alert, count: 1, since: at, by };
 }

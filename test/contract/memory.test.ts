@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest';
+import { createMemoryBoard } from '../../src/alerts/board/memory.ts';
 import { createMemoryStore } from '../../src/store/memory/store.ts';
 import { createTestClock, type TestClock } from '../support/clock.ts';
 import { ref } from '../support/refs.ts';
+import { alertContract } from './alerts.ts';
 import { factsContract } from './facts.ts';
 import { freezeContract } from './freezes.ts';
 import { placesContract } from './places.ts';
@@ -16,6 +18,7 @@ factsContract('memory', create);
 toolUseContract('memory', create);
 freezeContract('memory', create);
 placesContract('memory', create);
+alertContract('memory', async () => createMemoryBoard());
 
 it('R-29: a full store refuses new clients instead of forgetting old ones', async () => {
   const { facts, sessions } = await create(createTestClock(), 3);

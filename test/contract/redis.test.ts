@@ -2,6 +2,9 @@
 
 import { createServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { AlertBoard } from '../../src/alerts/board/board.ts';
+import { createMemoryBoard } from '../../src/alerts/board/memory.ts';
+import { createSharedBoard } from '../../src/alerts/board/shared.ts';
 import { epochMark } from '../../src/session/control.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createCertificates } from '../support/certificates.ts';
@@ -9,6 +12,7 @@ import { createTestClock, type TestClock } from '../support/clock.ts';
 import { until } from '../support/harness.ts';
 import { redisStore, startRedis, type TestRedis } from '../support/redis.ts';
 import { ref } from '../support/refs.ts';
+import { alertContract } from './alerts.ts';
 import { factsContract } from './facts.ts';
 import { freezeContract } from './freezes.ts';
 import { placesContract } from './places.ts';
@@ -39,6 +43,10 @@ describe.skipIf(program === null)('Redis', () => {
   toolUseContract('redis', create);
   freezeContract('redis', create);
   placesContract('redis', create);
+  alertContract('redis', async () => (await create(createTestClock())).alerts as AlertBoard);
+  alertContract('redis, with a board of one process behind it', async () =>
+    createSharedBoard((await create(createTestClock())).alerts as AlertBoard, createMemoryBoard()),
+  );
 
   describe('R-29: a store that was emptied, replaced or changed', () => {
     const observation = { call: 'x', owner: ref('c'), network: '10.0.0.0/24', rpc: null, backend: null };

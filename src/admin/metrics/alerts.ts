@@ -5,7 +5,7 @@ import type { MakeGauge } from './state.ts';
 
 /** `states`: of each receiver. */
 export function watchReceivers(registry: Registry, gauge: MakeGauge, states: () => readonly CourierState[]): void {
-  const counted = new Counter({
+  new Counter({
     name: 'sallyport_alert_deliveries_total',
     help: 'Alerts by receiver and what became of them: delivered, failure (an attempt), dropped, gap (sent again).',
     labelNames: ['receiver', 'result'],

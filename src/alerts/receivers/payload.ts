@@ -43,9 +43,9 @@ export function payloadOf(message: Message, replica: string): Payload {
     timestamp: at,
     data: {
       version: 1,
-      ...{ id, incident, code, severity, title, mend: alert.mend ?? null, count, since, at: alert.at, params },
-      ...{ tool: alert.tool ?? null, backend: alert.backend ?? null, session, client, address, decision_id, req_id },
-      ...{ policy: alert.policy ?? null, by: by ?? null, replica },
+      ...{ id, incident, code, severity, title, mend: alert.mend, count, since, at: alert.at, params },
+      ...{ tool: alert.tool, backend: alert.backend, session, client, address, decision_id, req_id },
+      ...{ policy: alert.policy, by, replica },
     },
   };
 }

@@ -71,7 +71,7 @@ export const slackMessage =
     const { event, alert } = message;
     const rows = details(message).map(([name, value]) => `*${name}*  \`${inChat(value)}\``);
     const text = `${event === 'triggered' ? `[${alert.severity}] ` : ''}${inChat(headline(message))}`;
-    const mend = alert.mend === undefined || event === 'resolved' ? [] : [`_${inChat(alert.mend)}_`];
+    const mend = alert.mend === null || event === 'resolved' ? [] : [`_${inChat(alert.mend)}_`];
     const color = event === 'resolved' ? '#16a34a' : COLOURS[alert.severity];
     const attachment = { color, fallback: text, text: [...rows, ...mend].join('\n'), mrkdwn_in: ['text'] };
     return {
