@@ -60,8 +60,14 @@ export function createDecide(options: DecideOptions): Decide {
   }
 
   /** The call does not wait until the rule is found. */
-  async function tell(code: string, tool: Tool, text: string, session: string | null, trail: Trail): Promise<void> {
-    const rule = await culprit(tool.name, text);
+  async function tell(
+    { code, cut }: Extract<Evaluation, { ok: false }>,
+    tool: Tool,
+    text: string,
+    session: string | null,
+    trail: Trail,
+  ): Promise<void> {
+    const rule = cut ? await culprit(tool.name, text) : undefined;
     const reason = { code, params: rule === undefined ? {} : { rule } };
     await trail.alert({ severity: 'high', reason, codes: [], tool, session });
   }
@@ -76,8 +82,9 @@ export function createDecide(options: DecideOptions): Decide {
     const input = buildInput(parts);
     const text = inputText(input, tool.audit, scope.client, masking);
     const evaluation = ask(scope.client.ref, input, text.text);
-    if (!evaluation.ok && evaluation.cut)
-      void tell(evaluation.code, tool, text.text, input.session?.id ?? null, trail).catch(() => {});
+    // A policy that gives no decision stops everybody, and somebody has to know. Who is held back was told of before.
+    if (!evaluation.ok && (evaluation.cut || evaluation.waitSeconds === undefined))
+      void tell(evaluation, tool, text.text, input.session?.id ?? null, trail).catch(() => {});
     let decision: PolicyDecision | undefined;
     try {
       decision = await trail.decided(tool, text, evaluation);

@@ -126,9 +126,6 @@ class CallTrail implements Trail {
       detail: evaluation.ok ? undefined : this.#erasure.text(evaluation.detail),
     };
     await audit.decided(this.#head(own, evaluation.nanoseconds), { input: input.logged, result });
-    // A policy that gives no decision stops everybody, and somebody has to know.
-    if (!evaluation.ok)
-      await this.alert({ severity: 'high', reason: undefined, codes: [evaluation.code], tool, session: null });
     return evaluation.ok ? evaluation.decision : undefined;
   }
 
