@@ -1,3 +1,4 @@
+import { alertAttacks } from './alerts.ts';
 import type { AttackGroup } from './attack.ts';
 import { contentAttacks } from './content.ts';
 import { doorAttacks } from './door.ts';
@@ -25,4 +26,5 @@ export const GROUPS: readonly AttackGroup[] = [
   policyAttacks,
   doorAttacks,
   contentAttacks,
+  alertAttacks,
 ];
