@@ -332,8 +332,8 @@ it('R-60: after a sync that failed nobody knows what is on the disk: the file is
     record: (cause, { id }) => record({ message: 'checkpoint', type: 'checkpoint', log: 'events', cause, key: id }),
     event: ({ event, fields }) => record({ message: 'event', type: 'event', event, ...fields }),
     onTold: ({ event, fields }) => told.push({ event, ...fields }),
-    onFailing: () => {
-      failures += 1;
+    onFailing: (code) => {
+      if (code !== undefined) failures += 1;
     },
     onProblem: () => {},
     onCheckpoint: () => {},

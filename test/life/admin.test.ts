@@ -140,7 +140,7 @@ describe('R-94: what it shows', () => {
     expect(status).toMatchObject({ ready: true, store: { kind: 'memory' }, differences: [], issuer: null });
     expect(status.replicas).toMatchObject([{ id: status.self, policy: status.policy.revision }]);
     expect(status.backends).toMatchObject([{ name: 'inventory', circuit: 'closed', in_flight: 0 }]);
-    expect(status.warnings).toMatchObject([{ what: 'policy' }]);
+    expect(status.warnings).toMatchObject([{ what: 'policy' }, { what: 'alerts' }]);
   });
 
   it('sessions by their schema, page after page, with no secret and no argument', async () => {

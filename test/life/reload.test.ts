@@ -338,7 +338,7 @@ it('R-94: two policies at work at the same time are told once when they have bee
     store: { skewMs: 0, replicas: async (own) => [own, ...others] as never },
     describe: () => self,
     onDifference: () => {},
-    onLasting: (values) => void told.push(Object.keys(values)),
+    onLasting: (what, values) => void told.push([what, ...Object.keys(values)]),
     lastingMs: 0,
     onLook: (all) => void looks.push(all),
   });
@@ -348,12 +348,14 @@ it('R-94: two policies at work at the same time are told once when they have bee
   await replicas.look();
   await replicas.look();
   expect(told).toHaveLength(1);
-  expect(told[0]).toEqual(expect.arrayContaining(['p', 'q']));
+  expect(told[0]).toEqual(expect.arrayContaining(['policy', 'p', 'q']));
   others = [];
   await replicas.look();
+  // And that it is over.
+  expect(told[1]).toEqual(['policy']);
   others = [{ ...replicas.self, id: 'other', policy: 'q' }];
   await replicas.look();
-  expect(told).toHaveLength(2);
+  expect(told).toHaveLength(3);
   expect(looks).toHaveLength(5);
   replicas.close();
 });

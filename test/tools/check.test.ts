@@ -86,7 +86,7 @@ describe('architecture', () => {
   });
   it('an import of an adapter outside the open.ts of its part is reported', async () => {
     for (const file of ['src/audit/events/throttle.ts', 'src/store/store.ts']) {
-      const to = file.startsWith('src/store') ? './memory/facts.ts' : '../store/memory/facts.ts';
+      const to = file.startsWith('src/store') ? './memory/facts.ts' : '../../store/memory/facts.ts';
       const { output } = await withChange(file, (text) => `${text}import '${to}';\n`, 'architecture');
       expect(output).toMatch(/:\d+ store\/memory\/facts\.ts is an adapter: only store\/open\.ts imports it/);
     }

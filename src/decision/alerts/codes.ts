@@ -246,7 +246,7 @@ export const ALERTS = kinds({
   'alerts.dropped': {
     severity: 'high',
     title: 'Alerts were dropped: there were more than fit, or a receiver would not take them',
-    mend: 'They stand in the decision log (sallyport audit show --type alert); mend the receiver',
+    mend: 'They stand in the log of events, with "type":"alert"; mend the receiver',
     about: ['receiver'],
     local: true,
   },
