@@ -82,7 +82,7 @@ describe('R-63, R-64: what is an alert', () => {
     });
     const [apart] = await opened(app, 'binding.concurrent_networks');
     expect(apart.session).toMatch(/^[\w-]+$/);
-    expect(apart.params).toMatchObject({ network: '192.0.2.0/24' });
+    expect(apart.params).toMatchObject({ crossing: 'first', overlap_seconds: 120 });
   });
 
   it('R-64: guessing of clients, by network, and of the admin token', async () => {
