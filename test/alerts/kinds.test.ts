@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, inject, it } from 'vitest';
 import { watchLogins } from '../../src/connector/logins.ts';
 import { ALERTS } from '../../src/decision/alerts/codes.ts';
 import type { SessionEvent } from '../../src/session/events.ts';
@@ -205,36 +205,39 @@ describe('R-63, R-64: what is an alert', () => {
     }
   });
 
-  it('R-64: a receiver that was removed from the configuration, and one whose connection broke', async () => {
-    const port = await freePort();
-    const collector = await startCollector(port);
-    process.env.GONE_SECRET = `whsec_${Buffer.alloc(32).toString('base64')}`;
-    const receivers = `\nalerts: { receivers: { old: { type: command, command: ["true"] }, collector: { type: syslog, host: 127.0.0.1, port: ${port}, tls: false } } }\n`;
-    try {
-      const first = await front({ yaml: `backends: {}${receivers}` });
-      const { stateDir } = first;
-      await first.connector.close();
-      const second = await front({
-        yaml: `state_dir: ${stateDir}\nbackends: {}${receivers.replace('old: { type: command, command: ["true"] }, ', '')}`,
-      });
+  it.skipIf(inject('rsyslog') === null)(
+    'R-64: a receiver that was removed from the configuration, and one whose connection broke',
+    async () => {
+      const port = await freePort();
+      const collector = await startCollector(inject('rsyslog') as string, port);
+      process.env.GONE_SECRET = `whsec_${Buffer.alloc(32).toString('base64')}`;
+      const receivers = `\nalerts: { receivers: { old: { type: command, command: ["true"] }, collector: { type: syslog, host: 127.0.0.1, port: ${port}, tls: false } } }\n`;
       try {
-        const removed = async () => {
-          await second.connector.settled();
-          return readFileSync(join(stateDir, 'events.jsonl'), 'utf8').includes('alerts.receiver_removed');
-        };
-        await until(removed, 'the removal to be told');
-        await until(
-          () => collector.alerts().some(({ data }) => data.code === 'alerts.receiver_removed'),
-          'the others to be told',
-        );
+        const first = await front({ yaml: `backends: {}${receivers}` });
+        const { stateDir } = first;
+        await first.connector.close();
+        const second = await front({
+          yaml: `state_dir: ${stateDir}\nbackends: {}${receivers.replace('old: { type: command, command: ["true"] }, ', '')}`,
+        });
+        try {
+          const removed = async () => {
+            await second.connector.settled();
+            return readFileSync(join(stateDir, 'events.jsonl'), 'utf8').includes('alerts.receiver_removed');
+          };
+          await until(removed, 'the removal to be told');
+          await until(
+            () => collector.alerts().some(({ data }) => data.code === 'alerts.receiver_removed'),
+            'the others to be told',
+          );
+        } finally {
+          await second.close();
+          await first.close();
+        }
       } finally {
-        await second.close();
-        await first.close();
+        await collector.remove();
       }
-    } finally {
-      await collector.remove();
-    }
-  });
+    },
+  );
 
   it('every code of the connector has a title, a mend and a severity, and none is a code of a policy', () => {
     for (const [code, { title, mend, severity }] of Object.entries(ALERTS)) {

@@ -24,7 +24,7 @@ const idsOf = (bodies: readonly Loose[], type = 'alert.triggered') => {
   return ids;
 };
 
-describe.skipIf(program === null)('R-63: alerts of two replicas', () => {
+describe.skipIf(program === null || inject('rsyslog') === null)('R-63: alerts of two replicas', () => {
   let cluster: Cluster;
   let hook: WebReceiver;
   let rsyslog: Collector;
@@ -33,7 +33,7 @@ describe.skipIf(program === null)('R-63: alerts of two replicas', () => {
   beforeAll(async () => {
     process.env.HOOK_SECRET = signingSecret('of the cluster');
     hook = await startWebReceiver();
-    rsyslog = await startCollector(await freePort());
+    rsyslog = await startCollector(inject('rsyslog') as string, await freePort());
     cluster = await startCluster({
       redisProgram: program as string,
       edit: (yaml) => `${yaml}

@@ -1,10 +1,15 @@
-import { describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, inject, it } from 'vitest';
 import { alertOf } from '../../src/alerts/alert.ts';
 import { isSilenced, quietUntil, routeOf } from '../../src/alerts/routing.ts';
 import { ALERT_DEFAULTS, closest } from '../../src/decision/alerts/settings.ts';
 import { policyPaths } from '../../src/decision/data/paths.ts';
 import { readSettingsAt } from '../../src/decision/data/read.ts';
+import { runGate } from '../../src/policy/gate/gate.ts';
+import type { Opa } from '../../src/policy/opa.ts';
 import { about, alert, alertRecord, contextOf } from '../support/alerts.ts';
+import { startHarness } from '../support/harness.ts';
 import { policyFolder } from '../support/policies.ts';
 
 const NAMES = ['chat', 'pager', 'collector'];
@@ -97,6 +102,68 @@ describe('R-63: whom an alert goes to', () => {
     });
     try {
       expect(readSettingsAt(policyPaths(folder.dir)).settings.alerts).toEqual(ALERT_DEFAULTS);
+    } finally {
+      folder.remove();
+    }
+  });
+});
+
+describe('R-63, R-70: settings.alerts that mean nothing', () => {
+  const opa = inject('opa');
+  it.skipIf(opa === null)(
+    'a code that no alert has, quiet hours that there are not, and codes that nobody hears of (needs OPA)',
+    async () => {
+      const folder = policyFolder({
+        'data.yaml': (text) =>
+          text.replace(
+            /\n {2}alerts:[\s\S]*?(?=\n {2}# Overrides)/,
+            `
+  alerts:
+    severity: { replay.sen: high }
+    windows: { nothing.*: 60 }
+    routes:
+      - { codes: [replay.*, log.failed], at_least: low, to: [chat], quiet: [night] }
+    quiet_hours:
+      nights: { from: "20:00", to: "07:00", zone: UTC, up_to: low }
+`,
+          ),
+      });
+      try {
+        const { findings } = await runGate(folder.dir, opa as Opa);
+        const told = findings.filter(({ message }) => message.startsWith('settings.alerts'));
+        expect(told.map(({ level, message }) => `${level} ${message}`)).toEqual([
+          'error settings.alerts.severity.replay.sen: no alert has the code "replay.sen"; did you mean "replay.seen"?',
+          'error settings.alerts.windows.nothing.*: no alert has the code "nothing.*"',
+          'error settings.alerts.routes.0.codes.1: no alert has the code "log.failed"; did you mean "log.failing"?',
+          'error settings.alerts.routes.0.quiet.0: there are no quiet hours "night"',
+          'warning settings.alerts.quiet_hours.nights: has no effect: no route names it under "quiet"',
+          expect.stringMatching(
+            /^warning settings\.alerts\.routes: no route means "access\.\w+", .* and \d+ more: such an alert/,
+          ),
+        ]);
+        const lines = readFileSync(join(folder.dir, 'data.yaml'), 'utf8').split('\n');
+        expect(told.slice(0, 4).map(({ line }) => lines[line - 1]?.trim().split(':')[0])).toEqual([
+          'severity',
+          'windows',
+          '- { codes',
+          '- { codes',
+        ]);
+      } finally {
+        folder.remove();
+      }
+    },
+    60_000,
+  );
+
+  it('a route to a receiver that connector.yaml does not have stops the start, with its line', async () => {
+    const folder = policyFolder({
+      'data.yaml': (text) => text.replace('at_least: low, to: ["*"] }', 'at_least: low, to: [pager] }'),
+    });
+    const starting = startHarness({ edit: (yaml) => yaml, policyDir: folder.dir });
+    try {
+      await expect(starting).rejects.toThrow(
+        /data\.yaml:\d+ settings\.alerts\.routes\.0\.to\.0: no receiver under "alerts" of connector\.yaml "pager"/,
+      );
     } finally {
       folder.remove();
     }

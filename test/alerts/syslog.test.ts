@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Message } from '../../src/alerts/alert.ts';
 import { createSyslogReceiver, type SyslogOptions } from '../../src/alerts/receivers/syslog.ts';
 import { about } from '../support/alerts.ts';
@@ -12,6 +12,7 @@ const message = (n: number): Message => {
   const of = about('replay.seen', `agent-${n} \u2028 "é`);
   return { id: `alert_${n}`, event: 'triggered', at: of.at, alert: of, count: 1, since: of.at, by: null };
 };
+const program = inject('rsyslog');
 const gaps: number[] = [];
 const receiver = (port: number, more: Partial<SyslogOptions> = {}) =>
   createSyslogReceiver({
@@ -30,13 +31,13 @@ afterEach(async () => {
   for (const collector of collectors) await collector.remove();
   collectors = [];
 });
-const collector = async (tls?: Parameters<typeof startCollector>[1]): Promise<Collector> => {
-  const started = await startCollector(await freePort(), tls);
+const collector = async (tls?: Parameters<typeof startCollector>[2]): Promise<Collector> => {
+  const started = await startCollector(program as string, await freePort(), tls);
   collectors.push(started);
   return started;
 };
 
-describe('R-63: the real rsyslog', () => {
+describe.skipIf(program === null || inject('openssl') === null)('R-63: the real rsyslog', () => {
   it('over TCP it has every alert when it counts as taken, in the form of RFC 5424', async () => {
     const rsyslog = await collector();
     const to = receiver(rsyslog.port);

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { alertRows, alertShare } from './alerts.ts';
 import { auditRows, chainShare } from './audit.ts';
 import { callRows, rotationRows } from './calls.ts';
 import { listRows } from './listing.ts';
@@ -16,7 +17,18 @@ import { redisRows, startRedisOf } from './redis.ts';
 import { replayRows } from './replay.ts';
 import { against, HEADING, lineOf, type Row } from './row.ts';
 
-const GROUPS = ['policy', 'parts', 'audit', 'replay', 'calls', 'rotation', 'list', 'memory', 'redis'] as const;
+const GROUPS = [
+  'policy',
+  'parts',
+  'audit',
+  'alerts',
+  'replay',
+  'calls',
+  'rotation',
+  'list',
+  'memory',
+  'redis',
+] as const;
 type Group = (typeof GROUPS)[number];
 
 const USAGE = `Usage: npm run bench -- [options]
@@ -73,6 +85,7 @@ async function measure(): Promise<void> {
   if (measures('policy')) await policyRows(seconds, show);
   if (measures('parts')) await partRows(seconds, show);
   if (measures('audit')) await auditRows(seconds, rounds, show);
+  if (measures('alerts')) await alertRows(seconds, rounds, show);
   if (measures('replay')) await replayRows(seconds, rounds, show);
   if (measures('list')) await listRows(rounds, show);
   if (measures('memory')) await memoryRows(Number(options.sessions), seconds * 10, show);
@@ -96,6 +109,8 @@ async function measure(): Promise<void> {
     show(recordedRow(join(governed.dir, 'decisions.jsonl')));
     const share = chainShare(rows);
     if (share) show(share);
+    const told = alertShare(rows);
+    if (told) show(told);
   }
   if (measures('calls')) {
     const redis = await startRedisOf('the rows of calls on Redis');

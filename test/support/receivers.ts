@@ -84,16 +84,11 @@ export interface Collector {
   remove(): Promise<void>;
 }
 
-const RSYSLOGD = ['/usr/sbin/rsyslogd', '/sbin/rsyslogd', '/usr/local/sbin/rsyslogd'].find((file) => existsSync(file));
-
-/** The real rsyslog, over TCP or TLS. It writes what it has read before it reads on, so that nothing waits in its memory. */
+/** The real rsyslog (`program`), over TCP or TLS. It writes what it has read before it reads on, so that nothing waits in its memory. */
 export async function startCollector(
   port: number,
   tls?: { ca: string; cert: string; key: string },
 ): Promise<Collector> {
-  if (RSYSLOGD === undefined)
-    throw new Error('the real rsyslog is needed here: apt-get install rsyslog rsyslog-openssl');
-  const program = RSYSLOGD;
   const dir = mkdtempSync(join(tmpdir(), 'sallyport-rsyslog-'));
   const out = join(dir, 'alerts.log');
   const driver = tls

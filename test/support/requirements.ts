@@ -17,6 +17,7 @@ declare module 'vitest' {
     nginx: string | null;
     logrotate: string | null;
     jq: string | null;
+    rsyslog: string | null;
     github: string | null;
   }
 }
@@ -29,6 +30,7 @@ const HOW = {
   NGINX: 'install the package nginx; the same',
   logrotate: 'install the package logrotate; logs are rotated by it',
   jq: 'install the package jq; logs are verified with it and openssl alone',
+  rsyslog: 'install the packages rsyslog and rsyslog-openssl; alerts are sent to it',
   openssl: 'install the package openssl; client certificates are made with it',
   "GitHub's OpenAPI document": 'run: npm ci --prefix tools/openapi',
   'MCP Inspector': 'run: npm ci --prefix tools/inspector',
@@ -61,6 +63,8 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   if (onPath('logrotate') === null) missing.push('logrotate');
   provide('jq', onPath('jq'));
   if (onPath('jq') === null) missing.push('jq');
+  provide('rsyslog', onPath('rsyslogd'));
+  if (onPath('rsyslogd') === null) missing.push('rsyslog');
   if (inspector === null && !fast) missing.push('MCP Inspector');
   if (github === null && !fast) missing.push("GitHub's OpenAPI document");
   if (process.platform !== 'linux') missing.push('Linux');

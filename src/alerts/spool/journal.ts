@@ -1,12 +1,16 @@
-// The file in which alerts wait. Each change is one line that is written before anything else happens, so a process that is
-// killed in the middle leaves at most half a line, and what was written is there when it starts again. Now and then what still
-// waits is written anew, so that the file does not grow with what is done.
+// The file in which alerts wait. A new alert is written before anything else happens, so a process that is killed in the middle
+// leaves at most half a line, and what was written is there when it starts again. What became of alerts is written in the same
+// turn of the event loop, many at once: should that be missing, a receiver gets a copy. Now and then what still waits is written
+// anew, so that the file does not grow with what is done.
 import { closeSync, fstatSync, fsync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
 import { messageOf } from '../../core/errors.ts';
 
 export interface Journal {
-  /** Appends one line. What cannot be written is told by `onFailing`; it is there again with the next rewrite. */
-  append(line: string): void;
+  /**
+   * Appends one line; `later`: in a moment, with others. What cannot be written is told by `onFailing`; it is there again with
+   * the next rewrite.
+   */
+  append(line: string, later?: 'later'): void;
   /** Has the disk keep what was written, and mends the file where it is not there any more or could not be written. */
   look(): void;
   readonly bytes: number;
@@ -41,6 +45,9 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
   let bytes = 0;
   let unsynced = false;
   let failing = false;
+  /** Lines that are written in a moment. */
+  let waiting = '';
+  let soon: NodeJS.Immediate | undefined;
 
   function failed(thrown: unknown): void {
     if (!failing) onFailing(messageOf(thrown));
@@ -61,6 +68,7 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
       }
       if (fd !== undefined) closeSync(fd);
       fd = fresh;
+      waiting = '';
       bytes = written;
       unsynced = true;
       if (failing) onFailing(undefined);
@@ -70,22 +78,32 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
     }
   }
 
+  function write(): void {
+    clearImmediate(soon);
+    soon = undefined;
+    const text = waiting;
+    waiting = '';
+    if (text === '' || fd === undefined || failing) return;
+    try {
+      const whole = Buffer.byteLength(text);
+      // A write that was cut short leaves half a line, behind which nothing could be read.
+      if (writeSync(fd, text) < whole) throw new Error('the disk is full');
+      bytes += whole;
+      unsynced = true;
+    } catch (thrown) {
+      failed(thrown);
+    }
+  }
+
   rewrite();
   return {
-    append(line) {
-      if (fd === undefined || failing) return;
-      try {
-        const text = `${line}\n`;
-        const whole = Buffer.byteLength(text);
-        // A write that was cut short leaves half a line, behind which nothing could be read.
-        if (writeSync(fd, text) < whole) throw new Error('the disk is full');
-        bytes += whole;
-        unsynced = true;
-      } catch (thrown) {
-        failed(thrown);
-      }
+    append(line, later) {
+      waiting += `${line}\n`;
+      if (later) soon ??= setImmediate(write);
+      else write();
     },
     look() {
+      write();
       if (failing || !isThere(file, fd) || bytes > SMALL + 2 * liveBytes()) rewrite();
       if (!unsynced || fd === undefined) return;
       unsynced = false;
@@ -95,6 +113,7 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
       return bytes;
     },
     close() {
+      write();
       if (fd !== undefined) closeSync(fd);
       fd = undefined;
     },

@@ -54,13 +54,13 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
   let waitingBytes = 0;
   let journal: Journal | undefined;
 
-  function keep(item: Undecided | Spooled): void {
+  function keep(item: Undecided | Spooled, later?: 'later'): void {
     remove(item.number);
     const line = lineOf(item);
     items.set(item.number, { line, item });
     waitingBytes += line.length;
     if ('message' in item) ids.add(item.message.id);
-    journal?.append(line);
+    journal?.append(line, later);
   }
   function remove(number: number): void {
     const known = items.get(number);
@@ -71,7 +71,7 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
   }
   function forget({ number }: Undecided | Spooled): void {
     remove(number);
-    journal?.append(JSON.stringify({ n: number, end: true }));
+    journal?.append(JSON.stringify({ n: number, end: true }), 'later');
   }
 
   let unreadable = 0;
@@ -124,13 +124,13 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
     deliver(message, route, instead) {
       if (!instead) last += 1;
       const item = { number: instead?.number ?? last, message, to: new Map(route) };
-      keep(item);
+      keep(item, 'later');
       return item;
     },
     taken(item, receiver) {
       item.to.delete(receiver);
       if (item.to.size === 0) forget(item);
-      else journal?.append(JSON.stringify({ n: item.number, taken: receiver }));
+      else journal?.append(JSON.stringify({ n: item.number, taken: receiver }), 'later');
       return item.to.size === 0;
     },
     forget,
