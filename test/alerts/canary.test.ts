@@ -4,7 +4,7 @@ import { CANARIES, FORMS, findCanaries } from '../support/canary.ts';
 describe('R-40: the search of attack 19', () => {
   it('finds a canary in every form in which it is said, anywhere in a text, and in nothing else', () => {
     for (const [form, write] of Object.entries(FORMS))
-      for (const [canary, value] of Object.entries(CANARIES))
+      for (const value of Object.values(CANARIES))
         expect(findCanaries({ log: `{"a":"before ${write(value)} after"}\n` }), form).not.toEqual([]);
     const { token } = CANARIES;
     const found = (text: string | Buffer) => findCanaries({ log: text });

@@ -100,7 +100,14 @@ describe('R-63: a command on the machine', () => {
       await expect(refuses([join(dir, 'no such')])).rejects.toThrow(/ENOENT/);
       await expect(refuses(['sleep', '60'], 50)).rejects.toThrow('sleep ended with SIGKILL');
       // One that reads nothing may take it all the same.
-      await until(async () => (await refuses(['true']), true), 'a command that reads nothing');
+      await until(
+        () =>
+          refuses(['true']).then(
+            () => true,
+            () => false,
+          ),
+        'a command that reads nothing',
+      );
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }

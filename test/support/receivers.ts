@@ -86,6 +86,7 @@ export interface Collector {
 
 /** The real rsyslog (`program`), over TCP or TLS. It writes what it has read before it reads on, so that nothing waits in its memory. */
 export async function startCollector(
+  program: string,
   port: number,
   tls?: { ca: string; cert: string; key: string },
 ): Promise<Collector> {
