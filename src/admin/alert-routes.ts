@@ -1,7 +1,7 @@
 // What the admin listener answers about alerts: what is open, how receivers fare, and what operators do about it. Each act is on
 // record with who and why.
 import { z } from 'zod';
-import type { Incident, Silence } from '../alerts/board/board.ts';
+import { type Incident, MOST_SILENCES, type Silence } from '../alerts/board/board.ts';
 import type { Alerts } from '../alerts/open.ts';
 import type { AuditEvents } from '../audit/events/events.ts';
 import { ALERTS } from '../decision/alerts/codes.ts';
@@ -52,8 +52,8 @@ export function alertRoutes(options: AlertRoutesOptions): Routes {
           });
         if (receiver !== undefined && !names.includes(receiver))
           return badRequest(ctx, `no receiver has that name; there are ${names.join(', ')}`);
-        const results = await alerts.test({ operator: operator.name, reason }, receiver);
         events.alertAct('tested', { receiver: receiver ?? null }, actOf(ip, operator, reason));
+        const results = await alerts.test({ operator: operator.name, reason }, receiver);
         answer(ctx, 200, {
           results: [...results].map(([name, problem]) => ({
             receiver: name,
@@ -73,6 +73,11 @@ export function alertRoutes(options: AlertRoutesOptions): Routes {
         if (found.length > 1)
           return badRequest(ctx, `${found.length} open incidents begin with that: give more digits`);
         const name = found[0]?.alert.incident ?? incident;
+        if (found[0]?.alert.code === 'alerts.silenced')
+          return answer(ctx, 409, {
+            error: 'not_yours',
+            hint: 'that alerts are silenced is told to everybody; end the silence instead',
+          });
         const taken = await alerts.acknowledge(name, { operator: operator.name, reason });
         if (!taken)
           return answer(ctx, 409, { error: 'not_open', hint: 'no open incident has that name; see "alerts list"' });
@@ -99,7 +104,12 @@ function silenceRoutes({ alerts, events, codes, now }: AlertRoutesOptions): Rout
         const [since, ends] = [now(), Date.parse(until)];
         if (ends <= since) return badRequest(ctx, '"until" is over already');
         if (ends - since > LONGEST_SILENCE_MS) return badRequest(ctx, '"until" is more than a year away');
-        await alerts.silence({ codes: pattern, client, operator: operator.name, reason, since, until: ends });
+        const row = { codes: pattern, client, operator: operator.name, reason, since, until: ends };
+        if (!(await alerts.silence(row)))
+          return answer(ctx, 409, {
+            error: 'too_many_silences',
+            hint: `there are ${MOST_SILENCES} already; end one of them`,
+          });
         events.alertAct('silenced', { codes: pattern, client, until }, actOf(ip, operator, reason));
         answer(ctx, 200, {
           ...{ silenced: pattern, client, until: new Date(ends).toISOString() },

@@ -29,8 +29,9 @@ export interface Alert {
   req_id: string | null;
   /** Revision of the policy that decided, or was in force. */
   policy: string | null;
-  /** The incident goes on until the connector says that it is over. */
+  /** The incident goes on until the connector says that it is over. `by_use`: only use shows that. */
   lasts: boolean;
+  by_use: boolean;
 }
 
 /** What becomes known of an incident. */
@@ -39,6 +40,8 @@ export type AlertEvent = 'triggered' | 'repeated' | 'acknowledged' | 'resolved' 
 /** What a receiver is told. `id` is the same with every attempt, and on every replica: receivers drop copies by it. */
 export interface Message {
   id: string;
+  /** Names the incident from its beginning to its end; the next one of the same name has another. */
+  occurrence: string;
   event: AlertEvent;
   /** When this became known; RFC 3339, UTC. */
   at: string;
@@ -76,7 +79,8 @@ export function alertOf(record: AlertRecord, { settings, titleOf, policy, replic
     ...{ params, tool: record.tool ?? null, backend: backend ?? null, session, client, address: record.requested_by },
     ...{ decision_id: record.decision_id, req_id: record.req_id },
     policy: record.bundles?.sallyport.revision ?? policy,
-    lasts: kind?.lasts === true,
+    lasts: kind?.lasts !== undefined,
+    by_use: kind?.lasts === 'by_use',
   };
 }
 
@@ -94,11 +98,14 @@ export function incidentOf(
 
 type IncidentParts = Pick<AlertRecord, 'reasons' | 'params'> & Partial<Pick<AlertRecord, 'client' | 'session'>>;
 
+/** What an incident is from its beginning to its end. `mark`: when it began, or in which window. */
+export const occurrenceOf = (incident: string, mark: string): string => hash([incident, mark]).slice(0, 32);
+
 /**
  * The id of what is told about an incident. Replicas that cannot ask each other make the same one of the same event in the
  * same window. `which`: what tells it from others of the kind.
  */
-export const messageId = (event: AlertEvent, incident: string, which: string | number): string =>
-  `alert_${hash([event, incident, which]).slice(0, 32)}`;
+export const messageId = (event: AlertEvent, occurrence: string, which: number | null = null): string =>
+  `alert_${hash([event, occurrence, which]).slice(0, 32)}`;
 
 const hash = (parts: readonly unknown[]): string => createHash('sha256').update(canonicalJson(parts)).digest('hex');

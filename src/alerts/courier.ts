@@ -1,6 +1,8 @@
 // Brings alerts to one receiver. One that hangs or is away costs nobody else anything: it has a queue of its own, and pauses that
-// grow. While it fails one alert at a time is tried.
+// grow. While it fails one alert at a time is tried. What is told of one incident goes out in its order, one after the other: a
+// pager that hears of the end first would ring for ever.
 import { messageOf } from '../core/errors.ts';
+import { within } from '../core/within.ts';
 import type { Message } from './alert.ts';
 import { DeliveryError, type Receiver } from './receivers/receiver.ts';
 import { createFairQueue, type Waiting } from './spool/fair-queue.ts';
@@ -30,9 +32,11 @@ export interface Courier {
   holds(incident: string): boolean;
   /** Takes out one that waits, of the kind with the most; undefined where nothing does. */
   drop(): Spooled | undefined;
-  /** Nobody wants it any more. */
+  /** Nobody is to be told of it any more. */
   cancel(item: Spooled): void;
-  /** Counts one that was sent and may have been lost on the way. */
+  /** What it waits for has come. */
+  release(item: Spooled): void;
+  /** Counts what was sent and may have been lost on the way. */
   gap(messages: number): void;
   /** Sends one message at once, past the queue. Rejects with a DeliveryError. */
   test(message: Message): Promise<void>;
@@ -51,39 +55,51 @@ export interface CourierOptions {
   onTaken: (item: Spooled) => void;
   /** It begins to fail, or (undefined) takes alerts again. */
   onFailing: (problem: string | undefined) => void;
-  onGap: (messages: number) => void;
+  /** It has taken the first alert since the start: whatever was wrong before is not any more. */
+  onWell: () => void;
 }
 
 /** So many failures one after the other are no accident. */
 const FAILING_AFTER = 3;
+/** How long what is under way may take to end when this process ends, in milliseconds. */
+const CLOSING_MS = 2000;
 
 interface Item extends Waiting {
   spooled: Spooled;
+  /** How often the receiver would not have it, and when it is tried again. */
   refusals: number;
+  from: number;
 }
 
+export const createCourier = (options: CourierOptions): Courier => new QueueingCourier(options);
+
 /** A class: its parts call each other. */
-export class QueueingCourier implements Courier {
+class QueueingCourier implements Courier {
   readonly name: string;
   readonly events: ReadonlySet<string>;
   readonly #options: CourierOptions;
+  /** By incident, what is to be told of it. The first of each stands in the queue, is held, or is under way. */
+  readonly #lines = new Map<string, Item[]>();
   readonly #queue = createFairQueue<Item>();
-  /** Those whose time has not come, with that time. */
-  readonly #held = new Map<Spooled, { item: Item; from: number }>();
-  readonly #cancelled = new WeakSet<Spooled>();
+  readonly #held = new Set<Item>();
   readonly #stop = new AbortController();
+  #closing = false;
+  #waiting = 0;
   #underWay = 0;
   #delivered = 0;
   #failures = 0;
   #dropped = 0;
   #gaps = 0;
-  /** Failures since the last success. */
+  /** Failures since the last success, and messages that were refused since then. */
   #streak = 0;
+  #refused = 0;
   #problem: string | undefined;
-  #failing = false;
+  /** undefined: nobody knows yet. */
+  #failing: boolean | undefined;
   #wakeUp: NodeJS.Timeout | undefined;
   #pausedUntil = 0;
   #failedAt = 0;
+  #idle: (() => void) | undefined;
 
   constructor(options: CourierOptions) {
     this.#options = options;
@@ -94,40 +110,56 @@ export class QueueingCourier implements Courier {
   get state(): CourierState {
     const { name, type } = this.#options;
     return {
-      ...{ name, type, waiting: this.#queue.size + this.#held.size + this.#underWay },
-      ...{ delivered: this.#delivered, failures: this.#failures, dropped: this.#dropped, gaps: this.#gaps },
-      problem: this.#problem,
+      ...{ name, type, waiting: this.#waiting, delivered: this.#delivered, failures: this.#failures },
+      ...{ dropped: this.#dropped, gaps: this.#gaps, problem: this.#problem },
     };
   }
 
   add(spooled: Spooled): void {
     const { alert } = spooled.message;
     const who = alert.client ? `${alert.client.issuer} ${alert.client.id}` : (alert.address ?? '');
-    const item = { spooled, refusals: 0, kind: `${alert.severity} ${alert.code}`, who };
-    const from = spooled.to.get(this.name) ?? 0;
-    if (from > this.#options.now()) this.#held.set(spooled, { item, from });
-    else this.#queue.add(item);
+    const kind = `${alert.severity} ${alert.code}`;
+    const item = { spooled, kind, who, refusals: 0, from: spooled.to.get(this.name) ?? 0 };
+    this.#waiting += 1;
+    const line = this.#lines.get(alert.incident);
+    if (line) return void line.push(item);
+    this.#lines.set(alert.incident, [item]);
+    this.#ready(item);
     this.#pump();
   }
 
   holds(incident: string): boolean {
-    for (const { message } of this.#held.keys()) if (message.alert.incident === incident) return true;
-    return false;
+    const [first] = this.#lines.get(incident) ?? [];
+    return first !== undefined && first.refusals === 0 && this.#held.has(first);
   }
 
   drop(): Spooled | undefined {
     const fullest = this.#queue.fullest();
-    const queued = fullest && this.#queue.dropFrom(fullest.kind)?.spooled;
-    const dropped = queued ?? [...this.#held.keys()].at(-1);
-    if (!dropped) return undefined;
-    this.#held.delete(dropped);
+    let item = fullest && this.#queue.dropFrom(fullest.kind);
+    if (!item) for (const each of this.#held) item = each;
+    if (!item) return undefined;
+    this.#held.delete(item);
     this.#dropped += 1;
-    return dropped;
+    this.#done(item);
+    return item.spooled;
   }
 
   cancel(spooled: Spooled): void {
-    this.#held.delete(spooled);
-    this.#cancelled.add(spooled);
+    const line = this.#lines.get(spooled.message.alert.incident);
+    const item = line?.find((each) => each.spooled === spooled);
+    if (!line || !item) return;
+    if (this.#held.delete(item)) return this.#done(item);
+    // It is the first in the queue or under way: then it is told all the same.
+    if (line[0] === item) return;
+    line.splice(line.indexOf(item), 1);
+    this.#waiting -= 1;
+  }
+
+  release(spooled: Spooled): void {
+    const item = this.#lines.get(spooled.message.alert.incident)?.find((each) => each.spooled === spooled);
+    if (!item) return;
+    item.from = 0;
+    this.look();
   }
 
   gap(messages: number): void {
@@ -140,22 +172,43 @@ export class QueueingCourier implements Courier {
 
   look(): void {
     const now = this.#options.now();
-    for (const [spooled, { item, from }] of this.#held)
-      if (from <= now) {
-        this.#held.delete(spooled);
+    for (const item of this.#held)
+      if (item.from <= now) {
+        this.#held.delete(item);
         this.#queue.add(item);
       }
     this.#pump();
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     clearTimeout(this.#wakeUp);
+    const idle = new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
+    if (this.#underWay > 0) await within(idle, CLOSING_MS);
     await this.#options.receiver.close();
     this.#stop.abort();
   }
 
+  #ready(item: Item): void {
+    if (item.from > this.#options.now()) this.#held.add(item);
+    else this.#queue.add(item);
+  }
+
+  /** The first of a line is done with, and the next one is ready. */
+  #done({ spooled }: Item): void {
+    const { incident } = spooled.message.alert;
+    const line = this.#lines.get(incident);
+    line?.shift();
+    this.#waiting -= 1;
+    const next = line?.[0];
+    if (next) this.#ready(next);
+    else this.#lines.delete(incident);
+  }
+
   #pump(): void {
-    if (this.#stop.signal.aborted) return;
+    if (this.#closing) return;
     const left = this.#pausedUntil - performance.now();
     if (left > 0) {
       if (this.#queue.size > 0) this.#wakeUp ??= setTimeout(() => this.#awake(), left).unref();
@@ -165,7 +218,6 @@ export class QueueingCourier implements Courier {
     while (this.#underWay < most) {
       const item = this.#queue.take();
       if (!item) return;
-      if (this.#cancelled.has(item.spooled)) continue;
       this.#underWay += 1;
       void this.#send(item);
     }
@@ -177,42 +229,52 @@ export class QueueingCourier implements Courier {
   }
 
   async #send(item: Item): Promise<void> {
-    const { receiver, onTaken, onFailing } = this.#options;
+    const { receiver, onTaken } = this.#options;
     const began = performance.now();
     try {
       await receiver.send(item.spooled.message, this.#stop.signal);
-      this.#delivered += 1;
-      this.#streak = 0;
-      this.#pausedUntil = 0;
-      this.#problem = undefined;
-      if (this.#failing) onFailing(undefined);
-      this.#failing = false;
+      this.#well();
+      this.#done(item);
       onTaken(item.spooled);
     } catch (thrown) {
-      if (!this.#stop.signal.aborted) this.#failed(item, thrown, began);
+      this.#failed(item, thrown, began);
     } finally {
       this.#underWay -= 1;
+      if (this.#underWay === 0) this.#idle?.();
       this.#pump();
     }
   }
 
+  #well(): void {
+    const { onFailing, onWell } = this.#options;
+    this.#delivered += 1;
+    [this.#streak, this.#refused, this.#pausedUntil, this.#problem] = [0, 0, 0, undefined];
+    if (this.#failing === true) onFailing(undefined);
+    else if (this.#failing === undefined) onWell();
+    this.#failing = false;
+  }
+
   #failed(item: Item, thrown: unknown, began: number): void {
+    if (this.#stop.signal.aborted) return;
     const error = thrown instanceof DeliveryError ? thrown : new DeliveryError(messageOf(thrown));
     this.#failures += 1;
     this.#problem = error.message;
-    // Those that were under way together have failed once.
-    const again = began >= this.#failedAt;
-    if (again) this.#streak += 1;
-    this.#failedAt = performance.now();
     if (error.refused) {
       // The others may be taken: this one is tried again after a pause of its own.
       item.refusals += 1;
-      this.#held.set(item.spooled, { item, from: this.#options.now() + this.#pause(item.refusals) });
+      if (item.refusals === 1) this.#refused += 1;
+      item.from = this.#options.now() + this.#pause(item.refusals);
+      this.#held.add(item);
     } else {
       this.#queue.add(item);
-      if (again) this.#pausedUntil = performance.now() + (error.retryAfterMs ?? this.#pause(this.#streak));
+      // Those that were under way together have failed once.
+      if (began >= this.#failedAt) {
+        this.#streak += 1;
+        this.#pausedUntil = performance.now() + (error.retryAfterMs ?? this.#pause(this.#streak));
+      }
+      this.#failedAt = performance.now();
     }
-    if (this.#streak < FAILING_AFTER || this.#failing) return;
+    if (Math.max(this.#streak, this.#refused) < FAILING_AFTER || this.#failing) return;
     this.#failing = true;
     this.#options.onFailing(error.message);
   }

@@ -3,10 +3,10 @@
 import type { AlertRecord } from '../audit/records.ts';
 import { BoundedCache } from '../core/bounded-cache.ts';
 import { closest } from '../decision/alerts/settings.ts';
-import { type Alert, type AlertContext, alertOf, incidentOf, type Message, messageId } from './alert.ts';
-import type { AlertBoard, Ended, Incident, Raise, Silence } from './board/board.ts';
+import { type Alert, type AlertContext, alertOf, incidentOf, type Message, messageId, occurrenceOf } from './alert.ts';
+import type { AlertBoard, Ended, Incident, Raise, Raised, Silence } from './board/board.ts';
 import type { Courier } from './courier.ts';
-import { isSilenced, type Route, routeOf } from './routing.ts';
+import { type Route, routeOf, silencedUntil } from './routing.ts';
 import { createFairQueue, type Waiting } from './spool/fair-queue.ts';
 import type { Spool, Spooled, Undecided } from './spool/spool.ts';
 
@@ -19,28 +19,33 @@ export interface DispatchOptions {
   now: () => number;
   /** Most bytes that wait. */
   mostBytes: number;
+  /** A state that comes and goes within so many milliseconds is one. */
+  steadyMs?: number;
+  /** How long after a start a state is found again, if it is still there, in milliseconds. */
+  unseenMs?: number;
   /** Alerts were dropped because there were more than fit. */
-  onDropped: (receiver: string, count: number) => void;
+  onDropped: (receiver: string) => void;
 }
 
 export interface Dispatch {
   /** Takes an alert. Never fails, and nothing is waited for. */
   raised(record: AlertRecord): void;
-  /** What an alert was about is over. */
+  /** What an alert was about is over, if it stays so for a moment. */
   resolved(record: Pick<AlertRecord, 'reasons' | 'params'>): void;
   /** A receiver has taken it, or is not to be told. */
   taken(item: Spooled, receiver: string): void;
   /** Somebody has it. Answers undefined where there is no such incident. Rejects when the store does not answer. */
   acknowledge(incident: string, by: { operator: string; reason: string }): Promise<Incident | undefined>;
-  silence(row: Silence): Promise<void>;
+  /** Answers false where there are too many silences. */
+  silence(row: Silence): Promise<boolean>;
   silences(): Promise<readonly Silence[]>;
   incidents(): Promise<readonly Incident[]>;
-  /** Hands out what was there when the spool was opened. */
-  start(): void;
+  /** From now on alerts are handed out, those that were there when the spool was opened first. */
+  start(): Promise<void>;
   /** To be called several times a second. */
   look(): Promise<void>;
-  /** Waits for what has been raised to be handed out, not for the receivers. */
-  settled(): Promise<void>;
+  /** Waits for what has been raised to be handed out, not for the receivers. What comes later is only kept. */
+  pause(): Promise<void>;
 }
 
 /** How many are decided on at once. */
@@ -48,8 +53,12 @@ const BATCH = 200;
 /** Most open incidents that are remembered here; of others the board is asked. */
 const MOST_KNOWN = 20_000;
 const LOOK_AT_WINDOWS_MS = 1000;
-/** How long after a start a state is found again, if it is still there. */
 const UNSEEN_MS = 60_000;
+const STEADY_MS = 5000;
+/** The receiver of what is dropped before it is known who is to be told. */
+const ANY = 'any';
+/** Of what is dropped, so much at once. */
+const ROOM = 0.9;
 
 interface Fresh extends Waiting {
   item: Undecided;
@@ -71,14 +80,18 @@ class AlertDispatch implements Dispatch {
   readonly #fresh = createFairQueue<Fresh>();
   readonly #known = new BoundedCache<string, Known>(MOST_KNOWN);
   readonly #dirty = new Set<string>();
-  readonly #over = new Set<string>();
-  readonly #byReceiver: ReadonlyMap<string, Courier>;
-  /** Incidents that were open at the start and last until they are told to be over. */
-  readonly #unseen = new Set<string>();
+  /** States that are over, and when they have been for long enough. */
+  readonly #over = new Map<string, number>();
+  /** Incidents of which nobody is told before a silence ends. */
+  readonly #hushed = new Map<string, Spooled>();
+  /** Incidents that were raised since the start, while those that were open before it are looked through. */
+  #seen: Set<string> | undefined = new Set();
   #told: string[] = [];
   #silences: readonly Silence[] = [];
-  #deciding: Promise<void> | undefined;
+  #working: Promise<void> | undefined;
+  #running = false;
   #windowsAt = 0;
+  readonly #byReceiver: ReadonlyMap<string, Courier>;
 
   constructor(options: DispatchOptions) {
     this.#options = options;
@@ -88,7 +101,8 @@ class AlertDispatch implements Dispatch {
   raised(record: AlertRecord): void {
     const { spool, context, now } = this.#options;
     const incident = incidentOf(record, spool.id);
-    this.#unseen.delete(incident);
+    this.#seen?.add(incident);
+    this.#over.delete(incident);
     const known = this.#known.get(incident);
     if (known && known.until > now()) {
       known.more += 1;
@@ -96,217 +110,60 @@ class AlertDispatch implements Dispatch {
       return;
     }
     const alert = alertOf(record, context());
-    this.#known.set(incident, { alert, until: now() + this.#windowOf(alert), more: 0 });
+    this.#known.set(incident, { alert, until: now() + this.#windowOf(alert), more: known?.more ?? 0 });
     this.#decide(spool.put(alert), false);
+    this.#makeRoom();
   }
 
   resolved(record: Pick<AlertRecord, 'reasons' | 'params'>): void {
-    const incident = incidentOf(record, this.#options.spool.id);
-    this.#known.delete(incident);
-    this.#over.add(incident);
-    void this.#work();
+    this.#over.set(
+      incidentOf(record, this.#options.spool.id),
+      performance.now() + (this.#options.steadyMs ?? STEADY_MS),
+    );
   }
 
   async acknowledge(name: string, by: { operator: string; reason: string }): Promise<Incident | undefined> {
     const at = this.#options.now();
     const incident = await this.#options.board().acknowledge(name, { ...by, at });
-    if (incident) this.#tell({ ...this.#message('acknowledged', incident, at), count: incident.count, by });
+    if (incident) this.#tell({ ...this.#message('acknowledged', incident, at), by });
     return incident;
   }
 
-  async silence(row: Silence): Promise<void> {
-    await this.#options.board().silence(row);
-    this.#silences = await this.silences();
+  async silence(row: Silence): Promise<boolean> {
+    const taken = await this.#options.board().silence(row);
+    await this.#readSilences();
+    return taken;
   }
 
   silences = async (): Promise<readonly Silence[]> => this.#options.board().silences(this.#options.now());
   incidents = async (): Promise<readonly Incident[]> => this.#options.board().list();
 
-  start(): void {
+  async start(): Promise<void> {
     const { undecided, spooled } = this.#options.spool.before;
     for (const item of undecided) this.#decide(item, true);
+    await this.#readSilences();
+    const open = await this.incidents().catch(() => undefined);
+    this.#running = true;
     for (const item of spooled) this.#hand(item);
-    void this.#findUnseen();
-  }
-
-  /** What lasted before and is not found again was mended while nobody looked. */
-  async #findUnseen(): Promise<void> {
-    const open = await this.incidents().catch(() => []);
-    for (const { alert, by } of open)
-      if (alert.lasts && by === this.#options.spool.id) this.#unseen.add(alert.incident);
-    setTimeout(() => {
-      for (const incident of this.#unseen) this.#over.add(incident);
-      this.#unseen.clear();
-      void this.#work();
-    }, UNSEEN_MS).unref();
+    if (open) this.#closeStale(spooled, open);
+    this.#forgetUnseen(open ?? []);
+    await this.#work();
   }
 
   async look(): Promise<void> {
-    const { board, now, spool, couriers } = this.#options;
+    const { couriers, spool } = this.#options;
     await this.#work();
     for (const courier of couriers) courier.look();
-    if (performance.now() - this.#windowsAt < LOOK_AT_WINDOWS_MS) return;
+    if (!this.#running || performance.now() - this.#windowsAt < LOOK_AT_WINDOWS_MS) return;
     this.#windowsAt = performance.now();
     spool.look();
-    this.#silences = await this.silences().catch(() => this.#silences);
-    for (const ended of await board()
-      .ended(now())
-      .catch(() => []))
-      this.#ended(ended);
+    await this.#readSilences();
+    await this.#work('windows');
   }
 
-  async settled(): Promise<void> {
+  async pause(): Promise<void> {
     await this.#work();
-  }
-
-  #decide(item: Undecided, before: boolean): void {
-    const { alert } = item;
-    this.#fresh.add({
-      item,
-      before,
-      kind: `${alert.severity} ${alert.code}`,
-      who: alert.client?.id ?? alert.address ?? '',
-    });
-    void this.#work();
-  }
-
-  /** One at a time; what comes while it works is done by it. */
-  #work(): Promise<void> {
-    this.#deciding ??= this.#workOff().finally(() => {
-      this.#deciding = undefined;
-    });
-    return this.#deciding;
-  }
-
-  async #workOff(): Promise<void> {
-    // What is raised in the same turn of the event loop is decided on together.
-    await Promise.resolve();
-    while (this.#fresh.size + this.#dirty.size + this.#over.size + this.#told.length > 0) {
-      await this.#decideSome();
-      await this.#count();
-      await this.#resolve();
-      const told = this.#told.splice(0);
-      if (told.length > 0)
-        await this.#options
-          .board()
-          .delivered(told)
-          .catch(() => {});
-    }
-  }
-
-  async #decideSome(): Promise<void> {
-    const { spool } = this.#options;
-    const batch: Fresh[] = [];
-    for (let next = this.#fresh.take(); next; next = batch.length < BATCH ? this.#fresh.take() : undefined)
-      batch.push(next);
-    const answers = await this.#raise(
-      batch.map(({ item: { alert }, before }) => ({ alert, count: before ? 0 : 1, windowMs: this.#windowOf(alert) })),
-    );
-    batch.forEach(({ item }, i) => {
-      const { first = true, own = false, since = this.#options.now(), due } = answers[i] ?? {};
-      const known = this.#known.get(item.alert.incident);
-      if (known && due !== undefined) known.until = due;
-      if (first || own) this.#tell(this.#first(item.alert, since), item);
-      else spool.forget(item);
-    });
-  }
-
-  /** Tells the board how many more there were. One that was closed in between is a first one. */
-  async #count(): Promise<void> {
-    const dirty = [...this.#dirty].slice(0, BATCH);
-    for (const name of dirty) this.#dirty.delete(name);
-    const counted = dirty.flatMap((name) => this.#known.get(name) ?? []);
-    if (counted.length === 0) return;
-    const raises = counted.map(({ alert, more }) => ({ alert, count: more, windowMs: this.#windowOf(alert) }));
-    for (const each of counted) each.more = 0;
-    const answers = await this.#raise(raises);
-    counted.forEach((known, i) => {
-      const { first = false, since = 0, due } = answers[i] ?? {};
-      if (due !== undefined) known.until = due;
-      if (first) this.#tell(this.#first(known.alert, since));
-    });
-  }
-
-  async #resolve(): Promise<void> {
-    const over = [...this.#over];
-    this.#over.clear();
-    if (over.length === 0) return;
-    const found = await this.#options
-      .board()
-      .resolve(over)
-      .catch(() => []);
-    for (const incident of found) this.#tell(this.#message('resolved', incident, incident.since));
-  }
-
-  /** A board that fails answers nothing: then each alert counts as a first one, because nobody else may tell of it. */
-  async #raise(raises: readonly Raise[]) {
-    const { spool, board, now } = this.#options;
-    if (raises.length === 0) return [];
-    return board()
-      .raise(spool.id, raises, now())
-      .catch(() => []);
-  }
-
-  #ended({ incident, over }: Ended): void {
-    const { alert, by, delivered, acknowledged, fresh, due } = incident;
-    // Whoever had the first alert has gone with it.
-    if (!delivered && by !== this.#options.spool.id) this.#tell(this.#first(alert, incident.since));
-    this.#known.delete(alert.incident);
-    if (over) return this.#tell(this.#message('resolved', incident, incident.since));
-    if (!acknowledged) this.#tell({ ...this.#message('repeated', incident, due), count: fresh });
-  }
-
-  #first(alert: Alert, since: number): Message {
-    const window = this.#windowOf(alert);
-    return {
-      // Replicas that count for themselves make the same id within a window.
-      id: messageId('triggered', alert.incident, Math.floor(since / window)),
-      ...{ event: 'triggered', at: alert.at, alert, count: 1 },
-      ...{ since: new Date(since).toISOString(), by: null },
-    };
-  }
-
-  #message(event: Message['event'], { alert, since, count }: Incident, which: number): Message {
-    return {
-      id: messageId(event, alert.incident, which),
-      ...{ event, at: new Date(this.#options.now()).toISOString(), alert, count },
-      ...{ since: new Date(since).toISOString(), by: null },
-    };
-  }
-
-  /** Has a message delivered, and forgets the alert that it is made of. */
-  #tell(message: Message, instead?: Undecided): void {
-    const { spool } = this.#options;
-    const route = this.#routeOf(message);
-    if (route.size === 0 || spool.has(message.id)) {
-      if (instead) spool.forget(instead);
-      if (route.size === 0 && message.event === 'triggered') this.#told.push(message.alert.incident);
-      return;
-    }
-    this.#hand(spool.deliver(message, route, instead));
-    this.#makeRoom();
-  }
-
-  #routeOf({ alert, event }: Message): Route {
-    const { context, couriers, now } = this.#options;
-    if (isSilenced(alert, this.#silences, now())) return new Map();
-    const names = couriers.map(({ name }) => name);
-    const route = routeOf(alert, context().settings, names, now());
-    return new Map(
-      [...route].filter(([name]) => {
-        const courier = this.#byReceiver.get(name);
-        // Whoever is told in the morning need not be told how often it happened in the night.
-        return courier?.events.has(event) && !(event === 'repeated' && courier.holds(alert.incident));
-      }),
-    );
-  }
-
-  #hand(item: Spooled): void {
-    for (const name of item.to.keys()) {
-      const courier = this.#byReceiver.get(name);
-      if (courier) courier.add(item);
-      else this.taken(item, name);
-    }
+    this.#running = false;
   }
 
   taken(item: Spooled, receiver: string): void {
@@ -316,15 +173,254 @@ class AlertDispatch implements Dispatch {
     void this.#work();
   }
 
+  /** Another replica may have told that an incident is over whose first alert still waits here: then its end follows. */
+  #closeStale(spooled: readonly Spooled[], open: readonly Incident[]): void {
+    const occurrences = new Set(open.map(({ alert, mark }) => occurrenceOf(alert.incident, mark)));
+    for (const { message } of spooled)
+      if (message.event === 'triggered' && !occurrences.has(message.occurrence))
+        this.#tell({
+          ...message,
+          id: messageId('resolved', message.occurrence),
+          event: 'resolved',
+          at: this.#isoNow(),
+        });
+  }
+
+  /** A state that lasted before and is not found again was mended while nobody looked. */
+  #forgetUnseen(open: readonly Incident[]): void {
+    const mine = open.filter(({ alert, by }) => alert.lasts && !alert.by_use && by === this.#options.spool.id);
+    setTimeout(() => {
+      for (const { alert } of mine) if (!this.#seen?.has(alert.incident)) this.#over.set(alert.incident, 0);
+      this.#seen = undefined;
+    }, this.#options.unseenMs ?? UNSEEN_MS).unref();
+  }
+
+  #decide(item: Undecided, before: boolean): void {
+    const { alert } = item;
+    const who = alert.client?.id ?? alert.address ?? '';
+    this.#fresh.add({ item, before, kind: `${alert.severity} ${alert.code}`, who });
+    void this.#work();
+  }
+
+  /** One at a time, in the order of what happens; what comes while it works is done by it. */
+  #work(windows?: 'windows'): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    if (windows && this.#working) return this.#working.then(() => this.#work(windows));
+    this.#working ??= this.#workOff(windows).finally(() => {
+      this.#working = undefined;
+    });
+    return this.#working;
+  }
+
+  async #workOff(windows?: 'windows'): Promise<void> {
+    // What is raised in the same turn of the event loop is decided on together.
+    await Promise.resolve();
+    for (let first = true; first || this.#fresh.size + this.#dirty.size > 0; first = false) {
+      await this.#decideSome();
+      await this.#count();
+    }
+    await this.#resolve();
+    if (windows) await this.#endWindows();
+    const told = this.#told.splice(0);
+    if (told.length > 0)
+      await this.#options
+        .board()
+        .delivered(told)
+        // A store that is away learns of it later.
+        .catch(() => this.#told.push(...told.slice(-MOST_KNOWN)));
+  }
+
+  async #decideSome(): Promise<void> {
+    const { spool, now } = this.#options;
+    const batch: Fresh[] = [];
+    for (let next = this.#fresh.take(); next; next = batch.length < BATCH ? this.#fresh.take() : undefined)
+      batch.push(next);
+    const answers = await this.#raise(
+      batch.map(({ item: { alert }, before }) => ({ alert, count: before ? 0 : 1, windowMs: this.#windowOf(alert) })),
+    );
+    batch.forEach(({ item }, i) => {
+      const answer = answers[i] ?? this.#alone(item.alert, now());
+      const known = this.#known.get(item.alert.incident);
+      if (known) known.until = answer.due;
+      if (answer.first || answer.own) this.#tell(this.#first(item.alert, answer), item);
+      else spool.forget(item);
+    });
+  }
+
+  /** Tells the board how many more there were. One that was closed in between is a first one. */
+  async #count(): Promise<void> {
+    const dirty = [...this.#dirty].slice(0, BATCH);
+    for (const name of dirty) this.#dirty.delete(name);
+    const counted = dirty.flatMap((name) => this.#known.get(name) ?? []).filter(({ more }) => more > 0);
+    if (counted.length === 0) return;
+    const raises = counted.map(({ alert, more }) => ({ alert, count: more, windowMs: this.#windowOf(alert) }));
+    for (const each of counted) each.more = 0;
+    const answers = await this.#raise(raises);
+    counted.forEach((known, i) => {
+      const answer = answers[i] ?? this.#alone(known.alert, this.#options.now());
+      known.until = answer.due;
+      if (answer.first) this.#tell(this.#first(known.alert, answer));
+    });
+  }
+
+  async #resolve(): Promise<void> {
+    const now = performance.now();
+    const over = [...this.#over].filter(([, at]) => at <= now).map(([incident]) => incident);
+    if (over.length === 0) return;
+    try {
+      const found = await this.#options.board().resolve(over);
+      for (const incident of over) this.#forgetKnown(incident);
+      for (const incident of found) this.#tell(this.#message('resolved', incident));
+      for (const incident of over) if ((this.#over.get(incident) ?? now + 1) <= now) this.#over.delete(incident);
+    } catch {
+      // The store is away: it is asked again with the next look.
+    }
+  }
+
+  async #endWindows(): Promise<void> {
+    const { board, now } = this.#options;
+    const ended = await board()
+      .ended(now())
+      .catch((): Ended[] => []);
+    for (const each of ended) this.#end(each);
+    // What is told stands in the spool by now. Where the store does not hear of it, it is told once more, under the same id.
+    if (ended.length > 0)
+      await board()
+        .told(ended, now())
+        .catch(() => {});
+  }
+
+  #end({ incident, over }: Ended): void {
+    const { alert, by, delivered, acknowledged, fresh } = incident;
+    // Whoever had the first alert has gone with it.
+    if (!delivered && by !== this.#options.spool.id) this.#tell(this.#first(alert, incident));
+    this.#forgetKnown(alert.incident);
+    if (over) return this.#tell(this.#message('resolved', incident));
+    if (fresh > 0 && !acknowledged)
+      this.#tell({ ...this.#message('repeated', incident, incident.count), count: fresh });
+  }
+
+  /** What has been raised of it and not counted yet is not forgotten with it. */
+  #forgetKnown(incident: string): void {
+    const known = this.#known.get(incident);
+    if (known) known.until = 0;
+  }
+
+  /** A board that fails answers nothing. */
+  async #raise(raises: readonly Raise[]): Promise<Raised[]> {
+    const { spool, board, now } = this.#options;
+    if (raises.length === 0) return [];
+    return board()
+      .raise(spool.id, raises, now())
+      .catch(() => []);
+  }
+
+  /** Where no board answers each alert counts as a first one, because nobody else may tell of it. */
+  #alone(alert: Alert, now: number): Raised {
+    const window = this.#windowOf(alert);
+    return { first: true, own: false, since: now, due: now + window, mark: `w${Math.floor(now / window)}.0` };
+  }
+
+  #first(alert: Alert, { since, mark }: Pick<Incident, 'since' | 'mark'>): Message {
+    const occurrence = occurrenceOf(alert.incident, mark);
+    return {
+      ...{ id: messageId('triggered', occurrence), occurrence },
+      ...{ event: 'triggered', at: alert.at, alert, count: 1 },
+      ...{ since: new Date(since).toISOString(), by: null },
+    };
+  }
+
+  #message(event: Message['event'], { alert, since, count, mark }: Incident, which?: number): Message {
+    const occurrence = occurrenceOf(alert.incident, mark);
+    return {
+      ...{ id: messageId(event, occurrence, which), occurrence },
+      ...{ event, at: this.#isoNow(), alert, count },
+      ...{ since: new Date(since).toISOString(), by: null },
+    };
+  }
+
+  #isoNow(): string {
+    return new Date(this.#options.now()).toISOString();
+  }
+
+  /** Has a message delivered, and forgets the alert that it is made of. */
+  #tell(message: Message, instead?: Undecided): void {
+    const { spool, now } = this.#options;
+    const { incident } = message.alert;
+    if (message.event !== 'triggered' && this.#unhush(incident, message.event === 'resolved')) return;
+    const until = silencedUntil(message.alert, this.#silences, now());
+    const silent = until > 0 && message.event === 'triggered';
+    const route = until > 0 && message.event === 'repeated' ? new Map<string, number>() : this.#routeOf(message, until);
+    if (route.size === 0 || spool.has(message.id)) {
+      if (instead) spool.forget(instead);
+      if (route.size === 0 && message.event === 'triggered') this.#told.push(incident);
+      return;
+    }
+    const item = spool.deliver(message, route, instead);
+    if (silent) this.#hushed.set(incident, item);
+    this.#hand(item);
+    this.#makeRoom();
+  }
+
+  /** Of an incident that nobody was told of because of a silence nobody is told more. `over`: it ends within the silence. */
+  #unhush(incident: string, over: boolean): boolean {
+    const item = this.#hushed.get(incident);
+    if (!item) return false;
+    if (!over) return true;
+    this.#hushed.delete(incident);
+    for (const name of item.to.keys()) this.#byReceiver.get(name)?.cancel(item);
+    this.#options.spool.forget(item);
+    this.#told.push(incident);
+    return true;
+  }
+
+  async #readSilences(): Promise<void> {
+    const { now } = this.#options;
+    this.#silences = await this.silences().catch(() => this.#silences);
+    for (const [incident, item] of this.#hushed)
+      if (silencedUntil(item.message.alert, this.#silences, now()) === 0) {
+        this.#hushed.delete(incident);
+        for (const name of item.to.keys()) this.#byReceiver.get(name)?.release(item);
+      }
+  }
+
+  /** The first alert of an incident waits for the end of a silence. */
+  #routeOf({ alert, event }: Message, silentUntil: number): Route {
+    const { context, couriers, now } = this.#options;
+    const names = couriers.map(({ name }) => name);
+    const route = [...routeOf(alert, context().settings, names, now())].filter(([name]) => {
+      const courier = this.#byReceiver.get(name);
+      // Whoever is told in the morning need not be told how often it happened in the night.
+      return courier?.events.has(event) && !(event === 'repeated' && courier.holds(alert.incident));
+    });
+    return new Map(event === 'triggered' ? route.map(([name, from]) => [name, Math.max(from, silentUntil)]) : route);
+  }
+
+  #hand(item: Spooled): void {
+    for (const name of [...item.to.keys()]) {
+      const courier = this.#byReceiver.get(name);
+      if (courier) courier.add(item);
+      else this.taken(item, name);
+    }
+  }
+
   /** Beyond the bound, of the receiver for which most wait, the kind of which most wait gives way. */
   #makeRoom(): void {
     const { spool, couriers, mostBytes, onDropped } = this.#options;
-    while (spool.waitingBytes > mostBytes) {
+    if (spool.waitingBytes <= mostBytes) return;
+    while (spool.waitingBytes > mostBytes * ROOM) {
       const [fullest] = [...couriers].sort((a, b) => b.state.waiting - a.state.waiting);
+      if (this.#fresh.size > (fullest?.state.waiting ?? 0)) {
+        const dropped = this.#fresh.dropFrom(this.#fresh.fullest()?.kind ?? '');
+        if (!dropped) return;
+        spool.forget(dropped.item);
+        onDropped(ANY);
+        continue;
+      }
       const dropped = fullest?.drop();
       if (!fullest || !dropped) return;
       spool.taken(dropped, fullest.name);
-      onDropped(fullest.name, 1);
+      onDropped(fullest.name);
     }
   }
 

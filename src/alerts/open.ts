@@ -16,7 +16,7 @@ import type { Alert } from './alert.ts';
 import type { AlertBoard } from './board/board.ts';
 import { type BoardState, createMemoryBoard } from './board/memory.ts';
 import { createSharedBoard } from './board/shared.ts';
-import { type Courier, type CourierState, QueueingCourier } from './courier.ts';
+import { type Courier, type CourierState, createCourier } from './courier.ts';
 import { createDispatch, type Dispatch } from './dispatch.ts';
 import { type OpenedReceiver, openReceiver } from './receivers/open.ts';
 import { openSpool } from './spool/spool.ts';
@@ -27,6 +27,8 @@ export interface OpenAlertsOptions {
   clock: Clock;
   /** The policy in force. */
   policy: () => { revision: string; settings: { alerts: AlertSettings }; manifest: Reasons };
+  /** Whether replicas share a store. */
+  shared: boolean;
   onProblem: (problem: string) => void;
 }
 
@@ -45,7 +47,8 @@ export interface Alerts
   /** Sends a test to one receiver, or to each; answers why it failed, by receiver. */
   test(by: { operator: string; reason: string }, receiver?: string): Promise<ReadonlyMap<string, string | undefined>>;
   readonly reloadable: readonly Reloadable[];
-  settled(): Promise<void>;
+  /** What comes from now on is only kept: the store is about to be closed. */
+  pause(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -58,10 +61,10 @@ export type AlertTroubles = Pick<
 const LOOK_MS = 200;
 /** A board with very many incidents is not written down each time. */
 const MANY = 1000;
-const WRITE_MS = 1000;
+const WRITE_MS = 200;
 
 /** Throws an OperatorError where a receiver cannot be used as it is configured. */
-export function openAlerts({ config, env, clock, policy, onProblem }: OpenAlertsOptions): Alerts {
+export function openAlerts({ config, env, clock, policy, shared, onProblem }: OpenAlertsOptions): Alerts {
   const { receivers, spool_mb: megabytes } = config.alerts;
   const dir = join(config.state_dir, 'alerts');
   preparePrivateFolder(dir);
@@ -79,22 +82,21 @@ export function openAlerts({ config, env, clock, policy, onProblem }: OpenAlerts
     onUnreadable: (lines) => onProblem(`${join(dir, 'spool.jsonl')}: ${lines} lines make no sense and are left out`),
   });
   const boardFile = join(dir, 'board.json');
-  const local = createMemoryBoard(readBoard(boardFile, onProblem));
+  const local = createMemoryBoard(!shared, readBoard(boardFile, onProblem));
   let board: AlertBoard = local;
   let now = () => clock.now();
-  const couriers: Courier[] = [...opened].map(
-    ([name, { receiver }]) =>
-      new QueueingCourier({
-        ...{
-          name,
-          receiver,
-          now: () => now(),
-          ...courierOptions(receivers[name] as AlertsConfig['receivers'][string]),
-        },
-        onTaken: (item) => dispatch.taken(item, name),
-        onFailing: (problem) => told((events) => events.receiverFailing(name, problem)),
-        onGap: (messages) => gap(name, messages),
-      }),
+  const couriers: Courier[] = [...opened].map(([name, { receiver }]) =>
+    createCourier({
+      ...{
+        name,
+        receiver,
+        now: () => now(),
+        ...courierOptions(receivers[name] as AlertsConfig['receivers'][string]),
+      },
+      onTaken: (item) => dispatch.taken(item, name),
+      onFailing: (problem) => told((events) => events.receiverFailing(name, problem)),
+      onWell: () => dispatch.resolved({ reasons: ['alerts.receiver_failing'], params: { receiver: name } }),
+    }),
   );
   const dropped = new Map<string, number>();
   const dispatch = createDispatch({
@@ -104,7 +106,7 @@ export function openAlerts({ config, env, clock, policy, onProblem }: OpenAlerts
       const titleOf = (code: string) => manifest.reasons[code]?.title;
       return { settings: settings.alerts, titleOf, policy: revision, replica: spool.id };
     },
-    onDropped: (receiver, count) => void dropped.set(receiver, (dropped.get(receiver) ?? 0) + count),
+    onDropped: (receiver) => void dropped.set(receiver, (dropped.get(receiver) ?? 0) + 1),
   });
 
   function gap(name: string, messages: number): void {
@@ -120,7 +122,7 @@ export function openAlerts({ config, env, clock, policy, onProblem }: OpenAlerts
   function writeBoard(urgent: boolean): void {
     if (local.revision === written.revision) return;
     const state = local.state();
-    const pause = state.incidents.length > MANY ? 10 * WRITE_MS : WRITE_MS;
+    const pause = state.incidents.length > MANY ? 50 * WRITE_MS : WRITE_MS;
     if (!urgent && performance.now() - written.at < pause) return;
     written = { revision: local.revision, at: performance.now() };
     try {
@@ -147,10 +149,10 @@ export function openAlerts({ config, env, clock, policy, onProblem }: OpenAlerts
         return log.alert(record);
       },
     }),
-    start(shared, sharedClock, events) {
-      if (shared) board = createSharedBoard(shared, local);
+    start(ofAll, sharedClock, events) {
+      if (ofAll) board = createSharedBoard(ofAll, local);
       now = () => sharedClock.now();
-      dispatch.start();
+      void dispatch.start();
       told.to(events);
       for (const name of known.receivers.filter((each) => !opened.has(each))) events.receiverRemoved(name);
       writePrivateFile(
@@ -161,6 +163,7 @@ export function openAlerts({ config, env, clock, policy, onProblem }: OpenAlerts
         tellDropped();
         void dispatch.look();
         writeBoard(false);
+        if (written.revision === local.revision) spool.release();
       }, LOOK_MS);
       timer.unref();
     },
@@ -180,12 +183,13 @@ export function openAlerts({ config, env, clock, policy, onProblem }: OpenAlerts
       return new Map(results);
     },
     reloadable: [...opened.values()].flatMap(({ reloadable }) => reloadable ?? []),
-    settled: () => dispatch.settled(),
+    pause: () => dispatch.pause(),
     async close() {
       clearInterval(timer);
-      await dispatch.settled();
+      await dispatch.pause();
       await Promise.all(couriers.map((courier) => courier.close()));
       writeBoard(true);
+      spool.release();
       spool.close();
     },
   };
@@ -250,10 +254,11 @@ function readBoard(file: string, onProblem: (problem: string) => void): BoardSta
 function testMessage(by: { operator: string; reason: string }, now: number) {
   const at = new Date(now).toISOString();
   const alert: Alert = {
-    ...{ incident: '0'.repeat(32), code: 'alerts.test', severity: 'low', lasts: false },
+    ...{ incident: '0'.repeat(32), code: 'alerts.test', severity: 'low', lasts: false, by_use: false },
     ...{ title: 'A test of this receiver, and no alert', mend: null, at, params: {} },
     ...{ tool: null, backend: null, session: null, client: null, address: null },
     ...{ decision_id: null, req_id: null, policy: null },
   };
-  return { id: `alert_test_${randomUUID()}`, event: 'test' as const, at, alert, count: 1, since: at, by };
+  const id = `alert_test_${randomUUID()}`;
+  return { id, occurrence: id, event: 'test' as const, at, alert, count: 1, since: at, by };
 }

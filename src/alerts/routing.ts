@@ -14,21 +14,37 @@ export function routeOf(alert: Alert, settings: AlertSettings, names: readonly s
     if (rankOf(alert.severity) < rankOf(at_least) || !codes.some((pattern) => matches(pattern, alert.code))) continue;
     const hours = quiet.flatMap((name) => settings.quiet_hours[name] ?? []);
     const held = hours.filter(({ up_to }) => rankOf(alert.severity) <= rankOf(up_to));
-    const from = Math.max(0, ...held.map((each) => quietUntil(each, now)));
+    const from = quietUntilAll(held, now);
     // Whoever fails to take alerts is not told so.
+    const failing = alert.code === 'alerts.receiver_failing' ? alert.params.receiver : undefined;
     for (const name of to.includes('*') ? names : names.filter((each) => to.includes(each)))
-      if (alert.params.receiver !== name) times.set(name, Math.min(times.get(name) ?? from, from));
+      if (failing !== name) times.set(name, Math.min(times.get(name) ?? from, from));
   }
   return times;
 }
 
-export const isSilenced = ({ code, client }: Alert, silences: readonly Silence[], now: number): boolean =>
+/** When the silences that mean an alert end, in milliseconds since 1970; 0 where none does. */
+export function silencedUntil({ code, client }: Alert, silences: readonly Silence[], now: number): number {
   // Whoever silences alerts cannot silence that.
-  code !== 'alerts.silenced' &&
-  silences.some(
+  if (code === 'alerts.silenced') return 0;
+  const meaning = silences.filter(
     (row) => row.until > now && matches(row.codes, code) && (row.client === null || row.client === client?.id),
   );
+  return Math.max(0, ...meaning.map(({ until }) => until));
+}
 
+/** When none of these quiet hours are any more: where some end others may begin. A week of them is no end. */
+function quietUntilAll(hours: readonly QuietHours[], now: number): number {
+  let from = 0;
+  for (let i = 0; i < MOST_QUIET; i += 1) {
+    const next = Math.max(0, ...hours.map((each) => quietUntil(each, Math.max(from, now))));
+    if (next <= from) break;
+    from = next;
+  }
+  return from;
+}
+
+const MOST_QUIET = 14;
 const MINUTE_MS = 60_000;
 const DAY_MINUTES = 24 * 60;
 

@@ -77,15 +77,16 @@ export async function openInner(context: Context, closing: Closing) {
   const reasons = Object.keys(policy.present.manifest.reasons);
   const metrics = createMetrics(VERSION, { backends: Object.keys(config.backends), reasons });
   const alerts = openAlerts({
-    ...{ config, env, clock, policy: () => policy.present },
+    ...{ config, env, clock, policy: () => policy.present, shared: config.store.redis !== undefined },
     onProblem: problemOf('a file of the alerts'),
   });
-  const trail = closing.add(openTrail(context, policy, metrics, alerts));
-  // What is raised while the rest is closed is kept as well.
+  // Closed after the log: what is raised while the rest is closed is kept as well.
   closing.add(alerts);
+  const trail = closing.add(openTrail(context, policy, metrics, alerts));
   const { log: audit, events } = trail;
   const store = closing.add(await openKept(context, keyring, events, metrics));
   alerts.start(store.alerts, store.clock, events);
+  closing.add({ close: alerts.pause });
   const backends = closing.add(
     openBackends({
       config,

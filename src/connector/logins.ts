@@ -25,6 +25,7 @@ export function watchLogins(
   ownAccounts: ReadonlySet<string>,
 ): LoginWatch {
   const failing = new Map<string, string>();
+  const [told, well] = [new Set<string>(), new Set<string>()];
   const refused = new BoundedCache<string, number>(MOST_ACCOUNTS);
   const accountOf = (backend: string, { id, subject, issuer }: LoginClient) =>
     JSON.stringify(ownAccounts.has(backend) ? [backend, id, subject, issuer] : [backend]);
@@ -40,19 +41,21 @@ export function watchLogins(
     events(event) {
       if (event.type === 'login_failed') {
         const { backend, detail, client } = event;
-        if (!failing.has(backend)) {
-          ops.warn('the backend does not take the login', { backend, detail });
+        if (!failing.has(backend)) ops.warn('the backend does not take the login', { backend, detail });
+        failing.set(backend, detail);
+        // The account of one client says nothing about the backend.
+        if (!(event.refused && ownAccounts.has(backend)) && !told.has(backend)) {
+          told.add(backend);
           loginsFail(backend, detail);
         }
-        failing.set(backend, detail);
         if (event.refused) countRefusal(backend, client);
       } else if (event.type === 'session_opened' || event.type === 'session_rotated') {
         const { backend, bound, issuer } = event.record;
         refused.delete(accountOf(backend, { id: bound.client_id, subject: bound.subject, issuer }));
-        if (failing.delete(backend)) {
-          ops.info('the backend takes the login again', { backend });
-          loginsFail(backend, undefined);
-        }
+        if (failing.delete(backend)) ops.info('the backend takes the login again', { backend });
+        // Also with the first login since the start: it may have failed before that.
+        if (told.delete(backend) || !well.has(backend)) loginsFail(backend, undefined);
+        well.add(backend);
       }
       return session(event);
     },

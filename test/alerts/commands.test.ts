@@ -144,18 +144,20 @@ describe('R-63: sallyport alerts', () => {
     expect((await sallyport('list')).stdout).toContain(
       'silent  handle.* until 2026-11-23T10:00:00.000Z, by on-call: a drill',
     );
+    const told = (type: string) =>
+      hook.taken.filter((body) => body.type === type && body.data.code === 'handle.foreign');
+    expect(told('alert.triggered')).toEqual([]);
+    // What still goes on when the silence ends is told then.
     expect((await sallyport('silence', '--codes', 'handle.*', '--end', '--reason', 'over')).stdout).toBe(
       'handle.* is told again\n',
     );
+    await until(() => told('alert.triggered').length === 1, 'what began in the silence');
+    expect((await sallyport('ack', hook.taken[0].data.incident.slice(0, 8), '--reason', 'r')).stderr).toContain(
+      'that alerts are silenced is told to everybody',
+    );
     await steal();
     app.clock.advance(300);
-    await until(
-      () => hook.taken.some(({ type, data }) => type === 'alert.repeated' && data.code === 'handle.foreign'),
-      'what followed',
-    );
-    expect(hook.taken.filter(({ type, data }) => type === 'alert.triggered' && data.code === 'handle.foreign')).toEqual(
-      [],
-    );
+    await until(() => told('alert.repeated').length === 1, 'what followed');
     const wrong = await sallyport(
       'silence',
       '--codes',

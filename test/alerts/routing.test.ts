@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import { alertOf } from '../../src/alerts/alert.ts';
-import { isSilenced, quietUntil, routeOf } from '../../src/alerts/routing.ts';
+import { quietUntil, routeOf, silencedUntil } from '../../src/alerts/routing.ts';
 import { ALERT_DEFAULTS, closest } from '../../src/decision/alerts/settings.ts';
 import { policyPaths } from '../../src/decision/data/paths.ts';
 import { readSettingsAt } from '../../src/decision/data/read.ts';
@@ -87,13 +87,13 @@ describe('R-63: whom an alert goes to', () => {
 
   it('a silence means its codes and its client until its end, and can never hide that somebody has silenced alerts', () => {
     const row = { codes: 'replay.*', client: 'a', operator: 'o', reason: 'r', since: 0, until: 100 };
-    expect(isSilenced(about('replay.seen', 'a'), [row], 99)).toBe(true);
-    expect(isSilenced(about('replay.seen', 'a'), [row], 100)).toBe(false);
-    expect(isSilenced(about('replay.seen', 'b'), [row], 99)).toBe(false);
-    expect(isSilenced(about('binding.key', 'a'), [row], 99)).toBe(false);
+    expect(silencedUntil(about('replay.seen', 'a'), [row], 99)).toBe(100);
+    expect(silencedUntil(about('replay.seen', 'a'), [row], 100)).toBe(0);
+    expect(silencedUntil(about('replay.seen', 'b'), [row], 99)).toBe(0);
+    expect(silencedUntil(about('binding.key', 'a'), [row], 99)).toBe(0);
     const all = { ...row, codes: '*', client: null };
-    expect(isSilenced(alert('log.gap'), [all], 99)).toBe(true);
-    expect(isSilenced(alert('alerts.silenced'), [all], 99)).toBe(false);
+    expect(silencedUntil(alert('log.gap'), [all], 99)).toBe(100);
+    expect(silencedUntil(alert('alerts.silenced'), [all], 99)).toBe(0);
   });
 
   it('what the shipped defaults say is what holds for a folder of before there were receivers', () => {

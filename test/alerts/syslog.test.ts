@@ -10,7 +10,16 @@ import { freePort } from '../support/redis.ts';
 const never = new AbortController().signal;
 const message = (n: number): Message => {
   const of = about('replay.seen', `agent-${n} \u2028 "é`);
-  return { id: `alert_${n}`, event: 'triggered', at: of.at, alert: of, count: 1, since: of.at, by: null };
+  return {
+    id: `alert_${n}`,
+    occurrence: 'occurrence-1',
+    event: 'triggered',
+    at: of.at,
+    alert: of,
+    count: 1,
+    since: of.at,
+    by: null,
+  };
 };
 const program = inject('rsyslog');
 const gaps: number[] = [];

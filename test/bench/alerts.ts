@@ -60,7 +60,12 @@ export async function alertRows(seconds: number, rounds: number, show: Show): Pr
     },
   });
   const alerts = openAlerts({
-    ...{ config: { alerts: config, state_dir: dir }, env: { BENCH_HOOK: signingSecret('bench') }, clock },
+    ...{
+      config: { alerts: config, state_dir: dir },
+      env: { BENCH_HOOK: signingSecret('bench') },
+      clock,
+      shared: false,
+    },
     policy: () => ({ revision: 'bench', settings: { alerts: ALERT_DEFAULTS }, manifest: { reasons: {} } }),
     onProblem: () => {},
   });

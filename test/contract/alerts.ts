@@ -1,6 +1,7 @@
 // Open incidents and silences, as every adapter of the board keeps them.
 import { describe, expect, it } from 'vitest';
-import type { AlertBoard } from '../../src/alerts/board/board.ts';
+import type { Alert } from '../../src/alerts/alert.ts';
+import { type AlertBoard, type Ended, MOST_INCIDENTS, MOST_SILENCES } from '../../src/alerts/board/board.ts';
 import { about, alert } from '../support/alerts.ts';
 
 const WINDOW = 60_000;
@@ -8,6 +9,8 @@ const START = 1_795_000_000_000;
 let serial = 0;
 /** Clients of a test of its own: the boards are shared by the tests of a file. */
 const fresh = (code = 'replay.seen') => about(code, `client-${serial++}`);
+const mine = (ended: readonly Ended[], { incident }: Alert) =>
+  ended.filter((each) => each.incident.alert.incident === incident);
 const silence = (codes: string, until: number, client: string | null = null) => ({
   ...{ codes, client, operator: 'on-call', reason: 'a drill', since: START, until },
 });
@@ -18,21 +21,63 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
       const board = await create();
       const one = fresh();
       const raise = (count: number, now: number) => board.raise('a', [{ alert: one, count, windowMs: WINDOW }], now);
-      expect(await raise(1, START)).toEqual([{ first: true, own: false, since: START, due: START + WINDOW }]);
-      expect(await raise(5, START + 10)).toMatchObject([{ first: false, own: true, since: START }]);
+      const [opened] = await raise(1, START);
+      expect(opened).toMatchObject({ first: true, own: false, since: START, due: START + WINDOW });
+      expect(await raise(5, START + 10)).toMatchObject([{ first: false, own: true, since: START, mark: opened?.mark }]);
       await board.delivered([one.incident]);
       expect(await raise(1, START + 20)).toMatchObject([{ first: false, own: false }]);
-      const mine = (ended: Awaited<ReturnType<AlertBoard['ended']>>) =>
-        ended.filter(({ incident }) => incident.alert.incident === one.incident);
-      expect(mine(await board.ended(START + WINDOW - 1))).toEqual([]);
-      expect(mine(await board.ended(START + WINDOW))).toMatchObject([
+      const ended = async (now: number) => mine(await board.ended(now), one);
+      expect(await ended(START + WINDOW - 1)).toEqual([]);
+      const first = await ended(START + WINDOW);
+      expect(first).toMatchObject([
         { over: false, incident: { alert: one, count: 7, fresh: 6, last: START + 20, since: START, delivered: true } },
       ]);
-      expect(mine(await board.ended(START + WINDOW))).toEqual([]);
-      expect(mine(await board.ended(START + 2 * WINDOW))).toMatchObject([
-        { over: true, incident: { count: 7, fresh: 0 } },
-      ]);
-      expect(await raise(1, START + 3 * WINDOW)).toMatchObject([{ first: true }]);
+      expect(await ended(START + WINDOW)).toEqual([]);
+      // One that comes before it is told counts for the next window.
+      await raise(1, START + WINDOW + 1);
+      await board.told(first, START + WINDOW + 2);
+      const second = await ended(START + 2 * WINDOW + 2);
+      expect(second).toMatchObject([{ over: false, incident: { count: 8, fresh: 1 } }]);
+      await board.told(second, START + 2 * WINDOW + 2);
+      const third = await ended(START + 3 * WINDOW + 2);
+      expect(third).toMatchObject([{ over: true, incident: { count: 8, fresh: 0 } }]);
+      await board.told(third, START + 3 * WINDOW + 2);
+      expect(await ended(START + 9 * WINDOW)).toEqual([]);
+      const [again] = await raise(1, START + 9 * WINDOW);
+      expect(again).toMatchObject({ first: true });
+      expect(again?.mark).not.toBe(opened?.mark);
+    });
+
+    it('R-63: whoever takes the end of a window and dies leaves it to another one, after ten seconds', async () => {
+      const board = await create();
+      const one = fresh();
+      await board.raise('a', [{ alert: one, count: 4, windowMs: WINDOW }], START);
+      const taken = mine(await board.ended(START + WINDOW), one);
+      expect(mine(await board.ended(START + WINDOW + 9_999), one)).toEqual([]);
+      expect(mine(await board.ended(START + WINDOW + 10_000), one)).toEqual(
+        taken.map(({ incident, over }) => ({ over, incident: { ...incident, due: START + WINDOW + 10_000 } })),
+      );
+    });
+
+    it('R-63: an alert that comes while its incident is told to be over begins another one', async () => {
+      const board = await create();
+      const one = fresh();
+      const raise = (now: number) => board.raise('b', [{ alert: one, count: 1, windowMs: WINDOW }], now);
+      const [before] = await board.raise('a', [{ alert: one, count: 1, windowMs: WINDOW }], START);
+      const taken = mine(await board.ended(START + WINDOW), one);
+      expect(taken).toMatchObject([{ over: true }]);
+      const [after] = await raise(START + WINDOW + 1);
+      expect(after).toMatchObject({ first: true });
+      expect(after?.mark).not.toBe(before?.mark);
+      await board.told(taken, START + WINDOW + 2);
+      expect(await raise(START + WINDOW + 3)).toMatchObject([{ first: false, own: true, mark: after?.mark }]);
+    });
+
+    it('R-63: a window that ends later than any can was written before the clock went back, and has ended', async () => {
+      const board = await create();
+      const one = fresh();
+      await board.raise('a', [{ alert: one, count: 1, windowMs: WINDOW }], START + 50 * 3_600_000);
+      expect(mine(await board.ended(START), one)).toMatchObject([{ over: true }]);
     });
 
     it('R-63: of many that raise the same at the same time one is the first, and one is given the end of the window', async () => {
@@ -66,10 +111,11 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
       const one = alert('log.failing', { client: null, params: { log: `log-${serial++}` } });
       expect(one.lasts).toBe(true);
       await board.raise('a', [{ alert: one, count: 1, windowMs: WINDOW }], START);
-      for (let i = 1; i < 4; i++)
-        expect(
-          (await board.ended(START + i * WINDOW)).some(({ incident }) => incident.alert.incident === one.incident),
-        ).toBe(false);
+      for (let i = 1; i < 4; i++) {
+        const ended = mine(await board.ended(START + i * WINDOW), one);
+        expect(ended).toMatchObject([{ over: false, incident: { fresh: 0 } }]);
+        await board.told(ended, START + i * WINDOW);
+      }
       expect(await board.resolve([one.incident, 'no such'])).toMatchObject([{ alert: one }]);
       expect(await board.resolve([one.incident])).toEqual([]);
     });
@@ -104,5 +150,33 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
       await board.silence(silence('replay.*', 0, 'agent'));
       expect(await names(START)).toEqual([]);
     });
+
+    it('R-63: beyond the most silences one more is refused, and one of a known name is not', async () => {
+      const board = await create();
+      const of = (i: number) => silence(`x.y${i}`, START + 9000 + i);
+      for (let i = (await board.silences(START)).length; i < MOST_SILENCES; i++)
+        expect(await board.silence(of(i))).toBe(true);
+      expect(await board.silence(silence('one.more', START + 1))).toBe(false);
+      expect(await board.silence({ ...of(MOST_SILENCES - 1), until: 0 })).toBe(true);
+      await board.silences(START);
+      expect(await board.silence(silence('one.more', START + 1))).toBe(true);
+    });
+
+    it('R-63: beyond the most incidents the one that ends first is told to be over, and no state is', async () => {
+      const board = await create();
+      const state = alert('log.failing', { client: null, params: { log: `log-${serial++}` } });
+      await board.raise('a', [{ alert: state, count: 1, windowMs: WINDOW }], START - 9);
+      const early = fresh();
+      await board.raise('a', [{ alert: early, count: 1, windowMs: WINDOW }], START - 8);
+      for (let i = 0; i < MOST_INCIDENTS; i += 500) {
+        const many = Array.from({ length: 500 }, () => ({ alert: fresh(), count: 1, windowMs: WINDOW }));
+        await board.raise('a', many, START);
+      }
+      const ended = await board.ended(START);
+      expect(mine(ended, early)).toMatchObject([{ over: true }]);
+      expect(mine(ended, state)).toEqual([]);
+      expect((await board.list()).length).toBeLessThanOrEqual(MOST_INCIDENTS);
+      expect((await board.list()).some(({ alert: { incident } }) => incident === state.incident)).toBe(true);
+    }, 60_000);
   });
 }

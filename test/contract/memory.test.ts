@@ -18,7 +18,7 @@ factsContract('memory', create);
 toolUseContract('memory', create);
 freezeContract('memory', create);
 placesContract('memory', create);
-alertContract('memory', async () => createMemoryBoard());
+alertContract('memory', async () => createMemoryBoard(true));
 
 it('R-29: a full store refuses new clients instead of forgetting old ones', async () => {
   const { facts, sessions } = await create(createTestClock(), 3);

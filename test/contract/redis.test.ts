@@ -45,7 +45,7 @@ describe.skipIf(program === null)('Redis', () => {
   placesContract('redis', create);
   alertContract('redis', async () => (await create(createTestClock())).alerts as AlertBoard);
   alertContract('redis, with a board of one process behind it', async () =>
-    createSharedBoard((await create(createTestClock())).alerts as AlertBoard, createMemoryBoard()),
+    createSharedBoard((await create(createTestClock())).alerts as AlertBoard, createMemoryBoard(false)),
   );
 
   describe('R-29: a store that was emptied, replaced or changed', () => {

@@ -12,11 +12,15 @@ export interface Acknowledgement {
 
 export interface Incident {
   alert: Alert;
+  /** Tells this incident from earlier ones of the same name. What is told of it has an id that is made of this. */
+  mark: string;
   /** Times in milliseconds since 1970: of the first alert and of the last, and when the present window ends. */
   since: number;
   last: number;
   due: number;
   windowMs: number;
+  /** It is being told to be over; an alert that comes now begins another one. */
+  closing: boolean;
   /** Alerts in all, and those since the last message. */
   count: number;
   fresh: number;
@@ -34,14 +38,12 @@ export interface Raise {
 }
 
 /** `first`: there was no such incident. `own`: this spool has its first alert, and has not told of it yet. */
-export interface Raised {
+export interface Raised extends Pick<Incident, 'since' | 'due' | 'mark'> {
   first: boolean;
   own: boolean;
-  since: number;
-  due: number;
 }
 
-/** A window that has ended. `over`: it brought nothing, so the incident is closed. */
+/** A window that has ended. `over`: it brought nothing, so the incident is to be closed. */
 export interface Ended {
   incident: Incident;
   over: boolean;
@@ -63,8 +65,13 @@ export interface Silence {
 export interface AlertBoard {
   /** Counts alerts, and opens incidents; answers in the order that was given. */
   raise(by: string, raises: readonly Raise[], now: number): Promise<Raised[]>;
-  /** Takes the incidents whose window has ended, at most 100: each is given to one caller only. */
+  /**
+   * Takes incidents whose window has ended, and others of which nobody was told yet, at most 100. Each is given to one caller, and
+   * to another one where the first has not said within ten seconds that it is done with it.
+   */
   ended(now: number): Promise<Ended[]>;
+  /** What was taken is kept to be told: closes what is over, and begins the next window of the others. */
+  told(ended: readonly Ended[], now: number): Promise<void>;
   /** Closes incidents, and answers those that were open. */
   resolve(incidents: readonly string[]): Promise<Incident[]>;
   /** Notes that the first alerts of these were taken by all their receivers. */
@@ -72,25 +79,30 @@ export interface AlertBoard {
   /** Undefined where there is no such incident. */
   acknowledge(incident: string, by: Acknowledgement): Promise<Incident | undefined>;
   list(): Promise<Incident[]>;
-  /** In place of one with the same codes and client; one that is over ends it. */
-  silence(row: Silence): Promise<void>;
+  /** In place of one with the same codes and client; one that is over ends it. Answers false where there are too many. */
+  silence(row: Silence): Promise<boolean>;
   /** Those that are in force. */
   silences(now: number): Promise<Silence[]>;
 }
 
-/** Most incidents that are open at the same time: beyond it the one that was quiet for longest is closed without a word. */
+/** Most incidents that are open at the same time: beyond it the one whose window ends first, and that is no state, is over. */
 export const MOST_INCIDENTS = 10_000;
-/** Most silences. One more takes the place of the one that ends first. */
+/** Most silences. */
 export const MOST_SILENCES = 200;
 /** Most windows that are taken at once. */
 export const MOST_ENDED = 100;
+
+/** How long whoever takes the end of a window has to keep it to be told, in milliseconds. */
+export const LEASE_MS = 10_000;
+/** No window is longer, in milliseconds: what ends later than that was written before the clock went back. */
+export const LONGEST_WINDOW_MS = 86_400_000;
 
 /** By what a silence is found again. */
 export const silenceName = ({ codes, client }: Pick<Silence, 'codes' | 'client'>): string =>
   JSON.stringify([codes, client]);
 
 /** A new incident. */
-export const opened = (by: string, { alert, count, windowMs }: Raise, now: number): Incident => ({
-  ...{ alert, windowMs, by, count: Math.max(1, count), fresh: Math.max(0, count - 1) },
-  ...{ since: now, last: now, due: now + windowMs, delivered: false, acknowledged: null },
+export const opened = (by: string, { alert, count, windowMs }: Raise, now: number, mark: string): Incident => ({
+  ...{ alert, mark, windowMs, by, count: Math.max(1, count), fresh: Math.max(0, count - 1) },
+  ...{ since: now, last: now, due: now + windowMs, closing: false, delivered: false, acknowledged: null },
 });

@@ -1,13 +1,18 @@
 // The incidents of one process: where there is no store that replicas share, and while that store is away. What it knows is
 // written down by whoever has it, so that a restart ends no incident in silence.
+import { BoundedCache } from '../../core/bounded-cache.ts';
 import {
   type AlertBoard,
   type Ended,
   type Incident,
+  LEASE_MS,
+  LONGEST_WINDOW_MS,
   MOST_ENDED,
   MOST_INCIDENTS,
   MOST_SILENCES,
   opened,
+  type Raise,
+  type Raised,
   type Silence,
   silenceName,
 } from './board.ts';
@@ -28,91 +33,142 @@ export interface MemoryBoard extends AlertBoard {
   readonly revision: number;
 }
 
-export function createMemoryBoard(before: BoardState = { incidents: [], silences: [] }): MemoryBoard {
-  // The one that was quiet for longest comes first.
-  const incidents = new Map(before.incidents.map((incident) => [incident.alert.incident, incident]));
-  const silences = new Map(before.silences.map((row) => [silenceName(row), row]));
-  let revision = 0;
-  const put = (incident: Incident): void => {
-    const key = incident.alert.incident;
-    incidents.delete(key);
-    if (incidents.size >= MOST_INCIDENTS) incidents.delete(incidents.keys().next().value as string);
-    incidents.set(key, incident);
-    revision += 1;
-  };
+/**
+ * `alone`: no other replica may raise the same. Otherwise what is told of an incident has the same ids on all of them, which are
+ * made of the window in which it begins.
+ */
+export const createMemoryBoard = (alone: boolean, before: BoardState = { incidents: [], silences: [] }): MemoryBoard =>
+  new BoardInMemory(alone, before);
 
-  return {
-    async raise(by, raises, now) {
-      return raises.map((raise) => {
-        const known = incidents.get(raise.alert.incident);
-        const incident = known
-          ? { ...known, count: known.count + raise.count, fresh: known.fresh + raise.count, last: now }
-          : opened(by, raise, now);
-        if (!known || raise.count > 0) put(incident);
-        const own = known !== undefined && known.by === by && !known.delivered;
-        return { first: !known, own, since: incident.since, due: incident.due };
-      });
-    },
-    async ended(now) {
-      const found: Ended[] = [];
-      for (const [key, incident] of incidents) {
-        if (found.length === MOST_ENDED) break;
-        if (incident.due > now) continue;
-        revision += 1;
-        if (incident.fresh === 0 && !incident.alert.lasts) {
-          incidents.delete(key);
-          found.push({ incident, over: true });
-          continue;
-        }
-        incidents.set(key, { ...incident, fresh: 0, due: now + incident.windowMs });
-        if (incident.fresh > 0) found.push({ incident, over: false });
+class BoardInMemory implements MemoryBoard {
+  readonly #alone: boolean;
+  /** The one that was quiet for longest comes first. */
+  readonly #incidents: Map<string, Incident>;
+  readonly #silences: Map<string, Silence>;
+  /** How often an incident began in one window. */
+  readonly #begun = new BoundedCache<string, number>(MOST_INCIDENTS);
+  #evicted: Incident[] = [];
+  revision = 0;
+
+  constructor(alone: boolean, { incidents, silences }: BoardState) {
+    this.#alone = alone;
+    this.#incidents = new Map(incidents.map((incident) => [incident.alert.incident, incident]));
+    this.#silences = new Map(silences.map((row) => [silenceName(row), row]));
+  }
+
+  async raise(by: string, raises: readonly Raise[], now: number): Promise<Raised[]> {
+    return raises.map((raise) => {
+      const row = this.#incidents.get(raise.alert.incident);
+      const known = row?.closing ? undefined : row;
+      const incident = known
+        ? { ...known, count: known.count + raise.count, fresh: known.fresh + raise.count, last: now }
+        : opened(by, raise, now, this.#markOf(raise, now));
+      if (!known || raise.count > 0) this.#put(incident);
+      const own = known !== undefined && known.by === by && !known.delivered;
+      return { first: !known, own, since: incident.since, due: incident.due, mark: incident.mark };
+    });
+  }
+
+  async ended(now: number): Promise<Ended[]> {
+    const found: Ended[] = this.#evicted.splice(0, MOST_ENDED).map((incident) => ({ incident, over: true }));
+    for (const [key, incident] of this.#incidents) {
+      if (found.length >= MOST_ENDED) break;
+      if (incident.due > now && incident.due <= now + LONGEST_WINDOW_MS) continue;
+      const over = incident.fresh === 0 && !incident.alert.lasts;
+      this.#incidents.set(key, { ...incident, due: now + LEASE_MS, closing: over });
+      this.revision += 1;
+      found.push({ incident, over });
+    }
+    return found;
+  }
+
+  async told(ended: readonly Ended[], now: number): Promise<void> {
+    for (const { incident, over } of ended) {
+      const key = incident.alert.incident;
+      const row = this.#incidents.get(key);
+      if (row?.mark !== incident.mark) continue;
+      if (over) {
+        if (row.closing) this.#incidents.delete(key);
+      } else this.#incidents.set(key, { ...row, fresh: row.fresh - incident.fresh, due: now + row.windowMs });
+      this.revision += 1;
+    }
+  }
+
+  async resolve(keys: readonly string[]): Promise<Incident[]> {
+    const found = keys.flatMap((key) => this.#incidents.get(key) ?? []);
+    for (const { alert } of found) this.#incidents.delete(alert.incident);
+    this.revision += found.length;
+    return found;
+  }
+
+  async delivered(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.#change(key, { delivered: true });
+  }
+
+  async acknowledge(key: string, acknowledged: NonNullable<Incident['acknowledged']>): Promise<Incident | undefined> {
+    return this.#change(key, { acknowledged });
+  }
+
+  async list(): Promise<Incident[]> {
+    return [...this.#incidents.values()];
+  }
+
+  async silence(row: Silence): Promise<boolean> {
+    const name = silenceName(row);
+    if (this.#silences.size >= MOST_SILENCES && !this.#silences.has(name)) return false;
+    this.#silences.set(name, row);
+    this.revision += 1;
+    return true;
+  }
+
+  async silences(now: number): Promise<Silence[]> {
+    for (const [name, { until }] of this.#silences) if (until <= now) this.#silences.delete(name);
+    return [...this.#silences.values()];
+  }
+
+  has(incident: string): boolean {
+    return this.#incidents.has(incident);
+  }
+
+  keepSilences(rows: readonly Silence[]): void {
+    if (JSON.stringify(rows) === JSON.stringify([...this.#silences.values()])) return;
+    this.#silences.clear();
+    for (const row of rows) this.#silences.set(silenceName(row), row);
+    this.revision += 1;
+  }
+
+  state(): BoardState {
+    return { incidents: [...this.#incidents.values()], silences: [...this.#silences.values()] };
+  }
+
+  #put(incident: Incident): void {
+    const key = incident.alert.incident;
+    this.#incidents.delete(key);
+    if (this.#incidents.size >= MOST_INCIDENTS)
+      for (const [name, quiet] of this.#incidents) {
+        if (quiet.alert.lasts) continue;
+        this.#incidents.delete(name);
+        this.#evicted.push(quiet);
+        break;
       }
-      return found;
-    },
-    async resolve(keys) {
-      const found = keys.flatMap((key) => incidents.get(key) ?? []);
-      for (const { alert } of found) incidents.delete(alert.incident);
-      revision += found.length;
-      return found;
-    },
-    async delivered(keys) {
-      for (const key of keys) {
-        const incident = incidents.get(key);
-        if (incident) incidents.set(key, { ...incident, delivered: true });
-      }
-      revision += keys.length;
-    },
-    async acknowledge(key, acknowledged) {
-      const incident = incidents.get(key);
-      if (!incident) return undefined;
-      const taken = { ...incident, acknowledged };
-      incidents.set(key, taken);
-      revision += 1;
-      return taken;
-    },
-    list: async () => [...incidents.values()],
-    async silence(row) {
-      silences.set(silenceName(row), row);
-      if (silences.size > MOST_SILENCES) {
-        const [first] = [...silences].sort(([, a], [, b]) => a.until - b.until);
-        if (first) silences.delete(first[0]);
-      }
-      revision += 1;
-    },
-    async silences(now) {
-      for (const [name, { until }] of silences) if (until <= now) silences.delete(name);
-      return [...silences.values()];
-    },
-    keepSilences(rows) {
-      if (JSON.stringify(rows) === JSON.stringify([...silences.values()])) return;
-      silences.clear();
-      for (const row of rows) silences.set(silenceName(row), row);
-      revision += 1;
-    },
-    has: (incident) => incidents.has(incident),
-    state: () => ({ incidents: [...incidents.values()], silences: [...silences.values()] }),
-    get revision() {
-      return revision;
-    },
-  };
+    this.#incidents.set(key, incident);
+    this.revision += 1;
+  }
+
+  #change(key: string, change: Partial<Incident>): Incident | undefined {
+    const incident = this.#incidents.get(key);
+    if (!incident) return undefined;
+    const changed = { ...incident, ...change };
+    this.#incidents.set(key, changed);
+    this.revision += 1;
+    return changed;
+  }
+
+  #markOf({ alert, windowMs }: Raise, now: number): string {
+    if (this.#alone) return String(now);
+    const name = `${alert.incident} ${Math.floor(now / windowMs)}`;
+    const times = this.#begun.get(name) ?? 0;
+    this.#begun.set(name, times + 1);
+    return `w${Math.floor(now / windowMs)}.${times}`;
+  }
 }

@@ -1,6 +1,6 @@
 // The board of all replicas, with one of this process behind it: while the store is away each replica tells by itself, under ids
 // that are the same on all of them, because an alert that waits for a store reaches nobody.
-import type { AlertBoard, Raise, Raised } from './board.ts';
+import type { AlertBoard, Ended, Incident, Raise, Raised } from './board.ts';
 import type { MemoryBoard } from './memory.ts';
 
 /** How long the store may take about an alert, in milliseconds: whoever is told should be told within a second. */
@@ -10,10 +10,11 @@ const PAUSE_MS = 2000;
 
 export function createSharedBoard(shared: AlertBoard, local: MemoryBoard): AlertBoard {
   let awayUntil = 0;
+  const away = () => performance.now() < awayUntil;
 
-  /** What the store answers, or `otherwise`. */
+  /** What the store answers within a moment, or `otherwise`. */
   async function ask<T>(work: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> {
-    if (performance.now() < awayUntil) return otherwise();
+    if (away()) return otherwise();
     let timer: NodeJS.Timeout | undefined;
     try {
       const late = new Promise<never>((_, reject) => {
@@ -27,49 +28,74 @@ export function createSharedBoard(shared: AlertBoard, local: MemoryBoard): Alert
       clearTimeout(timer);
     }
   }
-  const both = async <T>(work: (board: AlertBoard) => Promise<T[]>): Promise<T[]> => [
-    ...(await work(local)),
-    ...(await ask(
-      () => work(shared),
+
+  /** Of both boards. What is open on both counts once. */
+  async function list(): Promise<Incident[]> {
+    const here = await local.list();
+    const there = await ask(
+      () => shared.list(),
       async () => [],
-    )),
-  ];
+    );
+    const byName = new Map(there.map((incident) => [incident.alert.incident, incident]));
+    for (const incident of here) {
+      const other = byName.get(incident.alert.incident);
+      byName.set(incident.alert.incident, other ? { ...other, count: other.count + incident.count } : incident);
+    }
+    return [...byName.values()];
+  }
+
+  /** On both boards. Rejects where the store does not answer, after this process has done its part. */
+  async function onBoth<T>(work: (board: AlertBoard) => Promise<T>): Promise<[T, T]> {
+    const here = await work(local);
+    return [here, await work(shared)];
+  }
 
   return {
     async raise(by, raises, now) {
       // What began here while the store was away is over here as well.
       const here = (raise: Raise) => local.has(raise.alert.incident);
       const [own, others] = [raises.filter(here), raises.filter((raise) => !here(raise))];
-      const [ofOwn, ofOthers] = [
-        await local.raise(by, own, now),
+      const ofOwn = await local.raise(by, own, now);
+      const ofOthers =
         others.length === 0
           ? []
           : await ask(
               () => shared.raise(by, others, now),
               () => local.raise(by, others, now),
-            ),
-      ];
+            );
       return raises.map((raise): Raised => {
         const at = own.indexOf(raise);
         return (at >= 0 ? ofOwn[at] : ofOthers[others.indexOf(raise)]) as Raised;
       });
     },
-    ended: (now) => both((board) => board.ended(now)),
-    resolve: (incidents) => both((board) => board.resolve(incidents)),
+    async ended(now) {
+      const here = await local.ended(now);
+      // An answer that comes late is taken as well: what it names is leased to this replica.
+      return away() ? here : [...here, ...(await shared.ended(now).catch((): Ended[] => []))];
+    },
+    async told(ended, now) {
+      await onBoth((board) => board.told(ended, now));
+    },
+    async resolve(incidents) {
+      return (await onBoth((board) => board.resolve(incidents))).flat();
+    },
     async delivered(incidents) {
-      await both(async (board) => {
-        await board.delivered(incidents);
-        return [];
-      });
+      await onBoth((board) => board.delivered(incidents));
     },
     async acknowledge(incident, by) {
-      if (local.has(incident)) return local.acknowledge(incident, by);
-      return shared.acknowledge(incident, by);
+      const here = await local.acknowledge(incident, by);
+      return (
+        (await ask(
+          () => shared.acknowledge(incident, by),
+          async () => here,
+        )) ?? here
+      );
     },
-    list: () => both((board) => board.list()),
+    list,
     async silence(row) {
-      await shared.silence(row);
-      await local.silence(row);
+      const taken = await shared.silence(row);
+      if (taken) await local.silence(row);
+      return taken;
     },
     silences: (now) =>
       ask(

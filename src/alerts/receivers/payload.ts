@@ -12,7 +12,8 @@ export const payloadSchema = z.strictObject({
   data: z.strictObject({
     version: z.literal(1),
     id: z.string().describe('The same with every attempt; the header webhook-id has it, too'),
-    incident: z.string().describe('The same for all that is told of one incident'),
+    incident: z.string().describe('The same for all alerts of this kind about the same client, session and thing'),
+    occurrence: z.string().describe('The same for all that is told of an incident from its beginning to its end'),
     code: z.string().describe('What it is about; docs/alerts.md and the METADATA of the policy explain it'),
     severity: z.enum(SEVERITIES),
     title: z.string(),
@@ -36,14 +37,14 @@ export const payloadSchema = z.strictObject({
 export type Payload = z.infer<typeof payloadSchema>;
 
 export function payloadOf(message: Message, replica: string): Payload {
-  const { id, event, at, alert, count, since, by } = message;
+  const { id, occurrence, event, at, alert, count, since, by } = message;
   const { incident, code, severity, title, params, session, client, address, decision_id, req_id } = alert;
   return {
     type: `alert.${event}`,
     timestamp: at,
     data: {
       version: 1,
-      ...{ id, incident, code, severity, title, mend: alert.mend, count, since, at: alert.at, params },
+      ...{ id, incident, occurrence, code, severity, title, mend: alert.mend, count, since, at: alert.at, params },
       ...{ tool: alert.tool, backend: alert.backend, session, client, address, decision_id, req_id },
       ...{ policy: alert.policy, by, replica },
     },
@@ -66,6 +67,9 @@ export function headline({ event, alert, count, by }: Message): string {
   }
 }
 
+/** The beginning of a text; no character is cut in two. */
+export const cut = (text: string, most: number): string => [...text.slice(0, 2 * most)].slice(0, most).join('');
+
 /** What a person needs to find it again, in the order in which it helps. */
 export function details({ alert, since, by }: Message): [name: string, value: string][] {
   const { client, params } = alert;
@@ -86,5 +90,5 @@ export function details({ alert, since, by }: Message): [name: string, value: st
     ['reason', by?.reason],
     ['incident', alert.incident],
   ];
-  return rows.flatMap(([name, value]): [string, string][] => (value ? [[name, value.slice(0, 300)]] : []));
+  return rows.flatMap(([name, value]): [string, string][] => (value ? [[name, cut(value, 300)]] : []));
 }

@@ -5,6 +5,7 @@
 import { connect as connectPlainly, isIP, type Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
 import { escapeUnseen } from '../../core/printable.ts';
+import { within } from '../../core/within.ts';
 import type { Severity } from '../../decision/alerts/codes.ts';
 import type { Message } from '../alert.ts';
 import { payloadOf } from './payload.ts';
@@ -30,6 +31,8 @@ export interface SyslogOptions {
 
 /** So long a connection waits for more to be sent, in milliseconds. */
 const LINGER_MS = 50;
+/** How long a collector may take to read to the end when this process ends, in milliseconds. */
+const CLOSING_MS = 1000;
 /** Most that is sent on one connection: so much is sent again where it breaks. */
 const MOST_AT_ONCE = 500;
 
@@ -119,10 +122,14 @@ export function createSyslogReceiver(options: SyslogOptions): Receiver {
       });
     },
     async close() {
-      for (const line of open) {
+      clearTimeout(lingering);
+      const ends = [...open].map((line) => {
         line.ended = true;
         line.socket.end();
-      }
+        return new Promise<void>((resolve) => line.socket.once('close', () => resolve()));
+      });
+      await within(Promise.all(ends), CLOSING_MS);
+      for (const { socket } of open) socket.destroy();
     },
   };
 }

@@ -5,7 +5,7 @@ import { Agent as SecureAgent } from 'node:https';
 import { printable } from '../../core/printable.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { Message } from '../alert.ts';
-import { details, headline, payloadOf } from './payload.ts';
+import { cut, details, headline, payloadOf } from './payload.ts';
 import { post } from './post.ts';
 import type { Receiver } from './receiver.ts';
 
@@ -69,7 +69,7 @@ export const slackMessage =
   (replica: string): Template =>
   (message) => {
     const { event, alert } = message;
-    const rows = details(message).map(([name, value]) => `*${name}*  \`${inChat(value)}\``);
+    const rows = details(message).map(([name, value]) => `\`${inChat(name)}\`  \`${inChat(value)}\``);
     const text = `${event === 'triggered' ? `[${alert.severity}] ` : ''}${inChat(headline(message))}`;
     const mend = alert.mend === null || event === 'resolved' ? [] : [`_${inChat(alert.mend)}_`];
     const color = event === 'resolved' ? '#16a34a' : COLOURS[alert.severity];
@@ -108,9 +108,9 @@ export const pagerEvent =
     const body = {
       routing_key: routingKey().reveal(),
       event_action: PAGER_ACTIONS[event],
-      dedup_key: event === 'test' ? message.id : alert.incident,
+      dedup_key: event === 'test' ? message.id : message.occurrence,
       payload: {
-        summary: headline(message).slice(0, LONGEST_SUMMARY),
+        summary: cut(headline(message), LONGEST_SUMMARY),
         source: replica,
         severity: PAGER_SEVERITIES[alert.severity],
         timestamp: message.at,
@@ -118,9 +118,9 @@ export const pagerEvent =
         group: alert.code.split('.')[0],
         class: alert.code,
         custom_details: {
-          id: message.id,
           ...Object.fromEntries(details(message)),
           ...(alert.mend && { mend: alert.mend }),
+          id: message.id,
         },
       },
       client: 'sallyport',

@@ -68,6 +68,8 @@ class Kind<T extends Waiting> {
   readonly #clients = new Map<string, T[]>();
   /** Those who have had no turn yet, the newest last; some may have had one by now. */
   #newcomers: string[] = [];
+  /** Whom each that was added is about, the newest last; some have gone by now. */
+  #added: string[] = [];
   #turn = 0;
   size = 0;
 
@@ -78,6 +80,8 @@ class Kind<T extends Waiting> {
       this.#clients.set(item.who, [item]);
       this.#newcomers.push(item.who);
     }
+    this.#added.push(item.who);
+    if (this.#added.length > 2 * this.size + 100) this.#added = this.#added.slice(-this.size);
     this.size += 1;
   }
 
@@ -88,7 +92,9 @@ class Kind<T extends Waiting> {
   }
 
   dropNewest(): T | undefined {
-    const who = [...this.#clients].sort(([, a], [, b]) => b.length - a.length)[0]?.[0];
+    let who = this.#added.pop();
+    while (who !== undefined && !this.#clients.has(who)) who = this.#added.pop();
+    who ??= this.#clients.keys().next().value;
     return who === undefined ? undefined : this.#from(who, 'last');
   }
 

@@ -2,7 +2,19 @@
 // leaves at most half a line, and what was written is there when it starts again. What became of alerts is written in the same
 // turn of the event loop, many at once: should that be missing, a receiver gets a copy. Now and then what still waits is written
 // anew, so that the file does not grow with what is done.
-import { closeSync, fstatSync, fsync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsync,
+  fsyncSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { messageOf } from '../../core/errors.ts';
 
 export interface Journal {
@@ -27,16 +39,32 @@ export interface JournalOptions {
   onFailing: (problem: string | undefined) => void;
 }
 
+/** The longest pause before a disk that takes nothing is tried again, in milliseconds. */
+const LONGEST_PAUSE_MS = 60_000;
 /** Below this a file is not worth being written anew, in bytes. */
 const SMALL = 1024 * 1024;
 
-/** The lines of the file before; empty where there is none. Throws what reading throws. */
-export function readJournal(file: string): string[] {
+/** Bytes that are read or written at once. */
+const CHUNK = 1024 * 1024;
+
+/** The lines of the file before, one by one: it may be larger than a text can be. Throws what reading throws. */
+export function* readJournal(file: string): Generator<string> {
+  if (!existsSync(file)) return;
+  const fd = openSync(file, 'r');
   try {
-    return readFileSync(file, 'utf8').split('\n').filter(Boolean);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw thrown;
+    const chunk = Buffer.alloc(CHUNK);
+    let rest = Buffer.alloc(0);
+    for (let read = readSync(fd, chunk); read > 0; read = readSync(fd, chunk)) {
+      let bytes = Buffer.concat([rest, chunk.subarray(0, read)]);
+      for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10)) {
+        if (end > 0) yield bytes.toString('utf8', 0, end);
+        bytes = bytes.subarray(end + 1);
+      }
+      rest = bytes;
+    }
+    if (rest.length > 0) yield rest.toString('utf8');
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -45,6 +73,7 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
   let bytes = 0;
   let unsynced = false;
   let failing = false;
+  let [tries, retryAt] = [0, 0];
   /** Lines that are written in a moment. */
   let waiting = '';
   let soon: NodeJS.Immediate | undefined;
@@ -56,24 +85,26 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
 
   function rewrite(): void {
     const partial = `${file}.${process.pid}.tmp`;
+    let fresh: number | undefined;
     try {
-      const fresh = openSync(partial, 'w', 0o600);
+      fresh = openSync(partial, 'w', 0o600);
       let written = 0;
-      try {
-        for (const line of live()) written += writeSync(fresh, `${line}\n`);
-        renameSync(partial, file);
-      } catch (thrown) {
-        closeSync(fresh);
-        throw thrown;
-      }
+      for (const text of inChunks(live())) written += writeAll(fresh, text);
+      // Else a power failure could leave an empty file under the name of the whole one.
+      fsyncSync(fresh);
+      renameSync(partial, file);
       if (fd !== undefined) closeSync(fd);
       fd = fresh;
-      waiting = '';
       bytes = written;
-      unsynced = true;
+      waiting = '';
+      tries = 0;
       if (failing) onFailing(undefined);
       failing = false;
     } catch (thrown) {
+      if (fresh !== undefined) closeSync(fresh);
+      rmSync(partial, { force: true });
+      tries += 1;
+      retryAt = performance.now() + Math.min(1000 * 2 ** tries, LONGEST_PAUSE_MS);
       failed(thrown);
     }
   }
@@ -85,10 +116,7 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
     waiting = '';
     if (text === '' || fd === undefined || failing) return;
     try {
-      const whole = Buffer.byteLength(text);
-      // A write that was cut short leaves half a line, behind which nothing could be read.
-      if (writeSync(fd, text) < whole) throw new Error('the disk is full');
-      bytes += whole;
+      bytes += writeAll(fd, text);
       unsynced = true;
     } catch (thrown) {
       failed(thrown);
@@ -104,7 +132,7 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
     },
     look() {
       write();
-      if (failing || !isThere(file, fd) || bytes > SMALL + 2 * liveBytes()) rewrite();
+      if (failing ? performance.now() >= retryAt : !isThere(file, fd) || bytes > SMALL + 2 * liveBytes()) rewrite();
       if (!unsynced || fd === undefined) return;
       unsynced = false;
       fsync(fd, () => {});
@@ -118,6 +146,25 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
       fd = undefined;
     },
   };
+}
+
+/** Throws where the disk takes only a part: half a line is left then, behind which nothing could be read. */
+function writeAll(fd: number, text: string): number {
+  const whole = Buffer.byteLength(text);
+  if (writeSync(fd, text) < whole) throw new Error('the disk is full');
+  return whole;
+}
+
+/** Lines, many together. */
+function* inChunks(lines: Iterable<string>): Generator<string> {
+  let text = '';
+  for (const line of lines) {
+    text += `${line}\n`;
+    if (text.length < CHUNK) continue;
+    yield text;
+    text = '';
+  }
+  if (text !== '') yield text;
 }
 
 /** Whether the name still leads to the file that is written to. */

@@ -29,6 +29,8 @@ export interface Spool {
   deliver(message: Message, route: Route, instead?: Undecided): Spooled;
   /** A receiver has taken it, or is not to be told. Answers whether all have by now. */
   taken(item: Spooled, receiver: string): boolean;
+  /** The incidents are on disk: what became of first alerts may be forgotten. */
+  release(): void;
   /** Nobody is told of it. */
   forget(item: Undecided | Spooled): void;
   /** Whether one with this id waits. */
@@ -53,6 +55,8 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
   let last = 0;
   let waitingBytes = 0;
   let journal: Journal | undefined;
+  /** First alerts that were taken: they are forgotten when it is on disk that their incidents are open. */
+  let ended: number[] = [];
 
   function keep(item: Undecided | Spooled, later?: 'later'): void {
     remove(item.number);
@@ -71,6 +75,9 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
   }
   function forget({ number }: Undecided | Spooled): void {
     remove(number);
+    end(number);
+  }
+  function end(number: number): void {
     journal?.append(JSON.stringify({ n: number, end: true }), 'later');
   }
 
@@ -129,9 +136,16 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
     },
     taken(item, receiver) {
       item.to.delete(receiver);
-      if (item.to.size === 0) forget(item);
-      else journal?.append(JSON.stringify({ n: item.number, taken: receiver }), 'later');
+      if (item.to.size === 0) {
+        remove(item.number);
+        if (item.message.event === 'triggered') ended.push(item.number);
+        else end(item.number);
+      } else journal?.append(JSON.stringify({ n: item.number, taken: receiver }), 'later');
       return item.to.size === 0;
+    },
+    release() {
+      for (const number of ended) end(number);
+      ended = [];
     },
     forget,
     has: (message) => ids.has(message),

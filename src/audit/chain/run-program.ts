@@ -7,12 +7,12 @@ export function runProgram(
   [program, ...args]: readonly string[],
   input: string,
   longestMs: number,
-  signal?: AbortSignal,
+  { signal, env }: { signal?: AbortSignal; env?: NodeJS.ProcessEnv } = {},
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(program as string, args, {
       ...{ stdio: ['pipe', 'ignore', 'ignore'], timeout: longestMs, killSignal: 'SIGKILL' },
-      ...(signal && { signal }),
+      ...{ ...(signal && { signal }), ...(env && { env }) },
     });
     child.once('error', (error) => reject(new Error(`${program}: ${messageOf(error)}`)));
     child.once('close', (code, ended) =>

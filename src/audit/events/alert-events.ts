@@ -65,7 +65,10 @@ export function createAlertEvents({ write, raising, ops }: AlertEventsOptions): 
     },
     alertAct(what, fields, act) {
       void write(`alert_${what}`, { ...fields, ...actFields(act) });
-      if (what === 'silenced') raise('alerts.silenced', {}, { operator: act.operator, codes: fields.codes ?? '' });
+      if (what === 'silenced') raise('alerts.silenced', {}, { operator: act.operator, ...texts(fields) });
     },
   };
 }
+
+const texts = (fields: Record<string, string | null>): Record<string, string> =>
+  Object.fromEntries(Object.entries(fields).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));

@@ -96,7 +96,7 @@ export const alertsSchema = z.strictObject({
   spool_mb: z
     .number()
     .min(0.01)
-    .max(10_000)
+    .max(1024)
     .default(64)
     .describe('Alerts that wait for their receivers, on disk, at most; beyond it the most frequent kind is dropped'),
 });

@@ -14,8 +14,11 @@ export interface AlertKind {
   mend: string;
   /** Names of parameters that say what it is about: two alerts that differ in one of them are about two things. */
   about?: readonly string[];
-  /** It describes a state that goes on until the connector says that it is over. Others are over when nothing more comes. */
-  lasts?: true;
+  /**
+   * It describes a state that goes on until the connector says that it is over; `by_use`: only use shows that. Others are over
+   * when nothing more comes.
+   */
+  lasts?: 'told' | 'by_use';
   /** It is about this replica: another one that has the same is another thing. */
   local?: true;
 }
@@ -83,7 +86,7 @@ export const ALERTS = kinds({
     severity: 'high',
     title: 'This replica has another keyring than the others, and is not ready',
     mend: 'Copy their keyring file',
-    lasts: true,
+    lasts: 'told',
     local: true,
   },
   'revocations.many': {
@@ -115,7 +118,7 @@ export const ALERTS = kinds({
     severity: 'high',
     title: 'Replicas have decided with different policies for longer than a deployment takes',
     mend: 'sallyport policy status --all says which; activate one on all of them',
-    lasts: true,
+    lasts: 'told',
   },
   'decision.undefined': {
     severity: 'high',
@@ -146,7 +149,7 @@ export const ALERTS = kinds({
     severity: 'medium',
     title: 'Replicas have run with different configurations for longer than a deployment takes',
     mend: 'sallyport status says which; deploy one to all of them',
-    lasts: true,
+    lasts: 'told',
   },
   'reload.refused': {
     severity: 'medium',
@@ -167,7 +170,7 @@ export const ALERTS = kinds({
     title: 'A file that is watched cannot be used; the last good one stays in force',
     mend: 'Mend the file: changes in it have no effect before',
     about: ['part'],
-    lasts: true,
+    lasts: 'told',
     local: true,
   },
   'log.gap': {
@@ -189,21 +192,21 @@ export const ALERTS = kinds({
     title: 'The decision log cannot be written, and calls are refused',
     mend: 'Make room on the disk, or mend its permissions; calls go on by themselves',
     about: ['log'],
-    lasts: true,
+    lasts: 'told',
     local: true,
   },
   'log.checkpoints_unreachable': {
     severity: 'medium',
     title: 'Checkpoints do not reach the place where copies of them are kept',
     mend: 'Until they do, whoever can change the log can cut its end off unseen',
-    lasts: true,
+    lasts: 'told',
     local: true,
   },
   'clock.skew': {
     severity: 'medium',
     title: 'The clock of this machine differs too much from that of the store, and the replica is not ready',
     mend: 'Look at the time service of this machine',
-    lasts: true,
+    lasts: 'told',
     local: true,
   },
   'backend.login_failing': {
@@ -211,7 +214,8 @@ export const ALERTS = kinds({
     title: 'A backend does not take the logins of the connector',
     mend: 'sallyport backend check NAME; is it down, or was a password changed?',
     about: ['backend'],
-    lasts: true,
+    lasts: 'by_use',
+    local: true,
   },
   'backend.account_near_lockout': {
     severity: 'high',
@@ -224,7 +228,7 @@ export const ALERTS = kinds({
     title: 'A certificate or a client key ends soon',
     mend: 'Replace it; SIGHUP or sallyport reload takes a new one into use',
     about: ['what'],
-    lasts: true,
+    lasts: 'told',
     local: true,
   },
   'expiry.over': {
@@ -232,7 +236,7 @@ export const ALERTS = kinds({
     title: 'A certificate or a client key has ended',
     mend: 'Replace it; SIGHUP or sallyport reload takes a new one into use',
     about: ['what'],
-    lasts: true,
+    lasts: 'told',
     local: true,
   },
   'alerts.receiver_failing': {
@@ -240,12 +244,12 @@ export const ALERTS = kinds({
     title: 'A receiver of alerts does not take them; they wait',
     mend: 'sallyport alerts list says why',
     about: ['receiver'],
-    lasts: true,
+    lasts: 'by_use',
     local: true,
   },
   'alerts.dropped': {
     severity: 'high',
-    title: 'Alerts were dropped: there were more than fit, or a receiver would not take them',
+    title: 'Alerts were dropped, because there were more than fit',
     mend: 'They stand in the log of events, with "type":"alert"; mend the receiver',
     about: ['receiver'],
     local: true,
@@ -261,13 +265,14 @@ export const ALERTS = kinds({
     severity: 'high',
     title: 'Alerts cannot be kept on disk: those that wait would be lost with this process',
     mend: 'Make room on the disk of state_dir, or mend its permissions',
-    lasts: true,
+    lasts: 'told',
     local: true,
   },
   'alerts.silenced': {
     severity: 'low',
     title: 'An operator has silenced alerts',
     mend: 'Was it meant? sallyport alerts list shows what is silent, until when, by whom and why',
+    about: ['codes', 'client', 'until'],
   },
   'alerts.receiver_removed': {
     severity: 'medium',

@@ -5,6 +5,8 @@ import {
   type AlertBoard,
   type Ended,
   type Incident,
+  LEASE_MS,
+  LONGEST_WINDOW_MS,
   MOST_ENDED,
   MOST_INCIDENTS,
   MOST_SILENCES,
@@ -18,56 +20,91 @@ import type { Keys } from './keys.ts';
 /** An incident that nobody closes, because all replicas have gone, is forgotten after a week. */
 const TTL_MS = 7 * 24 * 3_600_000;
 
-// KEYS: incidents, due. ARGV: by, now, time to live, most; then of each: its name, window, count, whether it lasts, the alert.
+// KEYS: incidents, due, evicted. ARGV: by, now, time to live, most; then of each: its name, window, count, whether it lasts, the
+// alert. A row that is being told to be over makes room for another one of its name.
 const RAISE = script(`
 local answers = {}
+local function makeRoom()
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '+inf', 'LIMIT', 0, 50)) do
+    local text = redis.call('HGET', KEYS[1], name)
+    if not text or not cjson.decode(text).lasts then
+      redis.call('ZREM', KEYS[2], name)
+      redis.call('HDEL', KEYS[1], name)
+      if text then redis.call('RPUSH', KEYS[3], text) redis.call('LTRIM', KEYS[3], -10000, -1) end
+      return
+    end
+  end
+end
 for i = 5, #ARGV, 5 do
   local name, window, count = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local text = redis.call('HGET', KEYS[1], name)
-  local row, first = nil, 0
-  if text then
-    row = cjson.decode(text)
+  local row, first = text and cjson.decode(text), 0
+  if row and not row.closing then
     row.count, row.fresh = row.count + count, row.fresh + count
     if count > 0 then row.last = tonumber(ARGV[2]) end
   else
+    if not row and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then makeRoom() end
     first = 1
     row = { alert = ARGV[i + 4], lasts = ARGV[i + 3] == '1', windowMs = window, by = ARGV[1], delivered = false,
-      since = tonumber(ARGV[2]), last = tonumber(ARGV[2]), due = tonumber(ARGV[2]) + window,
-      count = math.max(1, count), fresh = math.max(0, count - 1) }
-    if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then
-      local oldest = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '+inf', 'LIMIT', 0, 1)[1]
-      redis.call('ZREM', KEYS[2], oldest)
-      redis.call('HDEL', KEYS[1], oldest)
-    end
+      mark = ARGV[2], since = tonumber(ARGV[2]), last = tonumber(ARGV[2]), due = tonumber(ARGV[2]) + window,
+      closing = false, count = math.max(1, count), fresh = math.max(0, count - 1) }
     redis.call('ZADD', KEYS[2], row.due, name)
   end
   if first == 1 or count > 0 then redis.call('HSET', KEYS[1], name, cjson.encode(row)) end
   local own = first == 0 and row.by == ARGV[1] and not row.delivered
-  answers[#answers + 1] = first .. ' ' .. (own and 1 or 0) .. ' ' .. string.format('%.0f %.0f', row.since, row.due)
+  answers[#answers + 1] = first .. ' ' .. (own and 1 or 0) .. ' ' .. string.format('%.0f %.0f ', row.since, row.due) .. row.mark
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[3]) end
 return answers
 `);
 
-// KEYS: incidents, due. ARGV: now, most. Answers pairs of whether it is over, and the row as it was.
+// KEYS: incidents, due, evicted. ARGV: now, most, lease, longest window, time to live. Answers pairs of whether it is over, and
+// the row as it was. What ends later than any window was written before the clock went back.
 const ENDED = script(`
-local answers = {}
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])) do
+local answers, now = {}, tonumber(ARGV[1])
+for _ = 1, tonumber(ARGV[2]) do
+  local text = redis.call('LPOP', KEYS[3])
+  if not text then break end
+  answers[#answers + 1] = '1' answers[#answers + 1] = text
+end
+local names = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], string.format('(%.0f', now + ARGV[4]), '+inf', 'LIMIT', 0, ARGV[2])) do
+  names[#names + 1] = name
+end
+for _, name in ipairs(names) do
   local text = redis.call('HGET', KEYS[1], name)
-  local row = text and cjson.decode(text)
-  if not row or (row.fresh == 0 and not row.lasts) then
-    redis.call('ZREM', KEYS[2], name)
-    redis.call('HDEL', KEYS[1], name)
-    if row then answers[#answers + 1] = '1' answers[#answers + 1] = text end
-  else
-    if row.fresh > 0 then answers[#answers + 1] = '0' answers[#answers + 1] = text end
-    row.fresh, row.due = 0, tonumber(ARGV[1]) + row.windowMs
+  if text then
+    local row = cjson.decode(text)
+    local over = row.fresh == 0 and not row.lasts
+    answers[#answers + 1] = over and '1' or '0'
+    answers[#answers + 1] = text
+    row.due, row.closing = now + ARGV[3], over
     redis.call('HSET', KEYS[1], name, cjson.encode(row))
     redis.call('ZADD', KEYS[2], row.due, name)
+  else
+    redis.call('ZREM', KEYS[2], name)
   end
 end
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[5]) end
 return answers
+`);
+
+// KEYS: incidents, due. ARGV: now; then of each: its name, mark, whether it is over, the alerts that were told.
+const TOLD = script(`
+for i = 2, #ARGV, 4 do
+  local text = redis.call('HGET', KEYS[1], ARGV[i])
+  local row = text and cjson.decode(text)
+  if row and row.mark == ARGV[i + 1] then
+    if ARGV[i + 2] == '0' then
+      row.fresh, row.due = row.fresh - ARGV[i + 3], ARGV[1] + row.windowMs
+      redis.call('HSET', KEYS[1], ARGV[i], cjson.encode(row))
+      redis.call('ZADD', KEYS[2], row.due, ARGV[i])
+    elseif row.closing then
+      redis.call('ZREM', KEYS[2], ARGV[i])
+      redis.call('HDEL', KEYS[1], ARGV[i])
+    end
+  end
+end
 `);
 
 // KEYS: incidents, due. ARGV: names. Answers the rows that were there.
@@ -107,19 +144,12 @@ return text
 
 const LIST = script(`return redis.call('HVALS', KEYS[1])`);
 
-// KEYS: silences. ARGV: name, row, when it ends, most, time to live. The one that ends first makes room.
+// KEYS: silences. ARGV: name, row, most, time to live. Answers 0 where there are too many.
 const SILENCE = script(`
+if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) then
-  local first, ends = nil, nil
-  local all = redis.call('HGETALL', KEYS[1])
-  for i = 1, #all, 2 do
-    local row = cjson.decode(all[i + 1])
-    if not ends or row['until'] < ends then first, ends = all[i], row['until'] end
-  end
-  redis.call('HDEL', KEYS[1], first)
-end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1
 `);
 
 // KEYS: silences. ARGV: now. Answers those in force, and forgets the others.
@@ -137,7 +167,12 @@ const LONGEST_SILENCE_MS = 400 * 24 * 3_600_000;
 
 export function createRedisAlerts(
   connection: RedisConnection,
-  { incidents, incidentsDue: due, silences }: Pick<Keys, 'incidents' | 'incidentsDue' | 'silences'>,
+  {
+    incidents,
+    incidentsDue: due,
+    incidentsEvicted: evicted,
+    silences,
+  }: Pick<Keys, 'incidents' | 'incidentsDue' | 'incidentsEvicted' | 'silences'>,
 ): AlertBoard {
   const rows = async (program: typeof LIST, keys: string[], args: (string | number)[]): Promise<string[]> =>
     (await connection.run(program, keys, args)) as string[];
@@ -148,18 +183,34 @@ export function createRedisAlerts(
         ...[alert.incident, windowMs, count, alert.lasts ? 1 : 0],
         JSON.stringify(alert),
       ]);
-      const answers = await rows(RAISE, [incidents, due], [by, Math.floor(now), TTL_MS, MOST_INCIDENTS, ...each]);
+      const answers = await rows(
+        RAISE,
+        [incidents, due, evicted],
+        [by, Math.floor(now), TTL_MS, MOST_INCIDENTS, ...each],
+      );
       return answers.map((text): Raised => {
-        const [first, own, since, ends] = text.split(' ').map(Number);
-        return { first: first === 1, own: own === 1, since: since ?? 0, due: ends ?? 0 };
+        const [first, own, since, ends, mark = ''] = text.split(' ');
+        return { first: first === '1', own: own === '1', since: Number(since), due: Number(ends), mark };
       });
     },
     async ended(now) {
-      const found = await rows(ENDED, [incidents, due], [Math.floor(now), MOST_ENDED]);
+      const found = await rows(
+        ENDED,
+        [incidents, due, evicted],
+        [Math.floor(now), MOST_ENDED, LEASE_MS, LONGEST_WINDOW_MS, TTL_MS],
+      );
       const pairs: Ended[] = [];
       for (let i = 0; i < found.length; i += 2)
         pairs.push({ over: found[i] === '1', incident: incidentOf(found[i + 1] as string) });
       return pairs;
+    },
+    async told(ended, now) {
+      if (ended.length === 0) return;
+      const each = ended.flatMap(({ incident, over }) => [
+        ...[incident.alert.incident, incident.mark, over ? 1 : 0],
+        incident.fresh,
+      ]);
+      await connection.run(TOLD, [incidents, due], [Math.floor(now), ...each]);
     },
     async resolve(names) {
       return names.length === 0 ? [] : (await rows(RESOLVE, [incidents, due], [...names])).map(incidentOf);
@@ -173,11 +224,8 @@ export function createRedisAlerts(
     },
     list: async () => (await rows(LIST, [incidents], [])).map(incidentOf),
     async silence(row) {
-      await connection.run(
-        SILENCE,
-        [silences],
-        [silenceName(row), JSON.stringify(row), row.until, MOST_SILENCES, LONGEST_SILENCE_MS],
-      );
+      const args = [silenceName(row), JSON.stringify(row), MOST_SILENCES, LONGEST_SILENCE_MS];
+      return (await connection.run(SILENCE, [silences], args)) === 1;
     },
     silences: async (now) =>
       (await rows(SILENCES, [silences], [Math.floor(now)])).map((text) => JSON.parse(text) as Silence),
@@ -188,10 +236,10 @@ type Row = Omit<Incident, 'alert' | 'acknowledged'> & { alert: string; acknowled
 
 /** The alert and the acknowledgement are texts inside the row: a script would change empty lists and large numbers in them. */
 function incidentOf(text: string): Incident {
-  const { since, last, due, windowMs, count, fresh, by, delivered, ...row } = JSON.parse(text) as Row;
+  const { mark, since, last, due, windowMs, closing, count, fresh, by, delivered, ...row } = JSON.parse(text) as Row;
   return {
     alert: JSON.parse(row.alert) as Incident['alert'],
-    ...{ since, last, due, windowMs, count, fresh, by, delivered },
+    ...{ mark, since, last, due, windowMs, closing, count, fresh, by, delivered },
     acknowledged: row.acknowledged === undefined ? null : (JSON.parse(row.acknowledged) as Acknowledgement),
   };
 }

@@ -18,6 +18,8 @@ export interface Keys {
   /** Open incidents of alerts, as JSON by their names; when the window of each ends; and what is silenced. */
   readonly incidents: string;
   readonly incidentsDue: string;
+  /** Incidents that had to make room for others, to be told to be over. */
+  readonly incidentsEvicted: string;
   readonly silences: string;
   /**
    * Reminders of the sessions that somebody has to look at, by time: for a pending logout, for a login whose lease
@@ -70,6 +72,7 @@ export function createKeys(prefix: string): Keys {
     described: `${prefix}:2:{control}:described`,
     incidents: `${prefix}:2:{alerts}:incidents`,
     incidentsDue: `${prefix}:2:{alerts}:due`,
+    incidentsEvicted: `${prefix}:2:{alerts}:evicted`,
     silences: `${prefix}:2:{alerts}:silences`,
     due: `${prefix}:2:{control}:due`,
     ledger: (owner) => of(owner, 'ledger'),
