@@ -17,6 +17,7 @@ const PERMISSIVE = new Set([
   'Apache-2.0',
   'Zlib',
   'BlueOak-1.0.0',
+  'Unlicense',
 ]);
 /** These licences may be used, but the package must be named in NOTICE. */
 const NAMED = new Set(['MPL-2.0', 'PSF-2.0', 'Python-2.0']);

@@ -3,12 +3,13 @@
 import type { AlertRecord } from '../audit/records.ts';
 import { BoundedCache } from '../core/bounded-cache.ts';
 import { closest } from '../decision/alerts/settings.ts';
-import { type Alert, type AlertContext, alertOf, incidentOf, type Message, messageId, occurrenceOf } from './alert.ts';
+import { type Alert, type AlertContext, alertOf, incidentOf, occurrenceOf } from './alert.ts';
 import type { AlertBoard, Ended, Incident, Raise, Raised, Silence } from './board/board.ts';
 import type { Courier } from './courier.ts';
-import { type Route, routeOf, silencedUntil } from './routing.ts';
-import { createFairQueue, type Waiting } from './spool/fair-queue.ts';
+import { endOf, firstMessage, laterMessage } from './messages.ts';
+import { createFairQueue, type FairQueue, type Waiting } from './spool/fair-queue.ts';
 import type { Spool, Spooled, Undecided } from './spool/spool.ts';
+import { createTelling, type Telling } from './telling.ts';
 
 export interface DispatchOptions {
   spool: Spool;
@@ -55,10 +56,6 @@ const MOST_KNOWN = 20_000;
 const LOOK_AT_WINDOWS_MS = 1000;
 const UNSEEN_MS = 60_000;
 const STEADY_MS = 5000;
-/** The receiver of what is dropped before it is known who is to be told. */
-const ANY = 'any';
-/** Of what is dropped, so much at once. */
-const ROOM = 0.9;
 
 interface Fresh extends Waiting {
   item: Undecided;
@@ -82,20 +79,24 @@ class AlertDispatch implements Dispatch {
   readonly #dirty = new Set<string>();
   /** States that are over, and when they have been for long enough. */
   readonly #over = new Map<string, number>();
-  /** Incidents of which nobody is told before a silence ends. */
-  readonly #hushed = new Map<string, Spooled>();
   /** Incidents that were raised since the start, while those that were open before it are looked through. */
   #seen: Set<string> | undefined = new Set();
   #told: string[] = [];
-  #silences: readonly Silence[] = [];
   #working: Promise<void> | undefined;
   #running = false;
   #windowsAt = 0;
-  readonly #byReceiver: ReadonlyMap<string, Courier>;
+  readonly #telling: Telling;
 
   constructor(options: DispatchOptions) {
     this.#options = options;
-    this.#byReceiver = new Map(options.couriers.map((courier) => [courier.name, courier]));
+    this.#telling = createTelling({
+      ...options,
+      undecided: new Droppable(this.#fresh, options.spool),
+      onDelivered: (incident) => {
+        this.#told.push(incident);
+        void this.#work();
+      },
+    });
   }
 
   raised(record: AlertRecord): void {
@@ -112,7 +113,7 @@ class AlertDispatch implements Dispatch {
     const alert = alertOf(record, context());
     this.#known.set(incident, { alert, until: now() + this.#windowOf(alert), more: known?.more ?? 0 });
     this.#decide(spool.put(alert), false);
-    this.#makeRoom();
+    this.#telling.makeRoom();
   }
 
   resolved(record: Pick<AlertRecord, 'reasons' | 'params'>): void {
@@ -125,7 +126,7 @@ class AlertDispatch implements Dispatch {
   async acknowledge(name: string, by: { operator: string; reason: string }): Promise<Incident | undefined> {
     const at = this.#options.now();
     const incident = await this.#options.board().acknowledge(name, { ...by, at });
-    if (incident) this.#tell({ ...this.#message('acknowledged', incident, at), by });
+    if (incident) this.#telling.tell({ ...laterMessage('acknowledged', incident, at, at), by });
     return incident;
   }
 
@@ -144,7 +145,7 @@ class AlertDispatch implements Dispatch {
     await this.#readSilences();
     const open = await this.incidents().catch(() => undefined);
     this.#running = true;
-    for (const item of spooled) this.#hand(item);
+    for (const item of spooled) this.#telling.hand(item);
     if (open) this.#closeStale(spooled, open);
     this.#forgetUnseen(open ?? []);
     await this.#work();
@@ -167,10 +168,7 @@ class AlertDispatch implements Dispatch {
   }
 
   taken(item: Spooled, receiver: string): void {
-    const { spool } = this.#options;
-    if (!spool.taken(item, receiver) || item.message.event !== 'triggered') return;
-    this.#told.push(item.message.alert.incident);
-    void this.#work();
+    this.#telling.taken(item, receiver);
   }
 
   /** Another replica may have told that an incident is over whose first alert still waits here: then its end follows. */
@@ -178,12 +176,7 @@ class AlertDispatch implements Dispatch {
     const occurrences = new Set(open.map(({ alert, mark }) => occurrenceOf(alert.incident, mark)));
     for (const { message } of spooled)
       if (message.event === 'triggered' && !occurrences.has(message.occurrence))
-        this.#tell({
-          ...message,
-          id: messageId('resolved', message.occurrence),
-          event: 'resolved',
-          at: this.#isoNow(),
-        });
+        this.#telling.tell(endOf(message, this.#options.now()));
   }
 
   /** A state that lasted before and is not found again was mended while nobody looked. */
@@ -242,7 +235,7 @@ class AlertDispatch implements Dispatch {
       const answer = answers[i] ?? this.#alone(item.alert, now());
       const known = this.#known.get(item.alert.incident);
       if (known) known.until = answer.due;
-      if (answer.first || answer.own) this.#tell(this.#first(item.alert, answer), item);
+      if (answer.first || answer.own) this.#telling.tell(firstMessage(item.alert, answer), item);
       else spool.forget(item);
     });
   }
@@ -259,7 +252,7 @@ class AlertDispatch implements Dispatch {
     counted.forEach((known, i) => {
       const answer = answers[i] ?? this.#alone(known.alert, this.#options.now());
       known.until = answer.due;
-      if (answer.first) this.#tell(this.#first(known.alert, answer));
+      if (answer.first) this.#telling.tell(firstMessage(known.alert, answer));
     });
   }
 
@@ -270,7 +263,7 @@ class AlertDispatch implements Dispatch {
     try {
       const found = await this.#options.board().resolve(over);
       for (const incident of over) this.#forgetKnown(incident);
-      for (const incident of found) this.#tell(this.#message('resolved', incident));
+      for (const incident of found) this.#telling.tell(laterMessage('resolved', incident, this.#options.now()));
       for (const incident of over) if ((this.#over.get(incident) ?? now + 1) <= now) this.#over.delete(incident);
     } catch {
       // The store is away: it is asked again with the next look.
@@ -292,12 +285,13 @@ class AlertDispatch implements Dispatch {
 
   #end({ incident, over }: Ended): void {
     const { alert, by, delivered, acknowledged, fresh } = incident;
+    const now = this.#options.now();
     // Whoever had the first alert has gone with it.
-    if (!delivered && by !== this.#options.spool.id) this.#tell(this.#first(alert, incident));
+    if (!delivered && by !== this.#options.spool.id) this.#telling.tell(firstMessage(alert, incident));
     this.#forgetKnown(alert.incident);
-    if (over) return this.#tell(this.#message('resolved', incident));
+    if (over) return this.#telling.tell(laterMessage('resolved', incident, now));
     if (fresh > 0 && !acknowledged)
-      this.#tell({ ...this.#message('repeated', incident, incident.count), count: fresh });
+      this.#telling.tell({ ...laterMessage('repeated', incident, now, incident.count), count: fresh });
   }
 
   /** What has been raised of it and not counted yet is not forgotten with it. */
@@ -321,111 +315,34 @@ class AlertDispatch implements Dispatch {
     return { first: true, own: false, since: now, due: now + window, mark: `w${Math.floor(now / window)}.0` };
   }
 
-  #first(alert: Alert, { since, mark }: Pick<Incident, 'since' | 'mark'>): Message {
-    const occurrence = occurrenceOf(alert.incident, mark);
-    return {
-      ...{ id: messageId('triggered', occurrence), occurrence },
-      ...{ event: 'triggered', at: alert.at, alert, count: 1 },
-      ...{ since: new Date(since).toISOString(), by: null },
-    };
-  }
-
-  #message(event: Message['event'], { alert, since, count, mark }: Incident, which?: number): Message {
-    const occurrence = occurrenceOf(alert.incident, mark);
-    return {
-      ...{ id: messageId(event, occurrence, which), occurrence },
-      ...{ event, at: this.#isoNow(), alert, count },
-      ...{ since: new Date(since).toISOString(), by: null },
-    };
-  }
-
-  #isoNow(): string {
-    return new Date(this.#options.now()).toISOString();
-  }
-
-  /** Has a message delivered, and forgets the alert that it is made of. */
-  #tell(message: Message, instead?: Undecided): void {
-    const { spool, now } = this.#options;
-    const { incident } = message.alert;
-    if (message.event !== 'triggered' && this.#unhush(incident, message.event === 'resolved')) return;
-    const until = silencedUntil(message.alert, this.#silences, now());
-    const silent = until > 0 && message.event === 'triggered';
-    const route = until > 0 && message.event === 'repeated' ? new Map<string, number>() : this.#routeOf(message, until);
-    if (route.size === 0 || spool.has(message.id)) {
-      if (instead) spool.forget(instead);
-      if (route.size === 0 && message.event === 'triggered') this.#told.push(incident);
-      return;
-    }
-    const item = spool.deliver(message, route, instead);
-    if (silent) this.#hushed.set(incident, item);
-    this.#hand(item);
-    this.#makeRoom();
-  }
-
-  /** Of an incident that nobody was told of because of a silence nobody is told more. `over`: it ends within the silence. */
-  #unhush(incident: string, over: boolean): boolean {
-    const item = this.#hushed.get(incident);
-    if (!item) return false;
-    if (!over) return true;
-    this.#hushed.delete(incident);
-    for (const name of item.to.keys()) this.#byReceiver.get(name)?.cancel(item);
-    this.#options.spool.forget(item);
-    this.#told.push(incident);
-    return true;
-  }
-
   async #readSilences(): Promise<void> {
-    const { now } = this.#options;
-    this.#silences = await this.silences().catch(() => this.#silences);
-    for (const [incident, item] of this.#hushed)
-      if (silencedUntil(item.message.alert, this.#silences, now()) === 0) {
-        this.#hushed.delete(incident);
-        for (const name of item.to.keys()) this.#byReceiver.get(name)?.release(item);
-      }
-  }
-
-  /** The first alert of an incident waits for the end of a silence. */
-  #routeOf({ alert, event }: Message, silentUntil: number): Route {
-    const { context, couriers, now } = this.#options;
-    const names = couriers.map(({ name }) => name);
-    const route = [...routeOf(alert, context().settings, names, now())].filter(([name]) => {
-      const courier = this.#byReceiver.get(name);
-      // Whoever is told in the morning need not be told how often it happened in the night.
-      return courier?.events.has(event) && !(event === 'repeated' && courier.holds(alert.incident));
-    });
-    return new Map(event === 'triggered' ? route.map(([name, from]) => [name, Math.max(from, silentUntil)]) : route);
-  }
-
-  #hand(item: Spooled): void {
-    for (const name of [...item.to.keys()]) {
-      const courier = this.#byReceiver.get(name);
-      if (courier) courier.add(item);
-      else this.taken(item, name);
-    }
-  }
-
-  /** Beyond the bound, of the receiver for which most wait, the kind of which most wait gives way. */
-  #makeRoom(): void {
-    const { spool, couriers, mostBytes, onDropped } = this.#options;
-    if (spool.waitingBytes <= mostBytes) return;
-    while (spool.waitingBytes > mostBytes * ROOM) {
-      const [fullest] = [...couriers].sort((a, b) => b.state.waiting - a.state.waiting);
-      if (this.#fresh.size > (fullest?.state.waiting ?? 0)) {
-        const dropped = this.#fresh.dropFrom(this.#fresh.fullest()?.kind ?? '');
-        if (!dropped) return;
-        spool.forget(dropped.item);
-        onDropped(ANY);
-        continue;
-      }
-      const dropped = fullest?.drop();
-      if (!fullest || !dropped) return;
-      spool.taken(dropped, fullest.name);
-      onDropped(fullest.name);
-    }
+    const rows = await this.silences().catch(() => undefined);
+    if (rows) this.#telling.silenced(rows);
   }
 
   #windowOf({ code }: Alert): number {
     const { windows, window_seconds } = this.#options.context().settings;
     return (closest(windows, code) ?? window_seconds) * 1000;
+  }
+}
+
+/** What has not been decided on yet, as far as it may give way. */
+class Droppable {
+  readonly #queue: FairQueue<Fresh>;
+  readonly #spool: Spool;
+
+  constructor(queue: FairQueue<Fresh>, spool: Spool) {
+    this.#queue = queue;
+    this.#spool = spool;
+  }
+
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  drop(): boolean {
+    const dropped = this.#queue.dropFrom(this.#queue.fullest()?.kind ?? '');
+    if (dropped) this.#spool.forget(dropped.item);
+    return dropped !== undefined;
   }
 }

@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createClient } from '@keyv/redis';
 import { expect, inject, it } from 'vitest';
+import type { AlertBoard } from '../../src/alerts/board/board.ts';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { epochMark } from '../../src/session/control.ts';
+import { about } from '../support/alerts.ts';
 import { createTestClock } from '../support/clock.ts';
 import { redisStore, startRedis } from '../support/redis.ts';
 import { clientId, ref } from '../support/refs.ts';
@@ -57,6 +59,17 @@ it.skipIf(program === null)(
       await store.control.revoke({ client: clientId('c') });
       await store.sessions.revoke(key, 1);
       expect(await store.sessions.takeOverdue(clock.now(), clock.now() + 1, async () => {})).toHaveLength(2);
+      const board = store.alerts as AlertBoard;
+      const raise = { alert: about('replay.seen', 'c'), count: 2, windowMs: 1000 };
+      expect(await board.raise('spool', [raise], 0)).toMatchObject([{ first: true }]);
+      await board.told(await board.ended(1000), 1000);
+      await board.delivered([raise.alert.incident]);
+      await board.silence({ codes: '*', client: null, operator: 'o', reason: 'r', since: 0, until: 2000 });
+      expect([
+        await board.silences(1000),
+        await board.list(),
+        await board.resolve([raise.alert.incident]),
+      ]).toMatchObject([[{ codes: '*' }], [{ count: 2, delivered: true }], [{ count: 2 }]]);
       for await (const record of store.sessions.records()) throw new Error(record.id);
 
       const user = createClient({ url: redis.url, username: 'sallyport', password: 'pw' });
