@@ -28,8 +28,8 @@ export interface Courier {
   readonly events: ReadonlySet<string>;
   readonly state: CourierState;
   add(item: Spooled): void;
-  /** An alert about the incident waits here for a time that has not come: more of it need not be told apart. */
-  holds(incident: string): boolean;
+  /** Something of the incident has not been taken yet: then how often it happened since need not be told as well. */
+  waits(incident: string): boolean;
   /** Takes out one that waits, of the kind with the most; undefined where nothing does. */
   drop(): Spooled | undefined;
   /** Nobody is to be told of it any more. */
@@ -128,9 +128,8 @@ class QueueingCourier implements Courier {
     this.#pump();
   }
 
-  holds(incident: string): boolean {
-    const [first] = this.#lines.get(incident) ?? [];
-    return first !== undefined && first.refusals === 0 && this.#held.has(first);
+  waits(incident: string): boolean {
+    return this.#lines.has(incident);
   }
 
   drop(): Spooled | undefined {

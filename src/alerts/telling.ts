@@ -128,8 +128,8 @@ class RoutedTelling implements Telling {
     const names = couriers.map(({ name }) => name);
     const route = [...routeOf(alert, context().settings, names, now())].filter(([name]) => {
       const courier = this.#couriers.get(name);
-      // Whoever is told in the morning need not be told how often it happened in the night.
-      return courier?.events.has(event) && !(event === 'repeated' && courier.holds(alert.incident));
+      // Whoever is told in the morning, or when it is there again, need not be told of each window before.
+      return courier?.events.has(event) && !(event === 'repeated' && courier.waits(alert.incident));
     });
     return new Map(event === 'triggered' ? route.map(([name, from]) => [name, Math.max(from, silentUntil)]) : route);
   }

@@ -90,7 +90,7 @@ export function filesOf(config: Config): NamedFile[] {
       const part = path === '' ? key : `${path}.${key}`;
       if (typeof item === 'string' && /(^|_)file$/.test(key)) {
         if (!OWN.test(part) && !found.has(item)) found.set(item, part);
-      } else if (!Array.isArray(item)) walk(item, part);
+      } else walk(item, part);
     }
   };
   for (const file of config.sources ?? []) found.set(file, 'connector.yaml');

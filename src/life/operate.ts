@@ -147,7 +147,7 @@ function issuerKeysOf(keys: IssuerKeys | undefined) {
 
 /** The files that are read again only on demand: certificates, key sets, credentials, and the configuration itself. */
 function stampOf({ config }: Live): string {
-  const { listen, admin, identity, backends } = config;
+  const { listen, admin, identity, backends, alerts } = config;
   const jwks = identity.jwt?.jwks;
   const files = [
     ...(config.sources ?? []),
@@ -161,6 +161,13 @@ function stampOf({ config }: Live): string {
         .flatMap((refs) => Object.values(refs))
         .map((ref) => ('file' in ref ? ref.file : undefined)),
     ]),
+    ...Object.values(alerts.receivers).flatMap((receiver) =>
+      [
+        ...('url' in receiver && typeof receiver.url === 'object' ? [receiver.url] : []),
+        ...('secrets' in receiver ? receiver.secrets : []),
+        ...('routing_key' in receiver ? [receiver.routing_key] : []),
+      ].map((ref) => ('file' in ref ? ref.file : undefined)),
+    ),
   ];
   return files
     .map((file) => {
