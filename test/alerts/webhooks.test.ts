@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, it } from 'vitest';
 import { payloadSchema } from '../../src/alerts/receivers/payload.ts';
+import { writePrivateFile } from '../../src/core/files/private-file.ts';
 import { createCertificates } from '../support/certificates.ts';
 import { type Harness, startHarness, until } from '../support/harness.ts';
 import { signingSecret, startWebReceiver, type WebReceiver } from '../support/receivers.ts';
@@ -150,6 +154,45 @@ describe('R-63: alerts by webhook', () => {
     await until(() => receiver.received.length === 2, 'the second attempt');
     const [first, second] = receiver.received;
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(990);
+  });
+
+  it('a secret is replaced by a reload, both are signed with meanwhile, and one that is none changes nothing', async () => {
+    const receiver = kept(await startWebReceiver());
+    const dir = mkdtempSync(join(tmpdir(), 'sallyport-hook-'));
+    kept({ close: async () => rmSync(dir, { recursive: true, force: true }) });
+    const file = join(dir, 'secret');
+    writePrivateFile(file, OLD);
+    const app = kept(
+      await startHarness({
+        edit: (yaml) =>
+          `${yaml}\nalerts: { receivers: { hook: { type: webhook, url: "${receiver.url}", secrets: [{ file: ${file} }] } } }\n`,
+        clients: { thief: ['clerk'] },
+      }),
+    );
+    await stolenHandle(app);
+    await receiver.has(1);
+    writePrivateFile(file, 'whsec_short');
+    const act = { operator: 'signal', reason: 'r', ip: '' };
+    const refused = app.connector.reload(act);
+    expect(refused.parts.find(({ part }) => part === 'alerts.receivers.hook')).toMatchObject({
+      result: 'refused',
+      detail: expect.stringContaining('a signing secret is "whsec_" and 24 to 64 random bytes in base64'),
+    });
+    writePrivateFile(file, NEW);
+    expect(app.connector.reload(act).parts).toContainEqual({ part: 'alerts.receivers.hook', result: 'changed' });
+    await replay(app);
+    await receiver.has(2);
+    const [first, second] = receiver.received;
+    const accepts = (secret: string, of: typeof first) => () =>
+      new Webhook(secret).verify(of?.text ?? '', of?.headers as Record<string, string>);
+    expect(accepts(OLD, first)).not.toThrow();
+    expect(accepts(NEW, second)).not.toThrow();
+    expect(accepts(OLD, second)).toThrow();
+    // Whoever changes where alerts go, or what they are signed with, is on record.
+    await until(
+      async () => (await app.audit('event')).some(({ event, part }) => event === 'file_changed' && /hook/.test(part)),
+      'the change of the file',
+    );
   });
 
   it('one alert that the receiver will not have keeps no other from it, and is tried again', async () => {
