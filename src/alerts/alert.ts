@@ -42,6 +42,8 @@ export interface Message {
   id: string;
   /** Names the incident from its beginning to its end; the next one of the same name has another. */
   occurrence: string;
+  /** When it began, or in which window; see Incident. */
+  mark: string;
   event: AlertEvent;
   /** When this became known; RFC 3339, UTC. */
   at: string;

@@ -32,10 +32,10 @@ export interface Courier {
   waits(incident: string): boolean;
   /** Takes out one that waits, of the kind with the most; undefined where nothing does. */
   drop(): Spooled | undefined;
-  /** Nobody is to be told of it any more. */
-  cancel(item: Spooled): void;
-  /** What it waits for has come. */
-  release(item: Spooled): void;
+  /** Nobody is to be told of it any more. Answers false where that comes too late. */
+  cancel(item: Spooled): boolean;
+  /** It is to be told from then on; no effect on what is under way. To be followed by `look`. */
+  postpone(item: Spooled, from: number): void;
   /** Counts what was sent and may have been lost on the way. */
   gap(messages: number): void;
   /** Sends one message at once, past the queue. Rejects with a DeliveryError. */
@@ -53,12 +53,16 @@ export interface CourierOptions {
   retry: { first_seconds: number; longest_seconds: number };
   now: () => number;
   onTaken: (item: Spooled) => void;
+  /** The receiver would not have it, however often it was tried. */
+  onRefused: (item: Spooled) => void;
   /** It begins to fail, or (undefined) takes alerts again. */
   onFailing: (problem: string | undefined) => void;
   /** It has taken the first alert since the start: whatever was wrong before is not any more. */
   onWell: () => void;
 }
 
+/** So often a message is tried that the receiver will not have. */
+const MOST_REFUSALS = 20;
 /** So many failures one after the other are no accident. */
 const FAILING_AFTER = 3;
 /** How long what is under way may take to end when this process ends, in milliseconds. */
@@ -98,6 +102,8 @@ class QueueingCourier implements Courier {
   #failing: boolean | undefined;
   #wakeUp: NodeJS.Timeout | undefined;
   #pausedUntil = 0;
+  /** The receiver has asked to be left alone until then. */
+  #aloneUntil = 0;
   #failedAt = 0;
   #idle: (() => void) | undefined;
 
@@ -134,8 +140,7 @@ class QueueingCourier implements Courier {
 
   drop(): Spooled | undefined {
     const fullest = this.#queue.fullest();
-    let item = fullest && this.#queue.dropFrom(fullest.kind);
-    if (!item) for (const each of this.#held) item = each;
+    const item = (fullest && this.#queue.dropFrom(fullest.kind)) ?? this.#held.values().next().value;
     if (!item) return undefined;
     this.#held.delete(item);
     this.#dropped += 1;
@@ -143,22 +148,24 @@ class QueueingCourier implements Courier {
     return item.spooled;
   }
 
-  cancel(spooled: Spooled): void {
+  cancel(spooled: Spooled): boolean {
     const line = this.#lines.get(spooled.message.alert.incident);
     const item = line?.find((each) => each.spooled === spooled);
-    if (!line || !item) return;
-    if (this.#held.delete(item)) return this.#done(item);
+    if (!line || !item) return false;
+    if (this.#held.delete(item)) {
+      this.#done(item);
+      return true;
+    }
     // It is the first in the queue or under way: then it is told all the same.
-    if (line[0] === item) return;
+    if (line[0] === item) return false;
     line.splice(line.indexOf(item), 1);
     this.#waiting -= 1;
+    return true;
   }
 
-  release(spooled: Spooled): void {
+  postpone(spooled: Spooled, from: number): void {
     const item = this.#lines.get(spooled.message.alert.incident)?.find((each) => each.spooled === spooled);
-    if (!item) return;
-    item.from = 0;
-    this.look();
+    if (item && item.refusals === 0) item.from = from;
   }
 
   gap(messages: number): void {
@@ -208,7 +215,7 @@ class QueueingCourier implements Courier {
 
   #pump(): void {
     if (this.#closing) return;
-    const left = this.#pausedUntil - performance.now();
+    const left = Math.max(this.#pausedUntil, this.#aloneUntil) - performance.now();
     if (left > 0) {
       if (this.#queue.size > 0) this.#wakeUp ??= setTimeout(() => this.#awake(), left).unref();
       return;
@@ -258,10 +265,13 @@ class QueueingCourier implements Courier {
     const error = thrown instanceof DeliveryError ? thrown : new DeliveryError(messageOf(thrown));
     this.#failures += 1;
     this.#problem = error.message;
+    if (error.retryAfterMs !== undefined)
+      this.#aloneUntil = Math.max(this.#aloneUntil, performance.now() + error.retryAfterMs);
     if (error.refused) {
       // The others may be taken: this one is tried again after a pause of its own.
       item.refusals += 1;
       if (item.refusals === 1) this.#refused += 1;
+      if (item.refusals >= MOST_REFUSALS) return this.#giveUp(item);
       item.from = this.#options.now() + this.#pause(item.refusals);
       this.#held.add(item);
     } else {
@@ -269,13 +279,19 @@ class QueueingCourier implements Courier {
       // Those that were under way together have failed once.
       if (began >= this.#failedAt) {
         this.#streak += 1;
-        this.#pausedUntil = performance.now() + (error.retryAfterMs ?? this.#pause(this.#streak));
+        this.#pausedUntil = performance.now() + this.#pause(this.#streak);
       }
       this.#failedAt = performance.now();
     }
     if (Math.max(this.#streak, this.#refused) < FAILING_AFTER || this.#failing) return;
     this.#failing = true;
     this.#options.onFailing(error.message);
+  }
+
+  #giveUp(item: Item): void {
+    this.#dropped += 1;
+    this.#done(item);
+    this.#options.onRefused(item.spooled);
   }
 
   /** Full jitter would let two replicas come back at once; half of it keeps the pauses growing. In milliseconds. */

@@ -2,9 +2,10 @@
 // kind, and it is handed to those who are to be told. Nothing of it is waited for by a call.
 import type { AlertRecord } from '../audit/records.ts';
 import { BoundedCache } from '../core/bounded-cache.ts';
+import { within } from '../core/within.ts';
 import { closest } from '../decision/alerts/settings.ts';
 import { type Alert, type AlertContext, alertOf, incidentOf, occurrenceOf } from './alert.ts';
-import type { AlertBoard, Ended, Incident, Raise, Raised, Silence } from './board/board.ts';
+import type { AlertBoard, Ended, Incident, Occurrence, Raise, Raised, Silence } from './board/board.ts';
 import type { Courier } from './courier.ts';
 import { endOf, firstMessage, laterMessage } from './messages.ts';
 import { createFairQueue, type FairQueue, type Waiting } from './spool/fair-queue.ts';
@@ -54,7 +55,9 @@ const BATCH = 200;
 /** Most open incidents that are remembered here; of others the board is asked. */
 const MOST_KNOWN = 20_000;
 const LOOK_AT_WINDOWS_MS = 1000;
-const UNSEEN_MS = 60_000;
+/** How long what was raised may take to be handed out when this process ends, in milliseconds. */
+const PAUSE_MS = 1000;
+const UNSEEN_MS = 180_000;
 const STEADY_MS = 5000;
 
 interface Fresh extends Waiting {
@@ -79,9 +82,14 @@ class AlertDispatch implements Dispatch {
   readonly #dirty = new Set<string>();
   /** States that are over, and when they have been for long enough. */
   readonly #over = new Map<string, number>();
+  /** What the spool had at the start, and until when states of before may be found again. */
+  #before: { spooled: readonly Spooled[]; until: number } | undefined;
   /** Incidents that were raised since the start, while those that were open before it are looked through. */
   #seen: Set<string> | undefined = new Set();
-  #told: string[] = [];
+  #told: Occurrence[] = [];
+  /** A look is under way, and the ends of windows are to be looked at. */
+  #looking = false;
+  #windowsDue = false;
   #working: Promise<void> | undefined;
   #running = false;
   #windowsAt = 0;
@@ -92,8 +100,8 @@ class AlertDispatch implements Dispatch {
     this.#telling = createTelling({
       ...options,
       undecided: new Droppable(this.#fresh, options.spool),
-      onDelivered: (incident) => {
-        this.#told.push(incident);
+      onDelivered: (occurrence) => {
+        this.#told.push(occurrence);
         void this.#work();
       },
     });
@@ -137,33 +145,48 @@ class AlertDispatch implements Dispatch {
   }
 
   silences = async (): Promise<readonly Silence[]> => this.#options.board().silences(this.#options.now());
-  incidents = async (): Promise<readonly Incident[]> => this.#options.board().list();
+  /** What is open on two boards counts once. */
+  incidents = async (): Promise<readonly Incident[]> => {
+    const byName = new Map<string, Incident>();
+    for (const incident of await this.#options.board().list()) {
+      const other = byName.get(incident.alert.incident);
+      byName.set(incident.alert.incident, other ? { ...incident, count: incident.count + other.count } : incident);
+    }
+    return [...byName.values()];
+  };
 
   async start(): Promise<void> {
     const { undecided, spooled } = this.#options.spool.before;
     for (const item of undecided) this.#decide(item, true);
     await this.#readSilences();
-    const open = await this.incidents().catch(() => undefined);
     this.#running = true;
-    for (const item of spooled) this.#telling.hand(item);
-    if (open) this.#closeStale(spooled, open);
-    this.#forgetUnseen(open ?? []);
+    for (const item of spooled) this.#telling.resume(item);
+    this.#before = { spooled, until: performance.now() + (this.#options.unseenMs ?? UNSEEN_MS) };
     await this.#work();
   }
 
   async look(): Promise<void> {
     const { couriers, spool } = this.#options;
-    await this.#work();
     for (const courier of couriers) courier.look();
-    if (!this.#running || performance.now() - this.#windowsAt < LOOK_AT_WINDOWS_MS) return;
-    this.#windowsAt = performance.now();
-    spool.look();
-    await this.#readSilences();
-    await this.#work('windows');
+    if (!this.#running) return;
+    if (!this.#looking && performance.now() - this.#windowsAt >= LOOK_AT_WINDOWS_MS) {
+      this.#windowsAt = performance.now();
+      this.#windowsDue = true;
+      spool.look();
+      this.#looking = true;
+      try {
+        await this.#readSilences();
+        await this.#compareBefore();
+      } finally {
+        this.#looking = false;
+      }
+    }
+    // Not waited for: in a flood there is always something to do.
+    void this.#work();
   }
 
   async pause(): Promise<void> {
-    await this.#work();
+    await within(this.#work(), PAUSE_MS);
     this.#running = false;
   }
 
@@ -171,21 +194,30 @@ class AlertDispatch implements Dispatch {
     this.#telling.taken(item, receiver);
   }
 
-  /** Another replica may have told that an incident is over whose first alert still waits here: then its end follows. */
-  #closeStale(spooled: readonly Spooled[], open: readonly Incident[]): void {
+  /**
+   * What was open before this process. Another replica may have told that an incident is over whose first alert still waited here:
+   * then its end follows. A state that is not found again was mended while nobody looked.
+   */
+  async #compareBefore(): Promise<void> {
+    if (!this.#before) return;
+    const open = await this.#options
+      .board()
+      .list()
+      .catch(() => undefined);
+    // The store is away: nobody knows yet.
+    if (!open) return;
+    const { spooled, until } = this.#before;
     const occurrences = new Set(open.map(({ alert, mark }) => occurrenceOf(alert.incident, mark)));
     for (const { message } of spooled)
       if (message.event === 'triggered' && !occurrences.has(message.occurrence))
         this.#telling.tell(endOf(message, this.#options.now()));
-  }
-
-  /** A state that lasted before and is not found again was mended while nobody looked. */
-  #forgetUnseen(open: readonly Incident[]): void {
-    const mine = open.filter(({ alert, by }) => alert.lasts && !alert.by_use && by === this.#options.spool.id);
-    setTimeout(() => {
-      for (const { alert } of mine) if (!this.#seen?.has(alert.incident)) this.#over.set(alert.incident, 0);
-      this.#seen = undefined;
-    }, this.#options.unseenMs ?? UNSEEN_MS).unref();
+    this.#before = { spooled: [], until };
+    if (performance.now() < until) return;
+    for (const { alert, by } of open)
+      if (alert.lasts && !alert.by_use && by === this.#options.spool.id && !this.#seen?.has(alert.incident))
+        this.#over.set(alert.incident, 0);
+    this.#seen = undefined;
+    this.#before = undefined;
   }
 
   #decide(item: Undecided, before: boolean): void {
@@ -195,32 +227,38 @@ class AlertDispatch implements Dispatch {
     void this.#work();
   }
 
-  /** One at a time, in the order of what happens; what comes while it works is done by it. */
-  #work(windows?: 'windows'): Promise<void> {
+  /** One at a time, in the order of what happens. Never rejects. */
+  #work(): Promise<void> {
     if (!this.#running) return Promise.resolve();
-    if (windows && this.#working) return this.#working.then(() => this.#work(windows));
-    this.#working ??= this.#workOff(windows).finally(() => {
-      this.#working = undefined;
-    });
+    this.#working ??= this.#workOff()
+      // A board answers or is left alone; anything else is tried again with the next look.
+      .catch(() => {})
+      .finally(() => {
+        this.#working = undefined;
+      });
     return this.#working;
   }
 
-  async #workOff(windows?: 'windows'): Promise<void> {
+  async #workOff(): Promise<void> {
     // What is raised in the same turn of the event loop is decided on together.
     await Promise.resolve();
-    for (let first = true; first || this.#fresh.size + this.#dirty.size > 0; first = false) {
+    do {
       await this.#decideSome();
       await this.#count();
-    }
-    await this.#resolve();
-    if (windows) await this.#endWindows();
+      const resolved = await this.#resolve();
+      if (this.#windowsDue || resolved) await this.#endWindows();
+      await this.#tellDelivered();
+    } while (this.#running && this.#fresh.size > 0);
+  }
+
+  async #tellDelivered(): Promise<void> {
     const told = this.#told.splice(0);
-    if (told.length > 0)
-      await this.#options
-        .board()
-        .delivered(told)
-        // A store that is away learns of it later.
-        .catch(() => this.#told.push(...told.slice(-MOST_KNOWN)));
+    if (told.length === 0) return;
+    await this.#options
+      .board()
+      .delivered(told)
+      // A store that is away learns of it later.
+      .catch(() => this.#told.push(...told.slice(-MOST_KNOWN)));
   }
 
   async #decideSome(): Promise<void> {
@@ -234,7 +272,7 @@ class AlertDispatch implements Dispatch {
     batch.forEach(({ item }, i) => {
       const answer = answers[i] ?? this.#alone(item.alert, now());
       const known = this.#known.get(item.alert.incident);
-      if (known) known.until = answer.due;
+      if (known) known.until = Math.max(answer.due, now() + LOOK_AT_WINDOWS_MS);
       if (answer.first || answer.own) this.#telling.tell(firstMessage(item.alert, answer), item);
       else spool.forget(item);
     });
@@ -251,29 +289,31 @@ class AlertDispatch implements Dispatch {
     const answers = await this.#raise(raises);
     counted.forEach((known, i) => {
       const answer = answers[i] ?? this.#alone(known.alert, this.#options.now());
-      known.until = answer.due;
+      known.until = Math.max(answer.due, this.#options.now() + LOOK_AT_WINDOWS_MS);
       if (answer.first) this.#telling.tell(firstMessage(known.alert, answer));
     });
   }
 
-  async #resolve(): Promise<void> {
+  /** Says what is over. Answers whether there is something to be told. */
+  async #resolve(): Promise<boolean> {
     const now = performance.now();
     const over = [...this.#over].filter(([, at]) => at <= now).map(([incident]) => incident);
-    if (over.length === 0) return;
+    if (over.length === 0) return false;
+    for (const incident of over) this.#forgetKnown(incident);
     try {
-      const found = await this.#options.board().resolve(over);
-      for (const incident of over) this.#forgetKnown(incident);
-      for (const incident of found) this.#telling.tell(laterMessage('resolved', incident, this.#options.now()));
+      await this.#options.board().resolve(over);
       for (const incident of over) if ((this.#over.get(incident) ?? now + 1) <= now) this.#over.delete(incident);
     } catch {
-      // The store is away: it is asked again with the next look.
+      // The store is away: it is asked again with the next look. What is open here is told all the same.
     }
+    return true;
   }
 
   async #endWindows(): Promise<void> {
-    const { board, now } = this.#options;
+    const { board, now, spool } = this.#options;
+    this.#windowsDue = false;
     const ended = await board()
-      .ended(now())
+      .ended(spool.id, now())
       .catch((): Ended[] => []);
     for (const each of ended) this.#end(each);
     // What is told stands in the spool by now. Where the store does not hear of it, it is told once more, under the same id.
@@ -283,11 +323,11 @@ class AlertDispatch implements Dispatch {
         .catch(() => {});
   }
 
-  #end({ incident, over }: Ended): void {
-    const { alert, by, delivered, acknowledged, fresh } = incident;
+  #end({ incident, over, orphaned }: Ended): void {
+    const { alert, delivered, acknowledged, fresh } = incident;
     const now = this.#options.now();
     // Whoever had the first alert has gone with it.
-    if (!delivered && by !== this.#options.spool.id) this.#telling.tell(firstMessage(alert, incident));
+    if (!delivered && orphaned) this.#telling.tell(firstMessage(alert, incident));
     this.#forgetKnown(alert.incident);
     if (over) return this.#telling.tell(laterMessage('resolved', incident, now));
     if (fresh > 0 && !acknowledged)

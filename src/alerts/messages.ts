@@ -6,7 +6,7 @@ import type { Incident } from './board/board.ts';
 export function firstMessage(alert: Alert, { since, mark }: Pick<Incident, 'since' | 'mark'>): Message {
   const occurrence = occurrenceOf(alert.incident, mark);
   return {
-    ...{ id: messageId('triggered', occurrence), occurrence },
+    ...{ id: messageId('triggered', occurrence), occurrence, mark },
     ...{ event: 'triggered', at: alert.at, alert, count: 1 },
     ...{ since: isoOf(since), by: null },
   };
@@ -21,7 +21,7 @@ export function laterMessage(
 ): Message {
   const occurrence = occurrenceOf(alert.incident, mark);
   return {
-    ...{ id: messageId(event, occurrence, which), occurrence },
+    ...{ id: messageId(event, occurrence, which), occurrence, mark },
     ...{ event, at: isoOf(now), alert, count },
     ...{ since: isoOf(since), by: null },
   };

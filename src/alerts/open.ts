@@ -11,6 +11,7 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import { preparePrivateFolder, writePrivateFile } from '../core/files/private-file.ts';
 import type { Reloadable } from '../core/files/reloadable.ts';
+import { within } from '../core/within.ts';
 import type { AlertSettings } from '../decision/alerts/settings.ts';
 import type { Alert } from './alert.ts';
 import type { AlertBoard } from './board/board.ts';
@@ -59,6 +60,8 @@ export type AlertTroubles = Pick<
 >;
 
 const LOOK_MS = 200;
+/** Commands wait for half a minute. */
+const LONGEST_TEST_MS = 20_000;
 /** A board with very many incidents is not written down each time. */
 const MANY = 1000;
 const WRITE_MS = 200;
@@ -94,6 +97,10 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
         ...courierOptions(receivers[name] as AlertsConfig['receivers'][string]),
       },
       onTaken: (item) => dispatch.taken(item, name),
+      onRefused(item) {
+        dispatch.taken(item, name);
+        drop(name);
+      },
       onFailing: (problem) => told((events) => events.receiverFailing(name, problem)),
       onWell: () => dispatch.resolved({ reasons: ['alerts.receiver_failing'], params: { receiver: name } }),
     }),
@@ -106,9 +113,12 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
       const titleOf = (code: string) => manifest.reasons[code]?.title;
       return { settings: settings.alerts, titleOf, policy: revision, replica: spool.id };
     },
-    onDropped: (receiver) => void dropped.set(receiver, (dropped.get(receiver) ?? 0) + 1),
+    onDropped: drop,
   });
 
+  function drop(receiver: string): void {
+    dropped.set(receiver, (dropped.get(receiver) ?? 0) + 1);
+  }
   function gap(name: string, messages: number): void {
     couriers.find((courier) => courier.name === name)?.gap(messages);
     told((events) => events.alertGap(name, messages));
@@ -118,20 +128,24 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
     dropped.clear();
   }
 
-  let written = { revision: local.revision, at: 0 };
+  const written = { revision: local.revision, at: 0 };
   function writeBoard(urgent: boolean): void {
     if (local.revision === written.revision) return;
     const state = local.state();
     const pause = state.incidents.length > MANY ? 50 * WRITE_MS : WRITE_MS;
     if (!urgent && performance.now() - written.at < pause) return;
-    written = { revision: local.revision, at: performance.now() };
+    const { revision } = local;
+    written.at = performance.now();
     try {
       writePrivateFile(boardFile, JSON.stringify({ version: 1, ...state }));
+      written.revision = revision;
     } catch (thrown) {
       onProblem(`${boardFile}: ${messageOf(thrown)}`);
     }
   }
 
+  /** Nothing of it rejects on purpose, and a mistake of ours must not end the process. */
+  const failed = (thrown: unknown): void => onProblem(messageOf(thrown));
   let timer: NodeJS.Timeout | undefined;
   return {
     ...bound(dispatch),
@@ -152,7 +166,7 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
     start(ofAll, sharedClock, events) {
       if (ofAll) board = createSharedBoard(ofAll, local);
       now = () => sharedClock.now();
-      void dispatch.start();
+      dispatch.start().catch(failed);
       told.to(events);
       for (const name of known.receivers.filter((each) => !opened.has(each))) events.receiverRemoved(name);
       writePrivateFile(
@@ -161,7 +175,7 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
       );
       timer = setInterval(() => {
         tellDropped();
-        void dispatch.look();
+        dispatch.look().catch(failed);
         writeBoard(false);
         if (written.revision === local.revision) spool.release();
       }, LOOK_MS);
@@ -173,7 +187,10 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
       const results = await Promise.all(
         asked.map(async (courier): Promise<[string, string | undefined]> => {
           try {
-            await courier.test(testMessage(by, now()));
+            const test = courier.test(testMessage(by, now()));
+            const ended = await within(test, LONGEST_TEST_MS);
+            if (!ended) return [courier.name, `no answer within ${LONGEST_TEST_MS / 1000} s`];
+            await test;
             return [courier.name, undefined];
           } catch (thrown) {
             return [courier.name, messageOf(thrown)];
@@ -242,8 +259,8 @@ function readBoard(file: string, onProblem: (problem: string) => void): BoardSta
     return undefined;
   }
   try {
-    const { version, incidents, silences } = JSON.parse(text) as { version: unknown } & BoardState;
-    if (version === 1 && Array.isArray(incidents) && Array.isArray(silences)) return { incidents, silences };
+    const { version, incidents, silences, evicted = [] } = JSON.parse(text) as { version: unknown } & BoardState;
+    if (version === 1 && [incidents, silences, evicted].every(Array.isArray)) return { incidents, silences, evicted };
   } catch {
     // Told below.
   }
@@ -260,5 +277,5 @@ function testMessage(by: { operator: string; reason: string }, now: number) {
     ...{ decision_id: null, req_id: null, policy: null },
   };
   const id = `alert_test_${randomUUID()}`;
-  return { id, occurrence: id, event: 'test' as const, at, alert, count: 1, since: at, by };
+  return { id, occurrence: id, mark: '', event: 'test' as const, at, alert, count: 1, since: at, by };
 }

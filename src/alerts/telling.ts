@@ -1,7 +1,7 @@
 // Who is told of a message, and when: routes, quiet hours and silences, and what gives way where more waits than fits.
 import { BoundedCache } from '../core/bounded-cache.ts';
 import type { AlertContext, Message } from './alert.ts';
-import { MOST_INCIDENTS, type Silence } from './board/board.ts';
+import { MOST_INCIDENTS, type Occurrence, type Silence } from './board/board.ts';
 import type { Courier } from './courier.ts';
 import { type Route, routeOf, silencedUntil } from './routing.ts';
 import type { Spool, Spooled, Undecided } from './spool/spool.ts';
@@ -18,14 +18,14 @@ export interface TellingOptions {
   /** Alerts were dropped because there were more than fit. */
   onDropped: (receiver: string) => void;
   /** Everybody who was to be told of the first alert of an incident has been, or nobody is to be. */
-  onDelivered: (incident: string) => void;
+  onDelivered: (occurrence: Occurrence) => void;
 }
 
 export interface Telling {
   /** Has a message delivered, and forgets the alert that it is made of. */
   tell(message: Message, instead?: Undecided): void;
-  /** Hands on what stands in the spool. */
-  hand(item: Spooled): void;
+  /** Hands on what stood in the spool at the start. */
+  resume(item: Spooled): void;
   /** A receiver has taken it, or is not to be told. */
   taken(item: Spooled, receiver: string): void;
   /** What is silenced from now on. */
@@ -62,16 +62,25 @@ class RoutedTelling implements Telling {
     const route = until > 0 && message.event === 'repeated' ? new Map<string, number>() : this.#routeOf(message, until);
     if (route.size === 0 || spool.has(message.id)) {
       if (instead) spool.forget(instead);
-      if (route.size === 0 && message.event === 'triggered') onDelivered(incident);
+      if (route.size === 0 && message.event === 'triggered') onDelivered(occurrenceIn(message));
       return;
     }
     const item = spool.deliver(message, route, instead);
     if (silent) this.#hushed.set(incident, item);
-    this.hand(item);
+    this.#hand(item);
     this.makeRoom();
   }
 
-  hand(item: Spooled): void {
+  resume(item: Spooled): void {
+    this.#hand(item);
+    // It was silenced, or waited for the end of quiet hours; both may be others by now.
+    const { message } = item;
+    if (message.event !== 'triggered' || ![...item.to.values()].some((from) => from > 0)) return;
+    this.#hushed.set(message.alert.incident, item);
+    this.#postpone();
+  }
+
+  #hand(item: Spooled): void {
     for (const name of [...item.to.keys()]) {
       const courier = this.#couriers.get(name);
       if (courier) courier.add(item);
@@ -81,16 +90,32 @@ class RoutedTelling implements Telling {
 
   taken(item: Spooled, receiver: string): void {
     const { spool, onDelivered } = this.#options;
-    if (spool.taken(item, receiver) && item.message.event === 'triggered') onDelivered(item.message.alert.incident);
+    const { message } = item;
+    const { incident } = message.alert;
+    // Whoever has heard of it hears of its end as well.
+    if (this.#hushed.get(incident) === item) this.#hushed.delete(incident);
+    if (spool.taken(item, receiver) && message.event === 'triggered') onDelivered(occurrenceIn(message));
   }
 
   silenced(rows: readonly Silence[]): void {
     this.#silences = rows;
+    if (this.#hushed.size > 0) this.#postpone();
+  }
+
+  /** Of what waits for the end of a silence: silences and quiet hours may be others by now. */
+  #postpone(): void {
+    const { now, couriers } = this.#options;
     for (const [incident, item] of this.#hushed) {
-      if (silencedUntil(item.message.alert, rows, this.#options.now()) > 0) continue;
-      this.#hushed.delete(incident);
-      for (const name of item.to.keys()) this.#couriers.get(name)?.release(item);
+      const until = silencedUntil(item.message.alert, this.#silences, now());
+      const route = this.#routeOf(item.message, until);
+      for (const name of item.to.keys()) {
+        const from = route.get(name) ?? until;
+        item.to.set(name, from);
+        this.#couriers.get(name)?.postpone(item, from);
+      }
+      if (until === 0) this.#hushed.delete(incident);
     }
+    for (const courier of couriers) courier.look();
   }
 
   makeRoom(): void {
@@ -116,10 +141,9 @@ class RoutedTelling implements Telling {
     if (!item) return false;
     if (!over) return true;
     this.#hushed.delete(incident);
-    for (const name of item.to.keys()) this.#couriers.get(name)?.cancel(item);
-    this.#options.spool.forget(item);
-    this.#options.onDelivered(incident);
-    return true;
+    const left = [...item.to.keys()].filter((name) => this.#couriers.get(name)?.cancel(item) === false);
+    for (const name of [...item.to.keys()]) if (!left.includes(name)) this.taken(item, name);
+    return left.length === 0;
   }
 
   /** The first alert of an incident waits for the end of a silence. */
@@ -134,3 +158,5 @@ class RoutedTelling implements Telling {
     return new Map(event === 'triggered' ? route.map(([name, from]) => [name, Math.max(from, silentUntil)]) : route);
   }
 }
+
+const occurrenceIn = ({ alert, mark }: Message): Occurrence => ({ incident: alert.incident, mark });

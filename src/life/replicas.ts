@@ -64,14 +64,18 @@ export function watchReplicas(options: ReplicasOptions): Replicas {
   let differences: readonly Difference[] = [];
   /** Since when they differ in what; infinity once that was told. */
   const differSince = new Map<Lasting, number>();
+  const agreed = new Set<Lasting>();
 
   function watchLasting(what: Lasting, values: Difference['values'] | undefined): void {
     const now = performance.now();
     const since = differSince.get(what);
     if (!values) {
-      if (differSince.delete(what) && since === Number.POSITIVE_INFINITY) onLasting(what, {});
+      // Also with the first look: what a process before this one has told may be over by now.
+      if ((differSince.delete(what) && since === Number.POSITIVE_INFINITY) || !agreed.has(what)) onLasting(what, {});
+      agreed.add(what);
       return;
     }
+    agreed.add(what);
     const told = now - (since ?? now) >= lastingMs;
     differSince.set(what, told ? Number.POSITIVE_INFINITY : (since ?? now));
     if (told) onLasting(what, values);

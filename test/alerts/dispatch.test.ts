@@ -40,7 +40,7 @@ function replica(options: Options = {}) {
   dirs.push(dir);
   const { clock = createTestClock(), id = 'r1', names = ['hook'], board = createMemoryBoard(true) } = options;
   const spool = openSpool({ file: join(dir, 'spool.jsonl'), id, onFailing: () => {}, onUnreadable: () => {} });
-  const state = { fails: 0, down: false, dropped: 0 };
+  const state = { fails: 0, refuses: 0, down: false, dropped: 0 };
   const told: Message[] = [];
   const couriers = names.map((name) =>
     createCourier({
@@ -50,12 +50,14 @@ function replica(options: Options = {}) {
       receiver: {
         concurrency: 8,
         async send(message) {
+          if (state.refuses-- > 0) throw new DeliveryError('no', { refused: true });
           if (state.down || state.fails-- > 0) throw new DeliveryError('away');
           told.push(message);
         },
         close: async () => {},
       },
       onTaken: (item) => dispatch.taken(item, name),
+      onRefused: (item) => dispatch.taken(item, name),
       onFailing: () => {},
       onWell: () => {},
     }),
@@ -158,8 +160,8 @@ describe('R-63: what is told of an incident', () => {
     await at.has('triggered');
     const { board } = at;
     const ended = board.ended.bind(board);
-    board.ended = async (now) => {
-      const found = await ended(now);
+    board.ended = async (by, now) => {
+      const found = await ended(by, now);
       if (found.length > 0) at.dispatch.raised(alertRecord('replay.seen'));
       return found;
     };
@@ -197,6 +199,34 @@ describe('R-63: silences', () => {
     at.clock.advance(60);
     await at.has('triggered', 'resolved', 'triggered');
     expect(at.told[2]?.alert.params).toEqual({ log: 'b' });
+  });
+
+  it('one that is longer than the one before it holds, and quiet hours hold when it ends', async () => {
+    // It is nine in the morning, and night in the quiet hours of this test.
+    const nights = { from: '08:00', to: '12:00', zone: 'UTC', up_to: 'high' as const };
+    const settings = {
+      quiet_hours: { nights },
+      routes: [
+        { codes: ['replay.*'], at_least: 'low' as const, to: ['*'] },
+        { codes: ['clock.*'], at_least: 'low' as const, to: ['*'], quiet: ['nights'] },
+      ],
+    };
+    const at = replica({ settings });
+    await at.dispatch.start();
+    await at.dispatch.silence(silence('*', at.clock.now() + 60_000));
+    at.dispatch.raised(state);
+    at.dispatch.raised(alertRecord('replay.seen'));
+    await until(async () => (await at.dispatch.incidents()).length === 2, 'both to be open');
+    await at.dispatch.silence(silence('*', at.clock.now() + 120_000));
+    at.clock.advance(61);
+    await at.quiet();
+    expect(at.events()).toEqual([]);
+    at.clock.advance(60);
+    await until(() => at.told.length > 0, 'the end of the silence');
+    await at.quiet();
+    expect(at.told.map(({ alert }) => alert.code)).toEqual(['replay.seen']);
+    at.clock.advance(3 * 3600);
+    await until(() => at.told.some(({ alert }) => alert.code === 'clock.skew'), 'the end of the quiet hours');
   });
 
   it('holds from the first alert after a start', async () => {
@@ -245,6 +275,46 @@ describe('R-63: receivers', () => {
     await until(() => at.told.some(({ alert }) => alert.code === 'binding.key_changed'), 'the other kind');
     await until(() => at.couriers[0]?.state.waiting === 0, 'the rest');
     expect(at.told.length + at.state.dropped).toBe(2001);
+  });
+});
+
+describe('R-63: under load', () => {
+  it('ends of windows, silences and deliveries are not held up by a flood of one incident and a slow store', async () => {
+    const board = createMemoryBoard(true);
+    const raise = board.raise.bind(board);
+    board.raise = async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return raise(...args);
+    };
+    const at = replica({ board });
+    await at.dispatch.start();
+    at.dispatch.raised(alertRecord('replay.seen'));
+    const flood = setInterval(() => at.dispatch.raised(alertRecord('binding.key_changed')), 2);
+    try {
+      await until(() => at.told.length === 2, 'both to be told');
+      at.clock.advance(300);
+      await until(
+        () => at.told.some(({ event, alert }) => event === 'resolved' && alert.code === 'replay.seen'),
+        'the end',
+      );
+      await until(() => at.told.some(({ event, count }) => event === 'repeated' && count > 3), 'how many there were');
+    } finally {
+      clearInterval(flood);
+    }
+  });
+
+  it('a message that is refused for ever is given up, counted, and keeps nothing of its incident back', async () => {
+    const at = replica();
+    await at.dispatch.start();
+    at.state.refuses = 20;
+    at.dispatch.raised(state);
+    for (let i = 0; i < 20; i++) {
+      await until(() => (at.couriers[0]?.state.failures ?? 0) > i, 'an attempt');
+      at.clock.advance(1);
+    }
+    await until(() => at.couriers[0]?.state.dropped === 1, 'it to be given up');
+    at.dispatch.resolved(over);
+    await at.has('resolved');
   });
 });
 
@@ -308,6 +378,14 @@ describe('R-63: replicas', () => {
     for (const each of [a, b]) each.dispatch.raised(alertRecord('replay.seen'));
     await until(() => a.told.length === 2 && b.told.length === 1, 'both to tell');
     expect(a.told[1]?.id).toBe(b.told[0]?.id);
+    // What began while the store was away ends here as well.
+    const log = { reasons: ['log.failing'], params: { log: 'a' } };
+    a.dispatch.raised(alertRecord('log.failing', { client: null, ...log }));
+    await until(() => a.told.length === 3, 'a state');
+    a.dispatch.resolved(log);
+    await until(() => a.told.length === 4, 'its end');
+    expect(a.told[3]?.occurrence).toBe(a.told[2]?.occurrence);
+    a.told.splice(2);
     a.dispatch.resolved(over);
     await a.quiet();
     expect(a.events()).toEqual(['triggered', 'triggered']);

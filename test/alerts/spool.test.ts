@@ -36,6 +36,7 @@ const messageOf = (client: string): Message => {
   return {
     id: `alert_${client}`,
     occurrence: 'occurrence-1',
+    mark: '1',
     event: 'triggered',
     at: alert.at,
     alert,

@@ -13,6 +13,7 @@ const message = (n: number): Message => {
   return {
     id: `alert_${n}`,
     occurrence: 'occurrence-1',
+    mark: '1',
     event: 'triggered',
     at: of.at,
     alert: of,

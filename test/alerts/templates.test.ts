@@ -14,6 +14,7 @@ const message = (event: Message['event'], more: Partial<Message> = {}): Message 
   return {
     id: `alert_${event}`,
     occurrence: 'occurrence-1',
+    mark: '1',
     event,
     at: of.at,
     alert: of,

@@ -24,9 +24,9 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
       const [opened] = await raise(1, START);
       expect(opened).toMatchObject({ first: true, own: false, since: START, due: START + WINDOW });
       expect(await raise(5, START + 10)).toMatchObject([{ first: false, own: true, since: START, mark: opened?.mark }]);
-      await board.delivered([one.incident]);
+      await board.delivered([{ incident: one.incident, mark: opened?.mark ?? '' }]);
       expect(await raise(1, START + 20)).toMatchObject([{ first: false, own: false }]);
-      const ended = async (now: number) => mine(await board.ended(now), one);
+      const ended = async (now: number) => mine(await board.ended('a', now), one);
       expect(await ended(START + WINDOW - 1)).toEqual([]);
       const first = await ended(START + WINDOW);
       expect(first).toMatchObject([
@@ -52,10 +52,10 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
       const board = await create();
       const one = fresh();
       await board.raise('a', [{ alert: one, count: 4, windowMs: WINDOW }], START);
-      const taken = mine(await board.ended(START + WINDOW), one);
-      expect(mine(await board.ended(START + WINDOW + 9_999), one)).toEqual([]);
-      expect(mine(await board.ended(START + WINDOW + 10_000), one)).toEqual(
-        taken.map(({ incident, over }) => ({ over, incident: { ...incident, due: START + WINDOW + 10_000 } })),
+      const taken = mine(await board.ended('a', START + WINDOW), one);
+      expect(mine(await board.ended('a', START + WINDOW + 9_999), one)).toEqual([]);
+      expect(mine(await board.ended('a', START + WINDOW + 10_000), one)).toEqual(
+        taken.map(({ incident, ...rest }) => ({ ...rest, incident: { ...incident, due: START + WINDOW + 10_000 } })),
       );
     });
 
@@ -64,7 +64,7 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
       const one = fresh();
       const raise = (now: number) => board.raise('b', [{ alert: one, count: 1, windowMs: WINDOW }], now);
       const [before] = await board.raise('a', [{ alert: one, count: 1, windowMs: WINDOW }], START);
-      const taken = mine(await board.ended(START + WINDOW), one);
+      const taken = mine(await board.ended('a', START + WINDOW), one);
       expect(taken).toMatchObject([{ over: true }]);
       const [after] = await raise(START + WINDOW + 1);
       expect(after).toMatchObject({ first: true });
@@ -73,11 +73,35 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
       expect(await raise(START + WINDOW + 3)).toMatchObject([{ first: false, own: true, mark: after?.mark }]);
     });
 
+    it('R-63: one whose first alert is not delivered is left to the spool that has it, until that is gone', async () => {
+      const board = await create();
+      const one = fresh();
+      await board.ended('owner', START);
+      const [opened] = await board.raise('owner', [{ alert: one, count: 1, windowMs: WINDOW / 2 }], START);
+      expect(mine(await board.ended('other', START + WINDOW / 2), one)).toEqual([]);
+      expect(mine(await board.ended('owner', START + WINDOW / 2 + 10_000), one)).toMatchObject([
+        { over: true, orphaned: false },
+      ]);
+      const two = fresh();
+      await board.raise('owner', [{ alert: two, count: 1, windowMs: 1000 }], START + WINDOW);
+      expect(mine(await board.ended('other', START + 3 * WINDOW), two)).toMatchObject([{ over: true, orphaned: true }]);
+      // One that was delivered is told to be over by anybody, and a delivery of another one of the name is none of it.
+      const three = fresh();
+      const [third] = await board.raise('owner', [{ alert: three, count: 1, windowMs: 1000 }], START + 4 * WINDOW);
+      await board.ended('owner', START + 4 * WINDOW);
+      await board.delivered([{ incident: three.incident, mark: opened?.mark ?? '' }]);
+      expect(mine(await board.ended('other', START + 4 * WINDOW + 1000), three)).toEqual([]);
+      await board.delivered([{ incident: three.incident, mark: third?.mark ?? '' }]);
+      expect(mine(await board.ended('other', START + 4 * WINDOW + 11_000), three)).toMatchObject([
+        { over: true, orphaned: false },
+      ]);
+    });
+
     it('R-63: a window that ends later than any can was written before the clock went back, and has ended', async () => {
       const board = await create();
       const one = fresh();
       await board.raise('a', [{ alert: one, count: 1, windowMs: WINDOW }], START + 50 * 3_600_000);
-      expect(mine(await board.ended(START), one)).toMatchObject([{ over: true }]);
+      expect(mine(await board.ended('a', START), one)).toMatchObject([{ over: true }]);
     });
 
     it('R-63: of many that raise the same at the same time one is the first, and one is given the end of the window', async () => {
@@ -89,7 +113,7 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
         ),
       );
       expect(answers.flat().filter(({ first }) => first)).toHaveLength(1);
-      const ends = await Promise.all(Array.from({ length: 10 }, () => board.ended(START + WINDOW)));
+      const ends = await Promise.all(Array.from({ length: 10 }, () => board.ended('a', START + WINDOW)));
       expect(ends.flat().filter(({ incident }) => incident.alert.incident === one.incident)).toMatchObject([
         { incident: { count: 20, fresh: 19 } },
       ]);
@@ -112,12 +136,16 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
       expect(one.lasts).toBe(true);
       await board.raise('a', [{ alert: one, count: 1, windowMs: WINDOW }], START);
       for (let i = 1; i < 4; i++) {
-        const ended = mine(await board.ended(START + i * WINDOW), one);
+        const ended = mine(await board.ended('a', START + i * WINDOW), one);
         expect(ended).toMatchObject([{ over: false, incident: { fresh: 0 } }]);
         await board.told(ended, START + i * WINDOW);
       }
-      expect(await board.resolve([one.incident, 'no such'])).toMatchObject([{ alert: one }]);
-      expect(await board.resolve([one.incident])).toEqual([]);
+      await board.resolve([one.incident, 'no such']);
+      const over = mine(await board.ended('a', START + 3 * WINDOW + 1), one);
+      expect(over).toMatchObject([{ over: true, incident: { alert: one } }]);
+      await board.told(over, START + 3 * WINDOW + 1);
+      await board.resolve([one.incident]);
+      expect(mine(await board.ended('a', START + 9 * WINDOW), one)).toEqual([]);
     });
 
     it('R-63: an alert comes back as it was given, with empty lists, large numbers and any text', async () => {
@@ -172,7 +200,7 @@ export function alertContract(name: string, create: () => Promise<AlertBoard>): 
         const many = Array.from({ length: 500 }, () => ({ alert: fresh(), count: 1, windowMs: WINDOW }));
         await board.raise('a', many, START);
       }
-      const ended = await board.ended(START);
+      const ended = await board.ended('a', START);
       expect(mine(ended, early)).toMatchObject([{ over: true }]);
       expect(mine(ended, state)).toEqual([]);
       expect((await board.list()).length).toBeLessThanOrEqual(MOST_INCIDENTS);

@@ -61,15 +61,15 @@ it.skipIf(program === null)(
       expect(await store.sessions.takeOverdue(clock.now(), clock.now() + 1, async () => {})).toHaveLength(2);
       const board = store.alerts as AlertBoard;
       const raise = { alert: about('replay.seen', 'c'), count: 2, windowMs: 1000 };
-      expect(await board.raise('spool', [raise], 0)).toMatchObject([{ first: true }]);
-      await board.told(await board.ended(1000), 1000);
-      await board.delivered([raise.alert.incident]);
+      expect(await board.raise('spool', [raise], 5)).toMatchObject([{ first: true, mark: '5' }]);
+      await board.told(await board.ended('spool', 1005), 1000);
+      await board.delivered([{ incident: raise.alert.incident, mark: '5' }]);
       await board.silence({ codes: '*', client: null, operator: 'o', reason: 'r', since: 0, until: 2000 });
       expect([
         await board.silences(1000),
         await board.list(),
         await board.resolve([raise.alert.incident]),
-      ]).toMatchObject([[{ codes: '*' }], [{ count: 2, delivered: true }], [{ count: 2 }]]);
+      ]).toMatchObject([[{ codes: '*' }], [{ count: 2, delivered: true }], undefined]);
       for await (const record of store.sessions.records()) throw new Error(record.id);
 
       const user = createClient({ url: redis.url, username: 'sallyport', password: 'pw' });

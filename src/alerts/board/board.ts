@@ -43,10 +43,20 @@ export interface Raised extends Pick<Incident, 'since' | 'due' | 'mark'> {
   own: boolean;
 }
 
-/** A window that has ended. `over`: it brought nothing, so the incident is to be closed. */
+/**
+ * A window that has ended. `over`: it brought nothing, so the incident is to be closed. `orphaned`: the process that has its first
+ * alert has not been heard of for a minute.
+ */
 export interface Ended {
   incident: Incident;
   over: boolean;
+  orphaned: boolean;
+}
+
+/** One incident among those of its name. */
+export interface Occurrence {
+  incident: string;
+  mark: string;
 }
 
 /** No alert of such a code, and of this client where one is named, is delivered until then. */
@@ -66,16 +76,17 @@ export interface AlertBoard {
   /** Counts alerts, and opens incidents; answers in the order that was given. */
   raise(by: string, raises: readonly Raise[], now: number): Promise<Raised[]>;
   /**
-   * Takes incidents whose window has ended, and others of which nobody was told yet, at most 100. Each is given to one caller, and
-   * to another one where the first has not said within ten seconds that it is done with it.
+   * Takes incidents whose window has ended, or that were said to be over, at most 100. Each is given to one caller, and to another
+   * one where the first has not said within ten seconds that it is done with it. One whose first alert has not been delivered is
+   * given to the spool that has it, and to others only when that is gone: who is told of the end first would never hear the end.
    */
-  ended(now: number): Promise<Ended[]>;
+  ended(by: string, now: number): Promise<Ended[]>;
   /** What was taken is kept to be told: closes what is over, and begins the next window of the others. */
   told(ended: readonly Ended[], now: number): Promise<void>;
-  /** Closes incidents, and answers those that were open. */
-  resolve(incidents: readonly string[]): Promise<Incident[]>;
+  /** They are over: the next who asks for what has ended is given them. */
+  resolve(incidents: readonly string[]): Promise<void>;
   /** Notes that the first alerts of these were taken by all their receivers. */
-  delivered(incidents: readonly string[]): Promise<void>;
+  delivered(occurrences: readonly Occurrence[]): Promise<void>;
   /** Undefined where there is no such incident. */
   acknowledge(incident: string, by: Acknowledgement): Promise<Incident | undefined>;
   list(): Promise<Incident[]>;
@@ -92,6 +103,8 @@ export const MOST_SILENCES = 200;
 /** Most windows that are taken at once. */
 export const MOST_ENDED = 100;
 
+/** A spool that has asked nothing for so long is gone, in milliseconds. */
+export const GONE_MS = 60_000;
 /** How long whoever takes the end of a window has to keep it to be told, in milliseconds. */
 export const LEASE_MS = 10_000;
 /** No window is longer, in milliseconds: what ends later than that was written before the clock went back. */

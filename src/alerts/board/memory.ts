@@ -4,12 +4,14 @@ import { BoundedCache } from '../../core/bounded-cache.ts';
 import {
   type AlertBoard,
   type Ended,
+  GONE_MS,
   type Incident,
   LEASE_MS,
   LONGEST_WINDOW_MS,
   MOST_ENDED,
   MOST_INCIDENTS,
   MOST_SILENCES,
+  type Occurrence,
   opened,
   type Raise,
   type Raised,
@@ -21,6 +23,8 @@ import {
 export interface BoardState {
   incidents: Incident[];
   silences: Silence[];
+  /** Incidents that had to make room for others, and whose end is to be told. */
+  evicted?: Incident[];
 }
 
 export interface MemoryBoard extends AlertBoard {
@@ -47,10 +51,14 @@ class BoardInMemory implements MemoryBoard {
   readonly #silences: Map<string, Silence>;
   /** How often an incident began in one window. */
   readonly #begun = new BoundedCache<string, number>(MOST_INCIDENTS);
-  #evicted: Incident[] = [];
+  /** Incidents that had to make room for others, to be told to be over. */
+  #evicted: Incident[];
+  /** When each spool has asked last. */
+  readonly #spools = new Map<string, number>();
   revision = 0;
 
-  constructor(alone: boolean, { incidents, silences }: BoardState) {
+  constructor(alone: boolean, { incidents, silences, evicted = [] }: BoardState) {
+    this.#evicted = evicted;
     this.#alone = alone;
     this.#incidents = new Map(incidents.map((incident) => [incident.alert.incident, incident]));
     this.#silences = new Map(silences.map((row) => [silenceName(row), row]));
@@ -63,21 +71,28 @@ class BoardInMemory implements MemoryBoard {
       const incident = known
         ? { ...known, count: known.count + raise.count, fresh: known.fresh + raise.count, last: now }
         : opened(by, raise, now, this.#markOf(raise, now));
+      // Another one of the name begins before it was told that this one is over.
+      if (row?.closing) this.#evict(row);
       if (!known || raise.count > 0) this.#put(incident);
       const own = known !== undefined && known.by === by && !known.delivered;
       return { first: !known, own, since: incident.since, due: incident.due, mark: incident.mark };
     });
   }
 
-  async ended(now: number): Promise<Ended[]> {
-    const found: Ended[] = this.#evicted.splice(0, MOST_ENDED).map((incident) => ({ incident, over: true }));
+  async ended(by: string, now: number): Promise<Ended[]> {
+    this.#spools.set(by, now);
+    const found: Ended[] = this.#evicted
+      .splice(0, MOST_ENDED / 2)
+      .map((incident) => ({ incident, over: true, orphaned: false }));
     for (const [key, incident] of this.#incidents) {
       if (found.length >= MOST_ENDED) break;
       if (incident.due > now && incident.due <= now + LONGEST_WINDOW_MS) continue;
-      const over = incident.fresh === 0 && !incident.alert.lasts;
-      this.#incidents.set(key, { ...incident, due: now + LEASE_MS, closing: over });
+      const orphaned = now - (this.#spools.get(incident.by) ?? 0) > GONE_MS;
+      const over = incident.closing || (incident.fresh === 0 && !incident.alert.lasts);
+      const others = !incident.delivered && incident.by !== by && !orphaned;
+      this.#incidents.set(key, { ...incident, due: now + LEASE_MS, closing: incident.closing || (over && !others) });
       this.revision += 1;
-      found.push({ incident, over });
+      if (!others) found.push({ incident, over, orphaned });
     }
     return found;
   }
@@ -87,22 +102,19 @@ class BoardInMemory implements MemoryBoard {
       const key = incident.alert.incident;
       const row = this.#incidents.get(key);
       if (row?.mark !== incident.mark) continue;
-      if (over) {
-        if (row.closing) this.#incidents.delete(key);
-      } else this.#incidents.set(key, { ...row, fresh: row.fresh - incident.fresh, due: now + row.windowMs });
+      if (over) this.#incidents.delete(key);
+      else this.#incidents.set(key, { ...row, fresh: row.fresh - incident.fresh, due: now + row.windowMs });
       this.revision += 1;
     }
   }
 
-  async resolve(keys: readonly string[]): Promise<Incident[]> {
-    const found = keys.flatMap((key) => this.#incidents.get(key) ?? []);
-    for (const { alert } of found) this.#incidents.delete(alert.incident);
-    this.revision += found.length;
-    return found;
+  async resolve(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.#change(key, { closing: true, due: 0 });
   }
 
-  async delivered(keys: readonly string[]): Promise<void> {
-    for (const key of keys) this.#change(key, { delivered: true });
+  async delivered(occurrences: readonly Occurrence[]): Promise<void> {
+    for (const { incident, mark } of occurrences)
+      if (this.#incidents.get(incident)?.mark === mark) this.#change(incident, { delivered: true });
   }
 
   async acknowledge(key: string, acknowledged: NonNullable<Incident['acknowledged']>): Promise<Incident | undefined> {
@@ -138,7 +150,8 @@ class BoardInMemory implements MemoryBoard {
   }
 
   state(): BoardState {
-    return { incidents: [...this.#incidents.values()], silences: [...this.#silences.values()] };
+    const evicted = this.#evicted.length > 0 && { evicted: this.#evicted };
+    return { incidents: [...this.#incidents.values()], silences: [...this.#silences.values()], ...evicted };
   }
 
   #put(incident: Incident): void {
@@ -148,11 +161,16 @@ class BoardInMemory implements MemoryBoard {
       for (const [name, quiet] of this.#incidents) {
         if (quiet.alert.lasts) continue;
         this.#incidents.delete(name);
-        this.#evicted.push(quiet);
+        this.#evict(quiet);
         break;
       }
     this.#incidents.set(key, incident);
     this.revision += 1;
+  }
+
+  #evict(incident: Incident): void {
+    this.#evicted.push(incident);
+    if (this.#evicted.length > MOST_INCIDENTS) this.#evicted.shift();
   }
 
   #change(key: string, change: Partial<Incident>): Incident | undefined {

@@ -1,6 +1,6 @@
 // The board of all replicas, with one of this process behind it: while the store is away each replica tells by itself, under ids
 // that are the same on all of them, because an alert that waits for a store reaches nobody.
-import type { AlertBoard, Ended, Incident, Raise, Raised } from './board.ts';
+import type { AlertBoard, Ended, Raise, Raised } from './board.ts';
 import type { MemoryBoard } from './memory.ts';
 
 /** How long the store may take about an alert, in milliseconds: whoever is told should be told within a second. */
@@ -29,21 +29,6 @@ export function createSharedBoard(shared: AlertBoard, local: MemoryBoard): Alert
     }
   }
 
-  /** Of both boards. What is open on both counts once. */
-  async function list(): Promise<Incident[]> {
-    const here = await local.list();
-    const there = await ask(
-      () => shared.list(),
-      async () => [],
-    );
-    const byName = new Map(there.map((incident) => [incident.alert.incident, incident]));
-    for (const incident of here) {
-      const other = byName.get(incident.alert.incident);
-      byName.set(incident.alert.incident, other ? { ...other, count: other.count + incident.count } : incident);
-    }
-    return [...byName.values()];
-  }
-
   /** On both boards. Rejects where the store does not answer, after this process has done its part. */
   async function onBoth<T>(work: (board: AlertBoard) => Promise<T>): Promise<[T, T]> {
     const here = await work(local);
@@ -68,30 +53,25 @@ export function createSharedBoard(shared: AlertBoard, local: MemoryBoard): Alert
         return (at >= 0 ? ofOwn[at] : ofOthers[others.indexOf(raise)]) as Raised;
       });
     },
-    async ended(now) {
-      const here = await local.ended(now);
+    async ended(by, now) {
+      const here = await local.ended(by, now);
       // An answer that comes late is taken as well: what it names is leased to this replica.
-      return away() ? here : [...here, ...(await shared.ended(now).catch((): Ended[] => []))];
+      return away() ? here : [...here, ...(await shared.ended(by, now).catch((): Ended[] => []))];
     },
     async told(ended, now) {
       await onBoth((board) => board.told(ended, now));
     },
     async resolve(incidents) {
-      return (await onBoth((board) => board.resolve(incidents))).flat();
+      await onBoth((board) => board.resolve(incidents));
     },
-    async delivered(incidents) {
-      await onBoth((board) => board.delivered(incidents));
+    async delivered(occurrences) {
+      await onBoth((board) => board.delivered(occurrences));
     },
     async acknowledge(incident, by) {
-      const here = await local.acknowledge(incident, by);
-      return (
-        (await ask(
-          () => shared.acknowledge(incident, by),
-          async () => here,
-        )) ?? here
-      );
+      const [here, there] = await onBoth((board) => board.acknowledge(incident, by));
+      return there ?? here;
     },
-    list,
+    list: async () => (await onBoth((board) => board.list())).flat(),
     async silence(row) {
       const taken = await shared.silence(row);
       if (taken) await local.silence(row);

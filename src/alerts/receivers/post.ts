@@ -18,7 +18,9 @@ export interface Post {
 const MOST_ANSWER = 64 * 1024;
 const LONGEST_WAIT_MS = 3_600_000;
 /** Answers that are about this message, and not about the receiver. */
-const ABOUT_MESSAGE = new Set([400, 409, 413, 422]);
+const ABOUT_MESSAGE = new Set([400, 413, 422]);
+/** It has it already. */
+const CONFLICT = 409;
 
 export function post({ url, headers, body, agent, timeoutMs, signal }: Post): Promise<void> {
   const send = url.protocol === 'https:' ? requestSecurely : requestPlainly;
@@ -50,7 +52,7 @@ export function post({ url, headers, body, agent, timeoutMs, signal }: Post): Pr
         response.once('error', failed);
         response.once('end', () => {
           const status = response.statusCode ?? 0;
-          if (status >= 200 && status < 300) return resolve();
+          if ((status >= 200 && status < 300) || status === CONFLICT) return resolve();
           const retryAfterMs = waitOf(response.headers['retry-after']);
           failed(
             new DeliveryError(`it answers with status ${status}${wordsOf(status)}`, {

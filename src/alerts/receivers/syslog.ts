@@ -99,14 +99,16 @@ export function createSyslogReceiver(options: SyslogOptions): Receiver {
 
   let lingering: NodeJS.Timeout | undefined;
   function endSoon(line: Line): void {
-    clearTimeout(lingering);
     const end = () => {
+      clearTimeout(lingering);
+      lingering = undefined;
       if (present === line) present = undefined;
       line.ended = true;
       line.socket.end();
     };
     if (line.sent.length >= MOST_AT_ONCE) end();
-    else lingering = setTimeout(end, LINGER_MS);
+    // Counted from the first: where alerts trickle a connection would else never end.
+    else lingering ??= setTimeout(end, LINGER_MS);
   }
 
   return {

@@ -79,6 +79,8 @@ class Kind<T extends Waiting> {
     else {
       this.#clients.set(item.who, [item]);
       this.#newcomers.push(item.who);
+      if (this.#newcomers.length > 2 * this.#clients.size + 100)
+        this.#newcomers = [...new Set(this.#newcomers)].filter((who) => this.#clients.has(who));
     }
     this.#added.push(item.who);
     if (this.#added.length > 2 * this.size + 100) this.#added = this.#added.slice(-this.size);

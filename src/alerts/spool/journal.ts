@@ -101,11 +101,10 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
       if (failing) onFailing(undefined);
       failing = false;
     } catch (thrown) {
-      if (fresh !== undefined) closeSync(fresh);
-      rmSync(partial, { force: true });
       tries += 1;
       retryAt = performance.now() + Math.min(1000 * 2 ** tries, LONGEST_PAUSE_MS);
       failed(thrown);
+      cleanUp(fresh, partial);
     }
   }
 
@@ -146,6 +145,16 @@ export function openJournal({ file, live, liveBytes, onFailing }: JournalOptions
       fd = undefined;
     },
   };
+}
+
+/** What is left of a file that could not be written; where that cannot be removed it does no harm. */
+function cleanUp(fd: number | undefined, file: string): void {
+  try {
+    if (fd !== undefined) closeSync(fd);
+    rmSync(file, { force: true });
+  } catch {
+    // The disk is in trouble, which has been told.
+  }
 }
 
 /** Throws where the disk takes only a part: half a line is left then, behind which nothing could be read. */

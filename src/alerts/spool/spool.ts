@@ -56,7 +56,7 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
   let waitingBytes = 0;
   let journal: Journal | undefined;
   /** First alerts that were taken: they are forgotten when it is on disk that their incidents are open. */
-  let ended: number[] = [];
+  let ended = new Map<number, string>();
 
   function keep(item: Undecided | Spooled, later?: 'later'): void {
     remove(item.number);
@@ -114,6 +114,7 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
     file,
     *live() {
       for (const { item } of items.values()) yield lineOf(item);
+      yield* ended.values();
     },
     liveBytes: () => waitingBytes,
     onFailing,
@@ -137,15 +138,17 @@ export function openSpool({ file, id, onFailing, onUnreadable }: SpoolOptions): 
     taken(item, receiver) {
       item.to.delete(receiver);
       if (item.to.size === 0) {
+        // As it was: it would be told once more.
+        const line = items.get(item.number)?.line ?? lineOf(item);
         remove(item.number);
-        if (item.message.event === 'triggered') ended.push(item.number);
+        if (item.message.event === 'triggered') ended.set(item.number, line);
         else end(item.number);
       } else journal?.append(JSON.stringify({ n: item.number, taken: receiver }), 'later');
       return item.to.size === 0;
     },
     release() {
-      for (const number of ended) end(number);
-      ended = [];
+      for (const number of ended.keys()) end(number);
+      ended = new Map();
     },
     forget,
     has: (message) => ids.has(message),

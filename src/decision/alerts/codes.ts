@@ -249,7 +249,7 @@ export const ALERTS = kinds({
   },
   'alerts.dropped': {
     severity: 'high',
-    title: 'Alerts were dropped, because there were more than fit',
+    title: 'Alerts were dropped: there were more than fit, or a receiver would not have them',
     mend: 'They stand in the log of events, with "type":"alert"; mend the receiver',
     about: ['receiver'],
     local: true,

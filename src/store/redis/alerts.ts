@@ -4,6 +4,7 @@ import {
   type Acknowledgement,
   type AlertBoard,
   type Ended,
+  GONE_MS,
   type Incident,
   LEASE_MS,
   LONGEST_WINDOW_MS,
@@ -39,6 +40,8 @@ for i = 5, #ARGV, 5 do
   local name, window, count = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local text = redis.call('HGET', KEYS[1], name)
   local row, first = text and cjson.decode(text), 0
+  -- Another one of the name begins before it was told that this one is over.
+  if row and row.closing then redis.call('RPUSH', KEYS[3], text) redis.call('LTRIM', KEYS[3], -10000, -1) end
   if row and not row.closing then
     row.count, row.fresh = row.count + count, row.fresh + count
     if count > 0 then row.last = tonumber(ARGV[2]) end
@@ -58,14 +61,19 @@ for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[3]) end
 return answers
 `);
 
-// KEYS: incidents, due, evicted. ARGV: now, most, lease, longest window, time to live. Answers pairs of whether it is over, and
-// the row as it was. What ends later than any window was written before the clock went back.
+// KEYS: incidents, due, evicted, spools. ARGV: now, most, lease, longest window, time to live, by, gone. Answers of each whether it is
+// over, whether its spool is gone, and the row as it was. What ends later than any window was written before the clock went back.
 const ENDED = script(`
 local answers, now = {}, tonumber(ARGV[1])
-for _ = 1, tonumber(ARGV[2]) do
+local function give(over, orphaned, text)
+  answers[#answers + 1] = (over and '1' or '0') .. (orphaned and '1' or '0')
+  answers[#answers + 1] = text
+end
+redis.call('HSET', KEYS[4], ARGV[6], ARGV[1])
+for _ = 1, ARGV[2] / 2 do
   local text = redis.call('LPOP', KEYS[3])
   if not text then break end
-  answers[#answers + 1] = '1' answers[#answers + 1] = text
+  give(true, false, text)
 end
 local names = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], string.format('(%.0f', now + ARGV[4]), '+inf', 'LIMIT', 0, ARGV[2])) do
@@ -75,10 +83,11 @@ for _, name in ipairs(names) do
   local text = redis.call('HGET', KEYS[1], name)
   if text then
     local row = cjson.decode(text)
-    local over = row.fresh == 0 and not row.lasts
-    answers[#answers + 1] = over and '1' or '0'
-    answers[#answers + 1] = text
-    row.due, row.closing = now + ARGV[3], over
+    local over = row.closing or (row.fresh == 0 and not row.lasts)
+    local orphaned = now - tonumber(redis.call('HGET', KEYS[4], row.by) or '0') > tonumber(ARGV[7])
+    local others = not row.delivered and row.by ~= ARGV[6] and not orphaned
+    if not others then give(over, orphaned, text) end
+    row.due, row.closing = now + ARGV[3], row.closing or (over and not others)
     redis.call('HSET', KEYS[1], name, cjson.encode(row))
     redis.call('ZADD', KEYS[2], row.due, name)
   else
@@ -99,7 +108,7 @@ for i = 2, #ARGV, 4 do
       row.fresh, row.due = row.fresh - ARGV[i + 3], ARGV[1] + row.windowMs
       redis.call('HSET', KEYS[1], ARGV[i], cjson.encode(row))
       redis.call('ZADD', KEYS[2], row.due, ARGV[i])
-    elseif row.closing then
+    else
       redis.call('ZREM', KEYS[2], ARGV[i])
       redis.call('HDEL', KEYS[1], ARGV[i])
     end
@@ -107,26 +116,27 @@ for i = 2, #ARGV, 4 do
 end
 `);
 
-// KEYS: incidents, due. ARGV: names. Answers the rows that were there.
+// KEYS: incidents, due. ARGV: names.
 const RESOLVE = script(`
-local answers = {}
-for _, name in ipairs(ARGV) do
-  local text = redis.call('HGET', KEYS[1], name)
-  redis.call('ZREM', KEYS[2], name)
-  redis.call('HDEL', KEYS[1], name)
-  if text then answers[#answers + 1] = text end
-end
-return answers
-`);
-
-// KEYS: incidents. ARGV: names.
-const DELIVERED = script(`
 for _, name in ipairs(ARGV) do
   local text = redis.call('HGET', KEYS[1], name)
   if text then
     local row = cjson.decode(text)
-    row.delivered = true
+    row.closing, row.due = true, 0
     redis.call('HSET', KEYS[1], name, cjson.encode(row))
+    redis.call('ZADD', KEYS[2], 0, name)
+  end
+end
+`);
+
+// KEYS: incidents. ARGV: of each its name and mark.
+const DELIVERED = script(`
+for i = 1, #ARGV, 2 do
+  local text = redis.call('HGET', KEYS[1], ARGV[i])
+  local row = text and cjson.decode(text)
+  if row and row.mark == ARGV[i + 1] then
+    row.delivered = true
+    redis.call('HSET', KEYS[1], ARGV[i], cjson.encode(row))
   end
 end
 `);
@@ -171,8 +181,9 @@ export function createRedisAlerts(
     incidents,
     incidentsDue: due,
     incidentsEvicted: evicted,
+    incidentSpools: spools,
     silences,
-  }: Pick<Keys, 'incidents' | 'incidentsDue' | 'incidentsEvicted' | 'silences'>,
+  }: Pick<Keys, 'incidents' | 'incidentsDue' | 'incidentsEvicted' | 'incidentSpools' | 'silences'>,
 ): AlertBoard {
   const rows = async (program: typeof LIST, keys: string[], args: (string | number)[]): Promise<string[]> =>
     (await connection.run(program, keys, args)) as string[];
@@ -193,16 +204,22 @@ export function createRedisAlerts(
         return { first: first === '1', own: own === '1', since: Number(since), due: Number(ends), mark };
       });
     },
-    async ended(now) {
+    async ended(by, now) {
       const found = await rows(
         ENDED,
-        [incidents, due, evicted],
-        [Math.floor(now), MOST_ENDED, LEASE_MS, LONGEST_WINDOW_MS, TTL_MS],
+        [incidents, due, evicted, spools],
+        [Math.floor(now), MOST_ENDED, LEASE_MS, LONGEST_WINDOW_MS, TTL_MS, by, GONE_MS],
       );
-      const pairs: Ended[] = [];
-      for (let i = 0; i < found.length; i += 2)
-        pairs.push({ over: found[i] === '1', incident: incidentOf(found[i + 1] as string) });
-      return pairs;
+      const ended: Ended[] = [];
+      for (let i = 0; i < found.length; i += 2) {
+        const flags = found[i] ?? '';
+        ended.push({
+          over: flags[0] === '1',
+          orphaned: flags[1] === '1',
+          incident: incidentOf(found[i + 1] as string),
+        });
+      }
+      return ended;
     },
     async told(ended, now) {
       if (ended.length === 0) return;
@@ -213,10 +230,11 @@ export function createRedisAlerts(
       await connection.run(TOLD, [incidents, due], [Math.floor(now), ...each]);
     },
     async resolve(names) {
-      return names.length === 0 ? [] : (await rows(RESOLVE, [incidents, due], [...names])).map(incidentOf);
+      if (names.length > 0) await connection.run(RESOLVE, [incidents, due], [...names]);
     },
-    async delivered(names) {
-      if (names.length > 0) await connection.run(DELIVERED, [incidents], [...names]);
+    async delivered(occurrences) {
+      const each = occurrences.flatMap(({ incident, mark }) => [incident, mark]);
+      if (each.length > 0) await connection.run(DELIVERED, [incidents], each);
     },
     async acknowledge(name, by) {
       const text = await connection.run(ACKNOWLEDGE, [incidents], [name, JSON.stringify(by)]);

@@ -20,6 +20,8 @@ export interface Keys {
   readonly incidentsDue: string;
   /** Incidents that had to make room for others, to be told to be over. */
   readonly incidentsEvicted: string;
+  /** When each spool of alerts has asked last. */
+  readonly incidentSpools: string;
   readonly silences: string;
   /**
    * Reminders of the sessions that somebody has to look at, by time: for a pending logout, for a login whose lease
@@ -72,6 +74,7 @@ export function createKeys(prefix: string): Keys {
     described: `${prefix}:2:{control}:described`,
     incidents: `${prefix}:2:{alerts}:incidents`,
     incidentsDue: `${prefix}:2:{alerts}:due`,
+    incidentSpools: `${prefix}:2:{alerts}:spools`,
     incidentsEvicted: `${prefix}:2:{alerts}:evicted`,
     silences: `${prefix}:2:{alerts}:silences`,
     due: `${prefix}:2:{control}:due`,
