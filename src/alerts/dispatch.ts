@@ -4,29 +4,22 @@ import type { AlertRecord } from '../audit/records.ts';
 import { BoundedCache } from '../core/bounded-cache.ts';
 import { within } from '../core/within.ts';
 import { closest } from '../decision/alerts/settings.ts';
-import { type Alert, type AlertContext, alertOf, incidentOf, occurrenceOf } from './alert.ts';
+import { type Alert, alertOf, incidentOf } from './alert.ts';
+import { createBefore } from './before.ts';
 import type { AlertBoard, Ended, Incident, Occurrence, Raise, Raised, Silence } from './board/board.ts';
-import type { Courier } from './courier.ts';
-import { endOf, firstMessage, laterMessage } from './messages.ts';
-import { createFairQueue, type FairQueue, type Waiting } from './spool/fair-queue.ts';
-import type { Spool, Spooled, Undecided } from './spool/spool.ts';
-import { createTelling, type Telling } from './telling.ts';
+import { byName } from './board/shared.ts';
+import { firstMessage, laterMessage } from './messages.ts';
+import { createFairQueue, type Waiting } from './spool/fair-queue.ts';
+import type { Spooled, Undecided } from './spool/spool.ts';
+import { createTelling, type Telling, type TellingOptions } from './telling.ts';
 
-export interface DispatchOptions {
-  spool: Spool;
+export interface DispatchOptions
+  extends Pick<TellingOptions, 'spool' | 'couriers' | 'context' | 'now' | 'mostBytes' | 'onDropped'> {
   board: () => AlertBoard;
-  couriers: readonly Courier[];
-  context: () => AlertContext;
-  /** On a clock that replicas share; milliseconds since 1970. */
-  now: () => number;
-  /** Most bytes that wait. */
-  mostBytes: number;
   /** A state that comes and goes within so many milliseconds is one. */
   steadyMs?: number;
   /** How long after a start a state is found again, if it is still there, in milliseconds. */
   unseenMs?: number;
-  /** Alerts were dropped because there were more than fit. */
-  onDropped: (receiver: string) => void;
 }
 
 export interface Dispatch {
@@ -82,8 +75,8 @@ class AlertDispatch implements Dispatch {
   readonly #dirty = new Set<string>();
   /** States that are over, and when they have been for long enough. */
   readonly #over = new Map<string, number>();
-  /** What the spool had at the start, and until when states of before may be found again. */
-  #before: { spooled: readonly Spooled[]; until: number } | undefined;
+  /** Compares with what was open before, until that is done. */
+  #before: (() => Promise<boolean>) | undefined;
   /** Incidents that were raised since the start, while those that were open before it are looked through. */
   #seen: Set<string> | undefined = new Set();
   #told: Occurrence[] = [];
@@ -99,7 +92,10 @@ class AlertDispatch implements Dispatch {
     this.#options = options;
     this.#telling = createTelling({
       ...options,
-      undecided: new Droppable(this.#fresh, options.spool),
+      undecided: {
+        size: () => this.#fresh.size,
+        drop: () => this.#dropFresh(),
+      },
       onDelivered: (occurrence) => {
         this.#told.push(occurrence);
         void this.#work();
@@ -145,23 +141,22 @@ class AlertDispatch implements Dispatch {
   }
 
   silences = async (): Promise<readonly Silence[]> => this.#options.board().silences(this.#options.now());
-  /** What is open on two boards counts once. */
-  incidents = async (): Promise<readonly Incident[]> => {
-    const byName = new Map<string, Incident>();
-    for (const incident of await this.#options.board().list()) {
-      const other = byName.get(incident.alert.incident);
-      byName.set(incident.alert.incident, other ? { ...incident, count: incident.count + other.count } : incident);
-    }
-    return [...byName.values()];
-  };
+  incidents = async (): Promise<readonly Incident[]> => byName(await this.#options.board().list());
 
   async start(): Promise<void> {
-    const { undecided, spooled } = this.#options.spool.before;
+    const { before, id } = this.#options.spool;
+    const { undecided, spooled } = before;
     for (const item of undecided) this.#decide(item, true);
     await this.#readSilences();
     this.#running = true;
     for (const item of spooled) this.#telling.resume(item);
-    this.#before = { spooled, until: performance.now() + (this.#options.unseenMs ?? UNSEEN_MS) };
+    const { board, now, unseenMs = UNSEEN_MS } = this.#options;
+    this.#before = createBefore({
+      ...{ board, now, id, spooled, unseenMs },
+      seen: (incident) => this.#seen?.has(incident) === true,
+      tell: (message) => this.#telling.tell(message),
+      onOver: (incident) => void this.#over.set(incident, 0),
+    });
     await this.#work();
   }
 
@@ -176,7 +171,7 @@ class AlertDispatch implements Dispatch {
       this.#looking = true;
       try {
         await this.#readSilences();
-        await this.#compareBefore();
+        if (await this.#before?.()) this.#before = this.#seen = undefined;
       } finally {
         this.#looking = false;
       }
@@ -192,32 +187,6 @@ class AlertDispatch implements Dispatch {
 
   taken(item: Spooled, receiver: string): void {
     this.#telling.taken(item, receiver);
-  }
-
-  /**
-   * What was open before this process. Another replica may have told that an incident is over whose first alert still waited here:
-   * then its end follows. A state that is not found again was mended while nobody looked.
-   */
-  async #compareBefore(): Promise<void> {
-    if (!this.#before) return;
-    const open = await this.#options
-      .board()
-      .list()
-      .catch(() => undefined);
-    // The store is away: nobody knows yet.
-    if (!open) return;
-    const { spooled, until } = this.#before;
-    const occurrences = new Set(open.map(({ alert, mark }) => occurrenceOf(alert.incident, mark)));
-    for (const { message } of spooled)
-      if (message.event === 'triggered' && !occurrences.has(message.occurrence))
-        this.#telling.tell(endOf(message, this.#options.now()));
-    this.#before = { spooled: [], until };
-    if (performance.now() < until) return;
-    for (const { alert, by } of open)
-      if (alert.lasts && !alert.by_use && by === this.#options.spool.id && !this.#seen?.has(alert.incident))
-        this.#over.set(alert.incident, 0);
-    this.#seen = undefined;
-    this.#before = undefined;
   }
 
   #decide(item: Undecided, before: boolean): void {
@@ -355,6 +324,13 @@ class AlertDispatch implements Dispatch {
     return { first: true, own: false, since: now, due: now + window, mark: `w${Math.floor(now / window)}.0` };
   }
 
+  /** One of the kind with the most that nobody has decided on gives way. */
+  #dropFresh(): boolean {
+    const dropped = this.#fresh.dropFrom(this.#fresh.fullest()?.kind ?? '');
+    if (dropped) this.#options.spool.forget(dropped.item);
+    return dropped !== undefined;
+  }
+
   async #readSilences(): Promise<void> {
     const rows = await this.silences().catch(() => undefined);
     if (rows) this.#telling.silenced(rows);
@@ -363,26 +339,5 @@ class AlertDispatch implements Dispatch {
   #windowOf({ code }: Alert): number {
     const { windows, window_seconds } = this.#options.context().settings;
     return (closest(windows, code) ?? window_seconds) * 1000;
-  }
-}
-
-/** What has not been decided on yet, as far as it may give way. */
-class Droppable {
-  readonly #queue: FairQueue<Fresh>;
-  readonly #spool: Spool;
-
-  constructor(queue: FairQueue<Fresh>, spool: Spool) {
-    this.#queue = queue;
-    this.#spool = spool;
-  }
-
-  get size(): number {
-    return this.#queue.size;
-  }
-
-  drop(): boolean {
-    const dropped = this.#queue.dropFrom(this.#queue.fullest()?.kind ?? '');
-    if (dropped) this.#spool.forget(dropped.item);
-    return dropped !== undefined;
   }
 }

@@ -15,7 +15,7 @@ import { within } from '../core/within.ts';
 import type { AlertSettings } from '../decision/alerts/settings.ts';
 import type { Alert } from './alert.ts';
 import type { AlertBoard } from './board/board.ts';
-import { type BoardState, createMemoryBoard } from './board/memory.ts';
+import { type BoardState, createMemoryBoard, type MemoryBoard } from './board/memory.ts';
 import { createSharedBoard } from './board/shared.ts';
 import { type Courier, type CourierState, createCourier } from './courier.ts';
 import { createDispatch, type Dispatch } from './dispatch.ts';
@@ -128,22 +128,7 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
     dropped.clear();
   }
 
-  const written = { revision: local.revision, at: 0 };
-  function writeBoard(urgent: boolean): void {
-    if (local.revision === written.revision) return;
-    const state = local.state();
-    const pause = state.incidents.length > MANY ? 50 * WRITE_MS : WRITE_MS;
-    if (!urgent && performance.now() - written.at < pause) return;
-    const { revision } = local;
-    written.at = performance.now();
-    try {
-      writePrivateFile(boardFile, JSON.stringify({ version: 1, ...state }));
-      written.revision = revision;
-    } catch (thrown) {
-      onProblem(`${boardFile}: ${messageOf(thrown)}`);
-    }
-  }
-
+  const written = createBoardFile(boardFile, local, onProblem);
   /** Nothing of it rejects on purpose, and a mistake of ours must not end the process. */
   const failed = (thrown: unknown): void => onProblem(messageOf(thrown));
   let timer: NodeJS.Timeout | undefined;
@@ -176,8 +161,7 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
       timer = setInterval(() => {
         tellDropped();
         dispatch.look().catch(failed);
-        writeBoard(false);
-        if (written.revision === local.revision) spool.release();
+        if (written.write()) spool.release();
       }, LOOK_MS);
       timer.unref();
     },
@@ -205,8 +189,7 @@ export function openAlerts({ config, env, clock, policy, shared, onProblem }: Op
       clearInterval(timer);
       await dispatch.pause();
       await Promise.all(couriers.map((courier) => courier.close()));
-      writeBoard(true);
-      spool.release();
+      if (written.write('now')) spool.release();
       spool.close();
     },
   };
@@ -249,6 +232,30 @@ function readKnown(file: string): { id: string; receivers: string[] } {
     // There is none yet, or it makes no sense: a new name does no harm.
   }
   return { id: randomUUID(), receivers: [] };
+}
+
+/** Writes down what a board knows when it has changed. Answers whether all of it is on disk. */
+function createBoardFile(file: string, board: MemoryBoard, onProblem: (problem: string) => void) {
+  let { revision: written } = board;
+  let at = 0;
+  return {
+    write(urgent?: 'now'): boolean {
+      const { revision } = board;
+      if (revision === written) return true;
+      const state = board.state();
+      const pause = state.incidents.length > MANY ? 50 * WRITE_MS : WRITE_MS;
+      if (!urgent && performance.now() - at < pause) return false;
+      at = performance.now();
+      try {
+        writePrivateFile(file, JSON.stringify({ version: 1, ...state }));
+        written = revision;
+        return true;
+      } catch (thrown) {
+        onProblem(`${file}: ${messageOf(thrown)}`);
+        return false;
+      }
+    },
+  };
 }
 
 function readBoard(file: string, onProblem: (problem: string) => void): BoardState | undefined {

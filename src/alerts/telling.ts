@@ -10,11 +10,12 @@ export interface TellingOptions {
   spool: Spool;
   couriers: readonly Courier[];
   context: () => AlertContext;
+  /** On a clock that replicas share; milliseconds since 1970. */
   now: () => number;
   /** Most bytes that wait. */
   mostBytes: number;
   /** How many alerts wait to be decided on; and drops one of those, of the kind with the most. Answers false where none waits. */
-  undecided: { readonly size: number; drop(): boolean };
+  undecided: { size(): number; drop(): boolean };
   /** Alerts were dropped because there were more than fit. */
   onDropped: (receiver: string) => void;
   /** Everybody who was to be told of the first alert of an incident has been, or nobody is to be. */
@@ -123,7 +124,7 @@ class RoutedTelling implements Telling {
     if (spool.waitingBytes <= mostBytes) return;
     while (spool.waitingBytes > mostBytes * ROOM) {
       const [fullest] = [...couriers].sort((a, b) => b.state.waiting - a.state.waiting);
-      if (undecided.size > (fullest?.state.waiting ?? 0)) {
+      if (undecided.size() > (fullest?.state.waiting ?? 0)) {
         if (!undecided.drop()) return;
         onDropped(ANY);
         continue;

@@ -89,10 +89,11 @@ class BoardInMemory implements MemoryBoard {
       if (incident.due > now && incident.due <= now + LONGEST_WINDOW_MS) continue;
       const orphaned = now - (this.#spools.get(incident.by) ?? 0) > GONE_MS;
       const over = incident.closing || (incident.fresh === 0 && !incident.alert.lasts);
-      const others = !incident.delivered && incident.by !== by && !orphaned;
-      this.#incidents.set(key, { ...incident, due: now + LEASE_MS, closing: incident.closing || (over && !others) });
+      // Left as it is: its owner takes it with the next look.
+      if (!incident.delivered && incident.by !== by && !orphaned) continue;
+      this.#incidents.set(key, { ...incident, due: now + LEASE_MS, closing: over });
       this.revision += 1;
-      if (!others) found.push({ incident, over, orphaned });
+      found.push({ incident, over, orphaned });
     }
     return found;
   }

@@ -1,6 +1,6 @@
 // The board of all replicas, with one of this process behind it: while the store is away each replica tells by itself, under ids
 // that are the same on all of them, because an alert that waits for a store reaches nobody.
-import type { AlertBoard, Ended, Raise, Raised } from './board.ts';
+import type { AlertBoard, Ended, Incident, Raise, Raised } from './board.ts';
 import type { MemoryBoard } from './memory.ts';
 
 /** How long the store may take about an alert, in milliseconds: whoever is told should be told within a second. */
@@ -87,4 +87,14 @@ export function createSharedBoard(shared: AlertBoard, local: MemoryBoard): Alert
         () => local.silences(now),
       ),
   };
+}
+
+/** What is open on two boards, which counts once. */
+export function byName(incidents: readonly Incident[]): Incident[] {
+  const found = new Map<string, Incident>();
+  for (const incident of incidents) {
+    const other = found.get(incident.alert.incident);
+    found.set(incident.alert.incident, other ? { ...incident, count: incident.count + other.count } : incident);
+  }
+  return [...found.values()];
 }

@@ -75,7 +75,7 @@ for _ = 1, ARGV[2] / 2 do
   if not text then break end
   give(true, false, text)
 end
-local names = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+local names = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, 10 * ARGV[2])
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], string.format('(%.0f', now + ARGV[4]), '+inf', 'LIMIT', 0, ARGV[2])) do
   names[#names + 1] = name
 end
@@ -85,11 +85,13 @@ for _, name in ipairs(names) do
     local row = cjson.decode(text)
     local over = row.closing or (row.fresh == 0 and not row.lasts)
     local orphaned = now - tonumber(redis.call('HGET', KEYS[4], row.by) or '0') > tonumber(ARGV[7])
-    local others = not row.delivered and row.by ~= ARGV[6] and not orphaned
-    if not others then give(over, orphaned, text) end
-    row.due, row.closing = now + ARGV[3], row.closing or (over and not others)
-    redis.call('HSET', KEYS[1], name, cjson.encode(row))
-    redis.call('ZADD', KEYS[2], row.due, name)
+    -- What is not delivered is left as it is: its owner takes it with the next look.
+    if (row.delivered or row.by == ARGV[6] or orphaned) and #answers < 2 * ARGV[2] then
+      give(over, orphaned, text)
+      row.due, row.closing = now + ARGV[3], over
+      redis.call('HSET', KEYS[1], name, cjson.encode(row))
+      redis.call('ZADD', KEYS[2], row.due, name)
+    end
   else
     redis.call('ZREM', KEYS[2], name)
   end
