@@ -189,7 +189,7 @@ describe.skipIf(!opa)('R-39, R-75: a policy of the folder is tried while it deci
     const endless = await h.call('stock_get', { sku: 'endless' });
     expect(endless.body.result._meta['sallyport/reasons']).toEqual(['decision.over_budget']);
     const said = () => h.ops.find((line) => line.includes('stays under the guard with every input'));
-    await until(async () => said() !== undefined, 'the trial to end');
+    await until(async () => said() !== undefined, 'the trial to end', 25_000);
     expect(said()).toMatch(/too slow for ordinary calls: stock_get with .* in \W+endless/);
     await close();
   }, 60_000);
