@@ -199,6 +199,7 @@ describe.skipIf(!opa)('R-39, R-75: a policy of the folder is tried while it deci
     await until(
       async () => h.ops.some((line) => /in \W+note\W+ takes more than 200 ms/.test(line)),
       'the trial to end',
+      25_000,
     );
     const tried = join(h.stateDir, 'policies', h.connector.policy.revision, 'tried');
     await until(async () => existsSync(tried), 'the note of it');
