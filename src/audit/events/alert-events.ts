@@ -6,7 +6,7 @@ import type { Raising } from './raise.ts';
 export interface AlertEvents {
   /** A receiver of alerts does not take them, and why; undefined: it takes them again. */
   receiverFailing(receiver: string, problem: string | undefined): void;
-  /** Alerts were dropped because more waited than fit. */
+  /** Alerts were dropped: more waited than fit (`receiver` is "any" where nobody had decided on them), or it would not have them. */
   alertsDropped(receiver: string, count: number): void;
   /** So many were sent to a receiver on a connection that broke; they are sent again. */
   alertGap(receiver: string, count: number): void;
@@ -46,7 +46,7 @@ export function createAlertEvents({ write, raising, ops }: AlertEventsOptions): 
     },
     alertsDropped(receiver, count) {
       void write('alerts_dropped', { receiver, count });
-      ops.error('alerts were dropped: more wait than fit', { receiver, count });
+      ops.error('alerts were dropped: more wait than fit, or the receiver will not have them', { receiver, count });
       raise('alerts.dropped', {}, { receiver, count });
     },
     alertGap(receiver, count) {
