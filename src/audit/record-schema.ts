@@ -1,6 +1,7 @@
 // The form of the records, as docs/record.schema.json publishes it. Nothing that runs reads it: records are built from named
 // fields, and the tests hold them against it.
 import { z } from 'zod';
+import { REQUEST_OUTCOMES } from '../decision/request-outcome.ts';
 import { inputSchema, reasonSchema } from '../decision/schema.ts';
 import { FORM } from './records.ts';
 
@@ -81,7 +82,7 @@ const outcome = z.strictObject({
   type: z.literal('outcome'),
   decision_id: z.string(),
   req_id: z.string(),
-  outcome: z.enum(['success', 'denied', 'refused', 'cancelled', 'done_answer_withheld']),
+  outcome: z.enum(['success', 'denied', 'refused', 'cancelled', 'done_answer_unreadable', 'done_answer_withheld']),
   reasons: z.array(z.string()),
   duration_ms: z.number(),
   session: z
@@ -96,6 +97,10 @@ const outcome = z.strictObject({
     .strictObject({ name: z.string(), status: z.int().nullable(), attempts: z.int() })
     .nullable()
     .describe('null: nothing was sent'),
+  request: z
+    .enum(REQUEST_OUTCOMES)
+    .optional()
+    .describe('What became of the request to the backend, in a call that has no result'),
   given: z
     .strictObject({
       bytes: z.int(),
@@ -107,6 +112,7 @@ const outcome = z.strictObject({
   masks_absent: pointers.optional(),
   items_cut: z.int().optional(),
   limits_absent: pointers.optional(),
+  said: z.string().optional().describe("The backend's own reason for its refusal, less what is erased"),
   detail: z.string().optional(),
 });
 

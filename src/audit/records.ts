@@ -1,5 +1,6 @@
 // The records of the decision log. Field names are those of the decision log of OPA where it has one (R-62).
 // Redaction is an allow-list: a record is built from named fields, never by removing some.
+import type { RequestOutcome } from '../decision/request-outcome.ts';
 import type { PolicyDecision, Reason } from '../decision/schema.ts';
 import type { JsonText } from '../formats/json-text.ts';
 
@@ -53,10 +54,16 @@ export interface DecisionHead extends Common {
 
 /**
  * How a call ended, which is not the outcome of its decision: `denied` by the policy, `refused` by the connector
- * because something on the way failed, `cancelled` by the client, or `success`. `done_answer_withheld`: a write was
- * done, and its answer is not given, because what it holds must not leave.
+ * because something on the way failed, `cancelled` by the client, or `success`. The others: a write was done, and its
+ * answer is not given, because it could not be read, or because what it holds must not leave.
  */
-export type CallEnd = 'success' | 'denied' | 'refused' | 'cancelled' | 'done_answer_withheld';
+export type CallEnd =
+  | 'success'
+  | 'denied'
+  | 'refused'
+  | 'cancelled'
+  | 'done_answer_unreadable'
+  | 'done_answer_withheld';
 
 /** Written when the call has ended, whatever its end. The log calls it an `outcome` record. */
 export interface CallEndRecord extends Common {
@@ -71,12 +78,16 @@ export interface CallEndRecord extends Common {
   /** What the client got: its size, the items of its lists (null without one), and the pointers that masks have blanked. */
   given?: { bytes: number; items: number | null; masked: string[] } | undefined;
   backend: { name: string; status: number | null; attempts: number } | null;
+  /** What became of the request to the backend, in a call without a result (R-91). */
+  request?: RequestOutcome | undefined;
   /** Pointers of masks that met nothing in the result: perhaps a misspelt one, which hides nothing. */
   masks_absent?: string[] | undefined;
   /** How many items of lists were left out because of a limit. */
   items_cut?: number | undefined;
   /** Pointers of limits at which there was no list. */
   limits_absent?: string[] | undefined;
+  /** The backend's own reason for its refusal, as far as it may be on record. */
+  said?: string | undefined;
   detail?: string | undefined;
 }
 

@@ -36,7 +36,7 @@ export interface AdapterOptions {
 export function createBackendAdapter(options: AdapterOptions): BackendPort {
   const { name, config, accounts, clock, onStep, onAnswer, onLogoutFailure } = options;
   const { session: sessionConfig, keep_alive } = config;
-  const http = createBackendHttp(config, clock, options.onExchange);
+  const http = createBackendHttp(name, config, clock, options.onExchange);
   const ask = createAsk({ http, config, onAnswer, onGood: (request) => noteGood(request) });
   const callTool = createToolCalls({ name, config, tools: options.tools, url: http.url, ask });
   const opened = createOpener(config);
@@ -82,7 +82,13 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       const turn = turnOf(session, signal);
       // Whatever happens, what the answers have changed is not lost with it.
       const result = await callTool(tool, args, turn).catch(
-        (): CallResult => ({ kind: 'failed', code: 'backend.response_unusable', detail: 'fault', status: null }),
+        (): CallResult => ({
+          kind: 'failed',
+          code: 'backend.response_unusable',
+          detail: 'fault',
+          status: null,
+          outcome: 'sent_unknown',
+        }),
       );
       return { ...result, ...changes(session, turn) };
     },

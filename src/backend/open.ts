@@ -5,13 +5,13 @@ import type { Config } from '../config/load.ts';
 import type { AccountsConfig, BackendConfig } from '../config/schema/backend.ts';
 import { resolveAccounts, resolveCredentials } from '../config/secrets.ts';
 import type { Clock } from '../core/clock.ts';
-import { readCaFile } from '../core/files/ca-file.ts';
 import { type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import { type WatchedFile, watchSource } from '../core/files/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
 import type { BackendHealth } from './http/http.ts';
 import type { BackendResponse } from './http/response.ts';
+import { readBackendTls } from './http/tls.ts';
 import type { BackendPort } from './port.ts';
 import type { OnStep } from './session/login.ts';
 
@@ -99,18 +99,18 @@ export function openBackends(options: BackendsOptions): Backends {
   };
 }
 
-/** Credentials and CA of a backend are read once: a reload says that new ones wait for a restart. */
+/** Credentials, CA and certificate of a backend are read once: a reload says that new ones wait for a restart. */
 function credentialsPart(name: string, { backends }: BackendsOptions['config'], env: NodeJS.ProcessEnv): Reloadable {
   const present = (): string => {
-    const { credentials, accounts, ca_file } = backends[name] as BackendConfig;
+    const { credentials, accounts, ca_file, tls } = backends[name] as BackendConfig;
     const tables = [
       resolveCredentials(credentials, name, env),
       ...resolveAccounts(accounts?.map ?? {}, name, env).values(),
     ];
     const values = tables.flatMap((table) => Object.values(table).map((secret) => secret.reveal()));
-    const ca = ca_file === undefined ? '' : readCaFile(ca_file, `backends.${name}.ca_file`);
+    const { ca, cert, key } = readBackendTls({ ca_file, tls }, `backends.${name}`).options;
     return createHash('sha256')
-      .update(JSON.stringify([values, ca]))
+      .update(JSON.stringify([values, ca, cert?.toString(), key?.toString()]))
       .digest('hex');
   };
   let first: string | undefined;
@@ -121,6 +121,7 @@ function credentialsPart(name: string, { backends }: BackendsOptions['config'], 
   }
   return {
     part: `backends.${name}.credentials`,
-    check: () => (present() === first ? UNCHANGED : { result: 'needs_restart', detail: 'credentials or CA' }),
+    check: () =>
+      present() === first ? UNCHANGED : { result: 'needs_restart', detail: 'credentials, CA or certificate' },
   };
 }

@@ -3,6 +3,7 @@
 import type { CancelSignal } from '../core/cancellation.ts';
 import type { Secret } from '../core/secret.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
+import type { RequestOutcome } from '../decision/request-outcome.ts';
 import type { Json, JsonObject } from '../formats/json.ts';
 import type { Account, ClientIdentity } from './accounts.ts';
 import type { BackendHealth } from './http/http.ts';
@@ -84,9 +85,11 @@ type CallEnd =
       code: RefusalCode;
       detail: string;
       status: number | null;
+      /** What became of the request, so that nobody who repeats it does it twice (R-91). */
+      outcome: RequestOutcome;
       retryAfterSeconds?: number | undefined;
-      /** The backend did what was asked. Its answer is not given, because a secret of the session is in it. */
-      withheld?: boolean | undefined;
+      /** The backend's own reason for a refusal, where the configuration says where it stands (`say`). */
+      said?: string | undefined;
     };
 
 /** One tool call on one backend session. `signal` cancels it, as when the client has closed its connection. */

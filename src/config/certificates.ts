@@ -22,9 +22,9 @@ export function certificateEnds({ listen, admin, backends, identity, store, aler
     [['admin', 'tls', 'client_ca_file'], admin?.tls?.client_ca_file],
     [['store', 'redis', 'ca_file'], store.redis?.ca_file],
     [['identity', 'jwt', 'jwks', 'ca_file'], jwks && 'url' in jwks ? jwks.ca_file : undefined],
-    ...Object.entries(backends).map(([name, { ca_file }]): (typeof files)[number] => [
-      ['backends', name, 'ca_file'],
-      ca_file,
+    ...Object.entries(backends).flatMap(([name, { ca_file, tls }]): typeof files => [
+      [['backends', name, 'ca_file'], ca_file],
+      [['backends', name, 'tls', 'cert_file'], tls?.cert_file],
     ]),
     ...Object.entries(alerts.receivers).flatMap(([name, receiver]): typeof files => {
       const at = ['alerts', 'receivers', name];

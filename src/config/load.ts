@@ -158,6 +158,10 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
         {
           ...backend,
           ...(backend.ca_file !== undefined && { ca_file: at(backend.ca_file) }),
+          ...(backend.tls?.cert_file !== undefined &&
+            backend.tls.key_file !== undefined && {
+              tls: { ...backend.tls, cert_file: at(backend.tls.cert_file), key_file: at(backend.tls.key_file) },
+            }),
           credentials: all(backend.credentials),
           ...(backend.accounts && {
             accounts: {

@@ -4,7 +4,7 @@ import type { Json } from '../formats/json.ts';
 import { codesOf, type Reply, STEPS, type Tool, type ToolCall } from './call.ts';
 import type { Decided } from './decide.ts';
 import { trim, untrimmed } from './mask.ts';
-import { refusal, withhold } from './refusals.ts';
+import { done, refusal } from './refusals.ts';
 import type { Trail } from './trail.ts';
 import type { Used } from './use-session.ts';
 
@@ -16,25 +16,33 @@ export function answer(
   { decision, carried }: Extract<Decided, { ok: true }>,
   result: Used,
 ): Reply {
-  const refuse = refusal(trail);
+  const refuse = refusal(trail, tool);
   if (!result.ok) {
-    const { code, detail, status, retryAfterSeconds, withheld } = result;
-    return withheld ? withhold(trail, tool, code, detail, status) : refuse(code, detail, status, retryAfterSeconds);
+    const { code, detail, outcome } = result;
+    if (outcome === 'done_answer_unreadable' || outcome === 'done_answer_withheld')
+      return done(trail, tool, code, detail, outcome, result.status);
+    return refuse(code, detail, result);
   }
   call.progress(STEPS, STEPS, 'answered');
   const { masks, limits } = carried;
   if (masks.length > 0 && (typeof result.value !== 'object' || result.value === null))
-    return withhold(trail, tool, 'obligation.failed', 'mask on a result that has no fields', null);
+    return done(trail, tool, 'obligation.failed', 'mask on a result that has no fields', 'done_answer_withheld');
   const trimmed = masks.length + limits.length === 0 ? untrimmed(result.value) : trim(result.value, masks, limits);
   const { value, itemsCut } = trimmed;
   trail.trimmed(trimmed);
   if (trimmed.requiredAbsent)
-    return withhold(trail, tool, 'obligation.failed', 'a mask that is required met nothing in the result', null);
+    return done(
+      trail,
+      tool,
+      'obligation.failed',
+      'a mask that is required met nothing in the result',
+      'done_answer_withheld',
+    );
   // A client would drop a result that does not match the schema it was shown, so it is not given: then the reason
   // code says what went wrong.
   if (masks.length + limits.length > 0 && tool.validateResult?.(value) !== undefined) {
     const detail = 'the masked or shortened result does not match result.schema; let it say "[masked]" there';
-    return withhold(trail, tool, 'obligation.failed', detail, null);
+    return done(trail, tool, 'obligation.failed', detail, 'done_answer_withheld');
   }
   const text = (value === result.value ? result.text : undefined) ?? JSON.stringify(value);
   const { blob } = result;

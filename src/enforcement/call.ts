@@ -2,6 +2,7 @@
 
 import type { Blob } from '../backend/port.ts';
 import type { CancelSignal } from '../core/cancellation.ts';
+import type { RequestOutcome } from '../decision/request-outcome.ts';
 import type { Effect, Reason } from '../decision/schema.ts';
 import type { RpcId } from '../facts/port.ts';
 import type { Normalised } from '../formats/arguments.ts';
@@ -84,12 +85,22 @@ export type Reply =
       decisionId: string;
       status: number | null;
       retryAfterSeconds?: number | undefined;
+      /** The backend's own reason, where it refused the call and the configuration says where that stands. */
+      said?: string | undefined;
+      outcome: RequestOutcome;
+      /** Whether the tool changes something, so that it matters what became of the request. */
+      writes?: boolean;
     }
-  /** A write was done, and its answer must not leave. */
-  | { kind: 'withheld'; reasons: readonly string[]; decisionId: string }
+  /** A write was done, and its answer cannot be read or must not leave. */
+  | {
+      kind: 'done';
+      outcome: 'done_answer_unreadable' | 'done_answer_withheld';
+      reasons: readonly string[];
+      decisionId: string;
+    }
   | { kind: 'invalid_arguments'; problem: string; decisionId: string }
   | { kind: 'unknown_tool'; decisionId: string }
-  | { kind: 'cancelled'; decisionId: string };
+  | { kind: 'cancelled'; decisionId: string; outcome: RequestOutcome; writes: boolean };
 
 /** Number of progress steps: decided, calling the backend, answered. */
 export const STEPS = 3;

@@ -75,7 +75,7 @@ export function createDecide(options: DecideOptions): Decide {
     const { scope } = call;
     const refuse = (...args: Parameters<ReturnType<typeof refusal>>): Decided => ({
       ok: false,
-      reply: refusal(trail)(...args),
+      reply: refusal(trail, tool)(...args),
     });
     const local = zones(known.now);
     const parts = { now: known.now, zones: local, ...scope, tool, arguments: call.arguments, ...known.facts };
@@ -94,7 +94,7 @@ export function createDecide(options: DecideOptions): Decide {
     if (!decision)
       return evaluation.ok
         ? refuse('decision.error')
-        : refuse(evaluation.code, evaluation.detail, null, evaluation.waitSeconds);
+        : refuse(evaluation.code, evaluation.detail, { retryAfterSeconds: evaluation.waitSeconds });
 
     const codes = codesOf(decision.reasons);
     const carried = await carryOut(decision, {

@@ -82,7 +82,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const { client } = call.scope;
     const account = backend.account(client);
     const detail = 'no credentials for this client; see "accounts" of the backend';
-    if (!account) return { ok: false, code: 'backend.no_account', detail, status: null };
+    if (!account) return { ok: false, code: 'backend.no_account', detail, status: null, outcome: 'not_sent' };
     const request = {
       backend,
       owner: client.ref,
@@ -95,7 +95,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const result = await sessions.inTurn(request, () =>
       useSession({ call, tool, request, decision, observed, sessions, trail }),
     );
-    return 'status' in result || result.ok ? result : { ...result, status: null };
+    return 'status' in result || result.ok ? result : { ...result, status: null, outcome: 'not_sent' };
   }
 
   /**
@@ -130,7 +130,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     try {
       return await enforce({ ...call, arguments: normal.arguments }, tool, backend, trail);
     } catch {
-      return refusal(trail)('internal.error', 'fault');
+      // Whatever went wrong here, the backend may have done what it was asked.
+      return refusal(trail, tool)('internal.error', 'fault', { outcome: trail.wasAsked ? 'sent_unknown' : 'not_sent' });
     }
   };
 }

@@ -55,9 +55,19 @@ export interface Trail {
   used(session: SessionRecord, opened: boolean): void;
   /** Notes what the client gets. */
   given(what: NonNullable<CallEndRecord['given']>): void;
+  /** Notes that the backend is about to be asked. */
+  asked(): void;
+  readonly wasAsked: boolean;
   /** Notes one answer of the backend. Each one counts as an attempt. */
   answered(status: number | null): void;
-  finished(end: CallEnd, reasons: readonly string[], detail?: string): void;
+  finished(end: CallEnd, reasons: readonly string[], more?: EndDetails): void;
+}
+
+/** What the record of a call's end says of a call that has no result. */
+export interface EndDetails {
+  detail?: string | undefined;
+  request?: CallEndRecord['request'];
+  said?: string | undefined;
 }
 
 /** What the log of a connector is written with: the same for all calls. */
@@ -75,6 +85,7 @@ export const createTrail = (call: ToolCall, options: TrailOptions): Trail => new
 /** A class: a literal of closures for every call would take several times the memory. */
 class CallTrail implements Trail {
   decisionId = randomUUID() as string;
+  wasAsked = false;
   readonly #call: ToolCall;
   readonly #options: TrailOptions;
   readonly #client: ClientFields;
@@ -178,11 +189,15 @@ class CallTrail implements Trail {
     this.#given = { ...rest, masked: masked.map((pointer) => this.#erasure.text(pointer)) };
   }
 
+  asked(): void {
+    this.wasAsked = true;
+  }
+
   answered(status: number | null): void {
     this.#backend = { name: this.#backendName, status, attempts: (this.#backend?.attempts ?? 0) + 1 };
   }
 
-  finished(end: CallEnd, reasons: readonly string[], detail?: string): void {
+  finished(end: CallEnd, reasons: readonly string[], { detail, request, said }: EndDetails = {}): void {
     void this.#options.audit.finished({
       type: 'outcome',
       timestamp: this.#now(),
@@ -194,10 +209,12 @@ class CallTrail implements Trail {
       duration_ms: Math.round((performance.now() - this.#started) * 1000) / 1000,
       session: this.#session,
       backend: this.#backend,
+      request,
       given: end === 'success' ? this.#given : undefined,
       masks_absent: this.#results.masks_absent,
       items_cut: this.#results.items_cut,
       limits_absent: this.#results.limits_absent,
+      said: said === undefined ? undefined : this.#erasure.text(said),
       detail: detail === undefined ? undefined : this.#erasure.text(detail),
     });
   }

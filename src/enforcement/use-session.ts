@@ -2,6 +2,7 @@
 // one new login and no further attempt (R-53).
 import type { Blob, CallResult } from '../backend/port.ts';
 import type { RefusalCode } from '../decision/refusal-codes.ts';
+import type { RequestOutcome } from '../decision/request-outcome.ts';
 import type { PolicyDecision } from '../decision/schema.ts';
 import type { Json } from '../formats/json.ts';
 import type { Acquired, ObservedSession, SessionManager, SessionRequest } from '../session/manager.ts';
@@ -17,8 +18,9 @@ export interface Unused {
   status: number | null;
   /** After how many seconds calling again makes sense, if known. */
   retryAfterSeconds?: number | undefined;
-  /** The backend did what was asked; its answer is withheld. */
-  withheld?: boolean | undefined;
+  outcome: RequestOutcome;
+  /** The backend's own reason for its refusal. */
+  said?: string | undefined;
 }
 
 /** The result of the backend, or why there is none. */
@@ -84,15 +86,18 @@ function unlessCut(acquiring: Promise<Acquired>, { call: { signal } }: UseOption
   });
 }
 
-async function call(acquired: Acquired, options: UseOptions, again = true): Promise<Used> {
+/** `before`: what became of the first request, where this is the second. */
+async function call(acquired: Acquired, options: UseOptions, before?: RequestOutcome): Promise<Used> {
   const { call: toolCall, tool, request, sessions, trail } = options;
-  const refuse = (code: RefusalCode, detail: string, status: number | null = null): Unused => ({
+  const refuse = (code: RefusalCode, detail: string, status: number | null, outcome: RequestOutcome): Unused => ({
     ok: false,
     code,
     detail,
     status,
+    outcome,
   });
-  if (!acquired.ok) return { ...acquired, status: null };
+  const unsent = before ?? 'not_sent';
+  if (!acquired.ok) return { ...acquired, status: null, outcome: unsent };
 
   const { session } = acquired;
   let result: CallResult;
@@ -104,7 +109,10 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
       return refuse(
         toolCall.signal.cause === 'stopping' ? 'call.cut_short' : 'call.cancelled',
         'before the backend was called',
+        null,
+        unsent,
       );
+    trail.asked();
     result = await request.backend.call({
       tool: tool.name,
       arguments: toolCall.arguments,
@@ -123,19 +131,30 @@ async function call(acquired: Acquired, options: UseOptions, again = true): Prom
       return { ok: true, value: result.value, text: result.text, blob: result.blob };
     case 'failed':
       return {
-        ...refuse(result.code, result.detail, result.status),
+        ...refuse(result.code, result.detail, result.status, atWorst(before, result.outcome)),
         retryAfterSeconds: result.retryAfterSeconds,
-        withheld: result.withheld,
+        said: result.said,
       };
     case 'expired': {
-      if (!again) return refuse('session.expired', 'ended again right after a new login', result.status);
+      const outcome = result.beforeEffect ? (result.status === null ? 'not_sent' : 'rejected') : 'sent_unknown';
+      if (before !== undefined)
+        return refuse(
+          'session.expired',
+          'ended again right after a new login',
+          result.status,
+          atWorst(before, outcome),
+        );
       const ended = { record: session.record, revocations: options.observed.revocations };
       const next = await sessions.rotate(request, ended, 'the backend ended the session', true);
-      if (tool.repeatable || result.beforeEffect) return call(next, options, false);
+      if (tool.repeatable || result.beforeEffect) return call(next, options, outcome);
       // The backend may have done the write before its answer was replaced by a login page, so it is not
       // repeated. The next call finds the new session.
       if (next.ok) next.session.release();
-      return refuse('session.expired', 'a write is not repeated', result.status);
+      return refuse('session.expired', 'a write is not repeated', result.status, outcome);
     }
   }
 }
+
+/** What is known of two requests for one call, of which the first may have been done already. */
+const atWorst = (before: RequestOutcome | undefined, last: RequestOutcome): RequestOutcome =>
+  before === 'sent_unknown' && (last === 'not_sent' || last === 'rejected') ? before : last;

@@ -94,3 +94,42 @@ export function xmlTemplateProblem(template: string): string | undefined {
     ? undefined
     : 'a placeholder can stand in text or in an attribute value only, not in a name, a comment, CDATA or a processing instruction';
 }
+
+/**
+ * An XML template without the attributes, and without the elements, of whose own text `absent` is true. "" when that is the
+ * document element. `template`: one in which `xmlTemplateProblem` finds nothing.
+ */
+export function withoutAbsent(template: string, absent: (text: string) => boolean): string {
+  if (!absent(template)) return template;
+  const cuts: [from: number, to: number][] = [];
+  const open: { from: number; gone: boolean }[] = [];
+  const parser = new SaxesParser();
+  parser.on('opentagstart', () => {
+    open.push({ from: template.lastIndexOf('<', parser.position - 1), gone: false });
+  });
+  parser.on('opentag', () => {
+    const { from } = open.at(-1) as (typeof open)[number];
+    for (const match of template.slice(from, parser.position).matchAll(ATTRIBUTE))
+      if (absent(match[0])) cuts.push([from + match.index, from + match.index + match[0].length]);
+  });
+  parser.on('text', (text) => {
+    const top = open.at(-1);
+    if (top && absent(text)) top.gone = true;
+  });
+  parser.on('closetag', () => {
+    const { from, gone } = open.pop() as (typeof open)[number];
+    if (gone) cuts.push([from, parser.position]);
+  });
+  parser.write(template).close();
+  let kept = '';
+  let at = 0;
+  for (const [from, to] of cuts.sort((a, b) => a[0] - b[0] || b[1] - a[1])) {
+    if (from < at) continue;
+    kept += template.slice(at, from);
+    at = to;
+  }
+  const rest = kept + template.slice(at);
+  return /<[^?!]/.test(rest) ? rest : '';
+}
+
+const ATTRIBUTE = /\s+[^\s=<>"'/]+\s*=\s*(?:"[^"]*"|'[^']*')/g;

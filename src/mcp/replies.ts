@@ -3,6 +3,7 @@
 
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { printable } from '../core/printable.ts';
+import type { RequestOutcome } from '../decision/request-outcome.ts';
 import type { Reply } from '../enforcement/call.ts';
 import { isObject } from '../formats/json.ts';
 import type { FreezeFact } from '../freeze/freeze.ts';
@@ -34,19 +35,17 @@ function failed(reply: Exclude<Answered, { kind: 'result' }>): CallToolResult {
       );
     case 'refused':
       return failure(
-        `${refused(reply)}${again(reply)}`,
+        `${refused(reply)}${became(reply)}${said(reply)}${again(reply)}`,
         reply.reasons,
         reply.decisionId,
-        reply.retryAfterSeconds === undefined ? {} : { 'sallyport/retry-after-seconds': reply.retryAfterSeconds },
+        {
+          ...outcome(reply),
+          ...(reply.retryAfterSeconds !== undefined && { 'sallyport/retry-after-seconds': reply.retryAfterSeconds }),
+        },
       );
-    case 'withheld':
+    case 'done':
       // An error, because there is no result; the text is what keeps a model from calling again.
-      return failure(
-        'The call was done, and its answer is withheld, because it cannot be passed on. Do not repeat the call.',
-        reply.reasons,
-        reply.decisionId,
-        { 'sallyport/outcome': 'done_answer_withheld' },
-      );
+      return failure(DONE[reply.outcome], reply.reasons, reply.decisionId, outcome(reply));
     case 'invalid_arguments':
       // This is a tool error and not a protocol error, so that a model can correct its arguments (SEP-1303).
       return failure(
@@ -55,7 +54,7 @@ function failed(reply: Exclude<Answered, { kind: 'result' }>): CallToolResult {
         reply.decisionId,
       );
     case 'cancelled':
-      return failure('The call was cancelled.', ['call.cancelled'], reply.decisionId);
+      return failure(`The call was cancelled.${became(reply)}`, ['call.cancelled'], reply.decisionId, outcome(reply));
   }
 }
 
@@ -82,9 +81,33 @@ const cut = ({ itemsCut }: Extract<Reply, { kind: 'result' }>): CallToolResult['
 function refused({ status, reasons }: Extract<Reply, { kind: 'refused' }>): string {
   if (status !== null) return `The call failed: the backend answered ${status}.`;
   return reasons.includes('call.cut_short')
-    ? 'The connector stopped while the call was under way: it may have been done, so look before you call again.'
+    ? 'The connector stopped while the call was under way.'
     : 'The call was refused.';
 }
+
+const DONE = {
+  done_answer_unreadable: 'The call was done, and its answer could not be read. Do not repeat the call.',
+  done_answer_withheld:
+    'The call was done, and its answer is withheld, because it cannot be passed on. Do not repeat the call.',
+};
+
+/** What became of a write, so that a model that calls again does nothing twice (R-91). */
+function became({ outcome, writes }: { outcome: RequestOutcome; writes?: boolean }): string {
+  if (writes !== true) return '';
+  switch (outcome) {
+    case 'not_sent':
+      return ' Nothing was sent to the backend.';
+    case 'rejected':
+      return ' The backend refused it, so it was not done.';
+    default:
+      return ' It may have been done, so look before you call again.';
+  }
+}
+
+const said = ({ said: words }: Extract<Reply, { kind: 'refused' }>): string =>
+  words === undefined ? '' : ` The backend says: ${JSON.stringify(words)}.`;
+
+const outcome = ({ outcome: value }: { outcome: RequestOutcome }) => ({ 'sallyport/outcome': value });
 
 /** What a client can do about a denial, where it can do something. */
 const mend = (reasons: readonly string[]): string =>

@@ -42,7 +42,7 @@ describe('R-63: what is told of an incident', () => {
     await at.dispatch.start();
     at.state.fails = 4;
     at.dispatch.raised(alertRecord('replay.seen'));
-    await until(() => at.couriers[0]?.state.failures === 1, 'the first attempt');
+    await until(() => (at.couriers[0]?.state.failures ?? 0) > 0, 'the first attempt');
     at.clock.advance(300);
     await at.has('triggered', 'resolved');
   });

@@ -79,16 +79,22 @@ export const alertAttacks: AttackGroup = {
               ),
             );
             await Promise.all(jobs.map(({ tool, args }) => ask(replicas[turn++ % 2] as Replica, tool, args)));
+            // On a busy machine some time out while they wait, so what was not said is asked for again.
+            for (const { tool, args } of jobs)
+              for (let n = 0; n < 5 && !app.said.has(`say ${way} ${args.form} ${args.canary}`); n++)
+                await ask(replicas[turn++ % 2] as Replica, tool, args);
           }
           // Logins that fail in each of the ways, and say the password.
           for (const [i, way] of Object.keys(WAYS).entries()) {
             app.login = way;
             const other = keys[i + 1] as string;
             const args = { way: 'json', form: 'plain', canary: 'token' };
-            const { headers, text } = await cluster.call(replicas[turn++ % 2] as Replica, 'canary_json', args, {
-              key: other,
-            });
-            results.push(JSON.stringify([...headers]), text);
+            for (let n = 0; n < 5 && !app.said.has(`login ${way} plain password`); n++) {
+              const { headers, text } = await cluster.call(replicas[turn++ % 2] as Replica, 'canary_json', args, {
+                key: other,
+              });
+              results.push(JSON.stringify([...headers]), text);
+            }
           }
           const outputs: Record<string, string | Buffer> = {};
           for (const [i, at] of replicas.entries())

@@ -6,7 +6,7 @@ import { judge } from '../../src/backend/answer/verdict.ts';
 import { createJar } from '../../src/backend/http/jar.ts';
 import type { BackendResponse } from '../../src/backend/http/response.ts';
 import { backendSchema } from '../../src/config/schema/backend.ts';
-import { formFields } from '../../src/formats/html-fields.ts';
+import { formFields } from '../../src/formats/html/fields.ts';
 
 describe('R-53: the end of a session', () => {
   const config = backendSchema.parse({

@@ -4,8 +4,11 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { PACKAGE_ROOT } from '../../src/core/paths.ts';
+
+// Each compiles or reads the whole tree, some more than once.
+vi.setConfig({ testTimeout: 120_000 });
 
 const opa = inject('opa');
 let root: string;

@@ -79,7 +79,7 @@ export function startAtZero(counters: Counters, { backends, reasons }: Expected)
   const { alerts, calls, refusals, ended, logins, absent, events } = counters;
   for (const event of FROM_ZERO) events.inc({ event }, 0);
   for (const severity of ['low', 'medium', 'high']) alerts.inc({ severity }, 0);
-  for (const outcome of ['success', 'denied', 'refused', 'cancelled', 'done_answer_withheld'])
+  for (const outcome of ['success', 'denied', 'refused', 'cancelled', 'done_answer_unreadable', 'done_answer_withheld'])
     calls.inc({ outcome }, 0);
   for (const reason of Object.keys(REFUSALS)) refusals.inc({ reason }, 0);
   mayDeny(counters, reasons);

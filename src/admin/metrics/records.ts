@@ -54,6 +54,7 @@ export function countRecords(counters: Counters): (log: AuditLog) => AuditLog {
       took(record.backend?.name ?? '', record.outcome).observe(record.duration_ms / 1000);
       const reasons = {
         refused: refusals,
+        done_answer_unreadable: refusals,
         done_answer_withheld: refusals,
         denied: denials,
         success: undefined,

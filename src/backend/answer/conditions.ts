@@ -1,6 +1,6 @@
 // Tells whether an answer of the backend fulfils a condition of the configuration.
 import type { Condition } from '../../config/schema/condition.ts';
-import { formFields } from '../../formats/html-fields.ts';
+import { formFields } from '../../formats/html/fields.ts';
 import { atPointer } from '../../formats/json.ts';
 import { pattern } from '../../formats/pattern.ts';
 import type { BackendResponse } from '../http/response.ts';
@@ -32,19 +32,37 @@ export function holds(condition: Condition, response: BackendResponse, base: URL
   return !json_lacks?.some((at) => atPointer(document, at) !== undefined);
 }
 
-/** Some backends send HTML without saying so: only a body that is declared as JSON and looks like it is skipped. */
+/**
+ * Whether an answer is a page of the application. A mail or a file that has the same words in it is content, which other
+ * people write (R-93). Backends that send a page under no type, or under that of the answer that was expected, exist.
+ */
+export function isPage(response: BackendResponse): boolean {
+  if (/^\s*attachment/i.test(response.header('content-disposition') ?? '')) return false;
+  const type = mediaTypeOf(response);
+  if (type === 'text/html' || type === 'application/xhtml+xml') return true;
+  if (type !== '' && !/json|xml|javascript/.test(type)) return false;
+  return (type.includes('xml') ? /^\ufeff?\s*<(!doctype html|html)\b/i : /^\ufeff?\s*</).test(response.body);
+}
+
+/** The type of an answer without its parameters, in lower case; "" for none. */
+export const mediaTypeOf = ({ contentType }: BackendResponse): string =>
+  contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+
 function hasField(response: BackendResponse, names: readonly string[]): boolean {
-  if (/json/i.test(response.contentType) && !response.body.trimStart().startsWith('<')) return false;
+  if (!isPage(response)) return false;
   const fields = fieldsOf(response);
   return names.some((name) => fields.has(name));
 }
 
-const parsed = new WeakMap<BackendResponse, Map<string, string>>();
+/** A text, and what it is as JSON. */
+export type Source = Pick<BackendResponse, 'body' | 'document'>;
+
+const parsed = new WeakMap<Source, Map<string, string>>();
 
 /** Form fields of a page by name. A page is parsed once, however many conditions ask. Throws a PageTooDeepError. */
-export function fieldsOf(response: BackendResponse): Map<string, string> {
-  const known = parsed.get(response) ?? formFields(response.body);
-  parsed.set(response, known);
+export function fieldsOf(source: Source): Map<string, string> {
+  const known = parsed.get(source) ?? formFields(source.body);
+  parsed.set(source, known);
   return known;
 }
 
@@ -66,10 +84,21 @@ export function redirectTarget(
   return { path: below ? target.pathname.slice(prefix.length) || '/' : target.pathname, query: target.search };
 }
 
-/** "/login" fits "/login", "/login/x" and "/login;jsessionid=…", but not "/loginhelp". */
-function leadsTo(response: BackendResponse, prefix: string, base: URL): boolean {
-  const path = redirectTarget(response, base)?.path;
-  if (path === undefined) return false;
+/**
+ * "/login" fits "/login", "/login/x" and "/login;jsessionid=…", but not "/loginhelp". "/order?id=0" fits where the query has
+ * that parameter with that value, whatever else is in it.
+ */
+function leadsTo(response: BackendResponse, wanted: string, base: URL): boolean {
+  const target = redirectTarget(response, base);
+  if (target === undefined) return false;
+  const [prefix = '', query] = wanted.split(/\?(.*)/s);
+  const given = new URLSearchParams(target.query);
+  if (
+    query !== undefined &&
+    ![...new URLSearchParams(query)].every(([name, value]) => given.getAll(name).includes(value))
+  )
+    return false;
+  const { path } = target;
   // "/" means the root page alone: as a prefix it would fit every path.
   if (prefix === '/') return path === '/' || path.startsWith('/;');
   const bare = prefix.replace(/\/$/, '');

@@ -1,13 +1,14 @@
 // Extracts values from answers of the backend, and composes values from other values.
 import { createHash } from 'node:crypto';
-import type { Composition, Extraction } from '../../config/schema/backend.ts';
-import { hiddenFields, metaContent } from '../../formats/html-fields.ts';
-import { atPointer, type JsonObject } from '../../formats/json.ts';
+import type { Composition } from '../../config/schema/backend.ts';
+import type { Extraction, Found } from '../../config/schema/extraction.ts';
+import { hiddenFields, metaContent } from '../../formats/html/fields.ts';
+import { atPointer, type JsonObject, parseJson } from '../../formats/json.ts';
 import { pattern } from '../../formats/pattern.ts';
 import { replacePlaceholders } from '../../formats/template.ts';
 import type { Jar } from '../http/jar.ts';
 import type { BackendResponse } from '../http/response.ts';
-import { fieldsOf } from './conditions.ts';
+import { fieldsOf, type Source } from './conditions.ts';
 
 /** A value that a login step has extracted: a text, or the hidden fields of a page by name. */
 export type Extracted = string | JsonObject;
@@ -17,32 +18,36 @@ export type Extracted = string | JsonObject;
  * is no token. Throws a PageTooDeepError.
  */
 export function extract(extraction: Extraction, response: BackendResponse, jar: Jar): Extracted | undefined {
-  if ('hidden_fields' in extraction) {
-    const fields = hiddenFields(
-      response.body,
-      extraction.hidden_fields === true ? undefined : extraction.hidden_fields,
-    );
-    return Object.keys(fields).length > 0 ? fields : undefined;
-  }
-  return textIn(extraction, response, jar) || undefined;
+  if (!('hidden_fields' in extraction)) return textIn(extraction, response, jar) || undefined;
+  const { in: outer, hidden_fields: form } = extraction;
+  const source = outer ? textIn(outer, response, jar) : response.body;
+  if (source === undefined) return undefined;
+  const fields = hiddenFields(source, form === true ? undefined : form);
+  return Object.keys(fields).length > 0 ? fields : undefined;
 }
 
-function textIn(
-  extraction: Exclude<Extraction, { hidden_fields: unknown }>,
-  response: BackendResponse,
-  jar: Jar,
-): string | undefined {
+function textIn(extraction: Found, response: BackendResponse, jar: Jar): string | undefined {
   if ('cookie' in extraction) return jar.value(extraction.cookie);
-  if ('regex' in extraction) {
-    const texts = extraction.header === undefined ? [response.body] : response.headers(extraction.header);
-    return texts.map((text) => pattern(extraction.regex).group(text)).find((group) => group !== undefined);
-  }
-  if ('header' in extraction) return response.header(extraction.header);
-  if ('meta' in extraction) return metaContent(response.body, extraction.meta);
-  if ('form_field' in extraction) return fieldsOf(response).get(extraction.form_field);
-  const value = atPointer(response.document, extraction.json);
+  if ('regex' in extraction && extraction.header !== undefined)
+    return groupIn(extraction.regex, response.headers(extraction.header));
+  if ('header' in extraction && !('regex' in extraction)) return response.header(extraction.header);
+  const outer = 'in' in extraction ? extraction.in : undefined;
+  if (!outer) return within(extraction, response);
+  const body = textIn(outer, response, jar);
+  return body === undefined ? undefined : within(extraction, { body, document: parseJson(body) });
+}
+
+/** What an extraction finds in the body of an answer, or in a text that another has found there. */
+function within(extraction: Found, source: Source): string | undefined {
+  if ('regex' in extraction) return groupIn(extraction.regex, [source.body]);
+  if ('meta' in extraction) return metaContent(source.body, extraction.meta);
+  if ('form_field' in extraction) return fieldsOf(source).get(extraction.form_field);
+  const value = 'json' in extraction ? atPointer(source.document, extraction.json) : undefined;
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
+
+const groupIn = (regex: string, texts: readonly string[]): string | undefined =>
+  texts.map((text) => pattern(regex).group(text)).find((group) => group !== undefined);
 
 /** The template in a composition, with or without an encoding around it. */
 export const templateOf = (composition: Composition): string =>

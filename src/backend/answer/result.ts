@@ -2,20 +2,20 @@
 // the size and checks it against the schema that clients were shown.
 import type { ResultConfig, ToolConfig } from '../../config/schema/tool.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import { textOf } from '../../formats/html-text.ts';
+import { textOf } from '../../formats/html/text.ts';
 import { atPointer, isObject, type Json, nestsDeeperThan } from '../../formats/json.ts';
 import { compileSchema, type Validate } from '../../formats/json-schema.ts';
 import { query } from '../../formats/query.ts';
 import { xmlToJson } from '../../formats/xml.ts';
 import type { BackendResponse } from '../http/response.ts';
 import type { Blob } from '../port.ts';
-import { redirectTarget } from './conditions.ts';
+import { mediaTypeOf, redirectTarget } from './conditions.ts';
 import { type Spelling, scrub, scrubText } from './scrub.ts';
 import { holdsEncoded, holdsEncodedJson, holdsSecret } from './views.ts';
 
 /**
  * A result, or why the answer gives none. `text`: the value as JSON, where that is at hand. `value` is null beside a `blob`. `detail` has no value of the answer.
- * `withheld`: the answer is good, and holds a secret of the session in a form that cannot be blanked (R-40).
+ * `withheld`: the answer holds a secret of the session in a form that cannot be blanked (R-40).
  */
 export type Read =
   | { ok: true; value: Json; text?: string | undefined; blob?: Blob }
@@ -35,13 +35,15 @@ const MAX_NESTING = 64;
 const CUT = '\n[truncated]';
 
 /** `base`: the URL of the backend. Throws when the schema of the result does not compile. */
-export function createReader({ result, request }: ToolConfig, base: URL): Reader {
+export function createReader({ result, request, effect }: ToolConfig, base: URL): Reader {
   const page = result.as === 'html' ? textOf(result.select ?? []) : undefined;
   const { finish, finishText, tooLarge } = createFinisher(result);
 
   function document(response: BackendResponse): ReturnType<Reader['document']> {
     // RFC 9110 §15.3.5 and §15.3.6: the request succeeded, and the answer has no content.
     if (response.status === 204 || response.status === 205) return { ok: true, value: null };
+    // Many applications answer a write that they have done with 200, 201 or 202 and nothing else (R-91).
+    if (effect !== 'read' && response.body.trim() === '') return { ok: true, value: null };
     const wrong = wrongType(response, result);
     if (wrong !== undefined) return unusable(wrong);
     const parsed =
@@ -161,9 +163,6 @@ function createFinisher(result: ResultConfig) {
 
   return { finish, finishText, tooLarge };
 }
-
-const mediaTypeOf = ({ contentType }: BackendResponse): string =>
-  contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
 
 function wrongType(response: BackendResponse, { media_types }: ResultConfig): string | undefined {
   if (!media_types) return undefined;

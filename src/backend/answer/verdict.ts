@@ -1,7 +1,7 @@
 // Judges what an answer of the backend is before anything in it is read as data (R-53). The order matters: the end
 // of the session is looked for first, because it can come with any status, and "assert" last.
 import type { BackendConfig } from '../../config/schema/backend.ts';
-import type { Condition } from '../../config/schema/condition.ts';
+import type { Condition, Expired } from '../../config/schema/condition.ts';
 import { isObject } from '../../formats/json.ts';
 import { RPC_ID } from '../http/body.ts';
 import type { BackendResponse } from '../http/response.ts';
@@ -14,48 +14,65 @@ export type Verdict =
   | { kind: 'expired'; beforeEffect: boolean }
   | { kind: 'csrf_refused' }
   | { kind: 'redirected'; detail: string }
-  /** `ours`: the answer satisfies "assert", so it came from a live session and may renew the session's cookie. */
-  | { kind: 'failed'; detail: string; ours: boolean };
+  /**
+   * `ours`: the answer satisfies "assert", so it came from a live session and may renew the session's cookie. `refused`:
+   * the backend says that it did not do what was asked; otherwise that is not known (R-91).
+   */
+  | { kind: 'failed'; detail: string; ours: boolean; refused: boolean };
 
 /** What the answer to one particular request must look like, on top of what the backend's configuration says. */
 export interface Expectation {
   expect?: readonly Condition[] | undefined;
   failed?: readonly Condition[] | undefined;
   assert?: readonly Condition[] | undefined;
+  expired?: readonly Expired[] | undefined;
+  refused?: readonly Condition[] | undefined;
   request: { jsonrpc?: unknown };
 }
 
 /**
- * `of`: what the request expects; its `assert` replaces that of the backend. `base`: the URL of the backend, which
- * tells a redirect on the backend from one that leads elsewhere. Throws a PageTooDeepError.
+ * `of`: what the request expects; its `assert` replaces that of the backend, the rest is added to it. `base`: the URL of
+ * the backend, which tells a redirect on the backend from one that leads elsewhere. `token`: a CSRF token was sent. Where
+ * none was, none was refused, whatever the answer says (R-93). Throws a PageTooDeepError.
  */
-export function judge(response: BackendResponse, config: BackendConfig, of: Expectation, base: URL): Verdict {
-  const expired = config.expired.find((condition) => holds(condition, response, base));
+export function judge(
+  response: BackendResponse,
+  config: BackendConfig,
+  of: Expectation,
+  base: URL,
+  token = false,
+): Verdict {
+  const expired = [...config.expired, ...(of.expired ?? [])].find((condition) => holds(condition, response, base));
   if (expired) return { kind: 'expired', beforeEffect: expired.before_effect };
-  if (anyHolds(config.csrf?.refused, response, base)) return { kind: 'csrf_refused' };
+  if (token && (anyHolds(config.csrf?.refused, response, base) || anyHolds(of.refused, response, base)))
+    return { kind: 'csrf_refused' };
 
   const demanded = of.assert ?? config.assert;
   const asserted = demanded === undefined || demanded.length === 0 || anyHolds(demanded, response, base);
-  const failed = (detail: string): Verdict => ({
+  const failed = (detail: string, refused: boolean): Verdict => ({
     kind: 'failed',
     detail,
+    refused,
     ours: asserted && demanded !== undefined && demanded.length > 0,
   });
   if (anyHolds(config.failed, response, base) || anyHolds(of.failed, response, base))
-    return failed('the answer shows a failure');
+    return failed('the answer shows a failure', true);
   const expected = of.expect ? anyHolds(of.expect, response, base) : response.status >= 200 && response.status < 300;
   if (!expected) {
     if (response.status < 300 || response.status >= 400 || response.location === undefined)
-      return failed(`status ${response.status}`);
+      // A status of the server's own fault, or a good one that is not as expected, says nothing of what was done before.
+      return failed(`status ${response.status}`, response.status >= 400 && response.status < 500);
     return { kind: 'redirected', detail: redirectTarget(response, base) ? 'to another page' : 'to another origin' };
   }
   if (of.request.jsonrpc !== undefined) {
     const problem = rpcProblem(response.document);
-    if (problem !== undefined) return failed(problem);
+    if (problem !== undefined) return failed(problem, problem === RPC_ERROR);
   }
   // A page that is shown to anonymous visitors as well can look good in every other way.
   return asserted ? { kind: 'good' } : { kind: 'expired', beforeEffect: false };
 }
+
+const RPC_ERROR = 'a JSON-RPC error';
 
 /**
  * What is wrong with a JSON-RPC answer, or undefined. JSON-RPC 2.0 §5: it has the id of its request, and either a
@@ -63,6 +80,6 @@ export function judge(response: BackendResponse, config: BackendConfig, of: Expe
  */
 export function rpcProblem(document: unknown): string | undefined {
   if (!isObject(document)) return 'not a JSON-RPC answer';
-  if (document.error !== undefined && document.error !== null) return 'a JSON-RPC error';
+  if (document.error !== undefined && document.error !== null) return RPC_ERROR;
   return document.id === RPC_ID && 'result' in document ? undefined : 'not a JSON-RPC answer';
 }

@@ -3,8 +3,8 @@
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import { isObject, type Json } from '../../formats/json.ts';
 import { replacePlaceholders, solePlaceholder } from '../../formats/template.ts';
-import { xmlText } from '../../formats/xml.ts';
-import { fill, text, UnbuildableError, type Values } from './values.ts';
+import { withoutAbsent, xmlText } from '../../formats/xml.ts';
+import { fill, lacks, text, UnbuildableError, type Values } from './values.ts';
 
 /** The id of every JSON-RPC request to a backend. One id is enough, since each request has an exchange of its own. */
 export const RPC_ID = 1;
@@ -35,8 +35,8 @@ export function buildBody(template: RequestTemplate, values: Values): Body | und
 }
 
 /**
- * Names and values of a query or a form, percent-encoded. A template that is one placeholder is left out when the
- * value is missing or null, and repeated for each item of a list. `first`: hidden fields of a page to send before
+ * Names and values of a query or a form, percent-encoded. A template is left out when it lacks a value; one that is a
+ * single placeholder is repeated for each item of a list. `first`: hidden fields of a page to send before
  * the others, except those that the template sets itself.
  */
 export function encodePairs(
@@ -65,8 +65,8 @@ function fillJson(template: Json, values: Values): Json | undefined {
     const sole = solePlaceholder(template);
     return sole === undefined ? fill(template, values, 'json') : values(sole);
   }
-  if (Array.isArray(template))
-    return template.map((item) => fillJson(item, values)).filter((item) => item !== undefined);
+  // Left out, an item would move those behind it to its place.
+  if (Array.isArray(template)) return template.map((item) => fillJson(item, values) ?? null);
   if (typeof template !== 'object' || template === null) return template;
   const filled: [string, Json][] = [];
   for (const [key, item] of Object.entries(template)) {
@@ -78,8 +78,10 @@ function fillJson(template: Json, values: Values): Json | undefined {
 
 /** Values become XML text. The configuration was checked, so placeholders stand in text or attribute values only. */
 function fillXml(template: string, values: Values): string {
-  return replacePlaceholders(template, (name) => {
-    const encoded = xmlText(text(values(name) ?? '', 'xml'));
+  const present = withoutAbsent(template, (text) => lacks(text, values));
+  if (present === '') throw new UnbuildableError('xml: the document element lacks a value');
+  return replacePlaceholders(present, (name) => {
+    const encoded = xmlText(text(values(name), 'xml'));
     if (encoded === undefined) throw new UnbuildableError(`xml: {${name}} has a character that XML cannot say`);
     return encoded;
   });

@@ -3,7 +3,6 @@
 
 import {
   BrokenCircuitError,
-  BulkheadRejectedError,
   bulkhead,
   CircuitState,
   ConsecutiveBreaker,
@@ -11,15 +10,18 @@ import {
   handleWhen,
   wrap,
 } from 'cockatiel';
-import { errors, Pool } from 'undici';
+import { Pool } from 'undici';
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Clock } from '../../core/clock.ts';
-import { readCaFile } from '../../core/files/ca-file.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import { type Dispatched, dispatch } from './dispatch.ts';
+import { createConnect, wasKeptAlive } from './connect.ts';
+import { decoded } from './decoding.ts';
+import { type Dispatched, dispatch, type Received } from './dispatch.ts';
+import { CancelledError, classify, DeadlineError, StoppingError, saysNothing, UnsentError } from './failures.ts';
 import type { BuiltRequest } from './request.ts';
 import { type BackendResponse, responseOf, retryAfter } from './response.ts';
+import { readBackendTls } from './tls.ts';
 
 /**
  * How an exchange ended. `detail` contains only fixed words and error codes of the libraries, never their messages:
@@ -56,27 +58,43 @@ export type OnExchange = (outcome: string, seconds: number) => void;
 /** Sends requests to one backend. `send` reports failures as refusal codes. `close` breaks off open exchanges. */
 export interface BackendHttp {
   readonly url: URL;
+  /**
+   * The origin that cookies see. Behind a proxy that speaks TLS to everybody else, a backend sets cookies for https, and with
+   * `session.cookies_over_http` they go back to it as if this were https.
+   */
+  readonly cookieOrigin: string;
   health(): BackendHealth;
-  send(request: BuiltRequest, headers: Record<string, string>, signal?: CancelSignal): Promise<Exchange>;
+  /** `repeatable`: the request changes nothing, so that it may be sent twice. */
+  send(
+    request: BuiltRequest,
+    headers: Record<string, string>,
+    repeatable: boolean,
+    signal?: CancelSignal,
+  ): Promise<Exchange>;
   close(): Promise<void>;
 }
 
 /** Statuses of a backend that is down, sent by a proxy or while it shuts down. The circuit breaker counts them. */
 const DOWN = [502, 503, 504];
 
-/** Throws an OperatorError when the file of CA certificates cannot be read. */
-export function createBackendHttp(config: BackendConfig, clock: Clock, onExchange: OnExchange = () => {}): BackendHttp {
+/** Throws an OperatorError when a file with a certificate or a key cannot be used. */
+export function createBackendHttp(
+  name: string,
+  config: BackendConfig,
+  clock: Clock,
+  onExchange: OnExchange = () => {},
+): BackendHttp {
   const url = new URL(config.url);
-  const ca = config.ca_file === undefined ? undefined : readCaFile(config.ca_file, 'ca_file');
   const pool = new Pool(url.origin, {
     connections: config.max_concurrent,
     pipelining: 1,
     keepAliveTimeout: 10_000,
     maxResponseSize: config.max_response_bytes,
+    maxHeaderSize: config.max_header_bytes,
     // Every request has a deadline of its own, below, so that those of undici would only cost.
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { timeout: config.timeout_ms, rejectUnauthorized: true, ...(ca !== undefined && { ca }) },
+    connect: createConnect(readBackendTls(config, `backends.${name}`), config.timeout_ms),
   });
   const breaker = createBreaker(config);
   const gate = bulkhead(config.max_concurrent, config.max_queued);
@@ -107,7 +125,7 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
       return { ok: false, code: 'backend.unavailable', ...wait, sent: false, setCookies: [] };
     }
     try {
-      const response = await guard.execute(() => exchange(pool, request, headers, way));
+      const response = await guard.execute(() => exchange(pool, request, headers, way, config.max_response_bytes));
       heed(response);
       return { ok: true, response };
     } catch (thrown) {
@@ -121,14 +139,15 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
 
   return {
     url,
+    cookieOrigin: config.session.cookies_over_http ? url.origin.replace(/^http:/, 'https:') : url.origin,
     health: () => ({
       circuit: CIRCUIT[breaker.state] ?? 'closed',
       inFlight: config.max_concurrent - gate.executionSlots,
       queued: config.max_queued - gate.queueSlots,
       pausedSeconds: waitSeconds(pausedUntil),
     }),
-    async send(request, headers, signal) {
-      const way: Way = { sent: false, setCookies: [], ended: undefined, dispatched: undefined };
+    async send(request, headers, repeatable, signal) {
+      const way: Way = { repeatable, sent: false, setCookies: [], ended: undefined, dispatched: undefined };
       const end = (reason: Error) => {
         way.ended ??= reason;
         way.dispatched?.cancel(reason);
@@ -153,37 +172,45 @@ export function createBackendHttp(config: BackendConfig, clock: Clock, onExchang
   };
 }
 
-/** One request and its answer. `way` says how far it came. */
+/** One request and its answer, of at most `limit` bytes. `way` says how far it came. */
 async function exchange(
   pool: Pool,
   request: BuiltRequest,
   headers: Record<string, string>,
   way: Way,
+  limit: number,
 ): Promise<BackendResponse> {
-  // The time was over while the request waited in the queue. That says nothing about the health of the backend.
-  if (way.ended) throw new UnsentError();
-  way.dispatched = dispatch(
-    pool,
-    {
-      method: request.method,
-      path: request.path,
-      headers: merged(OWN_HEADERS, request.headers, headers),
-      body: request.body ?? null,
-    },
-    {
-      started() {
-        way.sent = true;
+  const ask = (): Promise<Received> => {
+    // The time was over while the request waited in the queue. That says nothing about the health of the backend.
+    if (way.ended) throw new UnsentError();
+    way.dispatched = dispatch(
+      pool,
+      {
+        method: request.method,
+        path: request.path,
+        headers: merged(OWN_HEADERS, request.headers, headers),
+        body: request.body ?? null,
       },
-      answered(of) {
-        way.setCookies = [of['set-cookie'] ?? []].flat();
+      {
+        started() {
+          way.sent = true;
+        },
+        answered(of) {
+          way.setCookies = [of['set-cookie'] ?? []].flat();
+          way.repeatable = false;
+        },
       },
-    },
-  );
-  const received = await way.dispatched.received;
-  const encoding = received.headers['content-encoding'] ?? 'identity';
-  // The request asked for no compression. A compressed body could not be searched for a login page or a secret.
-  if (encoding !== 'identity') throw new EncodedError();
-  return responseOf(received);
+    );
+    return way.dispatched.received;
+  };
+  // A connection that was kept alive too long says nothing about the health of the backend either: a read is asked again.
+  const received = await ask().catch((thrown: unknown) => {
+    if (way.repeatable && !way.ended && wasKeptAlive(thrown)) return ask();
+    throw thrown;
+  });
+  const encoding = received.headers['content-encoding'];
+  if (encoding === undefined) return responseOf(received);
+  return responseOf({ ...received, body: await decoded(received.body, String(encoding), limit) });
 }
 
 const OWN_HEADERS = { 'accept-encoding': 'identity', 'user-agent': 'sallyport' };
@@ -191,14 +218,9 @@ const OWN_HEADERS = { 'accept-encoding': 'identity', 'user-agent': 'sallyport' }
 /** Opens after so many failures in a row, and lets one request through after a while to see. */
 function createBreaker({ breaker }: BackendConfig) {
   return circuitBreaker(
-    // A request that the client gave up, or an answer that is too long or compressed, says nothing about the
-    // health of the backend.
-    handleWhen(
-      (error) =>
-        ![UnsentError, CancelledError, StoppingError, EncodedError, errors.ResponseExceededMaxSizeError].some(
-          (own) => error instanceof own,
-        ),
-    ).orWhenResult((response) => DOWN.includes((response as BackendResponse).status)),
+    handleWhen((error) => !saysNothing(error)).orWhenResult((response) =>
+      DOWN.includes((response as BackendResponse).status),
+    ),
     { halfOpenAfter: breaker.open_seconds * 1000, breaker: new ConsecutiveBreaker(breaker.failures) },
   );
 }
@@ -210,33 +232,12 @@ const CIRCUIT: Partial<Record<CircuitState, BackendHealth['circuit']>> = {
 
 /** How far a request has come, so that what is not known of it is not taken for certain; and why it was ended. */
 interface Way {
+  /** Whether the request may be sent again: it changes nothing, and nothing of an answer has come. */
+  repeatable: boolean;
   sent: boolean;
   setCookies: readonly string[];
   ended: Error | undefined;
   dispatched: Dispatched | undefined;
-}
-
-class UnsentError extends Error {}
-class DeadlineError extends Error {}
-class CancelledError extends Error {}
-class StoppingError extends Error {}
-class EncodedError extends Error {}
-
-function classify(error: unknown): { code: RefusalCode; detail: string } {
-  if (error instanceof DeadlineError) return { code: 'backend.deadline', detail: 'deadline' };
-  if (error instanceof CancelledError) return { code: 'call.cancelled', detail: 'cancelled' };
-  if (error instanceof StoppingError) return { code: 'call.cut_short', detail: 'the connector stops' };
-  if (error instanceof EncodedError) return { code: 'backend.response_unusable', detail: 'content-encoding' };
-  if (error instanceof BulkheadRejectedError) return { code: 'backend.overloaded', detail: 'queue full' };
-  if (error instanceof BrokenCircuitError) return { code: 'backend.unavailable', detail: 'circuit open' };
-  if (error instanceof errors.ResponseExceededMaxSizeError)
-    return { code: 'backend.response_too_large', detail: error.code };
-  return { code: 'backend.unavailable', detail: codeOf(error) };
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'network error';
 }
 
 /** Of headers with the same name in any case the last one wins; undici would otherwise send both. */

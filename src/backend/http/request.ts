@@ -1,7 +1,7 @@
 // Builds a request from its template. Each place encodes values in its own way, so that an argument of a client
 // can never add a path segment, a query parameter or a header, nor change the structure of the body.
 import type { RequestTemplate } from '../../config/schema/request.ts';
-import { placeholders, replacePlaceholders } from '../../formats/template.ts';
+import { replacePlaceholders } from '../../formats/template.ts';
 import { buildBody, encodePairs } from './body.ts';
 import { fill, text, UnbuildableError, type Values } from './values.ts';
 
@@ -15,14 +15,14 @@ export interface BuiltRequest {
 }
 
 /**
- * `basePath`: path of the backend's URL, without a slash at its end. A query parameter, form field, JSON member or
- * header whose values are all missing is left out. Throws an UnbuildableError for a value that cannot stand there.
+ * `basePath`: path of the backend's URL, without a slash at its end. A query parameter, form field, JSON member, header,
+ * XML attribute or XML element that lacks a value is left out. Throws an UnbuildableError for a value that cannot stand there.
  */
 export function buildRequest(template: RequestTemplate, values: Values, basePath = ''): BuiltRequest {
   const query = encodePairs(template.query, values);
   const headers: Record<string, string> = {};
   for (const [name, source] of Object.entries(template.headers ?? {})) {
-    const value = fillOptional(source, values, name);
+    const value = fill(source, values, name);
     if (value !== undefined) headers[name] = headerValue(value, name);
   }
   const body = buildBody(template, values);
@@ -38,8 +38,15 @@ export function buildRequest(template: RequestTemplate, values: Values, basePath
 /** Headers made from values of a session. Throws an UnbuildableError for a value that a header cannot carry. */
 export function fillHeaders(templates: Record<string, string>, values: Values): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(templates).map(([name, source]) => [name, headerValue(fill(source, values, name), name)]),
+    Object.entries(templates).map(([name, source]) => [name, headerValue(whole(source, values, name), name)]),
   );
+}
+
+/** A session without one of its values is no session. */
+function whole(template: string, values: Values, name: string): string {
+  const value = fill(template, values, name);
+  if (value === undefined) throw new UnbuildableError(`${name}: the session has no value for it`);
+  return value;
 }
 
 /**
@@ -48,7 +55,7 @@ export function fillHeaders(templates: Record<string, string>, values: Values): 
  */
 export function fillCookies(templates: Record<string, string>, values: Values): string[] {
   return Object.entries(templates).map(([name, source]) => {
-    const value = fill(source, values, name);
+    const value = whole(source, values, name);
     if (!/^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+$/.test(value))
       throw new UnbuildableError(
         `cookie ${name}: empty, or with a character that a cookie cannot have; encode it with "compose"`,
@@ -72,13 +79,6 @@ function fillPath(template: string, values: Values): string {
   if (path.split('/').some((segment) => /^(\.|%2e){1,2}$/i.test(segment)))
     throw new UnbuildableError('path: a segment would be "." or ".."');
   return path;
-}
-
-function fillOptional(template: string, values: Values, place: string): string | undefined {
-  const names = placeholders(template);
-  return names.length > 0 && names.every((name) => (values(name) ?? undefined) === undefined)
-    ? undefined
-    : fill(template, values, place);
 }
 
 function headerValue(value: string, name: string): string {

@@ -79,12 +79,20 @@ export function retryAfter(value: string | undefined, now: number): number {
 
 const UTF_8 = new TextDecoder();
 
+/**
+ * What windows-1252 has at 0x80 to 0x9F, and with it everything that calls itself Latin-1 or ASCII (WHATWG Encoding §9.1).
+ * The decoder of some releases of Node gives control characters there, without a word.
+ */
+const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
 /** Old applications answer in Latin-1 and say so in a header or in the page. An unknown charset is read as UTF-8. */
 function decode(body: Buffer, contentType: string): string {
   const charset = /charset="?([\w-]+)/i.exec(contentType)?.[1] ?? charsetOfPage(body);
   if (charset === undefined || /^utf-?8$/i.test(charset)) return UTF_8.decode(body);
   try {
-    return new TextDecoder(charset).decode(body);
+    const decoder = new TextDecoder(charset);
+    if (decoder.encoding !== 'windows-1252') return decoder.decode(body);
+    return body.toString('latin1').replace(/[\x80-\x9f]/g, (c) => WINDOWS_1252[c.charCodeAt(0) - 0x80] as string);
   } catch {
     return UTF_8.decode(body);
   }

@@ -7,7 +7,7 @@ import { buildRequest } from './request.ts';
 import type { BackendResponse } from './response.ts';
 import { UnbuildableError, type Values } from './values.ts';
 
-/** An answer and the URL it came from, or why there is none. */
+/** An answer and the URL it came from, as cookies see it, or why there is none. */
 export type Sent =
   | { ok: true; response: BackendResponse; url: string }
   | (Extract<Exchange, { ok: false }> & { url: string });
@@ -21,14 +21,16 @@ export interface Attached {
 
 /**
  * Sends one request, and is the only place where a session is attached to one. It does not store the cookies of the
- * answer: whether they belong to the session is known only after the answer has been judged.
+ * answer: whether they belong to the session is known only after the answer has been judged. `repeatable`: as in
+ * `BackendHttp`.
  */
 export async function send(
   http: BackendHttp,
   template: RequestTemplate,
   values: Values,
   jar: Jar,
-  { headers, cookies }: Attached = { headers: {}, cookies: [] },
+  { headers, cookies }: Attached,
+  repeatable: boolean,
   signal?: CancelSignal,
 ): Promise<Sent> {
   let request: ReturnType<typeof buildRequest>;
@@ -46,13 +48,17 @@ export async function send(
       };
     throw thrown;
   }
-  const url = new URL(request.path, http.url.origin).href;
+  const url = new URL(request.path, http.cookieOrigin).href;
   const cookie = [jar.header(url), ...cookies].filter((part) => part !== undefined).join('; ');
-  const exchange = await http.send(request, { ...headers, ...(cookie !== '' && { cookie }) }, signal);
+  const exchange = await http.send(request, { ...headers, ...(cookie !== '' && { cookie }) }, repeatable, signal);
   return { ...exchange, url };
 }
 
+/** What goes with a request that has no session yet. */
+export const NOTHING: Attached = { headers: {}, cookies: [] };
+
 /** How a call ends whose request got no answer. */
-export function unanswered({ code, detail, retryAfterSeconds }: Extract<Sent, { ok: false }>) {
-  return { kind: 'failed' as const, status: null, code, detail, retryAfterSeconds };
+export function unanswered({ code, detail, retryAfterSeconds, sent }: Extract<Sent, { ok: false }>) {
+  const outcome = sent ? ('sent_unknown' as const) : ('not_sent' as const);
+  return { kind: 'failed' as const, status: null, code, detail, retryAfterSeconds, outcome };
 }

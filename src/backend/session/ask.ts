@@ -2,6 +2,7 @@
 // answer before anything else looks at it.
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { RequestTemplate } from '../../config/schema/request.ts';
+import type { RequestOutcome } from '../../decision/request-outcome.ts';
 import { secretsOf, spellings } from '../answer/scrub.ts';
 import { type Expectation, judge, type Verdict } from '../answer/verdict.ts';
 import type { BackendHttp } from '../http/http.ts';
@@ -51,7 +52,8 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
     if (fetched && !fetched.ok) return { ok: false, ended: fetched.result, unsent: true };
     const used = fetched && session.csrf;
     const filled = withCsrfTokens(values, fetched?.tokens);
-    const sent = await send(http, request, filled, turn.jar, attachedTo(writes, config, session, filled), signal);
+    const attached = attachedTo(writes, config, session, filled);
+    const sent = await send(http, request, filled, turn.jar, attached, !writes, signal);
     if (!sent.ok) {
       turn.unanswered ||= sent.sent;
       keepStray(config, sent, sent.url, turn);
@@ -62,7 +64,7 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
     const bring = () => keepStray(config, { setCookies: response.setCookies, response }, url, turn);
     let verdict: Verdict;
     try {
-      verdict = judge(response, config, expectation, http.url);
+      verdict = judge(response, config, expectation, http.url, fetched !== undefined);
       // Only an answer that is good or satisfies "assert" may change the session. Any other may set a new anonymous
       // cookie, which would replace the session by one that is not logged in.
       if (verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours)) keep(config, response, url, turn);
@@ -72,9 +74,14 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
       throw thrown;
     }
     const { status } = response;
-    const failed = (code: 'backend.rejected' | 'backend.redirected', detail: string): Answer => ({
+    const failed = (
+      code: 'backend.rejected' | 'backend.redirected',
+      detail: string,
+      outcome: RequestOutcome = 'rejected',
+    ): Answer => ({
       ok: false,
-      ended: { kind: 'failed', code, detail, status, ...wait(response) },
+      ended: { kind: 'failed', code, detail, status, outcome, ...wait(response) },
+      response,
     });
     switch (verdict.kind) {
       case 'good':
@@ -89,9 +96,10 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
         if (!fetched || !again) return failed('backend.rejected', 'the backend does not accept the CSRF token');
         return ask(question, turn, false);
       case 'redirected':
-        return failed('backend.redirected', verdict.detail);
+        // Most applications answer a form that they have taken with a redirect.
+        return failed('backend.redirected', verdict.detail, 'sent_unknown');
       case 'failed':
-        return failed('backend.rejected', verdict.detail);
+        return failed('backend.rejected', verdict.detail, verdict.refused ? 'rejected' : 'sent_unknown');
     }
   }
 

@@ -3,7 +3,7 @@
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { RequestTemplate } from '../../config/schema/request.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
-import { PageTooDeepError } from '../../formats/html-fields.ts';
+import { PageTooDeepError } from '../../formats/html/depth.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
 import { extract } from '../answer/extract.ts';
 import { type Spelling, spellings } from '../answer/scrub.ts';
@@ -37,8 +37,15 @@ async function fetchCsrfTokens(
   const { values: kept } = session.token;
   const strayIn = (answer: { setCookies: readonly string[]; url: string; response?: BackendResponse }) =>
     strayOf(config, { cookies: jar.keep(config.session.cookies), values: kept }, answer);
-  const sent = await send(http, csrf.request, session.values, jar, session.attached, signal);
-  if (!sent.ok) return { ok: false, result: unanswered(sent), stray: strayIn(sent), unanswered: sent.sent };
+  const sent = await send(http, csrf.request, session.values, jar, session.attached, true, signal);
+  // What was sent here is not what the call asks for, which will not be sent.
+  if (!sent.ok)
+    return {
+      ok: false,
+      result: { ...unanswered(sent), outcome: 'not_sent' },
+      stray: strayIn(sent),
+      unanswered: sent.sent,
+    };
   const { response, url } = sent;
   const { status, setCookies } = response;
   const without = (result: Extract<Fetched, { ok: false }>['result']): Fetched => ({
@@ -48,7 +55,7 @@ async function fetchCsrfTokens(
     unanswered: false,
   });
   const failed = (detail: string) =>
-    without({ kind: 'failed', code: 'backend.rejected', detail: `CSRF token: ${detail}`, status });
+    without({ kind: 'failed', code: 'backend.rejected', detail: `CSRF token: ${detail}`, status, outcome: 'not_sent' });
   try {
     return read();
   } catch (thrown) {
@@ -57,7 +64,7 @@ async function fetchCsrfTokens(
   }
 
   function read(): Fetched {
-    const verdict = judge(response, { ...config, csrf: undefined }, { ...csrf, assert: csrf.assert ?? [] }, http.url);
+    const verdict = judge(response, config, { ...csrf, assert: csrf.assert ?? [] }, http.url);
     if (verdict.kind === 'expired') return without({ kind: 'expired', status, beforeEffect: true });
     if (verdict.kind !== 'good') return failed('detail' in verdict ? verdict.detail : verdict.kind);
     const own = jar.copy();
@@ -84,8 +91,11 @@ async function fetchCsrfTokens(
 /** CSRF tokens in an answer that becomes a result: a page with a form carries the token of that form. */
 export function csrfTokensIn(response: BackendResponse, jar: Jar, { csrf }: BackendConfig): Spelling[] {
   const found = Object.values(csrf?.extract ?? {}).map((extraction) => extract(extraction, response, jar));
-  return spellings(found.filter((value) => typeof value === 'string'));
+  // Whoever can write into the page could name a field like that of the token, and have words of others blanked (R-93).
+  return spellings(found.filter((value) => typeof value === 'string' && looksRandom(value)) as string[]);
 }
+
+const looksRandom = (value: string): boolean => !/\s/.test(value) && (/\d/.test(value) || value.length >= 16);
 
 /** Values in which "csrf.NAME" gives a CSRF token, and every other name what it gave before. */
 export const withCsrfTokens =

@@ -2,7 +2,7 @@
 // configuration says a session consists of.
 import type { BackendConfig, LoginStep } from '../../config/schema/backend.ts';
 import { Secret } from '../../core/secret.ts';
-import { PageTooDeepError } from '../../formats/html-fields.ts';
+import { PageTooDeepError } from '../../formats/html/depth.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
 import { anyHolds } from '../answer/conditions.ts';
 import { compose, type Extracted, extract } from '../answer/extract.ts';
@@ -11,7 +11,7 @@ import type { BackendHttp } from '../http/http.ts';
 import { cookieState, createJar, isNamed, type Jar, spelled } from '../http/jar.ts';
 import { fillCookies, fillHeaders } from '../http/request.ts';
 import type { BackendResponse } from '../http/response.ts';
-import { send } from '../http/send.ts';
+import { NOTHING, send } from '../http/send.ts';
 import { text, UnbuildableError } from '../http/values.ts';
 import type { BackendTokenSecret, Checkpoint, LoginResult } from '../port.ts';
 
@@ -182,7 +182,7 @@ async function walk(
       throw thrown;
     }
     if (!step.request) return undefined;
-    const sent = await send(http, step.request, known, jar);
+    const sent = await send(http, step.request, known, jar, NOTHING, !mayOpen(step));
     if (!sent.ok) {
       jar.store(sent.setCookies, sent.url);
       const { detail, retryAfterSeconds } = sent;

@@ -2,6 +2,7 @@
 // several answers may do so at once, and an answer that is no good may bring one, too. None of them is dropped: each
 // may be a live session (R-95).
 import type { BackendConfig } from '../../config/schema/backend.ts';
+import type { Extraction } from '../../config/schema/extraction.ts';
 import { Secret } from '../../core/secret.ts';
 import { type Extracted, extract } from '../answer/extract.ts';
 import { cookieExpiry, cookieId, createJar, isNamed, type Jar, type StoredCookie } from '../http/jar.ts';
@@ -15,17 +16,43 @@ import { stateOf } from './backend-token.ts';
  */
 const WORTH = 0.1;
 
+const known = new WeakMap<BackendConfig, Record<string, Extraction>>();
+
 /**
- * The session's values with those that the answer brings, as `session.renew` says, or undefined when it brings nothing
+ * Where a good answer brings new values of the session: as `session.renew` says, and the header in which a login step
+ * found a value, where the session sends the value under that very name. A backend that gives the next token with every
+ * answer does so in that header.
+ */
+function renewals(config: BackendConfig): Record<string, Extraction> {
+  const { session, login } = config;
+  const before = known.get(config);
+  if (before) return before;
+  const sent = new Map(Object.entries(session.headers).map(([name, template]) => [name.toLowerCase(), template]));
+  const found = login
+    .flatMap((step) => Object.entries(step.extract ?? {}))
+    .filter(
+      ([name, extraction]) =>
+        session.values.includes(name) &&
+        'header' in extraction &&
+        !('regex' in extraction) &&
+        sent.get(extraction.header.toLowerCase()) === `{session.${name}}`,
+    );
+  const all = { ...Object.fromEntries(found), ...session.renew };
+  known.set(config, all);
+  return all;
+}
+
+/**
+ * The session's values with those that the answer brings, as `renewals` says, or undefined when it brings nothing
  * new. Throws a PageTooDeepError.
  */
 export function renewedValues(
-  { session }: BackendConfig,
+  config: BackendConfig,
   values: BackendToken['values'],
   response: BackendResponse,
   jar: Jar,
 ): BackendToken['values'] | undefined {
-  const found = Object.entries(session.renew).flatMap(([name, extraction]): [string, Extracted][] => {
+  const found = Object.entries(renewals(config)).flatMap(([name, extraction]): [string, Extracted][] => {
     const value = extract(extraction, response, jar);
     return typeof value === 'string' && value !== values[name] ? [[name, value]] : [];
   });
@@ -90,7 +117,7 @@ const differs = (a: StoredCookie | undefined, b: StoredCookie): boolean =>
 
 /**
  * The backend token that an answer which is no good has brought beside the session: a new value of a session cookie or
- * of a value in `session.renew`. Undefined when it brought none. It does not become the session's, because it may be
+ * of a value that answers renew. Undefined when it brought none. It does not become the session's, because it may be
  * that of an anonymous visitor, but it may also be a logged-in copy.
  */
 export function strayOf(
@@ -99,7 +126,7 @@ export function strayOf(
   { setCookies, url, response }: { setCookies: readonly string[]; url: string; response?: BackendResponse | undefined },
 ): BackendTokenSecret | undefined {
   const { session } = config;
-  if (setCookies.length === 0 && Object.keys(session.renew).length === 0) return undefined;
+  if (setCookies.length === 0 && Object.keys(renewals(config)).length === 0) return undefined;
   const jar = createJar(cookies);
   jar.store(setCookies, url);
   const kept = jar.keep(session.cookies) as StoredCookie[];

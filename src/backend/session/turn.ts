@@ -9,8 +9,11 @@ import type { OpenSession } from './open-session.ts';
 /** A good answer, or how the call ended without one. */
 export type Answer =
   | { ok: true; response: BackendResponse }
-  /** `unsent`: there was no CSRF token for the request, so it was never sent. */
-  | { ok: false; ended: Exclude<CallResult, { kind: 'ok' }>; unsent?: true };
+  /**
+   * `unsent`: there was no CSRF token for the request, so it was never sent. `response`: the answer that was no good, which
+   * may say why.
+   */
+  | { ok: false; ended: Exclude<CallResult, { kind: 'ok' }>; unsent?: true; response?: BackendResponse };
 
 /**
  * The state of one call. `session` and `jar` are those of the backend token until an answer changes a value or a

@@ -6,9 +6,9 @@ import { isLoopback } from '../../config/check/plaintext.ts';
 import { resolveSecret } from '../../config/secrets.ts';
 import { messageOf, OperatorError } from '../../core/errors.ts';
 import { readCaFile } from '../../core/files/ca-file.ts';
+import { problemOf } from '../../core/files/key-pair.ts';
 import { readSecretFile } from '../../core/files/secret-file.ts';
 import { refuseUnverifiedTls } from '../../core/hardening.ts';
-import { problemOf } from '../../http/listener/tls.ts';
 
 /** Where the admin listener is, and where the admin token is. */
 export interface AdminClientOptions {

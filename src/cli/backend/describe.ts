@@ -3,7 +3,7 @@ import { fieldsOf } from '../../backend/answer/conditions.ts';
 import type { BackendResponse } from '../../backend/http/response.ts';
 import type { BackendTokenSecret, CallResult } from '../../backend/port.ts';
 import type { StepReport } from '../../backend/session/login.ts';
-import { pageTitle } from '../../formats/html-fields.ts';
+import { pageTitle } from '../../formats/html/fields.ts';
 import { isObject } from '../../formats/json.ts';
 
 /** One login step in a line: request, problem, answer, and the values it gave, by name and length. */

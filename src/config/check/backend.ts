@@ -8,7 +8,7 @@ export function checkBackend(name: string, backend: BackendConfig, hasTokens: bo
   const at = ['backends', name];
   const kept = new Set(backend.session.values.map((value) => `session.${value}`));
   return [
-    ...checkUrl(backend.url, [...at, 'url']),
+    ...checkUrl(backend, at),
     ...checkAccounts(backend, [...at, 'accounts'], hasTokens),
     ...checkLogin(backend, at),
     ...checkSession(backend, [...at, 'session'], kept),
@@ -16,9 +16,18 @@ export function checkBackend(name: string, backend: BackendConfig, hasTokens: bo
   ];
 }
 
-function checkUrl(text: string, path: Path): PathProblem[] {
+function checkUrl({ url: text, ca_file, tls, session }: BackendConfig, at: Path): PathProblem[] {
   const url = new URL(text);
+  const path = [...at, 'url'];
   const problems: PathProblem[] = [];
+  const plain = url.protocol === 'http:';
+  if (plain && tls) problems.push({ path: [...at, 'tls'], message: 'has no effect with http://' });
+  if (!plain && session.cookies_over_http)
+    problems.push({ path: [...at, 'session', 'cookies_over_http'], message: 'has no effect with https://' });
+  if (ca_file !== undefined && tls?.pin)
+    problems.push({ path: [...at, 'tls', 'pin'], message: 'only the key is looked at then: leave "ca_file" out' });
+  if (tls?.server_name !== undefined && tls.pin)
+    problems.push({ path: [...at, 'tls', 'server_name'], message: 'with "pin" only the key is looked at' });
   if (url.username || url.password)
     problems.push({ path, message: 'credentials do not belong into the URL; use "credentials"' });
   if (url.search || url.hash) problems.push({ path, message: 'a backend URL has no query string and no fragment' });

@@ -74,3 +74,7 @@ export const checkPlaintext = (config: Plain): PathProblem[] =>
 /** What is in plain text and meant to be, for the record of a start. */
 export const plaintextOf = (config: Plain): string[] =>
   usesOf(config).flatMap(({ path, meant }) => (meant ? [path.slice(0, -1).join('.') || String(path[0])] : []));
+
+/** Backends that get cookies marked Secure over http://, for the record of a start. */
+export const cookiesOverHttpOf = ({ backends }: Pick<Plain, 'backends'>): string[] =>
+  Object.entries(backends).flatMap(([name, { session }]) => (session.cookies_over_http ? [`backends.${name}`] : []));

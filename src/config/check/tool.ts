@@ -42,6 +42,8 @@ function checkArguments(tool: ToolConfig, backend: BackendConfig, at: Path): Pat
   }
   for (const name of names.filter((n) => n === 'page' && tool.pages))
     problems.push({ path: [...at, 'arguments', 'properties', name], message: '"{page}" is filled by "pages"' });
+  if (tool.refused && !backend.csrf)
+    problems.push({ path: [...at, 'refused'], message: 'the backend has no "csrf", so no token can be refused' });
   tool.audit.forEach((argument, i) => {
     if (!names.includes(argument))
       problems.push({ path: [...at, 'audit', i], message: `the tool has no argument "${argument}"` });

@@ -1,7 +1,8 @@
 // Schema of one entry under "backends": where the legacy application server is, which account is used, how to log
 // in, what a session consists of, how its end looks, and how to log out.
 import { z } from 'zod';
-import { conditionsSchema, expiredSchema, headerName, oneOrMore, pattern, pointer } from './condition.ts';
+import { conditionsSchema, expiredSchema, oneOrMore, pattern, saySchema } from './condition.ts';
+import { extractSchema } from './extraction.ts';
 import { headerTemplates, requestSchema } from './request.ts';
 
 const name = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, 'lower case letters, digits and "_"');
@@ -34,25 +35,6 @@ const accountsSchema = z
   .refine(({ file, env, map }) => [file, env, map].filter((given) => given !== undefined).length === 1, {
     message: 'give one of "file", "env" and "map"',
   });
-
-const extractSchema = z.union([
-  z.strictObject({ cookie: z.string() }),
-  z.strictObject({ header: headerName }),
-  z.strictObject({ json: pointer }),
-  z.strictObject({ form_field: z.string().describe('Value of the first <input> of this name') }),
-  z.strictObject({ meta: z.string().describe('Content of <meta name="…">') }),
-  z.strictObject({
-    regex: pattern(1).describe('Regular expression (RE2) with one group, which is the value'),
-    header: headerName.optional().describe('Look in this header; default: the body'),
-  }),
-  z.strictObject({
-    hidden_fields: z
-      .union([z.literal(true), z.string().min(1)])
-      .describe(
-        'All hidden fields of the page (true) or of the form with this id or name, for "hidden_fields" of a later request',
-      ),
-  }),
-]);
 
 const encodings = {
   base64: z.string(),
@@ -108,17 +90,48 @@ const answers = {
     .optional()
     .describe('How a good answer looks: any of these; default: any 2xx'),
   assert: conditionsSchema.optional().describe('What a good answer shows (any of these); else the session has ended'),
+  expired: expiredSchema
+    .optional()
+    .describe('How the end of a session looks in this answer alone, in addition to "expired" of the backend'),
 };
+
+/** A SHA-256 in base64, with or without the "sha256//" that curl writes before it. */
+const pin = z
+  .string()
+  .regex(/^(sha256\/\/?)?[A-Za-z0-9+/]{43}=$/, 'the SHA-256 of a public key in base64')
+  .transform((text) => text.replace(/^sha256\/\/?(?=.{44}$)/, ''));
+
+const tlsSchema = z
+  .strictObject({
+    server_name: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Name that the certificate must have; default: the host of "url"'),
+    cert_file: z.string().optional().describe('Certificate (PEM) to show to the backend'),
+    key_file: z.string().optional().describe('Its key; only its owner may be able to read it'),
+    pin: oneOrMore(pin)
+      .optional()
+      .describe(
+        'SHA-256 of the public key of the backend (SubjectPublicKeyInfo) in base64, or several: the key alone is looked at, not who signed the certificate, its name or its end',
+      ),
+  })
+  .refine(({ cert_file, key_file }) => (cert_file === undefined) === (key_file === undefined), {
+    message: '"cert_file" and "key_file" go together',
+  })
+  .refine((tls) => Object.keys(tls).length > 0, { message: 'say something, or leave it out' });
 
 /** One backend. What a schema cannot express, such as placeholders that nothing fills, is in check-backend.ts. */
 export const backendSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Origin and optional base path; nothing else is ever contacted'),
   plaintext: z.boolean().optional().describe('http:// beyond this machine is meant; the start record names it'),
   ca_file: z.string().optional().describe('CA certificates (PEM) when the backend has a private one'),
+  tls: tlsSchema.optional().describe('Where TLS needs more than "ca_file"'),
   credentials: z.record(name, secretRefSchema).default({}).describe('Credentials that all clients share'),
   accounts: accountsSchema.optional().describe('Credentials of each client or user; who has none is refused'),
   timeout_ms: z.int().min(10).max(600_000).default(10_000),
   max_response_bytes: z.int().min(1024).max(104_857_600).default(1_048_576),
+  max_header_bytes: z.int().min(1024).max(1_048_576).default(16_384).describe('Longest headers of an answer'),
   max_concurrent: z.int().min(1).max(10_000).default(32),
   max_queued: z.int().min(0).max(100_000).default(256),
   breaker: z
@@ -160,6 +173,12 @@ export const backendSchema = z.strictObject({
       .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'not a cookie name'), z.string())
       .default({})
       .describe('Cookies made of values, that go with every call of the session'),
+    cookies_over_http: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Cookies marked Secure go back over http://, for a backend behind a TLS proxy; the start record names it',
+      ),
     one_at_a_time: z
       .boolean()
       .default(false)
@@ -199,6 +218,9 @@ export const backendSchema = z.strictObject({
     .optional()
     .describe('What every good answer must show (any of these); otherwise the session counts as ended'),
   failed: conditionsSchema.optional().describe('How a failure looks in an answer that has a good status: any of these'),
+  say: saySchema
+    .optional()
+    .describe('Where an answer that is a failure gives its reason for the client: JSON pointers and CSS selectors'),
   logout: z.strictObject({ request: requestSchema }).optional(),
   probe: z
     .strictObject({ request: requestSchema, ...answers })
@@ -216,8 +238,6 @@ export const backendSchema = z.strictObject({
 export type BackendConfig = z.infer<typeof backendSchema>;
 /** One step of a login: composed values, then a request, then what is extracted from its answer. */
 export type LoginStep = z.infer<typeof stepSchema>;
-/** Where an answer has a value: in a cookie, a header, JSON, a form field, a <meta> or what a pattern matches. */
-export type Extraction = z.infer<typeof extractSchema>;
 /** A template of other values, plain or with one encoding around it. */
 export type Composition = z.infer<typeof composeSchema>[string];
 /** The name of a cookie, or a pattern for names. */

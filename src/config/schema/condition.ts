@@ -1,6 +1,7 @@
 // Conditions on an answer of a backend. Login steps use them to say what they expect, backends and tools to say how
 // the end of a session, a refused CSRF token or a failure looks.
 import { z } from 'zod';
+import { selectorProblem } from '../../formats/html/text.ts';
 import { patternProblem } from '../../formats/pattern.ts';
 
 /** Accepts one value or a list of values; the parsed configuration always has a list. */
@@ -31,14 +32,16 @@ const shape = {
   status: oneOrMore(status).optional().describe('One of these'),
   redirect_to: oneOrMore(belowRoot)
     .optional()
-    .describe('A redirect on the backend itself whose path is, or lies below, one of these'),
+    .describe(
+      'A redirect on the backend itself whose path is, or lies below, one of these; "/order?id=0" asks for the query too',
+    ),
   header: z
     .record(headerName, pattern())
     .optional()
     .describe('Each of these headers is there and has the pattern in its value ("" when being there is enough)'),
   body_contains: oneOrMore(z.string().min(1)).optional().describe('One of these texts'),
   body_matches: oneOrMore(pattern()).optional().describe('One of these regular expressions (RE2)'),
-  form_field: oneOrMore(z.string().min(1)).optional().describe('A page with an <input> of one of these names'),
+  form_field: oneOrMore(z.string().min(1)).optional().describe('A page (HTML) with an <input> of one of these names'),
   json: z
     .record(pointer, oneOrMore(scalar))
     .optional()
@@ -77,5 +80,18 @@ export const expiredSchema = z
   )
   .min(1);
 
+/**
+ * Where an answer gives the reason of a failure: JSON pointers (RFC 6901), which look into XML as well, and CSS selectors.
+ */
+export const saySchema = oneOrMore(
+  z.string().superRefine((place, context) => {
+    if (place === '' || pointer.safeParse(place).success) return;
+    const problem = place.startsWith('/') ? 'is no JSON pointer' : selectorProblem(place);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  }),
+);
+
+/** A condition that shows the end of a session, as it is configured. */
+export type Expired = z.infer<typeof expiredSchema>[number];
 /** A condition as it is configured, with every value in a list. */
 export type Condition = z.infer<typeof conditionSchema>;

@@ -1,9 +1,9 @@
 // Schema of one entry under "tools": what the client sees of the tool, the request to the backend that it stands for,
 // and how the answer becomes a result.
 import { z } from 'zod';
-import { selectorProblem } from '../../formats/html-text.ts';
+import { selectorProblem } from '../../formats/html/text.ts';
 import { queryProblem } from '../../formats/query.ts';
-import { conditionsSchema, oneOrMore, pointer } from './condition.ts';
+import { conditionsSchema, expiredSchema, oneOrMore, pointer, saySchema } from './condition.ts';
 import { requestSchema } from './request.ts';
 
 const jsonSchema = z.record(z.string(), z.json());
@@ -100,6 +100,13 @@ export const toolSchema = z.strictObject({
     .optional()
     .describe('How a good answer looks: any of these; default: any 2xx'),
   failed: conditionsSchema.optional().describe('How a failure looks, in addition to "failed" of the backend'),
+  expired: expiredSchema
+    .optional()
+    .describe('How the end of a session looks in answers to this tool alone, in addition to "expired" of the backend'),
+  refused: conditionsSchema
+    .optional()
+    .describe('How a refused CSRF token looks in answers to this tool alone, in addition to "csrf.refused"'),
+  say: saySchema.optional().describe('Replaces "say" of the backend for this tool'),
   assert: z
     .array(conditionsSchema.element)
     .optional()

@@ -1,11 +1,8 @@
 // The certificate and key of a TLS listener.
 
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createSecureContext, type TlsOptions } from 'node:tls';
-import { OperatorError } from '../../core/errors.ts';
+import type { TlsOptions } from 'node:tls';
 import { readCaFile } from '../../core/files/ca-file.ts';
-import { refuseSharedWithOthers } from '../../core/files/secret-file.ts';
+import { readKeyPair } from '../../core/files/key-pair.ts';
 
 /** PEM files of a listener. */
 export interface TlsFiles {
@@ -25,43 +22,9 @@ export function readTls(
   demanded = false,
   part = 'listen.tls',
 ): TlsOptions {
-  const read = (key: string, file: string): Buffer => {
-    try {
-      return readFileSync(file);
-    } catch (thrown) {
-      throw new OperatorError(`${part}.${key}: ${file} cannot be read: ${(thrown as NodeJS.ErrnoException).code}`);
-    }
-  };
-  refuseSharedWithOthers(key_file);
   const material = {
-    cert: read('cert_file', cert_file),
-    key: read('key_file', key_file),
+    ...readKeyPair({ cert_file, key_file }, part),
     ...(client_ca_file !== undefined && { ca: readCaFile(client_ca_file, `${part}.client_ca_file`) }),
   };
-  const problem = problemOf(material);
-  if (problem) throw new OperatorError(`${part}: ${problem({ cert: cert_file, key: key_file })}`);
   return { ...material, minVersion: 'TLSv1.2', requestCert: true, rejectUnauthorized: demanded };
-}
-
-/** Why a certificate and a key cannot be used together, in words for their files; undefined when they can. */
-export function problemOf(material: { cert: Buffer | string; key: Buffer | string }) {
-  const fails = (use: () => unknown): boolean => {
-    try {
-      use();
-      return false;
-    } catch {
-      return true;
-    }
-  };
-  if (fails(() => new X509Certificate(material.cert))) return ({ cert }: Files) => `${cert} is no certificate (PEM)`;
-  if (fails(() => createPrivateKey(material.key)))
-    return ({ key }: Files) => `${key} is no private key (PEM), or one with a passphrase`;
-  if (fails(() => createSecureContext(material)))
-    return ({ cert, key }: Files) => `${cert} and ${key} are not a certificate and its key`;
-  return undefined;
-}
-
-interface Files {
-  cert: string;
-  key: string;
 }

@@ -1,10 +1,10 @@
-// Turns a page into text. Home of css-select and domhandler. The depth of a page is bounded as in html-fields.ts, and
-// lower: here the whole page is kept as a tree.
+// Turns a page into text. Home of css-select and domhandler. The depth of a page is bounded as in fields.ts, and lower:
+// here the whole page is kept as a tree.
 import { compile, selectAll } from 'css-select';
 import { type AnyNode, DomHandler, type Element, isTag, isText } from 'domhandler';
 import { Parser } from 'htmlparser2';
-import { messageOf } from '../core/errors.ts';
-import { PageTooDeepError } from './html-fields.ts';
+import { messageOf } from '../../core/errors.ts';
+import { PageTooDeepError, readAtMost } from './depth.ts';
 
 /** Greatest depth of a page that is turned into text. */
 const DEEPEST_TEXT = 512;
@@ -42,7 +42,7 @@ const LINES = new Set([
     'figcaption',
     'footer',
   ],
-  ...['form', 'header', 'hr', 'html', 'legend', 'li', 'main', 'nav', 'option', 'section', 'summary', 'tr'],
+  ...['form', 'header', 'hr', 'html', 'legend', 'li', 'main', 'nav', 'option', 'section', 'summary', 'textarea', 'tr'],
 ]);
 const PARTS = new Set([
   'blockquote',
@@ -63,13 +63,14 @@ const PARTS = new Set([
 
 /**
  * Makes a function that turns a page into text: blocks stand on their own lines, cells of a row are separated by
- * bars, list items begin with a dash; scripts and styles are left out. `selectors` are CSS selectors of the
+ * bars, list items begin with a dash; a form shows its values, save hidden ones and passwords, and "[x]" for what is
+ * chosen; scripts and styles are left out. `selectors` are CSS selectors of the
  * wanted parts, which come out in the order of the page; an empty list means the whole page. The function answers
  * undefined when the page has none of these parts, and throws a PageTooDeepError.
  */
 export function textOf(selectors: readonly string[]): (html: string) => string | undefined {
   const wanted = selectors.length > 0 ? compile<AnyNode, Element>(selectors.join(', ')) : undefined;
-  return (html) => {
+  const read = (html: string) => {
     const handler = new BoundedHandler();
     const parser = new Parser(handler);
     parser.write(html);
@@ -83,6 +84,7 @@ export function textOf(selectors: readonly string[]): (html: string) => string |
     }
     return writer.text();
   };
+  return (html) => readAtMost(html, DEEPEST_TEXT, read);
 }
 
 /** Leaves out an element that lies inside another selected element, so that it is not shown twice. */
@@ -145,9 +147,23 @@ function write(node: AnyNode, writer: Writer, kept: boolean): void {
   if (name === 'br') writer.gap(1);
   if (name === 'li') writer.add('- ');
   if ((name === 'td' || name === 'th') && isAfterCell(node)) writer.add(' | ');
-  for (const child of node.children) write(child, writer, kept || name === 'pre');
+  if (name === 'input') writeInput(node.attribs, writer);
+  if (name === 'option' && isInSelect(node)) writer.add(node.attribs.selected === undefined ? '[ ] ' : '[x] ');
+  for (const child of node.children) write(child, writer, kept || name === 'pre' || name === 'textarea');
   if (gap > 0) writer.gap(gap);
 }
+
+/** Fields whose value is a token, a secret, or the label of something to press. */
+const NO_VALUE = new Set(['hidden', 'password', 'submit', 'button', 'reset', 'image', 'file']);
+
+function writeInput({ type = 'text', value = '', checked }: Element['attribs'], writer: Writer): void {
+  const kind = type.toLowerCase();
+  if (kind === 'checkbox' || kind === 'radio') writer.add(checked === undefined ? ' [ ] ' : ' [x] ');
+  else if (!NO_VALUE.has(kind)) writer.add(` ${value} `);
+}
+
+const isInSelect = ({ parent }: Element): boolean =>
+  parent !== null && isTag(parent as AnyNode) && ['select', 'optgroup'].includes((parent as Element).name);
 
 function isAfterCell(cell: Element): boolean {
   for (let before = cell.prev; before; before = before.prev)

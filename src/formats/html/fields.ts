@@ -1,12 +1,7 @@
 // Reads what legacy applications put into their pages: form fields, CSRF tokens in <meta>, the title. The depth of a
-// page is bounded, because parsing takes time that grows with the square of it: whoever can store HTML in the
-// application could otherwise stop the connector. Every function here throws a PageTooDeepError beyond that bound.
+// page is bounded: see depth.ts.
 import { Parser } from 'htmlparser2';
-
-/** The page nests deeper than any browser would show it. */
-export class PageTooDeepError extends Error {
-  override readonly name = 'PageTooDeepError';
-}
+import { PageTooDeepError, readAtMost } from './depth.ts';
 
 /**
  * Greatest depth of a page that is only searched for tags. It is generous, because tags that a page never closes
@@ -28,7 +23,7 @@ interface Field {
  */
 export function formFields(html: string): Map<string, string> {
   const fields = new Map<string, string>();
-  for (const { name, value } of inputs(html)) if (!fields.has(name)) fields.set(name, value);
+  for (const { name, value } of readAtMost(html, DEEPEST_SCAN, inputs)) if (!fields.has(name)) fields.set(name, value);
   return fields;
 }
 
@@ -38,23 +33,27 @@ export function formFields(html: string): Map<string, string> {
  */
 export function hiddenFields(html: string, form?: string): Record<string, string> {
   return Object.fromEntries(
-    inputs(html)
+    readAtMost(html, DEEPEST_SCAN, inputs)
       .filter((field) => field.hidden && (form === undefined || field.form.includes(form)))
       .map(({ name, value }) => [name, value]),
   );
 }
 
 /** The content of <meta name="…">, or undefined when the page has none. */
-export function metaContent(html: string, name: string): string | undefined {
-  let content: string | undefined;
-  scan(html, (tag, attributes) => {
-    if (tag === 'meta' && attributes.name === name) content ??= attributes.content ?? '';
+export function metaContent(page: string, name: string): string | undefined {
+  return readAtMost(page, DEEPEST_SCAN, (html) => {
+    let content: string | undefined;
+    scan(html, (tag, attributes) => {
+      if (tag === 'meta' && attributes.name === name) content ??= attributes.content ?? '';
+    });
+    return content;
   });
-  return content;
 }
 
 /** The text of <title> on one line; empty when there is none. */
-export function pageTitle(html: string): string {
+export const pageTitle = (page: string): string => readAtMost(page, DEEPEST_SCAN, titleOf);
+
+function titleOf(html: string): string {
   let title = '';
   let inside = false;
   scan(
