@@ -78,7 +78,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
       const session = opened(backendToken, account);
       // Nothing has been sent yet, so the call may log in and start again. Without its cookies it would be answered with a
       // login page, and a write would not be repeated.
-      if (!session || session.jar.over()) return { kind: 'expired', status: null, beforeEffect: true };
+      if (!session || session.jar.over()) return { kind: 'expired', status: null, outcome: 'not_sent' };
       const turn = turnOf(session, signal);
       // Whatever happens, what the answers have changed is not lost with it.
       const result = await callTool(tool, args, turn).catch(

@@ -76,10 +76,10 @@ type CallEnd =
   /** `text`: the value as JSON.stringify writes it, where that is at hand. */
   | { kind: 'ok'; status: number; value: Json; text?: string | undefined; blob?: Blob | undefined }
   /**
-   * The backend has ended the session. Its answer is not data and is dropped (R-53). `beforeEffect`: the tool's own
-   * request was not sent, or the configuration vouches that it had no effect; only then may a write be sent again.
+   * The backend has ended the session. Its answer is not data and is dropped (R-53). `rejected`: the configuration vouches
+   * that the request had no effect. A write may be sent again then, or when its request was not sent.
    */
-  | { kind: 'expired'; status: number | null; beforeEffect: boolean }
+  | { kind: 'expired'; status: number | null; outcome: 'not_sent' | 'rejected' | 'sent_unknown' }
   | {
       kind: 'failed';
       code: RefusalCode;

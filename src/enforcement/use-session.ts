@@ -136,7 +136,7 @@ async function call(acquired: Acquired, options: UseOptions, before?: RequestOut
         said: result.said,
       };
     case 'expired': {
-      const outcome = result.beforeEffect ? (result.status === null ? 'not_sent' : 'rejected') : 'sent_unknown';
+      const { outcome } = result;
       if (before !== undefined)
         return refuse(
           'session.expired',
@@ -146,7 +146,7 @@ async function call(acquired: Acquired, options: UseOptions, before?: RequestOut
         );
       const ended = { record: session.record, revocations: options.observed.revocations };
       const next = await sessions.rotate(request, ended, 'the backend ended the session', true);
-      if (tool.repeatable || result.beforeEffect) return call(next, options, outcome);
+      if (tool.repeatable || outcome !== 'sent_unknown') return call(next, options, outcome);
       // The backend may have done the write before its answer was replaced by a login page, so it is not
       // repeated. The next call finds the new session.
       if (next.ok) next.session.release();

@@ -56,13 +56,15 @@ const page =
     else response.writeHead(200, headers).end(body);
   };
 
-it('R-40: a compressed answer is refused, because it cannot be searched for secrets', async () => {
+it('R-40: a compressed answer is unpacked and searched; what cannot be unpacked is refused', async () => {
   await answering(
     page(
-      { 'content-type': 'text/plain; charset=iso-8859-1', 'content-encoding': 'gzip' },
+      { 'content-type': 'text/html; charset=iso-8859-1', 'content-encoding': 'gzip' },
       gzipSync(`S=${TOKEN}<input name=pw>`),
     ),
   );
+  expect(await call()).toMatchObject({ kind: 'expired' });
+  await answering(page({ 'content-type': 'text/html', 'content-encoding': 'zstd' }, `S=${TOKEN}`));
   expect(await call()).toMatchObject({ kind: 'failed', code: 'backend.response_unusable' });
 });
 
@@ -129,7 +131,7 @@ it('R-53, R-91: a session whose cookies are over is told as ended before anythin
   expect(await callWith(login.backendToken)).toMatchObject({ kind: 'ok' });
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 });
   try {
-    expect(await callWith(login.backendToken)).toMatchObject({ kind: 'expired', beforeEffect: true });
+    expect(await callWith(login.backendToken)).toMatchObject({ kind: 'expired', outcome: 'not_sent' });
   } finally {
     vi.useRealTimers();
   }

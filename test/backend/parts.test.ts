@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { CookieJar } from 'tough-cookie';
 import { describe, expect, it, vi } from 'vitest';
+import { extract } from '../../src/backend/answer/extract.ts';
 import { scrub, secretsOf, spellings } from '../../src/backend/answer/scrub.ts';
 import { judge } from '../../src/backend/answer/verdict.ts';
 import { createJar } from '../../src/backend/http/jar.ts';
-import type { BackendResponse } from '../../src/backend/http/response.ts';
+import { type BackendResponse, responseOf } from '../../src/backend/http/response.ts';
 import { backendSchema } from '../../src/config/schema/backend.ts';
+import { type Extraction, extractSchema } from '../../src/config/schema/extraction.ts';
 import { formFields } from '../../src/formats/html/fields.ts';
+import { withoutAbsent } from '../../src/formats/xml.ts';
 
 describe('R-53: the end of a session', () => {
   const config = backendSchema.parse({
@@ -205,4 +208,77 @@ it('R-40: a backend token is blanked in every spelling, in values and in keys; o
 it('R-40: an Express cookie, stored encoded, is blanked in its decoded form too', () => {
   const secrets = spellings(['s%3Aabcdef123.sig%2B%2F9']);
   expect(scrub('your session s:abcdef123.sig+/9 is ok', secrets)).toBe('your session [redacted] is ok');
+});
+
+describe('extractions within what another has found', () => {
+  const answer = (body: string, contentType = 'application/json') =>
+    responseOf({
+      status: 200,
+      headers: { 'content-type': contentType, 'x-state': '{"t":"from-header"}' },
+      body: Buffer.from(body),
+    });
+  const page =
+    '<meta name=csrf content=from-meta><form id=f><input type=hidden name=tok value=from-field></form><script>var s = {"t":"from-script"};</script>';
+  const inJson = JSON.stringify({ html: page, n: { text: '{"t":"from-text"}' } });
+
+  it.each<[string, Extraction, unknown]>([
+    ['a field of a page in a JSON document', { form_field: 'tok', in: { json: '/html' } }, 'from-field'],
+    ['its <meta>', { meta: 'csrf', in: { json: '/html' } }, 'from-meta'],
+    ['its hidden fields', { hidden_fields: true, in: { json: '/html' } }, { tok: 'from-field' }],
+    ['a pattern in it', { regex: 't":"([a-z-]+)', in: { json: '/html' } }, 'from-script'],
+    [
+      'JSON in a script in it',
+      { json: '/t', in: { regex: 'var s = (\\{.*?\\});', in: { json: '/html' } } },
+      'from-script',
+    ],
+    ['JSON in a text of it', { json: '/t', in: { json: '/n/text' } }, 'from-text'],
+    ['JSON in a header', { json: '/t', in: { header: 'X-State' } }, 'from-header'],
+    ['what is not there', { json: '/t', in: { json: '/none' } }, undefined],
+    ['what is no JSON', { json: '/t', in: { json: '/html' } }, undefined],
+  ])('%s', (_name, extraction, value) => {
+    expect(extractSchema.safeParse(extraction).success).toBe(true);
+    expect(extract(extraction, answer(inJson), createJar())).toEqual(value);
+  });
+
+  it('a header has no text within it that is looked into, and nothing is looked into twice', () => {
+    for (const wrong of [
+      { header: 'X', in: { json: '' } },
+      { cookie: 'S', in: { json: '' } },
+      { regex: '(a)', header: 'X', in: { json: '' } },
+      { json: '/a', in: { hidden_fields: true } },
+    ])
+      expect(extractSchema.safeParse(wrong).success).toBe(false);
+  });
+});
+
+describe('windows-1252, which every name of Latin-1 and ASCII means', () => {
+  it.each(['windows-1252', 'iso-8859-1', 'latin1', 'us-ascii', 'cp1252', 'ISO8859-1', 'l1'])('%s', (charset) => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const { body } = responseOf({
+      status: 200,
+      headers: { 'content-type': `text/plain; charset=${charset}` },
+      body: bytes,
+    });
+    expect([...body]).toHaveLength(256);
+    expect(body.slice(0x80, 0xa0)).toBe('€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ');
+    expect(body.slice(0, 0x80) + body.slice(0xa0)).toBe(bytes.toString('latin1').replace(/[\x80-\x9f]/g, ''));
+  });
+});
+
+describe('R-91: an XML template without what is not given', () => {
+  const without = (template: string) => withoutAbsent(template, (part) => part.includes('{no}'));
+  it.each([
+    [
+      '<?xml version="1.0"?><a x="1" y="{no}"><b>é𝒳{yes}</b><c>z {no}</c></a>',
+      '<?xml version="1.0"?><a x="1"><b>é𝒳{yes}</b></a>',
+    ],
+    ["<a><d><e>{no}</e>t</d><f g='{no}'/></a>", '<a><d>t</d><f/></a>'],
+    ['<a>𝒳<b>\n{no}<c/>t</b>𝒳</a>', '<a>𝒳𝒳</a>'],
+    ['<a><!-- <b> --><![CDATA[<b>]]><b q="a>b">{no}</b></a>', '<a><!-- <b> --><![CDATA[<b>]]></a>'],
+    ['<a>\r\n<b>1</b>\r\n<b>{no}</b>\r\n</a>', '<a>\r\n<b>1</b>\r\n\r\n</a>'],
+    ['<a>{no}</a>', ''],
+    ['<a>{yes}</a>', '<a>{yes}</a>'],
+  ])('%s', (template, left) => {
+    expect(without(template)).toBe(left);
+  });
 });

@@ -65,7 +65,7 @@ it('R-53: a stored session that lacks what the present configuration needs is re
     account,
     signal: new AbortController().signal,
   });
-  expect(result).toMatchObject({ kind: 'expired', beforeEffect: true });
+  expect(result).toMatchObject({ kind: 'expired', outcome: 'not_sent' });
   expect(await app?.logout(token)).toBe('unproven');
   await backends.close();
 });

@@ -1,13 +1,12 @@
 // Unusual answers, redirects and headers of backends that mean no harm.
-import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { structured, textOf } from '../support/fronted.ts';
 import { reasons } from '../support/harness.ts';
 import { call, connect, connectWith, EXPIRED, ok, serve, serveAll, yamlOf } from '../support/one-app.ts';
 
-it('R-55: compressed answers to one tool do not open the circuit for the other tools', async () => {
+it('R-55: answers to one tool that cannot be unpacked do not open the circuit for the other tools', async () => {
   await serve(({ path, response }) =>
-    path === '/page' ? ok(response, gzipSync('x'), { 'content-encoding': 'gzip' }) : ok(response, 'fine'),
+    path === '/page' ? ok(response, 'x', { 'content-encoding': 'gzip' }) : ok(response, 'fine'),
   );
   await connect(EXPIRED);
   for (let i = 0; i < 6; i++) expect(reasons(await call('page'))).toEqual(['backend.response_unusable']);

@@ -17,21 +17,25 @@ export function createConnect({ options, pinned }: BackendTls, timeoutMs: number
         socket.destroy();
         return callback(new PinError(), null);
       }
-      withoutContinue(socket);
-      noteUse(socket);
+      const answered = withoutInterim(socket);
+      socket.prependListener('error', (lostBy) => {
+        if (answered()) lost.add(lostBy);
+      });
       return callback(null, socket);
     });
 }
 
 /**
- * RFC 9110 §15.2: a client must be able to take an interim answer it did not ask for. undici takes every other one, and ends
- * the connection at `100 Continue`, when the backend has already begun to do what it was asked. So it is taken out of what
- * undici reads. Requests do not overlap on a connection, so an answer begins with the first bytes after something was sent.
+ * RFC 9110 §15.2: a client must be able to take interim answers it did not ask for. undici ends the connection at
+ * `100 Continue`, when the backend has already begun to do what it was asked. So they are taken out of what undici reads.
+ * Requests do not overlap on a connection, so an answer begins with the first bytes after something was sent. Answers
+ * whether an answer has come on this connection.
  */
-function withoutContinue(socket: Socket): void {
+function withoutInterim(socket: Socket): () => boolean {
   const read = socket.read.bind(socket);
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   let begins = true;
+  let answered = false;
   let held: Buffer = Buffer.alloc(0);
   socket.write = ((...args: unknown[]) => {
     begins = true;
@@ -42,50 +46,45 @@ function withoutContinue(socket: Socket): void {
       const chunk = read(size) as Buffer | null;
       if (!begins || chunk === null) return chunk;
       held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-      const rest = afterContinue(held);
+      const rest = afterInterim(held);
       // What may still become an interim answer waits for the rest of it.
       if (rest === undefined) continue;
-      begins = false;
       held = Buffer.alloc(0);
-      if (rest.length > 0) return rest;
-      begins = true;
+      if (rest.length === 0) continue;
+      begins = false;
+      answered = true;
+      return rest;
     }
   };
+  return () => answered;
 }
 
-const CONTINUE = /^HTTP\/1\.[01] 100[ \r\n]/;
+/** 101 is no interim answer: the connection speaks something else from then on. */
+const INTERIM = /^HTTP\/1\.[01] 1(?!01)\d\d[ \r\n]/;
+const BEGINS = /^H(T(T(P(\/(1(\.([01]( (1(\d(\d)?)?)?)?)?)?)?)?)?)?)?$/;
 const START = 13;
 /** An interim answer is short. A longer one is left to undici, which refuses it. */
 const LONGEST = 16_384;
 
 /** What comes after the interim answers at the beginning, or undefined while that cannot be told. */
-function afterContinue(bytes: Buffer): Buffer | undefined {
+function afterInterim(bytes: Buffer): Buffer | undefined {
   let rest = bytes;
   for (;;) {
     if (rest.length === 0) return rest;
     const start = rest.toString('latin1', 0, START);
-    if (start.length < START && 'HTTP/1.1 100'.startsWith(start.slice(0, 12).replace('1.0', '1.1'))) return undefined;
-    if (!CONTINUE.test(start)) return rest;
+    if (start.length < START && BEGINS.test(start)) return undefined;
+    if (!INTERIM.test(start)) return rest;
     const end = /\r?\n\r?\n/.exec(rest.toString('latin1', 0, LONGEST));
     if (!end) return rest.length < LONGEST ? undefined : rest;
     rest = rest.subarray(end.index + end[0].length);
   }
 }
 
-const used = new WeakMap<object, Socket>();
-
-/** Remembers which connection an error came from. */
-function noteUse(socket: Socket): void {
-  socket.prependListener('error', (error) => used.set(error, socket));
-}
+/** Errors of connections on which the backend had answered before. */
+const lost = new WeakSet<object>();
 
 /**
  * Whether a request failed because the connection, on which the backend had answered before, was no longer there: backends
  * close connections that they kept alive, and some do so in the moment in which the next request comes.
  */
-export function wasKeptAlive(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false;
-  const bytes = used.get(error)?.bytesRead ?? (error as { socket?: { bytesRead?: number } }).socket?.bytesRead;
-  const { code } = error as { code?: unknown };
-  return (bytes ?? 0) > 0 && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTED'].includes(String(code));
-}
+export const wasKeptAlive = (error: unknown): boolean => typeof error === 'object' && error !== null && lost.has(error);

@@ -88,7 +88,10 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
         onGood?.(request);
         return { ok: true, response };
       case 'expired':
-        return { ok: false, ended: { kind: 'expired', status, beforeEffect: verdict.beforeEffect } };
+        return {
+          ok: false,
+          ended: { kind: 'expired', status, outcome: verdict.beforeEffect ? 'rejected' : 'sent_unknown' },
+        };
       case 'csrf_refused':
         // Another call may have fetched new CSRF tokens in the meantime; those are kept.
         if (session.csrf === used) session.csrf = undefined;

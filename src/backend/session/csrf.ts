@@ -65,7 +65,7 @@ async function fetchCsrfTokens(
 
   function read(): Fetched {
     const verdict = judge(response, config, { ...csrf, assert: csrf.assert ?? [] }, http.url);
-    if (verdict.kind === 'expired') return without({ kind: 'expired', status, beforeEffect: true });
+    if (verdict.kind === 'expired') return without({ kind: 'expired', status, outcome: 'not_sent' });
     if (verdict.kind !== 'good') return failed('detail' in verdict ? verdict.detail : verdict.kind);
     const own = jar.copy();
     own.store(setCookies, url);

@@ -18,34 +18,40 @@ export function readAtMost<T>(html: string, deepest: number, read: (html: string
   try {
     return read(html);
   } catch (thrown) {
-    if (thrown instanceof PageTooDeepError) return read(shallow(html, deepest));
+    // An element without content, and one that an end tag alone makes, stand one deeper for a moment.
+    if (thrown instanceof PageTooDeepError) return read(shallow(html, deepest - 2));
     throw thrown;
   }
 }
 
+/** Stands where a tag was, so that what is left of it and right of it does not become a tag together. */
+const CUT = '<!---->';
+
 /**
- * The page without the tags beyond that depth. An end tag counts only where one of its name is open, so that the depth
- * counted here is never less than that of a parser.
+ * The page without the tags beyond that depth. Open tags are counted by name, and an end tag counts only where one of its
+ * name is open: so the depth counted here is never less than that of a parser, whichever tags end each other there.
  */
 function shallow(html: string, deepest: number): string {
   const open = new Map<string, number>();
+  const gone = new Map<string, number>();
   let depth = 0;
   let kept = '';
   let at = 0;
   let from = 0;
   let name = '';
   const cut = (to: number) => {
-    kept += html.slice(at, from);
+    kept += html.slice(at, from) + CUT;
     at = to;
   };
-  const count = (by: number) => {
-    open.set(name, (open.get(name) ?? 0) + by);
-    depth += by;
-  };
+  const add = (to: Map<string, number>, by: number) => to.set(name, (to.get(name) ?? 0) + by);
   const openTag = (end: number) => {
     if (VOID.has(name)) return;
-    count(1);
-    if (depth >= deepest) cut(end + 1);
+    if (depth >= deepest) {
+      add(gone, 1);
+      return cut(end + 1);
+    }
+    add(open, 1);
+    depth += 1;
   };
   const nothing = () => {};
   const tokenizer = new Tokenizer(
@@ -60,9 +66,13 @@ function shallow(html: string, deepest: number): string {
       onclosetag(start, end) {
         from = html.lastIndexOf('<', start);
         name = html.slice(start, end).toLowerCase();
-        if ((open.get(name) ?? 0) === 0) return;
-        if (depth >= deepest) cut(html.indexOf('>', end) + 1 || html.length);
-        count(-1);
+        if ((gone.get(name) ?? 0) > 0) {
+          add(gone, -1);
+          cut(html.indexOf('>', end) + 1 || html.length);
+        } else if ((open.get(name) ?? 0) > 0) {
+          add(open, -1);
+          depth -= 1;
+        }
       },
       ...{ onattribdata: nothing, onattribentity: nothing, onattribend: nothing, onattribname: nothing },
       ...{ oncdata: nothing, oncomment: nothing, ondeclaration: nothing, onend: nothing },
