@@ -13,7 +13,7 @@ import { openAdmin } from './admin/open.ts';
 import { createSessionListing } from './admin/sessions.ts';
 import type { Act } from './audit/events/act.ts';
 import { createOpsLog } from './audit/ops.ts';
-import { cookiesOverHttpOf, plaintextOf } from './config/check/plaintext.ts';
+import { meantOf } from './config/check/plaintext.ts';
 import type { Config } from './config/load.ts';
 import { openCalls, openReadiness } from './connector/calls.ts';
 import { type ConnectorOptions, type Inner, openInner } from './connector/inner.ts';
@@ -160,14 +160,11 @@ async function openOuter(inner: Inner, closing: Closing): Promise<Connector> {
   metrics.watch(watchedOf({ ...watched, health: backends.health, notReady: readiness, config: () => live.config }));
   const admin = await openOperators(inner, { live, readiness, guessing, operations, activation });
   if (admin) parts.push(...closing.add(admin).reloadable);
-  const plaintext = plaintextOf(config).join(', ');
-  const overHttp = cookiesOverHttpOf(config).join(', ');
   const origin = await originOf(config.policy.dir, inner.env);
   await events.lifecycle('sys_startup', {
     ...{ revision: policyNow().revision, wasm_sha256: policyNow().wasmSha256, policy: policyNow().verdict, url },
     ...{ operator: null, unclean: inner.trail.unclean },
-    ...(plaintext !== '' && { plaintext }),
-    ...(overHttp !== '' && { cookies_over_http: overHttp }),
+    ...meantOf(config, inner.backends.proxies),
     ...(origin && { git_commit: origin.commit, git_dirty: origin.dirty }),
   });
   closing.add(

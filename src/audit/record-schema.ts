@@ -1,7 +1,7 @@
 // The form of the records, as docs/record.schema.json publishes it. Nothing that runs reads it: records are built from named
 // fields, and the tests hold them against it.
 import { z } from 'zod';
-import { REQUEST_OUTCOMES } from '../decision/request-outcome.ts';
+import { REQUEST_OUTCOMES } from '../decision/refusal-codes.ts';
 import { inputSchema, reasonSchema } from '../decision/schema.ts';
 import { FORM } from './records.ts';
 

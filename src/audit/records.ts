@@ -1,6 +1,6 @@
 // The records of the decision log. Field names are those of the decision log of OPA where it has one.
 // Redaction is an allow-list: a record is built from named fields, never by removing some.
-import type { RequestOutcome } from '../decision/request-outcome.ts';
+import type { RequestOutcome } from '../decision/refusal-codes.ts';
 import type { PolicyDecision, Reason } from '../decision/schema.ts';
 import type { JsonText } from '../formats/json-text.ts';
 

@@ -4,6 +4,7 @@ import type { ToolConfig } from '../config/schema/tool.ts';
 import type { Clock } from '../core/clock.ts';
 import { Secret } from '../core/secret.ts';
 import type { Account, Accounts } from './accounts.ts';
+import type { ForwardProxy } from './http/connection/proxy.ts';
 import { createBackendHttp, type OnExchange } from './http/http.ts';
 import type { BackendResponse } from './http/response.ts';
 import { UnbuildableError } from './http/values.ts';
@@ -23,7 +24,8 @@ export interface AdapterOptions {
   tools: Record<string, ToolConfig>;
   accounts: Accounts;
   clock: Clock;
-  onExchange?: OnExchange;
+  proxy?: ForwardProxy | undefined;
+  onExchange?: OnExchange | undefined;
   /** Called after each login step, for `sallyport backend check`. */
   onStep?: OnStep;
   /** Called with the answers to tools, probes, keep-alive requests and logouts, before they are judged. */
@@ -36,7 +38,7 @@ export interface AdapterOptions {
 export function createBackendAdapter(options: AdapterOptions): BackendPort {
   const { name, config, accounts, clock, onStep, onAnswer, onLogoutFailure } = options;
   const { session: sessionConfig, keep_alive } = config;
-  const http = createBackendHttp(name, config, clock, options.onExchange);
+  const http = createBackendHttp(options);
   const ask = createAsk({ http, config, onAnswer, onGood: (request) => noteGood(request) });
   const callTool = createToolCalls({ name, config, tools: options.tools, url: http.url, ask });
   const opened = createOpener(config);

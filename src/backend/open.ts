@@ -9,9 +9,10 @@ import { type Reloadable, UNCHANGED } from '../core/files/reloadable.ts';
 import { type WatchedFile, watchSource } from '../core/files/watched-file.ts';
 import { createAccounts } from './accounts.ts';
 import { createBackendAdapter } from './adapter.ts';
+import { proxyOf } from './http/connection/proxy.ts';
+import { readBackendTls } from './http/connection/tls.ts';
 import type { BackendHealth } from './http/http.ts';
 import type { BackendResponse } from './http/response.ts';
-import { readBackendTls } from './http/tls.ts';
 import type { BackendPort } from './port.ts';
 import type { OnStep } from './session/login.ts';
 
@@ -36,6 +37,8 @@ export interface Backends {
   readonly problem: string | undefined;
   /** The files of accounts, which can be read again. */
   readonly reloadable: readonly Reloadable[];
+  /** Addresses of the forward proxies, without credentials, by the backends that are reached through one. */
+  readonly proxies: ReadonlyMap<string, string>;
   /** How each backend fares, by name. */
   health(): Iterable<readonly [string, BackendHealth]>;
   close(): Promise<void>;
@@ -65,9 +68,12 @@ export function openBackends(options: BackendsOptions): Backends {
   for (const name of Object.keys(config.backends)) reloadable.push(credentialsPart(name, config, env));
 
   const ports = new Map<string, BackendPort>();
+  const proxies = new Map<string, string>();
   for (const [name, backend] of Object.entries(config.backends)) {
     const { accounts } = backend;
     const table = accounts ? tableOf(name, accounts) : () => new Map();
+    const proxy = proxyOf(backend, env, `backends.${name}.proxy`);
+    if (proxy) proxies.set(name, proxy.url.origin);
     ports.set(
       name,
       createBackendAdapter({
@@ -76,6 +82,7 @@ export function openBackends(options: BackendsOptions): Backends {
         tools: config.tools,
         accounts: createAccounts(credentials.get(name) ?? {}, accounts?.by, table),
         clock,
+        proxy,
         ...(onExchange && { onExchange: (outcome, seconds) => onExchange(name, outcome, seconds) }),
         ...(onStep && { onStep }),
         ...(onAnswer && { onAnswer }),
@@ -85,6 +92,7 @@ export function openBackends(options: BackendsOptions): Backends {
   }
   return {
     ports,
+    proxies,
     reloadable,
     *health() {
       for (const [name, port] of ports) yield [name, port.health()] as const;

@@ -2,8 +2,7 @@
 
 import type { CancelSignal } from '../core/cancellation.ts';
 import type { Secret } from '../core/secret.ts';
-import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { RequestOutcome } from '../decision/request-outcome.ts';
+import type { RefusalCode, RequestOutcome } from '../decision/refusal-codes.ts';
 import type { Json, JsonObject } from '../formats/json.ts';
 import type { Account, ClientIdentity } from './accounts.ts';
 import type { BackendHealth } from './http/http.ts';

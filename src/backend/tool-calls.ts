@@ -2,7 +2,7 @@
 // the result out of it.
 import type { BackendConfig } from '../config/schema/backend.ts';
 import type { ToolConfig } from '../config/schema/tool.ts';
-import type { RequestOutcome } from '../decision/request-outcome.ts';
+import type { RequestOutcome } from '../decision/refusal-codes.ts';
 import { PageTooDeepError } from '../formats/html/depth.ts';
 import type { Json, JsonObject } from '../formats/json.ts';
 import { type PageOf, readPages } from './answer/pages.ts';

@@ -104,8 +104,6 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
   const { redis } = config.store;
   const secret = <T extends SecretRef | undefined>(ref: T): T =>
     (ref && 'file' in ref ? { file: at(ref.file) } : ref) as T;
-  const all = (refs: Record<string, SecretRef>) =>
-    Object.fromEntries(Object.entries(refs).map(([key, ref]) => [key, secret(ref)]));
   return {
     ...rest,
     state_dir: stateDir,
@@ -153,27 +151,7 @@ function withAbsolutePaths(config: ConnectorFile, baseDir: string): Config {
       ...(jwt && { jwt: { ...jwt, jwks: jwksAt(jwt.jwks, at) } }),
     },
     backends: Object.fromEntries(
-      Object.entries(config.backends).map(([name, backend]) => [
-        name,
-        {
-          ...backend,
-          ...(backend.ca_file !== undefined && { ca_file: at(backend.ca_file) }),
-          ...(backend.tls?.cert_file !== undefined &&
-            backend.tls.key_file !== undefined && {
-              tls: { ...backend.tls, cert_file: at(backend.tls.cert_file), key_file: at(backend.tls.key_file) },
-            }),
-          credentials: all(backend.credentials),
-          ...(backend.accounts && {
-            accounts: {
-              ...backend.accounts,
-              ...(backend.accounts.file !== undefined && { file: at(backend.accounts.file) }),
-              ...(backend.accounts.map && {
-                map: Object.fromEntries(Object.entries(backend.accounts.map).map(([key, refs]) => [key, all(refs)])),
-              }),
-            },
-          }),
-        },
-      ]),
+      Object.entries(config.backends).map(([name, backend]) => [name, backendAt(backend, at, secret)]),
     ),
   };
 }
@@ -214,6 +192,33 @@ function alertsAt(
     receivers: Object.fromEntries(
       Object.entries(alerts.receivers).map(([name, receiver]) => [name, files(receiver) as typeof receiver]),
     ),
+  };
+}
+
+function backendAt(
+  backend: ConnectorFile['backends'][string],
+  at: (path: string) => string,
+  secret: <T extends SecretRef | undefined>(ref: T) => T,
+): Config['backends'][string] {
+  const { ca_file, tls, proxy, accounts, credentials } = backend;
+  const all = (refs: Record<string, SecretRef>) =>
+    Object.fromEntries(Object.entries(refs).map(([key, ref]) => [key, secret(ref)]));
+  return {
+    ...backend,
+    ...(ca_file !== undefined && { ca_file: at(ca_file) }),
+    ...(tls?.cert_file !== undefined &&
+      tls.key_file !== undefined && { tls: { ...tls, cert_file: at(tls.cert_file), key_file: at(tls.key_file) } }),
+    ...(typeof proxy === 'object' && { proxy: { ...proxy, password: secret(proxy.password) } }),
+    credentials: all(credentials),
+    ...(accounts && {
+      accounts: {
+        ...accounts,
+        ...(accounts.file !== undefined && { file: at(accounts.file) }),
+        ...(accounts.map && {
+          map: Object.fromEntries(Object.entries(accounts.map).map(([key, refs]) => [key, all(refs)])),
+        }),
+      },
+    }),
   };
 }
 

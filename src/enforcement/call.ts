@@ -2,7 +2,7 @@
 
 import type { Blob } from '../backend/port.ts';
 import type { CancelSignal } from '../core/cancellation.ts';
-import type { RequestOutcome } from '../decision/request-outcome.ts';
+import type { RequestOutcome } from '../decision/refusal-codes.ts';
 import type { Effect, Reason } from '../decision/schema.ts';
 import type { RpcId } from '../facts/port.ts';
 import type { Normalised } from '../formats/arguments.ts';

@@ -1,7 +1,6 @@
 // The ways in which the connector refuses a call. The client gets a code; `detail` stays in the audit log.
 
-import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { RequestOutcome } from '../decision/request-outcome.ts';
+import type { RefusalCode, RequestOutcome } from '../decision/refusal-codes.ts';
 import type { FactsPort } from '../facts/port.ts';
 import type { Reply, Tool, ToolCall } from './call.ts';
 import type { Trail } from './trail.ts';

@@ -1,8 +1,7 @@
 // The second door: gives a decided call the session it may use. When the backend has ended that session, there is
 // one new login and no further attempt.
 import type { Blob, CallResult } from '../backend/port.ts';
-import type { RefusalCode } from '../decision/refusal-codes.ts';
-import type { RequestOutcome } from '../decision/request-outcome.ts';
+import type { RefusalCode, RequestOutcome } from '../decision/refusal-codes.ts';
 import type { PolicyDecision } from '../decision/schema.ts';
 import type { Json } from '../formats/json.ts';
 import type { Acquired, ObservedSession, SessionManager, SessionRequest } from '../session/manager.ts';

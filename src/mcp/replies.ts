@@ -3,7 +3,7 @@
 
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import { printable } from '../core/printable.ts';
-import type { RequestOutcome } from '../decision/request-outcome.ts';
+import type { RequestOutcome } from '../decision/refusal-codes.ts';
 import type { Reply } from '../enforcement/call.ts';
 import { isObject } from '../formats/json.ts';
 import type { FreezeFact } from '../freeze/freeze.ts';

@@ -66,6 +66,8 @@ const MENDS: readonly (readonly [RegExp, string])[] = [
     /^ERR_SSL_(TLSV13_ALERT_CERTIFICATE_REQUIRED|SSLV3_ALERT_HANDSHAKE_FAILURE|SSLV3_ALERT_BAD_CERTIFICATE|TLSV1_ALERT_UNKNOWN_CA)$/,
     'it wants another client certificate, or one at all; set tls.cert_file and tls.key_file',
   ],
+  [/^ERR_PROXY_407$/, 'the proxy wants credentials; set proxy: { url, user, password }'],
+  [/^ERR_PROXY_/, 'the proxy lets no connection to the backend through'],
   [
     /^ERR_SSL_(UNSUPPORTED_PROTOCOL|TLSV1_ALERT_PROTOCOL_VERSION|DH_KEY_TOO_SMALL|EE_KEY_TOO_SMALL)$/,
     'it speaks a TLS that is too old or too weak; put a proxy with a newer one in front of it',

@@ -15,13 +15,14 @@ import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { RefusalCode } from '../../decision/refusal-codes.ts';
-import { createConnect, wasKeptAlive } from './connect.ts';
+import { createConnect, wasKeptAlive } from './connection/connect.ts';
+import type { ForwardProxy } from './connection/proxy.ts';
+import { type BackendTls, readBackendTls } from './connection/tls.ts';
 import { decoded } from './decoding.ts';
 import { type Dispatched, dispatch, type Received } from './dispatch.ts';
 import { CancelledError, classify, DeadlineError, StoppingError, saysNothing, UnsentError } from './failures.ts';
 import type { BuiltRequest } from './request.ts';
 import { type BackendResponse, responseOf, retryAfter } from './response.ts';
-import { readBackendTls } from './tls.ts';
 
 /**
  * How an exchange ended. `detail` contains only fixed words and error codes of the libraries, never their messages:
@@ -77,15 +78,26 @@ export interface BackendHttp {
 /** Statuses of a backend that is down, sent by a proxy or while it shuts down. The circuit breaker counts them. */
 const DOWN = [502, 503, 504];
 
+export interface BackendHttpOptions {
+  /** Name of the backend, for messages about its configuration. */
+  name: string;
+  config: BackendConfig;
+  clock: Clock;
+  proxy?: ForwardProxy | undefined;
+  onExchange?: OnExchange | undefined;
+}
+
 /** Throws an OperatorError when a file with a certificate or a key cannot be used. */
-export function createBackendHttp(
-  name: string,
-  config: BackendConfig,
-  clock: Clock,
-  onExchange: OnExchange = () => {},
-): BackendHttp {
+export function createBackendHttp({
+  name,
+  config,
+  clock,
+  proxy,
+  onExchange = () => {},
+}: BackendHttpOptions): BackendHttp {
   const url = new URL(config.url);
-  const pool = new Pool(url.origin, {
+  const to = wayTo(url, proxy);
+  const pool = new Pool(to.origin, {
     connections: config.max_concurrent,
     pipelining: 1,
     keepAliveTimeout: 10_000,
@@ -94,7 +106,7 @@ export function createBackendHttp(
     // Every request has a deadline of its own, below, so that those of undici would only cost.
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: createConnect(readBackendTls(config, `backends.${name}`), config.timeout_ms),
+    connect: createConnect(to.tls ? readBackendTls(config, `backends.${name}`) : NO_TLS, config.timeout_ms, to.tunnel),
   });
   const breaker = createBreaker(config);
   const gate = bulkhead(config.max_concurrent, config.max_queued);
@@ -125,7 +137,9 @@ export function createBackendHttp(
       return { ok: false, code: 'backend.unavailable', ...wait, sent: false, setCookies: [] };
     }
     try {
-      const response = await guard.execute(() => exchange(pool, request, headers, way, config.max_response_bytes));
+      const response = await guard.execute(() =>
+        exchange(pool, to.form(request), headers, way, config.max_response_bytes),
+      );
       heed(response);
       return { ok: true, response };
     } catch (thrown) {
@@ -171,6 +185,32 @@ export function createBackendHttp(
     close: () => pool.destroy(),
   };
 }
+
+/**
+ * How requests to a backend go out: straight; through a tunnel, for TLS; or to a proxy that is asked for the whole URL
+ * (RFC 9112 §3.2.2), where there is none.
+ */
+function wayTo(url: URL, proxy: ForwardProxy | undefined) {
+  const tls = url.protocol === 'https:';
+  if (!proxy || tls) return { origin: url.origin, tls: true, tunnel: proxy, form: (request: BuiltRequest) => request };
+  const own = {
+    host: url.host,
+    ...(proxy.authorization !== undefined && { 'proxy-authorization': proxy.authorization }),
+  };
+  return {
+    origin: proxy.url.origin,
+    // What is said about TLS is said about the backend.
+    tls: false,
+    tunnel: undefined,
+    form: (request: BuiltRequest): BuiltRequest => ({
+      ...request,
+      path: `${url.origin}${request.path}`,
+      headers: { ...request.headers, ...own },
+    }),
+  };
+}
+
+const NO_TLS: BackendTls = { options: { rejectUnauthorized: true }, pinned: () => true };
 
 /** One request and its answer, of at most `limit` bytes. `way` says how far it came. */
 async function exchange(

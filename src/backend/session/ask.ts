@@ -2,7 +2,7 @@
 // answer before anything else looks at it.
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { RequestTemplate } from '../../config/schema/request.ts';
-import type { RequestOutcome } from '../../decision/request-outcome.ts';
+import type { RequestOutcome } from '../../decision/refusal-codes.ts';
 import { secretsOf, spellings } from '../answer/scrub.ts';
 import { type Expectation, judge, type Verdict } from '../answer/verdict.ts';
 import type { BackendHttp } from '../http/http.ts';

@@ -75,6 +75,18 @@ export const checkPlaintext = (config: Plain): PathProblem[] =>
 export const plaintextOf = (config: Plain): string[] =>
   usesOf(config).flatMap(({ path, meant }) => (meant ? [path.slice(0, -1).join('.') || String(path[0])] : []));
 
-/** Backends that get cookies marked Secure over http://, for the record of a start. */
-export const cookiesOverHttpOf = ({ backends }: Pick<Plain, 'backends'>): string[] =>
-  Object.entries(backends).flatMap(([name, { session }]) => (session.cookies_over_http ? [`backends.${name}`] : []));
+/**
+ * What weakens the way to a backend and is meant to, for the record of a start. `proxies`: the addresses of forward proxies
+ * by the backends that are reached through them.
+ */
+export function meantOf(config: Plain, proxies: ReadonlyMap<string, string>): Record<string, string> {
+  const overHttp = Object.entries(config.backends).filter(([, { session }]) => session.cookies_over_http);
+  const facts = {
+    plaintext: plaintextOf(config),
+    cookies_over_http: overHttp.map(([name]) => `backends.${name}`),
+    proxies: [...proxies].map(([name, url]) => `backends.${name} ${url}`),
+  };
+  return Object.fromEntries(
+    Object.entries(facts).flatMap(([name, each]) => (each.length > 0 ? [[name, each.join(', ')]] : [])),
+  );
+}

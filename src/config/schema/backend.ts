@@ -95,6 +95,19 @@ const answers = {
     .describe('How the end of a session looks in this answer alone, in addition to "expired" of the backend'),
 };
 
+const proxyUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => !URL.canParse(text) || new URL(text).username === '', {
+    message: 'credentials do not belong into the URL; use { url, user, password }',
+  })
+  .refine((text) => !URL.canParse(text) || /^https?:\/\/[^/?#]+\/?$/.test(text), { message: 'a proxy has no path' });
+
+const proxySchema = z.union([
+  z.literal('environment'),
+  proxyUrl,
+  z.strictObject({ url: proxyUrl, user: z.string().min(1).optional(), password: secretRefSchema.optional() }),
+]);
+
 /** A SHA-256 in base64, with or without the "sha256//" that curl writes before it. */
 const pin = z
   .string()
@@ -126,6 +139,11 @@ export const backendSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Origin and optional base path; nothing else is ever contacted'),
   plaintext: z.boolean().optional().describe('http:// beyond this machine is meant; the start record names it'),
   ca_file: z.string().optional().describe('CA certificates (PEM) when the backend has a private one'),
+  proxy: proxySchema
+    .optional()
+    .describe(
+      'HTTP proxy on the way to this backend, or "environment" for that of HTTPS_PROXY, HTTP_PROXY and NO_PROXY',
+    ),
   tls: tlsSchema.optional().describe('Where TLS needs more than "ca_file"'),
   credentials: z.record(name, secretRefSchema).default({}).describe('Credentials that all clients share'),
   accounts: accountsSchema.optional().describe('Credentials of each client or user; who has none is refused'),

@@ -3,12 +3,24 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { buildConnector } from 'undici';
-import { PinError } from './failures.ts';
+import { PinError } from '../failures.ts';
+import { type ForwardProxy, tunnel } from './proxy.ts';
 import type { BackendTls } from './tls.ts';
 
-/** Makes the function with which a pool connects. */
-export function createConnect({ options, pinned }: BackendTls, timeoutMs: number): buildConnector.connector {
-  const connect = buildConnector({ ...options, timeout: timeoutMs });
+/** Makes the function with which a pool connects: to the backend, or through a proxy to a backend with TLS. */
+export function createConnect(
+  { options, pinned }: BackendTls,
+  timeoutMs: number,
+  proxy?: ForwardProxy,
+): buildConnector.connector {
+  const direct = buildConnector({ ...options, timeout: timeoutMs });
+  const connect: buildConnector.connector = (to, callback) => {
+    if (!proxy) return direct(to, callback);
+    tunnel(proxy, to.hostname, Number(to.port || 443), timeoutMs).then(
+      (httpSocket) => direct({ ...to, httpSocket }, callback),
+      (thrown: Error) => callback(thrown, null),
+    );
+  };
   return (to, callback) =>
     connect(to, (error, socket) => {
       if (error || !socket) return callback(error ?? new Error('no connection'), null);

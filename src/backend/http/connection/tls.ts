@@ -1,8 +1,8 @@
 // What TLS to a backend is spoken with: its authority or its pinned key, the name to expect, and a certificate of our own.
 import { createHash, type X509Certificate } from 'node:crypto';
-import type { BackendConfig } from '../../config/schema/backend.ts';
-import { readCaFile } from '../../core/files/ca-file.ts';
-import { readKeyPair } from '../../core/files/key-pair.ts';
+import type { BackendConfig } from '../../../config/schema/backend.ts';
+import { readCaFile } from '../../../core/files/ca-file.ts';
+import { readKeyPair } from '../../../core/files/key-pair.ts';
 
 export interface BackendTls {
   /** Options of node:tls. */
