@@ -10,6 +10,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     tomcat: boolean;
     mediawiki: boolean;
+    deluge: boolean;
+    dokuwiki: boolean;
   }
 }
 
@@ -23,6 +25,10 @@ export default function setup({ provide }: TestProject): void {
   const mediawiki = ['/usr/share/mediawiki/api.php', '/usr/bin/php'].every(existsSync);
   provide('tomcat', tomcat);
   provide('mediawiki', mediawiki);
+  const deluge = existsSync('/usr/bin/deluge-web');
+  const dokuwiki = ['/usr/share/dokuwiki/doku.php', '/usr/bin/php'].every(existsSync);
+  provide('deluge', deluge);
+  provide('dokuwiki', dokuwiki);
   const missing = [
     ...(tomcat ? [] : ['Apache Tomcat: install the packages tomcat10 and tomcat10-examples']),
     ...(onPath('chromium-headless-shell') || onPath('chromium')
@@ -32,6 +38,8 @@ export default function setup({ provide }: TestProject): void {
     ...['prometheus', 'haproxy', 'nginx', 'redis-server'].flatMap((name) =>
       onPath(name) ? [] : [`${name}: install the package of that name`],
     ),
+    ...(deluge ? [] : ['Deluge: install the package deluge-web']),
+    ...(dokuwiki ? [] : ['DokuWiki: install the packages named in examples/dokuwiki/start.sh']),
     ...(mediawiki ? [] : ['MediaWiki: install the packages named in examples/mediawiki/start.sh']),
   ];
   if (missing.length > 0 && process.env.CI === 'true')

@@ -178,8 +178,42 @@ expired: [{ status: 401 }]`;
     await connect(BACKEND);
     await connector.call('get');
     await connector.connector.close();
-    expect(server.requests.slice(-3)).toEqual(['GET /token', 'POST /logout', 'GET /data']);
+    const once = ['GET /token', 'POST /logout', 'GET /data'];
+    // A session that its probe finds alive may have been revived by it, so it is logged out once more.
+    expect(server.requests.slice(2)).toEqual(really ? once : [...once, ...once.slice(1)]);
     const ended = decisionLog(connector.stateDir).find((record) => record.event === 'session_ended');
     expect(ended).toMatchObject({ proof, residual });
+  });
+
+  it('R-82: a session that the probe revives is logged out once more, and that shows', async () => {
+    let logouts = 0;
+    let revived = 0;
+    server = await legacyServer((request, response) => {
+      if (request.url === '/login') return response.writeHead(200, { 'set-cookie': 'S=one; Path=/' }).end();
+      if (request.url === '/logout') return response.writeHead(++logouts && 204).end();
+      // After its logout, the first request with the old cookie opens the session again.
+      const live = logouts === 0 || (logouts === 1 && ++revived > 0);
+      return response.writeHead(live ? 200 : 401).end('{}');
+    });
+    await connect(BACKEND.replace(/^csrf: .*$/m, '').replace(', form: { token: "{csrf.token}" }', ''));
+    await connector.call('get');
+    await connector.connector.close();
+    expect([logouts, revived]).toEqual([2, 1]);
+    const ended = decisionLog(connector.stateDir).find((record) => record.event === 'session_ended');
+    expect(ended).toMatchObject({ proof: 'dead', residual: false });
+  });
+
+  it('R-95: where each answer brings a new cookie and no logout ends any, the backend is not asked without end', async () => {
+    let cookies = 0;
+    server = await legacyServer((_request, response) =>
+      response.writeHead(200, { 'set-cookie': `S=value-${++cookies}; Path=/` }).end('{}'),
+    );
+    await connect(BACKEND.replace(/^csrf: .*$/m, '').replace(', form: { token: "{csrf.token}" }', ''));
+    for (let i = 0; i < 3; i++) await connector.call('get');
+    const used = server.requests.length;
+    await connector.connector.close();
+    const ended = decisionLog(connector.stateDir).filter((record) => record.event === 'session_ended');
+    expect(ended.some(({ proof }) => proof === 'residual')).toBe(true);
+    expect(server.requests.length - used).toBeLessThan(8 * ended.length);
   });
 });

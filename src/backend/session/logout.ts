@@ -36,6 +36,8 @@ const TELLS_MS = 600_000;
 /** Most sessions that the answers to one logout have brought and that are ended with it. */
 const MOST_STRAYS = 4;
 const BY_PROOF: readonly LogoutResult[] = ['dead', 'unproven', 'residual', 'unreachable'];
+/** After these nothing more is tried. */
+const LAST: readonly LogoutResult[] = ['residual', 'unreachable'];
 const worse = (a: LogoutResult, b: LogoutResult): LogoutResult => (BY_PROOF.indexOf(a) > BY_PROOF.indexOf(b) ? a : b);
 
 /** Probes and keep-alive requests have pages of their own, to which "assert" of the backend does not apply. */
@@ -80,24 +82,35 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
         last = opened(next) ?? session;
       }
     }
-    if (logout) {
-      // Backends answer a logout with a redirect, a page or an error, so the answer proves nothing; the probe does.
-      const turn = turnOf(last);
-      const question = { request: logout.request, values: last.values, expectation: logout, writes: true };
-      const answer = await ask(question, turn);
-      const fresh = take(turn);
-      if (fresh) brought.push(fresh);
-      if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status))) {
-        onLogoutFailure?.(answer.ended.detail);
-        return 'unreachable';
+    for (let again = logout !== undefined; ; again = false) {
+      if (logout) {
+        // Backends answer a logout with a redirect, a page or an error, so the answer proves nothing; the probe does.
+        const turn = turnOf(last);
+        const question = { request: logout.request, values: last.values, expectation: logout, writes: true };
+        const answer = await ask(question, turn);
+        const fresh = take(turn);
+        if (fresh) brought.push(fresh);
+        if (!answer.ok && answer.ended.kind === 'failed' && (answer.unsent || DOWN.includes(answer.ended.status))) {
+          onLogoutFailure?.(answer.ended.detail);
+          return 'unreachable';
+        }
       }
+      const { found, turn } = await look(last);
+      const fresh = take(turn);
+      // A request with the cookies of an ended session revives it at some backends, and the probe is one. So the session
+      // that it leaves behind is logged out once more.
+      if (found === 'alive' && again) {
+        if (fresh) {
+          brought.push(new Secret(last.token));
+          last = opened(fresh) ?? last;
+        }
+        continue;
+      }
+      if (fresh) brought.push(fresh);
+      if (found === 'alive') return 'residual';
+      if (found === 'ended') return clock.now() < tellsUntil ? 'dead' : 'unproven';
+      return found === 'unreachable' ? 'unreachable' : 'unproven';
     }
-    const { found, turn } = await look(last);
-    const fresh = take(turn);
-    if (fresh) brought.push(fresh);
-    if (found === 'alive') return 'residual';
-    if (found === 'ended') return clock.now() < tellsUntil ? 'dead' : 'unproven';
-    return found === 'unreachable' ? 'unreachable' : 'unproven';
   }
 
   /**
@@ -126,8 +139,9 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
       let result: LogoutResult = 'unreachable';
       try {
         result = await end(session, brought);
-        // An answer to the logout or the probe may bring a session of its own, which ends as well.
-        while (ended < Math.min(brought.length, MOST_STRAYS) && result !== 'unreachable') {
+        // An answer to the logout or the probe may bring a session of its own, which ends as well. Where a logout ends
+        // nothing, each further one would only bring the next.
+        while (ended < Math.min(brought.length, MOST_STRAYS) && !LAST.includes(result)) {
           const open = opened(brought[ended] as BackendTokenSecret);
           result = worse(result, open ? await endBrought(open, brought) : 'unproven');
           ended += 1;
