@@ -105,10 +105,11 @@ export function createToolCalls({ name, config, tools, url, ask }: ToolCallsOpti
     try {
       return await call(tool, args, turn);
     } catch (thrown) {
+      const outcome = turn.sent ? 'sent_unknown' : 'not_sent';
       if (thrown instanceof UnbuildableError)
-        return failed('backend.request_unbuildable', thrown.message, null, 'not_sent');
+        return failed('backend.request_unbuildable', thrown.message, null, outcome);
       if (thrown instanceof PageTooDeepError)
-        return failed('backend.response_unusable', 'a page that nests too deeply', null, 'sent_unknown');
+        return failed('backend.response_unusable', 'a page that nests too deeply', null, outcome);
       throw thrown;
     }
   };

@@ -15,7 +15,7 @@ import { createDecide, type Decided, type DecideOptions } from './decide.ts';
 import { createIdsOf, type Frozen, type Known, knownAgain, observe } from './observe.ts';
 import { countUndecided, refusal, refuseUndecided } from './refusals.ts';
 import { createTrail, type PolicyIdentity, type Trail } from './trail.ts';
-import { type Used, useSession } from './use-session.ts';
+import { type Unused, type Used, useSession } from './use-session.ts';
 
 /** The ports that the pipeline brings together. */
 export interface PipelineOptions extends Pick<DecideOptions, 'heldBack' | 'culprit' | 'masks'> {
@@ -59,7 +59,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         if (again) call.progress(1, STEPS, 'decided');
         const result = await use(call, tool, backend, trail, known, decided);
         const other =
-          again && !result.ok && result.code === 'session.changed' ? await changed(call, tool, known) : undefined;
+          again && !result.ok && result.code === 'session.changed' && mayGoOn(tool, result)
+            ? await changed(call, tool, known)
+            : undefined;
         if (!other) return answer(call, tool, trail, decided, result);
         known = other;
         trail.supersede();
@@ -135,6 +137,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
   };
 }
+
+/** What may have been done is not decided again, and not told as if nothing had been sent. */
+const mayGoOn = ({ effect }: Tool, { outcome }: Unused): boolean =>
+  effect === 'read' || outcome === 'not_sent' || outcome === 'rejected';
 
 function placeOf({ scope }: ToolCall): Place {
   const { client, ip, network } = scope;

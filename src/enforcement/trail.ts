@@ -214,9 +214,14 @@ class CallTrail implements Trail {
       masks_absent: this.#results.masks_absent,
       items_cut: this.#results.items_cut,
       limits_absent: this.#results.limits_absent,
-      said: said === undefined ? undefined : this.#erasure.text(said),
+      said: this.#mayQuote() ? said : undefined,
       detail: detail === undefined ? undefined : this.#erasure.text(detail),
     });
+  }
+
+  /** A reason of the backend may quote the arguments in any form, so it is on record where all of them may be. */
+  #mayQuote(): boolean {
+    return Object.keys(this.#call.arguments).every((name) => this.#audited.includes(name));
   }
 
   #now(): string {

@@ -47,11 +47,13 @@ describe.skipIf(!inject('deluge'))('Deluge (needs deluge-web)', () => {
   it('reads and writes; a refusal is no data, and a write that was refused says so', async () => {
     await start();
     expect(structured(await connector.call('settings_show'))).toMatchObject({ session_seconds: LIFE });
-    const host = { host: '127.0.0.1', port: 58846, user: 'anna' };
+    const host = { host: '127.0.0.1', port: 58847, user: 'anna' };
     const answer = await connector.call('daemon_add', host);
     expect(reasons(answer)).toEqual([]);
     const added = JSON.parse(textOf(answer)) as { id: string };
-    expect(structured(await connector.call('daemon_list'))).toMatchObject({ daemons: [{ id: added.id, ...host }] });
+    expect(structured(await connector.call('daemon_list'))).toMatchObject({
+      daemons: expect.arrayContaining([{ id: added.id, ...host }]),
+    });
     const again = await connector.call('daemon_add', host);
     expect(reasons(again)).toEqual(['backend.rejected']);
     expect(again.body.result._meta['sallyport/outcome']).toBe('rejected');

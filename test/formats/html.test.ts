@@ -60,8 +60,29 @@ describe('R-93: pages that nest too deeply', () => {
     expect(hiddenFields(`<input type=hidden name=h value=v>${html}`)).toEqual({ h: 'v' });
   });
 
+  it('what is not seen stays unseen, and what is no tag becomes none', () => {
+    const unseen =
+      "<script>var k='secret1'; s='<input name=b>';</script><style>.secret2{}</style><template>secret3</template>";
+    const page = `${deep(6_000)}${unseen}<noscript>secret5</noscript><textarea><input name=c>\n</textarea>found`;
+    expect(text(page)).not.toMatch(/secret/);
+    expect(text(page)).toContain('<input name=c>');
+    expect(text(page)).toContain('found');
+    expect([...formFields(page).keys()]).toEqual([]);
+    for (const name of ['script', 'textarea', 'title', 'svg', 'select'])
+      for (const end of ['', `</${name}>`]) {
+        const html = `${deep(600)}<${name}>${deep(600)}${end}`;
+        expect(typeof text(html)).toBe('string');
+        expect(formFields(html).size).toBe(0);
+      }
+  });
+
   it('any page made of tags is read, and none takes long', () => {
     const tag = fc.constantFrom(
+      '<script>',
+      '</script>',
+      '<textarea>',
+      '</textarea>',
+      '<template>',
       '<div>',
       '</div>',
       '<p>',

@@ -29,6 +29,12 @@ describe('R-93: a form field is one of a page', () => {
   it.each([
     ['HTML', { 'content-type': 'text/html; charset=utf-8' }],
     ['XHTML', { 'content-type': 'application/xhtml+xml' }],
+    ['HTML with a comma', { 'content-type': 'text/html, charset=utf-8' }],
+    [
+      'XML with a prolog',
+      { 'content-type': 'text/xml' },
+      `<?xml version="1.0"?>\n<!-- x --><!DOCTYPE html>${LOGIN_PAGE}`,
+    ],
     ['XML that is a page', { 'content-type': 'application/xml' }, `\n<!DOCTYPE html>${LOGIN_PAGE}`],
     ['JSON, as a framework labels every answer', { 'content-type': 'application/json' }, `\ufeff\n${LOGIN_PAGE}`],
     ['nothing', { 'content-type': '' }],
@@ -37,6 +43,28 @@ describe('R-93: a form field is one of a page', () => {
     await connect('expired: [{ form_field: pw }]');
     expect(textOf(await call('page'))).toBe('fine');
     expect(logins).toBe(2);
+  });
+});
+
+describe('R-93: a JSON condition is about a document of the application', () => {
+  const BODY = '{"error":{"code":"notloggedin"}}';
+  it.each([
+    ['a file', { 'content-type': 'application/octet-stream' }],
+    ['an attachment', { 'content-type': 'application/json', 'content-disposition': 'attachment' }],
+    ['plain text, where text is asked for', { 'content-type': 'text/plain' }],
+  ])('%s ends no session', async (_name, headers) => {
+    await serve(({ response }) => ok(response, BODY, headers));
+    await connect('expired: [{ json: { /error/code: notloggedin } }]');
+    for (let i = 0; i < 3; i++) expect(textOf(await call('page'))).toBe(BODY);
+    expect(logins).toBe(1);
+  });
+
+  it.each(['application/json', 'text/html', 'text/javascript', ''])('a document under %s does', async (type) => {
+    await serve(({ cookie, response }) =>
+      ok(response, cookie === 'S=session-1' ? BODY : '{}', { 'content-type': type }),
+    );
+    await connect('expired: [{ json: { /error/code: notloggedin } }]');
+    expect(textOf(await call('page'))).toBe('{}');
   });
 });
 

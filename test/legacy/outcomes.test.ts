@@ -1,7 +1,19 @@
 // R-91: whoever repeats a call that was done does it twice, so a call without a result says what became of its request.
 import { describe, expect, it } from 'vitest';
 import { textOf } from '../support/fronted.ts';
-import { CSRF, call, connect, connector, EXPIRED, ok, serve, server } from '../support/one-app.ts';
+import {
+  CSRF,
+  call,
+  connect,
+  connector,
+  connectWith,
+  EXPIRED,
+  ok,
+  serve,
+  serveAll,
+  server,
+  yamlOf,
+} from '../support/one-app.ts';
 
 const TOOLS = `
 json: { backend: app, description: J, effect: write, request: { method: POST, path: /json } }
@@ -36,6 +48,7 @@ const SAYS: Record<string, RegExp> = {
 describe('R-91: a write without a result', () => {
   it.each<[string, string, string, (response: import('node:http').ServerResponse) => unknown]>([
     ['a status of the server', 'put', 'sent_unknown', (r) => r.writeHead(500).end('x')],
+    ['a gateway that gave up in words of its own', 'put', 'sent_unknown', (r) => r.writeHead(504).end('FAILED')],
     ['a gateway that gave up', 'put', 'sent_unknown', (r) => r.writeHead(504).end()],
     ['a refusal', 'put', 'rejected', (r) => r.writeHead(409).end('x')],
     ['too many requests', 'put', 'rejected', (r) => r.writeHead(429).end('x')],
@@ -56,6 +69,7 @@ describe('R-91: a write without a result', () => {
     ['an encoding that is a lie', 'put', 'sent_unknown', (r) => ok(r, 'x', { 'content-encoding': 'gzip' })],
     ['no sign of success', 'wanted', 'sent_unknown', (r) => ok(r, 'well')],
     ['an error of JSON-RPC', 'rpc', 'rejected', (r) => ok(r, '{"id":1,"error":{"code":1}}')],
+    ['an internal error of JSON-RPC', 'rpc', 'sent_unknown', (r) => ok(r, '{"id":1,"error":{"code":-32603}}')],
     ['no answer of JSON-RPC', 'rpc', 'sent_unknown', (r) => ok(r, '<p>')],
     ['no JSON', 'json', 'done_answer_unreadable', (r) => ok(r, '<p>done</p>')],
     ['nothing at the pointer', 'list', 'done_answer_unreadable', (r) => ok(r, '{}')],
@@ -122,5 +136,41 @@ describe('R-91: a write without a result', () => {
       end: 'refused',
       text: expect.stringMatching(/^The call failed: the backend answered 200\. Reasons/),
     });
+  });
+
+  it('an answer that brings a value which no header can carry: what was done is done, and the session goes on', async () => {
+    let done = 0;
+    await serveAll((request, response) => {
+      if (request.url === '/login') return response.writeHead(200, { 'x-ticket': 'ticket-0001-abcdef' }).end();
+      if (request.method === 'POST') done += 1;
+      return response
+        .writeHead(200, { 'x-ticket': 'ticket-\u00e9-0002', 'content-type': 'application/json' })
+        .end('{}');
+    });
+    await connectWith(
+      yamlOf(EXPIRED, TOOLS)
+        .replace('path: /login } }', 'path: /login }, extract: { ticket: { header: X-Ticket } } }')
+        .replace('cookies: [S]', 'values: [ticket], headers: { X-Ticket: "{session.ticket}" }'),
+    );
+    for (const n of [1, 2]) {
+      expect(await told('json')).toMatchObject({ error: false, end: 'success' });
+      expect(done).toBe(n);
+    }
+  });
+
+  it('R-40: a value that an answer has replaced is a secret of that answer, too', async () => {
+    let n = 1;
+    const ticket = () => `ticket-000${n}-abcdef`;
+    await serveAll((request, response) => {
+      if (request.url === '/login') return response.writeHead(200, { 'x-ticket': ticket() }).end();
+      n += 1;
+      return ok(response, `was ${request.headers['x-ticket']}, is ${ticket()}`, { 'x-ticket': ticket() });
+    });
+    await connectWith(
+      yamlOf(EXPIRED, TOOLS)
+        .replace('path: /login } }', 'path: /login }, extract: { ticket: { header: X-Ticket } } }')
+        .replace('cookies: [S]', 'values: [ticket], headers: { X-Ticket: "{session.ticket}" }'),
+    );
+    for (let i = 0; i < 3; i++) expect(textOf(await call('page'))).toBe('was [redacted], is [redacted]');
   });
 });

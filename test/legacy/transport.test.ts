@@ -81,7 +81,14 @@ describe('R-91: interim answers nobody asked for', () => {
     const at = await frontOf(app.url, 'timeout_ms: 300');
     expect(reasons(await at.call('put'))).toEqual(['backend.deadline']);
     text = `HTTP/1.1 100 ${'x'.repeat(40_000)}`;
-    expect(reasons(await at.call('put'))).toEqual(['backend.deadline']);
+    expect(reasons(await at.call('put'))).toEqual(['backend.unavailable']);
+    // A flood, cut in the middle of one.
+    text = `${'HTTP/1.1 100 \r\n\r\n'.repeat(100_000)}HTTP/1`;
+    expect(reasons(await at.call('put'))).toEqual(['backend.unavailable']);
+    expect((await at.audit('outcome')).at(-1)).toMatchObject({
+      detail: 'ERR_INTERIM_ANSWERS',
+      request: 'sent_unknown',
+    });
     await at.close();
     await app.close();
   });

@@ -6,14 +6,19 @@ import { pattern } from '../../formats/pattern.ts';
 import type { BackendResponse } from '../http/response.ts';
 
 /** Whether at least one of the conditions holds. False for none. `base`: the URL of the backend. */
-export const anyHolds = (conditions: readonly Condition[] | undefined, response: BackendResponse, base: URL): boolean =>
-  conditions?.some((condition) => holds(condition, response, base)) === true;
+export const anyHolds = (
+  conditions: readonly Condition[] | undefined,
+  response: BackendResponse,
+  base: URL,
+  text = false,
+): boolean => conditions?.some((condition) => holds(condition, response, base, text)) === true;
 
 /**
  * Whether everything that the condition names holds. Cheap checks come first, so that a body is parsed only when
- * the answer depends on it. Throws a PageTooDeepError.
+ * the answer depends on it. `text`: the tool asks for text or bytes, so that plain text is content. Throws a
+ * PageTooDeepError.
  */
-export function holds(condition: Condition, response: BackendResponse, base: URL): boolean {
+export function holds(condition: Condition, response: BackendResponse, base: URL, text = false): boolean {
   const { status, redirect_to, header, body_contains, body_matches, form_field, json, json_has, json_lacks } =
     condition;
   if (status && !status.includes(response.status)) return false;
@@ -24,8 +29,9 @@ export function holds(condition: Condition, response: BackendResponse, base: URL
   if (body_contains && !body_contains.some((text) => response.body.includes(text))) return false;
   if (body_matches && !body_matches.some((source) => pattern(source).matches(response.body))) return false;
   if (form_field && !hasField(response, form_field)) return false;
-  const { document } = response;
-  if ((json || json_has || json_lacks) && document === undefined) return false;
+  if (!json && !json_has && !json_lacks) return true;
+  const document = isDocument(response, text) ? response.document : undefined;
+  if (document === undefined) return false;
   for (const [at, values] of Object.entries(json ?? {}))
     if (!(values as unknown[]).includes(atPointer(document, at))) return false;
   if (json_has?.some((at) => atPointer(document, at) === undefined)) return false;
@@ -37,16 +43,36 @@ export function holds(condition: Condition, response: BackendResponse, base: URL
  * people write (R-93). Backends that send a page under no type, or under that of the answer that was expected, exist.
  */
 export function isPage(response: BackendResponse): boolean {
-  if (/^\s*attachment/i.test(response.header('content-disposition') ?? '')) return false;
   const type = mediaTypeOf(response);
+  if (isAttachment(response)) return false;
   if (type === 'text/html' || type === 'application/xhtml+xml') return true;
   if (type !== '' && !/json|xml|javascript/.test(type)) return false;
-  return (type.includes('xml') ? /^\ufeff?\s*<(!doctype html|html)\b/i : /^\ufeff?\s*</).test(response.body);
+  return (type.includes('xml') ? XHTML : /^\ufeff?\s*</).test(response.body.slice(0, BEGINNING));
 }
 
-/** The type of an answer without its parameters, in lower case; "" for none. */
+/** XML that is a page after all: its prolog and comments come first. */
+const XHTML = /^\ufeff?(?:\s|<\?[^>]*\?>|<!--(?:(?!-->)[\s\S])*-->)*<(?:!doctype\s+html|html)\b/i;
+const BEGINNING = 4096;
+
+/**
+ * Whether an answer is a document of the application. A file is content. So is plain text where the tool asks for text; for
+ * others some backends send their JSON under that type.
+ */
+function isDocument(response: BackendResponse, text: boolean): boolean {
+  const type = mediaTypeOf(response);
+  if (isAttachment(response) || (text && type === 'text/plain')) return false;
+  return !/^(?:image|audio|video|font)\/|^application\/(?:octet-stream|pdf|zip|x-.*)$|^text\/csv$/.test(type);
+}
+
+const isAttachment = (response: BackendResponse): boolean =>
+  /^\s*attachment/i.test(response.header('content-disposition') ?? '');
+
+/** The type of an answer without its parameters, in lower case; "" for none. Some put a comma before these. */
 export const mediaTypeOf = ({ contentType }: BackendResponse): string =>
-  contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  contentType
+    .trim()
+    .split(/[;,\s]/, 1)[0]
+    ?.toLowerCase() ?? '';
 
 function hasField(response: BackendResponse, names: readonly string[]): boolean {
   if (!isPage(response)) return false;

@@ -2,7 +2,7 @@
 // of the session is looked for first, because it can come with any status, and "assert" last.
 import type { BackendConfig } from '../../config/schema/backend.ts';
 import type { Condition, Expired } from '../../config/schema/condition.ts';
-import { isObject } from '../../formats/json.ts';
+import { atPointer, isObject } from '../../formats/json.ts';
 import { RPC_ID } from '../http/body.ts';
 import type { BackendResponse } from '../http/response.ts';
 import { anyHolds, holds, redirectTarget } from './conditions.ts';
@@ -28,6 +28,7 @@ export interface Expectation {
   expired?: readonly Expired[] | undefined;
   refused?: readonly Condition[] | undefined;
   request: { jsonrpc?: unknown };
+  result?: { as: string };
 }
 
 /**
@@ -42,22 +43,26 @@ export function judge(
   base: URL,
   token = false,
 ): Verdict {
-  const expired = [...config.expired, ...(of.expired ?? [])].find((condition) => holds(condition, response, base));
+  const text = ['text', 'binary'].includes(of.result?.as ?? '');
+  const any = (conditions: readonly Condition[] | undefined) => anyHolds(conditions, response, base, text);
+  const expired = [...config.expired, ...(of.expired ?? [])].find((condition) =>
+    holds(condition, response, base, text),
+  );
   if (expired) return { kind: 'expired', beforeEffect: expired.before_effect };
-  if (token && (anyHolds(config.csrf?.refused, response, base) || anyHolds(of.refused, response, base)))
-    return { kind: 'csrf_refused' };
+  if (token && (any(config.csrf?.refused) || any(of.refused))) return { kind: 'csrf_refused' };
 
   const demanded = of.assert ?? config.assert;
-  const asserted = demanded === undefined || demanded.length === 0 || anyHolds(demanded, response, base);
+  const asserted = demanded === undefined || demanded.length === 0 || any(demanded);
   const failed = (detail: string, refused: boolean): Verdict => ({
     kind: 'failed',
     detail,
     refused,
     ours: asserted && demanded !== undefined && demanded.length > 0,
   });
-  if (anyHolds(config.failed, response, base) || anyHolds(of.failed, response, base))
-    return failed('the answer shows a failure', true);
-  const expected = of.expect ? anyHolds(of.expect, response, base) : response.status >= 200 && response.status < 300;
+  if (any(config.failed) || any(of.failed))
+    // A gateway that gave up says so in words of its own, and knows nothing of what was done behind it.
+    return failed('the answer shows a failure', response.status < 500);
+  const expected = of.expect ? any(of.expect) : response.status >= 200 && response.status < 300;
   if (!expected) {
     if (response.status < 300 || response.status >= 400 || response.location === undefined)
       // A status of the server's own fault, or a good one that is not as expected, says nothing of what was done before.
@@ -66,13 +71,19 @@ export function judge(
   }
   if (of.request.jsonrpc !== undefined) {
     const problem = rpcProblem(response.document);
-    if (problem !== undefined) return failed(problem, problem === RPC_ERROR);
+    if (problem !== undefined) return failed(problem, problem === RPC_ERROR && !isServersFault(response.document));
   }
   // A page that is shown to anonymous visitors as well can look good in every other way.
   return asserted ? { kind: 'good' } : { kind: 'expired', beforeEffect: false };
 }
 
 const RPC_ERROR = 'a JSON-RPC error';
+
+/** JSON-RPC 2.0 §5.1: an internal error, or one that a server has for itself, may come in the middle of what was asked. */
+function isServersFault(document: unknown): boolean {
+  const code = atPointer(document, '/error/code');
+  return code === -32603 || (typeof code === 'number' && code <= -32000 && code >= -32099);
+}
 
 /**
  * What is wrong with a JSON-RPC answer, or undefined. JSON-RPC 2.0 §5: it has the id of its request, and either a

@@ -10,7 +10,7 @@ import type { BackendResponse } from '../http/response.ts';
 import { send, unanswered } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
 import { attachedTo, createCsrfTokens, withCsrfTokens } from './csrf.ts';
-import { openSession } from './open-session.ts';
+import { takeValues } from './open-session.ts';
 import { renewedValues, strayOf } from './renewal.ts';
 import type { Answer, Turn } from './turn.ts';
 
@@ -54,6 +54,7 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
     const filled = withCsrfTokens(values, fetched?.tokens);
     const attached = attachedTo(writes, config, session, filled);
     const sent = await send(http, request, filled, turn.jar, attached, !writes, signal);
+    turn.sent ||= sent.ok || sent.sent;
     if (!sent.ok) {
       turn.unanswered ||= sent.sent;
       keepStray(config, sent, sent.url, turn);
@@ -67,8 +68,9 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
       verdict = judge(response, config, expectation, http.url, fetched !== undefined);
       // Only an answer that is good or satisfies "assert" may change the session. Any other may set a new anonymous
       // cookie, which would replace the session by one that is not logged in.
-      if (verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours)) keep(config, response, url, turn);
-      else bring();
+      if (verdict.kind === 'good' || (verdict.kind === 'failed' && verdict.ours)) {
+        if (!keep(config, response, url, turn)) bring();
+      } else bring();
     } catch (thrown) {
       bring();
       throw thrown;
@@ -109,8 +111,11 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
   return (question, turn) => ask(question, turn);
 }
 
-/** Takes the cookies and values of an answer into the turn. */
-function keep(config: BackendConfig, response: BackendResponse, url: string, turn: Turn): void {
+/**
+ * Takes the cookies and values of an answer into the turn. Answers false when a value is none that the session could send:
+ * then the session stays as it is, whatever was done.
+ */
+function keep(config: BackendConfig, response: BackendResponse, url: string, turn: Turn): boolean {
   const { setCookies } = response;
   if (setCookies.length > 0) {
     turn.jar = turn.jar.copy();
@@ -119,9 +124,8 @@ function keep(config: BackendConfig, response: BackendResponse, url: string, tur
       ...spellings(secretsOf({ cookies: turn.jar.keep(config.session.cookies), values: {} }), { pieces: true }),
     );
   }
-  const { token, account, csrf } = turn.session;
-  const values = renewedValues(config, token.values, response, turn.jar);
-  if (values) turn.session = { ...openSession(config, { ...token, values }, account), csrf };
+  const values = renewedValues(config, turn.session.token.values, response, turn.jar);
+  return values === undefined || takeValues(config, values, turn);
 }
 
 /** Notes what an answer that is no good has brought beside the session. */

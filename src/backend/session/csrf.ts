@@ -14,7 +14,7 @@ import { fillHeaders } from '../http/request.ts';
 import type { BackendResponse } from '../http/response.ts';
 import { type Attached, send, unanswered } from '../http/send.ts';
 import type { Values } from '../http/values.ts';
-import { type CsrfTokens, type Fetched, type OpenSession, openSession } from './open-session.ts';
+import { type CsrfTokens, type Fetched, type OpenSession, takeValues } from './open-session.ts';
 import { renewedValues, strayOf } from './renewal.ts';
 import type { Turn } from './turn.ts';
 
@@ -95,7 +95,8 @@ export function csrfTokensIn(response: BackendResponse, jar: Jar, { csrf }: Back
   return spellings(found.filter((value) => typeof value === 'string' && looksRandom(value)) as string[]);
 }
 
-const looksRandom = (value: string): boolean => !/\s/.test(value) && (/\d/.test(value) || value.length >= 16);
+const looksRandom = (value: string): boolean =>
+  !/\s/.test(value) && (/\d|[a-z].*[A-Z]/.test(value) || value.length >= 16);
 
 /** Values in which "csrf.NAME" gives a CSRF token, and every other name what it gave before. */
 export const withCsrfTokens =
@@ -150,10 +151,7 @@ export function createCsrfTokens(http: BackendHttp, config: BackendConfig): Toke
       return fetched;
     }
     const { cookies, changed, changedValues, secrets } = fetched.tokens;
-    if (fresh && changedValues) {
-      const { token, account, csrf } = turn.session;
-      turn.session = { ...openSession(config, { ...token, values: changedValues }, account), csrf };
-    }
+    if (fresh && changedValues) takeValues(config, changedValues, turn);
     turn.secrets.push(...secrets);
     const theirs = [...cookies, ...(fresh ? changed : [])];
     if (theirs.length > 0) turn.jar = turn.jar.copy(theirs);

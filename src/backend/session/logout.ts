@@ -45,14 +45,7 @@ export const own = (part: Expectation): Expectation => ({ ...part, assert: part.
 
 export function createLogout({ config, clock, ask, opened, changes, onLogoutFailure }: LogoutOptions): Logout {
   const { logout, probe } = config;
-  /** Until when the probe counts as one that tells a live session from an ended one (R-82). */
-  let tellsUntil = Number.NEGATIVE_INFINITY;
-  const probes = new WeakMap<RequestTemplate, boolean>();
-  const isProbe = (request: RequestTemplate): boolean => {
-    const known = probes.get(request) ?? JSON.stringify(request) === JSON.stringify(probe?.request);
-    probes.set(request, known);
-    return known;
-  };
+  const tells = createTells(probe?.request, clock);
 
   /** Probes the session. `limitMs`: after so long it is given up. */
   async function look(session: OpenSession, limitMs?: number) {
@@ -73,14 +66,15 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
       brought.push(...strays);
       return renewed;
     };
+    const goOn = (next: BackendTokenSecret): void => {
+      brought.push(new Secret(last.token));
+      last = opened(next) ?? last;
+    };
     // A probe that calls every session ended would prove nothing, so it is first seen to pass. Its answer may have
     // replaced the value, and then the new one is logged out, and the old one is looked at as well.
-    if (clock.now() >= tellsUntil) {
+    if (!tells.now()) {
       const next = take((await look(session, FIRST_LOOK_MS)).turn);
-      if (next) {
-        brought.push(new Secret(session.token));
-        last = opened(next) ?? session;
-      }
+      if (next) goOn(next);
     }
     for (let again = logout !== undefined; ; again = false) {
       if (logout) {
@@ -99,16 +93,12 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
       const fresh = take(turn);
       // A request with the cookies of an ended session revives it at some backends, and the probe is one. So the session
       // that it leaves behind is logged out once more.
-      if (found === 'alive' && again) {
-        if (fresh) {
-          brought.push(new Secret(last.token));
-          last = opened(fresh) ?? last;
-        }
-        continue;
-      }
-      if (fresh) brought.push(fresh);
+      const revived = found === 'alive' && again;
+      if (revived && fresh) goOn(fresh);
+      else if (fresh) brought.push(fresh);
+      if (revived) continue;
       if (found === 'alive') return 'residual';
-      if (found === 'ended') return clock.now() < tellsUntil ? 'dead' : 'unproven';
+      if (found === 'ended') return tells.now() ? 'dead' : 'unproven';
       return found === 'unreachable' ? 'unreachable' : 'unproven';
     }
   }
@@ -118,7 +108,7 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
    * nothing is to be ended, and no logout is sent, which could bring the next one.
    */
   async function endBrought(session: OpenSession, brought: BackendTokenSecret[]): Promise<LogoutResult> {
-    if (clock.now() >= tellsUntil) return end(session, brought);
+    if (!tells.now()) return end(session, brought);
     const { found, turn } = await look(session);
     // What such an answer brings in turn is the session of the next visitor, and is not looked at: there is no end of them.
     if (found === 'ended') return 'dead';
@@ -153,8 +143,24 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
       }
     },
 
-    noteGood(request) {
-      if (probe && isProbe(request)) tellsUntil = clock.now() + TELLS_MS;
+    noteGood: tells.note,
+  };
+}
+
+/** Whether the probe has been seen to pass lately, and so tells a live session from an ended one (R-82). */
+function createTells(probe: RequestTemplate | undefined, clock: Clock) {
+  let until = Number.NEGATIVE_INFINITY;
+  const known = new WeakMap<RequestTemplate, boolean>();
+  const isProbe = (request: RequestTemplate): boolean => {
+    const before = known.get(request) ?? JSON.stringify(request) === JSON.stringify(probe);
+    known.set(request, before);
+    return before;
+  };
+  return {
+    now: () => clock.now() < until,
+    /** Notes a request that had a good answer. */
+    note(request: RequestTemplate): void {
+      if (probe && isProbe(request)) until = clock.now() + TELLS_MS;
     },
   };
 }

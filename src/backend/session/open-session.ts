@@ -8,7 +8,7 @@ import { type Spelling, secretsOf, spellings } from '../answer/scrub.ts';
 import { createJar, type Jar } from '../http/jar.ts';
 import { fillCookies, fillHeaders } from '../http/request.ts';
 import type { Attached } from '../http/send.ts';
-import type { Values } from '../http/values.ts';
+import { UnbuildableError, type Values } from '../http/values.ts';
 import type { BackendToken, BackendTokenSecret, CallResult } from '../port.ts';
 
 /** The CSRF tokens for a write. `values` has each by its name under `csrf.extract`. */
@@ -79,6 +79,26 @@ export function openSession(
     account,
     csrf: undefined,
   };
+}
+
+/**
+ * Goes on with other values of the session, of which the old ones stay secret. Answers false, and changes nothing, when one
+ * of them cannot be sent.
+ */
+export function takeValues(
+  config: BackendConfig,
+  values: BackendToken['values'],
+  turn: { session: OpenSession; secrets: Spelling[] },
+): boolean {
+  const { token, account, csrf, secrets } = turn.session;
+  try {
+    turn.session = { ...openSession(config, { ...token, values }, account), csrf };
+    turn.secrets.push(...secrets());
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof UnbuildableError) return false;
+    throw thrown;
+  }
 }
 
 /** Most backend tokens whose spellings are kept. They take more memory than the rest of a session, and can be made again. */

@@ -24,6 +24,8 @@ export interface Turn {
   jar: Jar;
   /** What answers that were no good have brought beside the session. */
   strays: BackendTokenSecret[];
+  /** Whether the request of the call itself has gone out, so that it may have been done. */
+  sent: boolean;
   /** Whether a request was sent and not answered, so that a renewal may have been lost. */
   unanswered: boolean;
   /** Secrets that appeared during this call, such as a new cookie or a CSRF token, in every spelling. */
@@ -36,6 +38,7 @@ export const turnOf = (session: OpenSession, signal?: CancelSignal): Turn => ({
   session,
   jar: session.jar,
   strays: [],
+  sent: false,
   unanswered: false,
   secrets: [],
   signal,

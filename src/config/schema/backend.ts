@@ -1,5 +1,6 @@
 // Schema of one entry under "backends": where the legacy application server is, which account is used, how to log
 // in, what a session consists of, how its end looks, and how to log out.
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { conditionsSchema, expiredSchema, oneOrMore, pattern, saySchema } from './condition.ts';
 import { extractSchema } from './extraction.ts';
@@ -119,6 +120,7 @@ const tlsSchema = z
     server_name: z
       .string()
       .min(1)
+      .refine((name) => isIP(name) === 0, 'a name, not an address: TLS has no place for one')
       .optional()
       .describe('Name that the certificate must have; default: the host of "url"'),
     cert_file: z.string().optional().describe('Certificate (PEM) to show to the backend'),

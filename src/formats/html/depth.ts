@@ -24,6 +24,22 @@ export function readAtMost<T>(html: string, deepest: number, read: (html: string
   }
 }
 
+/** Elements whose content is not read as tags, or not seen at all: they go as a whole. */
+const WHOLE = new Set(
+  'script style title template noscript noembed noframes iframe object xmp plaintext head'.split(' '),
+);
+
+/** In drawings and formulas other rules hold for tags. Without their own tags, one set of rules holds for all of the page. */
+const FOREIGN = /<\/?(?:svg|math)\b[^>]*>/gi;
+
+const nothing = () => {};
+/** What else a tokenizer tells. */
+const UNHEARD = {
+  ...{ onattribdata: nothing, onattribentity: nothing, onattribend: nothing, onattribname: nothing },
+  ...{ oncdata: nothing, oncomment: nothing, ondeclaration: nothing, onend: nothing },
+  ...{ onprocessinginstruction: nothing, ontext: nothing, ontextentity: nothing },
+};
+
 /** Stands where a tag was, so that what is left of it and right of it does not become a tag together. */
 const CUT = '<!---->';
 
@@ -31,7 +47,8 @@ const CUT = '<!---->';
  * The page without the tags beyond that depth. Open tags are counted by name, and an end tag counts only where one of its
  * name is open: so the depth counted here is never less than that of a parser, whichever tags end each other there.
  */
-function shallow(html: string, deepest: number): string {
+function shallow(page: string, deepest: number): string {
+  const html = page.replace(FOREIGN, ' ');
   const open = new Map<string, number>();
   const gone = new Map<string, number>();
   let depth = 0;
@@ -39,21 +56,33 @@ function shallow(html: string, deepest: number): string {
   let at = 0;
   let from = 0;
   let name = '';
+  /** Where the content of a textarea begins whose tag is too deep. */
+  let area: number | undefined;
   const cut = (to: number) => {
     kept += html.slice(at, from) + CUT;
     at = to;
   };
   const add = (to: Map<string, number>, by: number) => to.set(name, (to.get(name) ?? 0) + by);
+  /** The element that goes as a whole, where it began, and how many of its name are open in it. */
+  let whole: { name: string; from: number; open: number } | undefined;
   const openTag = (end: number) => {
+    if (whole) {
+      if (name === whole.name) whole.open += 1;
+      return;
+    }
     if (VOID.has(name)) return;
     if (depth >= deepest) {
+      if (WHOLE.has(name)) {
+        whole = { name, from, open: 1 };
+        return;
+      }
+      if (name === 'textarea') area = end + 1;
       add(gone, 1);
       return cut(end + 1);
     }
     add(open, 1);
     depth += 1;
   };
-  const nothing = () => {};
   const tokenizer = new Tokenizer(
     { decodeEntities: false },
     {
@@ -66,20 +95,32 @@ function shallow(html: string, deepest: number): string {
       onclosetag(start, end) {
         from = html.lastIndexOf('<', start);
         name = html.slice(start, end).toLowerCase();
-        if ((gone.get(name) ?? 0) > 0) {
+        const after = html.indexOf('>', end) + 1 || html.length;
+        if (whole) {
+          if (name !== whole.name || --whole.open > 0) return;
+          from = whole.from;
+          whole = undefined;
+          cut(after);
+        } else if ((gone.get(name) ?? 0) > 0) {
           add(gone, -1);
-          cut(html.indexOf('>', end) + 1 || html.length);
+          // Tags that somebody has written into a field are text, and stay that.
+          if (name === 'textarea' && area !== undefined) {
+            kept += html.slice(at, area) + html.slice(area, from).replaceAll('<', '&lt;');
+            at = from;
+            area = undefined;
+          }
+          cut(after);
         } else if ((open.get(name) ?? 0) > 0) {
           add(open, -1);
           depth -= 1;
         }
       },
-      ...{ onattribdata: nothing, onattribentity: nothing, onattribend: nothing, onattribname: nothing },
-      ...{ oncdata: nothing, oncomment: nothing, ondeclaration: nothing, onend: nothing },
-      ...{ onprocessinginstruction: nothing, ontext: nothing, ontextentity: nothing },
+      ...UNHEARD,
     },
   );
   tokenizer.write(html);
   tokenizer.end();
-  return kept + html.slice(at);
+  // What was never closed goes to the end of the page.
+  const rest = html.slice(at, whole?.from);
+  return kept + (area === undefined ? rest : rest.replaceAll('<', '&lt;'));
 }

@@ -3,11 +3,8 @@
 import { Parser } from 'htmlparser2';
 import { PageTooDeepError, readAtMost } from './depth.ts';
 
-/**
- * Greatest depth of a page that is only searched for tags. It is generous, because tags that a page never closes
- * add to the depth.
- */
-const DEEPEST_SCAN = 5000;
+/** Greatest depth of a page. For each end tag a parser looks through all that is open. */
+const DEEPEST_SCAN = 512;
 
 interface Field {
   name: string;

@@ -53,17 +53,30 @@ function withoutInterim(socket: Socket): () => boolean {
     begins = true;
     return write(...args);
   }) as Socket['write'];
+  let interim = 0;
   socket.read = (size?: number) => {
     for (;;) {
       const chunk = read(size) as Buffer | null;
       if (!begins || chunk === null) return chunk;
-      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-      const rest = afterInterim(held);
+      let rest: Buffer = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      for (;;) {
+        const end = endOfInterim(rest);
+        if (typeof end !== 'number') {
+          held = end === 'unknown' ? rest : Buffer.alloc(0);
+          break;
+        }
+        rest = rest.subarray(end);
+        held = rest;
+        interim += 1;
+      }
+      if (interim > MOST || held.length > LONGEST) {
+        socket.destroy(new InterimError());
+        return null;
+      }
       // What may still become an interim answer waits for the rest of it.
-      if (rest === undefined) continue;
-      held = Buffer.alloc(0);
-      if (rest.length === 0) continue;
+      if (held.length > 0 || rest.length === 0) continue;
       begins = false;
+      interim = 0;
       answered = true;
       return rest;
     }
@@ -75,21 +88,22 @@ function withoutInterim(socket: Socket): () => boolean {
 const INTERIM = /^HTTP\/1\.[01] 1(?!01)\d\d[ \r\n]/;
 const BEGINS = /^H(T(T(P(\/(1(\.([01]( (1(\d(\d)?)?)?)?)?)?)?)?)?)?)?$/;
 const START = 13;
-/** An interim answer is short. A longer one is left to undici, which refuses it. */
-const LONGEST = 16_384;
+/** Most interim answers before an answer, and the longest of them: they are few and short. */
+const MOST = 32;
+const LONGEST = 8192;
 
-/** What comes after the interim answers at the beginning, or undefined while that cannot be told. */
-function afterInterim(bytes: Buffer): Buffer | undefined {
-  let rest = bytes;
-  for (;;) {
-    if (rest.length === 0) return rest;
-    const start = rest.toString('latin1', 0, START);
-    if (start.length < START && BEGINS.test(start)) return undefined;
-    if (!INTERIM.test(start)) return rest;
-    const end = /\r?\n\r?\n/.exec(rest.toString('latin1', 0, LONGEST));
-    if (!end) return rest.length < LONGEST ? undefined : rest;
-    rest = rest.subarray(end.index + end[0].length);
-  }
+/** Where the interim answer at the beginning ends; `none` when there is none, `unknown` while that cannot be told. */
+function endOfInterim(bytes: Buffer): number | 'none' | 'unknown' {
+  const start = bytes.toString('latin1', 0, START);
+  if (start.length < START) return BEGINS.test(start) ? 'unknown' : 'none';
+  if (!INTERIM.test(start)) return 'none';
+  const end = /\r?\n\r?\n/.exec(bytes.toString('latin1', 0, LONGEST + 1));
+  return end ? end.index + end[0].length : 'unknown';
+}
+
+/** The backend sends interim answers and no answer. */
+class InterimError extends Error {
+  readonly code = 'ERR_INTERIM_ANSWERS';
 }
 
 /** Errors of connections on which the backend had answered before. */
