@@ -46,17 +46,7 @@ export const own = (part: Expectation): Expectation => ({ ...part, assert: part.
 export function createLogout({ config, clock, ask, opened, changes, onLogoutFailure }: LogoutOptions): Logout {
   const { logout, probe } = config;
   const tells = createTells(probe?.request, clock);
-
-  /** Probes the session. `limitMs`: after so long it is given up. */
-  async function look(session: OpenSession, limitMs?: number) {
-    const turn = turnOf(session, limitMs === undefined ? undefined : AbortSignal.timeout(limitMs));
-    if (!probe) return { found: 'unknown', turn } as const;
-    const question = { request: probe.request, values: session.values, expectation: own(probe), writes: false };
-    const answer = await ask(question, turn);
-    if (answer.ok) return { found: 'alive', turn } as const;
-    if (answer.ended.kind === 'expired') return { found: 'ended', turn } as const;
-    return { found: DOWN.includes(answer.ended.status) ? 'unreachable' : 'unknown', turn } as const;
-  }
+  const look = createLook(probe, ask);
 
   /** Ends one value of a session. What the answers bring meanwhile is added to `brought`. */
   async function end(session: OpenSession, brought: BackendTokenSecret[]): Promise<LogoutResult> {
@@ -146,6 +136,17 @@ export function createLogout({ config, clock, ask, opened, changes, onLogoutFail
     noteGood: tells.note,
   };
 }
+
+/** Probes a session. `limitMs`: after so long it is given up. */
+const createLook = (probe: BackendConfig['probe'], ask: Ask) => async (session: OpenSession, limitMs?: number) => {
+  const turn = turnOf(session, limitMs === undefined ? undefined : AbortSignal.timeout(limitMs));
+  if (!probe) return { found: 'unknown', turn } as const;
+  const question = { request: probe.request, values: session.values, expectation: own(probe), writes: false };
+  const answer = await ask(question, turn);
+  if (answer.ok) return { found: 'alive', turn } as const;
+  if (answer.ended.kind === 'expired') return { found: 'ended', turn } as const;
+  return { found: DOWN.includes(answer.ended.status) ? 'unreachable' : 'unknown', turn } as const;
+};
 
 /** Whether the probe has been seen to pass lately, and so tells a live session from an ended one (R-82). */
 function createTells(probe: RequestTemplate | undefined, clock: Clock) {
