@@ -6,10 +6,9 @@ import { Secret } from '../core/secret.ts';
 import type { Account, Accounts } from './accounts.ts';
 import type { ForwardProxy } from './http/connection/proxy.ts';
 import { createBackendHttp, type OnExchange } from './http/http.ts';
-import type { BackendResponse } from './http/response.ts';
 import { UnbuildableError } from './http/values.ts';
 import type { BackendPort, BackendTokenSecret, CallResult, Changes } from './port.ts';
-import { createAsk } from './session/ask.ts';
+import { createAsk, type OnAnswer } from './session/ask.ts';
 import { complete, login, type OnStep } from './session/login.ts';
 import { createLogout, own } from './session/logout.ts';
 import { type OpenSession, openSession } from './session/open-session.ts';
@@ -28,8 +27,8 @@ export interface AdapterOptions {
   onExchange?: OnExchange | undefined;
   /** Called after each login step, for `sallyport backend check`. */
   onStep?: OnStep;
-  /** Called with the answers to tools, probes, keep-alive requests and logouts, before they are judged. */
-  onAnswer?: (response: BackendResponse) => void;
+  /** Called with the answers to tools, probes, keep-alive requests and logouts. */
+  onAnswer?: OnAnswer;
   /** Called with the reason when a logout could not be carried out. */
   onLogoutFailure?: (detail: string) => void;
 }

@@ -12,8 +12,8 @@ import { createBackendAdapter } from './adapter.ts';
 import { proxyOf } from './http/connection/proxy.ts';
 import { readBackendTls } from './http/connection/tls.ts';
 import type { BackendHealth } from './http/http.ts';
-import type { BackendResponse } from './http/response.ts';
 import type { BackendPort } from './port.ts';
+import type { OnAnswer } from './session/ask.ts';
 import type { OnStep } from './session/login.ts';
 
 /** The hooks `onStep`, `onAnswer` and `onLogoutFailure` are those of the adapter. */
@@ -26,7 +26,7 @@ export interface BackendsOptions {
   /** As `OnExchange`, with the name of the backend. */
   onExchange?: (backend: string, outcome: string, seconds: number) => void;
   onStep?: OnStep;
-  onAnswer?: (response: BackendResponse) => void;
+  onAnswer?: OnAnswer;
   onLogoutFailure?: (detail: string) => void;
 }
 

@@ -144,7 +144,7 @@ function addConfig(program: Command): void {
     .option('--offline', 'need no secret and no environment variable, as in the review of a change')
     .option(
       '--strict',
-      'fail on tools and roles that nobody has, on what ends within 30 days, on a policy that is not built',
+      'fail on tools and roles that nobody has, on conditions that content can fulfil, on what ends within 30 days, on a policy that is not built',
     )
     .option('--json', 'print the problems as JSON')
     .action(later(() => import('./config/check.ts'), 'configCheck'));
@@ -186,6 +186,7 @@ function addBackend(program: Command): void {
     .option('-a, --account <key>', 'whose account to use, when the backend has "accounts"')
     .option('-t, --tool <name>', 'tool to call (default: one that reads without arguments, else the probe)')
     .option('--args <json>', 'arguments of the tool, as a JSON object')
+    .option('--strict', 'exit with 1 for warnings as well: for what is the nature of the system')
     .option('--json', 'print the results as JSON')
     .action(later(() => import('./backend/check.ts'), 'backendCheck'));
 }

@@ -17,6 +17,9 @@ let quirk:
   | 'one session'
   | 'logout ends all'
   | 'no logout'
+  | 'logout refused'
+  | 'probe for all'
+  | 'odd cookies'
   | 'welcomes strangers'
   | 'echoes'
   | 'rotates'
@@ -45,11 +48,22 @@ beforeEach(async () => {
       return response
         .writeHead(302, {
           location: `/home;jsessionid=session-${count}?token=session-${count}`,
-          'set-cookie': `S=session-${count}; Path=/`,
+          'set-cookie': [
+            `S=session-${count}; Path=/`,
+            ...(quirk === 'odd cookies'
+              ? [
+                  'secure=abcdefgh; Domain=other.test',
+                  'gone=abcdefgh; Expires=Thu, 01 Jan 1970 00:00:01 GMT',
+                  'empty=; Path=/',
+                ]
+              : []),
+          ],
         })
         .end(echo);
     }
     const known = live.includes(id);
+    if (path === '/logout' && quirk === 'logout refused') return response.writeHead(403).end('no');
+    if (path === '/me' && quirk === 'probe for all') return response.writeHead(200).end('hello');
     if (path === '/logout')
       live = quirk === 'no logout' ? live : quirk === 'logout ends all' ? [] : live.filter((other) => other !== id);
     if (quirk === 'hangs') return undefined;
@@ -157,6 +171,52 @@ it('the check finds a logout that does not end the session', async () => {
   expect(await found()).toMatchObject({ code: 0, results: ['warn rotation', 'warn logout'] });
 });
 
+it('the check tells a logout that is refused from one that ends nothing, and shows the answer to it', async () => {
+  quirk = 'logout refused';
+  const { code, results, details } = await found();
+  expect({ code, results }).toEqual({ code: 1, results: ['fail rotation', 'fail logout'] });
+  expect(details).toContain('the logout is refused with status 403');
+  quirk = 'no logout';
+  expect((await found()).details).toContain('the logout was answered with status 200');
+});
+
+it('R-82: the check finds a probe that calls an unknown session alive', async () => {
+  quirk = 'probe for all';
+  const { code, results, details } = await found();
+  expect(code).toBe(1);
+  expect(results).toContain('fail probe');
+  expect(details).toMatch(/calls an unknown session alive; add \\"assert\\"/);
+  const mended = await found([], (yaml) =>
+    yaml.replace('path: /me } }', 'path: /me }, assert: [{ body_contains: anna }] }'),
+  );
+  expect(mended.details).not.toContain('cannot tell');
+});
+
+it('R-93: the check warns of conditions that whoever writes content can fulfil, and --strict fails on them', async () => {
+  const change = (yaml: string) =>
+    yaml.replace('expired: [{ status: 401 }]', 'expired: [{ status: 401 }, { body_contains: please log in }]');
+  const { code, results, details } = await found([], change);
+  expect({ code, results }).toEqual({ code: 0, results: ['warn content'] });
+  expect(details).toContain('backends.app.expired.1.body_contains');
+  expect((await check(['--strict'], change)).code).toBe(1);
+  expect((await check(['--strict'])).code).toBe(0);
+});
+
+it.each([
+  ['cookies: [S, other]', '"no cookie other after the login: no answer has set it"'],
+  [
+    'cookies: [S, secure]',
+    'no cookie secure after the login: it came and was dropped: it is for the domain other.test',
+  ],
+  ['cookies: [S, gone]', 'no cookie gone after the login: it came and was dropped: its end has passed'],
+  ['cookies: [S, empty]', 'no cookie empty after the login: it came and was dropped: it is empty'],
+])('of a cookie that is not there (%s) the check says why', async (cookies, why) => {
+  quirk = 'odd cookies';
+  const { code, details } = await found([], (yaml) => yaml.replace('cookies: [S]', cookies));
+  expect(code).toBe(1);
+  expect(details).toContain(why.replaceAll('"', ''));
+});
+
 it('the check finds that the connector would not notice the end of a session', async () => {
   quirk = 'welcomes strangers';
   const { code, results } = await found();
@@ -179,8 +239,39 @@ it('the check reports a backend that does not answer', async () => {
 
 it('R-54: the check follows a cookie that every answer changes, and leaves no session behind', async () => {
   quirk = 'rotates';
-  expect(await found()).toMatchObject({ code: 0, results: [] });
+  const inTurn = (yaml: string) => yaml.replace('cookies: [S]', 'cookies: [S], one_at_a_time: true');
+  expect(await found([], inTurn)).toMatchObject({ code: 0, results: [] });
   expect(await (await fetch(`${server.url}/left`)).text()).toBe('0');
+});
+
+it('the check finds calls at the same time that disturb each other, and says what to set', async () => {
+  quirk = 'rotates';
+  const { code, results, details } = await found();
+  expect(code).toBe(1);
+  expect(results).toContain('fail at once');
+  expect(details).toContain('set session.one_at_a_time');
+});
+
+it('a session that lacks a part is told from one that has ended', async () => {
+  quirk = 'odd cookies';
+  const { details } = await found([], (yaml) =>
+    yaml.replace('cookies: [S], values: [target]', 'send_cookies: { x: y }').replace('path: /me', 'path: /home'),
+  );
+  expect(details).toContain('the session lacks a part: the login also gave the cookies S, secure, gone, empty');
+  expect(details).toContain('the values target (session.values');
+});
+
+it.each([
+  [{ 'www-authenticate': ['Negotiate', 'NTLM'] }, '', 'Negotiate (Kerberos), which is not spoken, asks for NTLM'],
+  [{}, '<form><input name=SAMLRequest value=x></form>', 'SAML, which is spoken only where'],
+  [{}, '<form><input name=otp_code></form>', 'a second factor, which is not spoken'],
+])('what is not spoken is named (%j %s)', async (headers, page, words) => {
+  const other = await legacyServer((_request, response) =>
+    response.writeHead(page === '' ? 401 : 200, { 'content-type': 'text/html', ...headers }).end(page),
+  );
+  const { details } = await found([], (yaml) => yaml.replace(server.url, other.url));
+  await other.close();
+  expect(details).toContain(words);
 });
 
 it('Ctrl-C ends the check, and logs out what it had opened', async () => {

@@ -24,6 +24,23 @@ export interface Jar {
   copy(besides?: readonly object[]): Jar;
 }
 
+/**
+ * Why a cookie that an answer from `url` sets would not be sent back to it, or undefined. Names no value.
+ */
+export function whyDropped(setCookie: string, url: string): string | undefined {
+  const cookie = Cookie.parse(setCookie);
+  if (!cookie) return 'it cannot be read';
+  const { protocol, hostname } = new URL(url);
+  if (cookie.value === '') return 'it is empty';
+  if (cookie.expiryTime() !== undefined && (cookie.expiryTime() ?? 0) <= Date.now()) return 'its end has passed';
+  if (cookie.domain !== null && hostname !== cookie.domain && !hostname.endsWith(`.${cookie.domain}`))
+    return `it is for the domain ${cookie.domain}`;
+  if (protocol === 'http:' && cookie.secure)
+    return 'it is Secure, and this is http:// (session.cookies_over_http sends it all the same)';
+  if (/^__(Host|Secure)-/i.test(cookie.key) && !cookie.secure) return 'its name demands that it is Secure';
+  return undefined;
+}
+
 /** `cookies`: serialised ones, as `keep` gives them. */
 export const createJar = (cookies: readonly object[] = []): Jar => new CookieList(cookies as readonly StoredCookie[]);
 

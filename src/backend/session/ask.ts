@@ -22,10 +22,13 @@ export interface Question {
   writes: boolean;
 }
 
+/** Called with each answer on a session before it is judged, and with the request that it answers. */
+export type OnAnswer = (response: BackendResponse, request: RequestTemplate) => void;
+
 export interface AskOptions {
   http: BackendHttp;
   config: BackendConfig;
-  onAnswer?: ((response: BackendResponse) => void) | undefined;
+  onAnswer?: OnAnswer | undefined;
   /** Called with each request that had a good answer. */
   onGood?: ((request: RequestTemplate) => void) | undefined;
 }
@@ -61,7 +64,7 @@ export function createAsk({ http, config, onAnswer, onGood }: AskOptions): Ask {
       return { ok: false, ended: unanswered(sent) };
     }
     const { response, url } = sent;
-    onAnswer?.(response);
+    onAnswer?.(response, request);
     const bring = () => keepStray(config, { setCookies: response.setCookies, response }, url, turn);
     let verdict: Verdict;
     try {

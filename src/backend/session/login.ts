@@ -1,6 +1,6 @@
 // Carries out the login steps of a backend with a new cookie jar, and keeps the cookies and values that the
 // configuration says a session consists of.
-import type { BackendConfig, LoginStep } from '../../config/schema/backend.ts';
+import type { BackendConfig, CookieName, LoginStep } from '../../config/schema/backend.ts';
 import { Secret } from '../../core/secret.ts';
 import { PageTooDeepError } from '../../formats/html/depth.ts';
 import { placeholders, templateParts } from '../../formats/template.ts';
@@ -8,7 +8,7 @@ import { anyHolds } from '../answer/conditions.ts';
 import { compose, type Extracted, extract } from '../answer/extract.ts';
 import { rpcProblem } from '../answer/verdict.ts';
 import type { BackendHttp } from '../http/http.ts';
-import { cookieState, createJar, isNamed, type Jar, spelled } from '../http/jar.ts';
+import { cookieState, createJar, isNamed, type Jar, spelled, whyDropped } from '../http/jar.ts';
 import { fillCookies, fillHeaders } from '../http/request.ts';
 import type { BackendResponse } from '../http/response.ts';
 import { NOTHING, send } from '../http/send.ts';
@@ -20,6 +20,8 @@ export interface StepReport {
   step: LoginStep;
   /** Undefined when the step sent no request or got no answer. */
   response: BackendResponse | undefined;
+  /** Where the answer came from, as cookies see it; "" without one. */
+  url: string;
   /** Name of each value the step gave, and its length in characters; for hidden fields, their number. */
   values: [string, number][];
   /** The values themselves, so that they can be blanked in what is shown; of hidden fields only the longer ones. */
@@ -63,9 +65,14 @@ export async function login(
 
   let recorded = '';
   let open = false;
+  const seen: Seen[] = [];
+  const onAnswer: OnStep = (report) => {
+    for (const line of report.response?.setCookies ?? []) seen.push({ line, url: report.url });
+    onStep(report);
+  };
   for (const [i, step] of config.login.entries()) {
     open ||= mayOpen(step);
-    const failure = await walk(step, http, jar, values, onStep);
+    const failure = await walk(step, http, jar, values, onAnswer);
     if (failure) {
       const where = step.request ? `${step.request.method} ${step.request.path}` : 'compose';
       const detail = `login step ${i + 1} (${where}): ${failure.detail}`;
@@ -81,10 +88,24 @@ export async function login(
     }
   }
   const missing = session.cookies.find((name) => !jar.names().some((key) => isNamed(key, name)));
-  const problem =
-    missing !== undefined ? `no cookie ${spelled(missing)} after the login` : unusable(config, backendToken());
+  const problem = missing !== undefined ? absence(missing, seen) : unusable(config, backendToken());
   if (problem !== undefined) return fail({ code: 'session.login_failed', detail: problem });
   return { ok: true, backendToken: backendToken() };
+}
+
+/** A line of Set-Cookie, and the URL of the answer that had it. */
+interface Seen {
+  line: string;
+  url: string;
+}
+
+/** Says why there is no such cookie after the login, where it came and was dropped. */
+function absence(name: CookieName, seen: readonly Seen[]): string {
+  const nameOf = (line: string) => line.split(/[=;]/, 1)[0]?.trim() ?? '';
+  const came = seen.filter(({ line }) => isNamed(nameOf(line), name)).at(-1);
+  const why = came && whyDropped(came.line, came.url);
+  const how = came ? `it came and was dropped: ${why ?? 'a later answer took it away'}` : 'no answer has set it';
+  return `no cookie ${spelled(name)} after the login: ${how}`;
 }
 
 /** Why the session cannot be used, or undefined: a value that no header or cookie can carry must fail the login. */
@@ -143,7 +164,7 @@ async function walk(
   values: Map<string, Extracted>,
   onStep: OnStep = () => {},
 ): Promise<Failure | undefined> {
-  const report: StepReport = { step, response: undefined, values: [], secrets: [], problem: undefined };
+  const report: StepReport = { step, response: undefined, url: '', values: [], secrets: [], problem: undefined };
   /** In a login no value is optional: an account without a password must not log in with an empty one. */
   const known = (name: string): Extracted => {
     const value = values.get(name);
@@ -191,6 +212,7 @@ async function walk(
     }
     const { response } = sent;
     report.response = response;
+    report.url = sent.url;
     jar.store(response.setCookies, sent.url);
     const unexpected = check(step, response, http.url);
     if (unexpected !== undefined) {

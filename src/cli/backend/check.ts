@@ -14,12 +14,15 @@ export interface BackendCheckOptions {
   tool?: string;
   args?: string;
   json?: boolean;
+  /** Warnings count as failures. */
+  strict?: boolean;
 }
 
 const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
 
 /**
- * Runs the check and prints each step. Sets exit code 1 when a step failed; rejects with an OperatorError when
+ * Runs the check and prints each step. Sets exit code 1 when a step failed: that can be mended. A warning is the nature of the
+ * system, and sets it with `strict`. Rejects with an OperatorError when
  * the backend or the arguments are wrong.
  */
 export async function backendCheck(name: string, options: BackendCheckOptions): Promise<void> {
@@ -50,7 +53,7 @@ export async function backendCheck(name: string, options: BackendCheckOptions): 
     },
   });
   if (options.json) printJson({ ok, backend: name, url: backend.url, results });
-  if (!ok) process.exitCode = 1;
+  if (!ok || (options.strict && results.some(({ result }) => result === 'warn'))) process.exitCode = 1;
 }
 
 function parseArguments(text: string | undefined): JsonObject | undefined {

@@ -1,5 +1,5 @@
 // What `sallyport backend check` shows of steps, answers and results: names, lengths and statuses, never a value.
-import { fieldsOf } from '../../backend/answer/conditions.ts';
+import { fieldsOf, isPage } from '../../backend/answer/conditions.ts';
 import type { BackendResponse } from '../../backend/http/response.ts';
 import type { BackendTokenSecret, CallResult } from '../../backend/port.ts';
 import type { StepReport } from '../../backend/session/login.ts';
@@ -40,7 +40,33 @@ export function looks(response: BackendResponse, blank: (text: string) => string
   else if (/<(html|form|title|body)\b/i.test(response.body)) parts.push(...looksOfPage(response, blank));
   const cookies = new Set(setCookies.map((line) => line.split('=', 1)[0] ?? ''));
   if (cookies.size > 0) parts.push(`sets ${names([...cookies])}`);
+  parts.push(...notSpoken(response));
   return blank(parts.join(', '));
+}
+
+/** What no configuration makes the connector speak. */
+function notSpoken(response: BackendResponse): string[] {
+  const schemes = response.headers('www-authenticate').join(', ');
+  const fields = fieldNames(response);
+  const has = (pattern: RegExp) => fields.some((name) => pattern.test(name));
+  return [
+    ...(/\bnegotiate\b/i.test(schemes) ? ['asks for Negotiate (Kerberos), which is not spoken'] : []),
+    ...(/\bntlm\b/i.test(schemes) ? ['asks for NTLM, which is not spoken'] : []),
+    ...(has(/^SAML(Request|Response)$/i) || /[?&]SAMLRequest=/i.test(response.location ?? '')
+      ? ['asks for SAML, which is spoken only where it is plain forms on this system']
+      : []),
+    ...(has(/^(otp|totp|mfa|2fa|two_?factor|one_?time|verification)[-_]?(code|token|password|pin)?$/i)
+      ? ['asks for a second factor, which is not spoken: give the connector an account without one']
+      : []),
+  ];
+}
+
+function fieldNames(response: BackendResponse): string[] {
+  try {
+    return isPage(response) ? [...fieldsOf(response).keys()] : [];
+  } catch {
+    return [];
+  }
 }
 
 function looksOfPage(response: BackendResponse, blank: (text: string) => string): string[] {

@@ -2,8 +2,10 @@
 // the logouts. Reports names, lengths, statuses and page titles, with every known secret blanked.
 import { randomBytes } from 'node:crypto';
 import type { Account, ClientIdentity } from '../../backend/accounts.ts';
+import { isNamed } from '../../backend/http/jar.ts';
 import { openBackends } from '../../backend/open.ts';
 import type { BackendPort, BackendTokenSecret, CallResult } from '../../backend/port.ts';
+import { contentWarnings } from '../../config/check/content.ts';
 import type { Config } from '../../config/load.ts';
 import { type ToolConfig, toolSchema } from '../../config/schema/tool.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -50,7 +52,7 @@ interface Walk {
 /** Answers whether no step failed. Stops at a failure that makes the steps after it meaningless. */
 export async function checkBackend(options: CheckOptions): Promise<boolean> {
   const { config, name, env, clock } = options;
-  const witness = createWitness(options.onResult);
+  const witness = createWitness(options.onResult, config.backends[name]?.logout?.request);
   const backends = openBackends({
     config: {
       backends: { [name]: config.backends[name] as Config['backends'][string] },
@@ -75,6 +77,8 @@ export async function checkBackend(options: CheckOptions): Promise<boolean> {
 
 async function walk(way: Walk): Promise<void> {
   const { options, account, witness } = way;
+  for (const { path, message } of contentWarnings(options.config, options.name))
+    witness.report('warn', 'content', `${path.join('.')}: ${message}`);
   for (const secret of Object.values(account.credentials)) witness.secret(secret.reveal());
   const first = await logIn(way);
   if (!first) return;
@@ -88,6 +92,8 @@ async function walk(way: Walk): Promise<void> {
 async function exercise(way: Walk, tool: string, first: Held): Promise<Held> {
   const { report, shown } = way.witness;
   await expiry(way, tool, first);
+  await atOnce(way, tool, first);
+  if (tool !== PROBE && way.options.config.backends[way.options.name]?.probe) await probeTells(way, first);
   const second = await logIn(way);
   if (!second) return first;
   const both = (await ask(way, tool, first)).kind === 'ok';
@@ -137,7 +143,7 @@ async function call(way: Walk, tool: string, held: Held): Promise<boolean> {
   }
   const why =
     result.kind === 'expired'
-      ? 'the answer looks like an ended session, right after the login; see "expired" and "assert"'
+      ? `the answer looks like an ended session, right after the login: "expired" or "assert" does not fit${missingParts(way)}`
       : `${result.code}: ${result.detail}`;
   report('fail', 'call', `${label}: ${why}${answered() ? ` (${shown()})` : ''}`);
   return false;
@@ -152,9 +158,55 @@ async function expiry(way: Walk, tool: string, held: Held): Promise<void> {
   report('fail', 'expiry', `the answer to an unknown session ${what}; say under "expired" how it looks: ${answer}`);
 }
 
+/** What the login gave and the session does not keep: perhaps the system wants it. */
+function missingParts({ options: { config, name }, witness }: Walk): string {
+  const { session, login } = config.backends[name] as Config['backends'][string];
+  const cookies = [...witness.loginCookies].filter((key) => !session.cookies.some((each) => isNamed(key, each)));
+  const values = login
+    .flatMap((step) => [...Object.keys(step.compose ?? {}), ...Object.keys(step.extract ?? {})])
+    .filter((value) => !session.values.includes(value));
+  const parts = [
+    ...(cookies.length > 0 ? [`the cookies ${witness.blank(cookies.join(', '))} (session.cookies)`] : []),
+    ...(values.length > 0 ? [`the values ${values.join(', ')} (session.values, with session.headers)`] : []),
+  ];
+  return parts.length === 0 ? '' : `; or the session lacks a part: the login also gave ${parts.join(' and ')}`;
+}
+
+/** How many calls are made at once. */
+const AT_ONCE = 4;
+
+/** Whether calls at the same time disturb each other, as they do where each answer replaces the cookie and the old one ends. */
+async function atOnce(way: Walk, tool: string, held: Held): Promise<void> {
+  const backend = way.options.config.backends[way.options.name];
+  if (backend?.session.one_at_a_time) return;
+  const calls = Array.from({ length: AT_ONCE }, (): Held => ({ token: held.token }));
+  const results = await Promise.all(calls.map((each) => ask(way, tool, each)));
+  const [renewed] = calls.map(({ token }) => token).filter((token) => token !== held.token);
+  if (renewed) held.token = calls.map(({ token }) => token).findLast((token) => token !== held.token) ?? renewed;
+  const failed = results.filter(({ kind }) => kind !== 'ok').length;
+  const after = await ask(way, tool, held);
+  if (failed === 0 && after.kind === 'ok') return;
+  const race = renewed ? ', and each answer brings a new cookie: set session.one_at_a_time' : '';
+  way.witness.report(
+    'fail',
+    'at once',
+    `of ${AT_ONCE} calls at the same time ${failed} failed${after.kind === 'ok' ? '' : ', and the session with them'}${race}`,
+  );
+}
+
+/** Whether the probe tells a session that the backend does not know from a live one: else it proves nothing (R-82). */
+async function probeTells(way: Walk, held: Held): Promise<void> {
+  const { report, shown } = way.witness;
+  const result = await ask(way, PROBE, { token: stranger(held.token) });
+  if (result.kind === 'expired') return;
+  const what = result.kind === 'ok' ? 'calls an unknown session alive' : `does not recognise it (${result.code})`;
+  report('fail', 'probe', `the probe cannot tell: it ${what}; add "assert" to it, or probe another page: ${shown()}`);
+}
+
 /** Answers whether the logout came about. */
 async function logOut({ options, backend, witness }: Walk, step: string, held: Held): Promise<boolean> {
   const { report } = witness;
+  witness.forgetAnswer();
   const proof = await backend.logout(held.token).catch(() => 'unreachable' as const);
   const residual = options.config.backends[options.name]?.probe
     ? 'the session still works after its logout: a residual risk, on record at every rotation'
@@ -163,7 +215,14 @@ async function logOut({ options, backend, witness }: Walk, step: string, held: H
     report('fail', step, `the logout did not come about: ${witness.unanswered}; a session is still open`);
     return false;
   }
-  report(proof === 'dead' ? 'ok' : 'warn', step, proof === 'dead' ? 'the old session is dead' : residual);
+  const answer = witness.logoutAnswer();
+  const how = answer ? `; the logout was answered with ${answer.shown}` : '';
+  // A logout that the backend did not understand looks like one that cannot end a session.
+  if (answer && answer.status >= 400 && proof !== 'dead') {
+    report('fail', step, `the logout is refused${how.replace('; the logout was answered', '')}: see "logout"`);
+    return false;
+  }
+  report(proof === 'dead' ? 'ok' : 'warn', step, proof === 'dead' ? 'the old session is dead' : `${residual}${how}`);
   return true;
 }
 
@@ -186,7 +245,8 @@ function toolsWith(config: Config, name: string): Record<string, ToolConfig> {
     backend: name,
     description: 'probe',
     effect: 'read',
-    request: probe.request,
+    // As the probe is judged: its page is not that of the tools.
+    ...{ request: probe.request, expect: probe.expect, expired: probe.expired, assert: probe.assert ?? [] },
     result: { as: 'status' },
   });
   return { ...config.tools, [PROBE]: tool };

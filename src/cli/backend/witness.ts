@@ -2,6 +2,7 @@
 import { scrubText, spellings } from '../../backend/answer/scrub.ts';
 import type { BackendResponse } from '../../backend/http/response.ts';
 import type { StepReport } from '../../backend/session/login.ts';
+import type { RequestTemplate } from '../../config/schema/request.ts';
 import { printable } from '../../core/printable.ts';
 import { looks, stepDetail } from './describe.ts';
 
@@ -17,9 +18,12 @@ const SHORTEST_SHOWN = 3;
 
 export type Witness = ReturnType<typeof createWitness>;
 
-export function createWitness(onResult: (result: CheckResult) => void) {
+/** `logout`: the request that logs out, so that its answer is known among others. */
+export function createWitness(onResult: (result: CheckResult) => void, logout?: RequestTemplate) {
   let failed = false;
   let last: BackendResponse | undefined;
+  let loggedOut: BackendResponse | undefined;
+  const cookies = new Set<string>();
   let logins = 0;
   let steps = 0;
   let stepFailed = false;
@@ -54,7 +58,10 @@ export function createWitness(onResult: (result: CheckResult) => void) {
     loginEnded() {
       logins += 1;
     },
+    /** Names of the cookies that the first login has set. */
+    loginCookies: cookies,
     step(step: StepReport) {
+      for (const line of step.response?.setCookies ?? []) cookies.add(line.split(/[=;]/, 1)[0]?.trim() ?? '');
       steps += 1;
       for (const secret of step.secrets) secrets.add(secret);
       stepFailed = step.problem !== undefined;
@@ -64,12 +71,16 @@ export function createWitness(onResult: (result: CheckResult) => void) {
     get stepFailed() {
       return stepFailed;
     },
-    answer(response: BackendResponse) {
+    answer(response: BackendResponse, request: RequestTemplate) {
       last = response;
+      if (request === logout) loggedOut = response;
       learn(response);
     },
+    /** How the last logout was answered, and that it was, for the author of the configuration. */
+    logoutAnswer: () => loggedOut && { status: loggedOut.status, shown: describe(loggedOut) },
     forgetAnswer() {
       last = undefined;
+      loggedOut = undefined;
     },
     answered: () => last !== undefined,
     shown: () => (last ? describe(last) : 'no answer'),

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { readOperators } from '../../admin/tokens.ts';
 import { readSigningKeys } from '../../audit/chain/keys.ts';
 import { checkLogFile } from '../../audit/log/file.ts';
+import { readBackendTls } from '../../backend/http/connection/tls.ts';
 import { readAccountsFile } from '../../config/accounts-file.ts';
 import { type CheckedConfig, type Config, parseConfig, readConfigText } from '../../config/load.ts';
 import type { BackendConfig, SecretRef } from '../../config/schema/backend.ts';
@@ -134,7 +135,7 @@ function secretChecks(config: Config): Check[] {
   return checks;
 }
 
-function backendChecks(name: string, { credentials, accounts, ca_file }: BackendConfig): Check[] {
+function backendChecks(name: string, { credentials, accounts, ca_file, tls }: BackendConfig): Check[] {
   const at = ['backends', name];
   const secrets = (path: string[], refs: Record<string, SecretRef>): Check[] =>
     Object.entries(refs).map(([key, ref]) => [[...path, key], () => resolveSecret(ref, [...path, key].join('.'))]);
@@ -146,6 +147,6 @@ function backendChecks(name: string, { credentials, accounts, ca_file }: Backend
     ]);
   for (const [key, refs] of Object.entries(accounts?.map ?? {}))
     checks.push(...secrets([...at, 'accounts', 'map', key], refs));
-  if (ca_file !== undefined) checks.push([[...at, 'ca_file'], () => readCaFile(ca_file, [...at, 'ca_file'].join('.'))]);
+  checks.push([at, () => readBackendTls({ ca_file, tls }, at.join('.'))]);
   return checks;
 }

@@ -2,6 +2,7 @@
 // that somebody would rather hear of in review.
 
 import { certificateEnds, SOON_DAYS } from '../../config/certificates.ts';
+import { contentWarnings } from '../../config/check/content.ts';
 import type { CheckedConfig } from '../../config/load.ts';
 import { messageOf } from '../../core/errors.ts';
 import { loadBundle } from '../../decision/bundle.ts';
@@ -15,7 +16,7 @@ import { withVerified } from '../../policy/signed/open.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Tools that nobody can call, roles that the policy does not know, what ends soon, and Rego that is not what decides. */
+/** Tools that nobody can call, conditions that content can fulfil, roles that the policy does not know, what ends soon, and Rego that is not what decides. */
 export async function strictProblems({ config, at, values }: CheckedConfig, offline: boolean): Promise<Problem[]> {
   const problems: Problem[] = [];
   const add = (path: string[], message: string) =>
@@ -27,6 +28,7 @@ export async function strictProblems({ config, at, values }: CheckedConfig, offl
   for (const tool of unlistedTools(settings, Object.keys(config.tools)))
     add(['tools', tool], 'no role lists this tool in access.roles of data.yaml, so every call of it is denied');
   if (unbuilt !== undefined) add(['policy', 'dir'], unbuilt);
+  for (const { path, message } of contentWarnings(config)) add(path.map(String), message);
   if (offline) return problems;
 
   for (const { path, endsAt } of certificateEnds(config)) ends(path, '', endsAt);
