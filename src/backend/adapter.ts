@@ -7,7 +7,7 @@ import type { Account, Accounts } from './accounts.ts';
 import type { ForwardProxy } from './http/connection/proxy.ts';
 import { createBackendHttp, type OnExchange } from './http/http.ts';
 import { UnbuildableError } from './http/values.ts';
-import type { BackendPort, BackendTokenSecret, CallResult, Changes } from './port.ts';
+import type { BackendPort, BackendQuota, BackendTokenSecret, CallResult, Changes } from './port.ts';
 import { createAsk, type OnAnswer } from './session/ask.ts';
 import { complete, login, type OnStep } from './session/login.ts';
 import { createLogout, own } from './session/logout.ts';
@@ -67,6 +67,7 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     drainMs: config.drain_ms,
     // The deadline of a request covers its wait in the queue, so that no step takes longer than `timeout_ms`.
     loginLimitMs: config.login.length * config.timeout_ms,
+    quota: quotaOf(config),
     oneAtATime: sessionConfig.one_at_a_time,
     keepAliveTimes: keep_alive && {
       everyMs: keep_alive.every_seconds * 1000,
@@ -118,6 +119,13 @@ export function createBackendAdapter(options: AdapterOptions): BackendPort {
     close: () => http.close(),
   };
 }
+
+const quotaOf = ({ limits, timeout_ms }: BackendConfig): BackendQuota => ({
+  calls: limits.calls,
+  waitMs: timeout_ms,
+  perMinute: limits.logins_per_minute,
+  failures: { most: limits.failed_logins.most, withinMs: limits.failed_logins.within_seconds * 1000 },
+});
 
 /**
  * Makes backend tokens ready for use, and keeps them so for as long as the token object lives. Undefined when the

@@ -91,6 +91,17 @@ type CallEnd =
       said?: string | undefined;
     };
 
+/** How much a backend takes. Times in milliseconds. */
+export interface BackendQuota {
+  /** Calls at a time, and how long one waits for its turn; undefined: any number. */
+  calls: number | undefined;
+  waitMs: number;
+  /** Logins a minute; undefined: any number. */
+  perMinute: number | undefined;
+  /** After so many failed logins of one account within that time there is no other, lest the system locks it. */
+  failures: { most: number; withinMs: number };
+}
+
 /** One tool call on one backend session. `signal` cancels it, as when the client has closed its connection. */
 export interface CallRequest {
   tool: string;
@@ -110,6 +121,8 @@ export interface BackendPort {
   readonly drainMs: number;
   /** Longest time the requests of a login can take together; the login lock's lease is derived from it. */
   readonly loginLimitMs: number;
+  /** What the backend is spared, over all replicas. */
+  readonly quota: BackendQuota;
   /** True when calls of one session must run one after the other, because every answer replaces the cookie. */
   readonly oneAtATime: boolean;
   /** How often an idle session needs a keep-alive request, and how long after its last call it still gets them. */

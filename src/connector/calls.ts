@@ -13,7 +13,7 @@ import { CONTROL_AGE_MS } from '../session/control.ts';
 import type { Inner } from './inner.ts';
 
 /** The pipeline, and what is frozen for whom: for calls and for lists of tools. */
-export function openCalls({ config, policy, backends, store, audit, sessions, clock, keyring, trail }: Inner) {
+export function openCalls({ config, policy, ports, store, audit, sessions, clock, keyring, trail }: Inner) {
   const { facts, control } = store;
   const frozen: Frozen = async (client, tool) => {
     const { freezes, now } = await control.read(CONTROL_AGE_MS);
@@ -23,7 +23,7 @@ export function openCalls({ config, policy, backends, store, audit, sessions, cl
   const { masks } = trail;
   const tools = enforcedTools(config.tools);
   const heldBack = createHeldBack(() => clock.now());
-  const ports = {
+  const shared = {
     tools,
     facts,
     audit,
@@ -33,10 +33,10 @@ export function openCalls({ config, policy, backends, store, audit, sessions, cl
     frozen,
     heldBack,
     masks,
-    backends: backends.ports,
+    backends: ports,
   };
   const pipelineOf = (present: Policy) =>
-    createPipeline({ ...ports, evaluator: present.evaluator, policy: present, culprit: culpritIn(present) });
+    createPipeline({ ...shared, evaluator: present.evaluator, policy: present, culprit: culpritIn(present) });
   // Each call goes its whole way with the policy of its beginning.
   let pipeline = pipelineOf(policy.present);
   policy.onSwap((present) => {

@@ -11,7 +11,8 @@ import type { AuditEvents } from '../audit/events/events.ts';
 import { type Audit, openAudit } from '../audit/open.ts';
 import type { OpsLog } from '../audit/ops.ts';
 import { accountClaims } from '../backend/accounts.ts';
-import { type Backends, openBackends } from '../backend/open.ts';
+import { openBackends } from '../backend/open.ts';
+import type { BackendPort } from '../backend/port.ts';
 import type { Config } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Closing } from '../core/closing.ts';
@@ -30,6 +31,7 @@ import { CONTROL_AGE_MS } from '../session/control.ts';
 import type { OpenEntries } from '../session/end/open-entries.ts';
 import type { SessionEvents } from '../session/events.ts';
 import { createSessionManager } from '../session/manager.ts';
+import { withPlaces } from '../session/use/places.ts';
 import { openStore } from '../store/open.ts';
 import { openEntriesFile } from '../store/open-entries-file.ts';
 import type { Store } from '../store/store.ts';
@@ -99,7 +101,8 @@ export async function openInner(context: Context, closing: Closing) {
   const entries = openEntriesFile(join(config.state_dir, 'open-logins.jsonl'), problemOf(STATE_PROBLEM));
   const ownAccounts = Object.entries(config.backends).flatMap(([name, { accounts }]) => (accounts ? [name] : []));
   const logins = watchLogins(events, ops, new Set(ownAccounts));
-  const sessions = openSessions({ store, backends, keyring, entries, events: logins.events, policy });
+  const ports = withPlaces(backends.ports, store.quotas);
+  const sessions = openSessions({ store, ports, keyring, entries, events: logins.events, policy });
   closing.add({ close: sessions.start() });
   const identity = closing.add(await openClients({ ...context, keyring, store, problemOf }));
   warnOfRoles(ops, identity.roles, policy.present);
@@ -119,6 +122,7 @@ export async function openInner(context: Context, closing: Closing) {
     events,
     store,
     backends,
+    ports,
     sessions,
     logins,
     identity,
@@ -218,19 +222,20 @@ function openClients({ config, env, clock, ops, keyring, store, problemOf }: Cli
 
 interface SessionParts {
   store: Store;
-  backends: Backends;
+  ports: ReadonlyMap<string, BackendPort>;
   keyring: Keyring;
   entries: OpenEntries;
   events: SessionEvents;
   policy: ActivePolicy;
 }
 
-function openSessions({ store, backends, keyring, entries, events, policy }: SessionParts): SessionManager {
+function openSessions({ store, ports, keyring, entries, events, policy }: SessionParts): SessionManager {
   return createSessionManager({
     store: store.sessions,
     limits: store.limits,
+    quotas: store.quotas,
     control: store.control,
-    backends: backends.ports,
+    backends: ports,
     sealer: keyring.sealer('session'),
     fingerprint: keyring.fingerprint,
     entries,

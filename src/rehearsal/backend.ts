@@ -10,6 +10,7 @@ export function willingBackend(name: string): BackendPort {
     name,
     drainMs: 0,
     loginLimitMs: 1000,
+    quota: { calls: undefined, waitMs: 1000, perMinute: undefined, failures: { most: 1000, withinMs: 1000 } },
     oneAtATime: false,
     keepAliveTimes: undefined,
     account: () => ACCOUNT,

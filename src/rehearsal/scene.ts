@@ -82,7 +82,15 @@ function openParts(policy: Policy, tools: Tools, clock: Clock): Parts {
   const backends = new Map(Object.values(tools).map(({ backend }) => [backend, willingBackend(backend)]));
   const fingerprint = createFingerprint(KEY);
   const sessions = createSessionManager({
-    ...{ store: store.sessions, limits: store.limits, control: store.control, backends, fingerprint, clock },
+    ...{
+      store: store.sessions,
+      limits: store.limits,
+      quotas: store.quotas,
+      control: store.control,
+      backends,
+      fingerprint,
+      clock,
+    },
     ...{ sealer: createSealer(() => KEYS, 'session'), entries: entriesInMemory(), events: async () => {} },
     endsAt: policy.endsAt,
   });

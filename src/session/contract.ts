@@ -11,6 +11,7 @@ import type { ControlPort, Selector } from './control.ts';
 import type { OpenEntries } from './end/open-entries.ts';
 import type { Cause, SessionEvents } from './events.ts';
 import type { SessionLimits } from './limits.ts';
+import type { BackendQuotas } from './quotas.ts';
 import type { SessionKey, SessionRecord } from './record.ts';
 import type { SessionSnapshot, SessionStore } from './store.ts';
 
@@ -127,6 +128,7 @@ export interface SessionManager {
 export interface SessionManagerOptions {
   store: SessionStore;
   limits: SessionLimits;
+  quotas: BackendQuotas;
   control: ControlPort;
   backends: ReadonlyMap<string, BackendPort>;
   sealer: Sealer;

@@ -13,7 +13,7 @@ import { CONTROL_AGE_MS, type Control, isRevoked, selects } from './control.ts';
 import { createEnding } from './end/ending.ts';
 import { reconcile } from './end/open-entries.ts';
 import { createRetirement } from './end/retirement.ts';
-import { createAccountRef } from './login/account-ref.ts';
+import { createAccountRef, createCredentialsRef } from './login/account-ref.ts';
 import { createHandOut } from './login/hand-out.ts';
 import { createLogins } from './login/logins.ts';
 import { sameLogin } from './pending.ts';
@@ -71,7 +71,8 @@ export function createSessionManager(options: SessionManagerOptions): SessionMan
   });
   const renewal = createRenewal({ store, backends, vault, ending, seen, clock, events, onRenewed: keepAlive.moved });
   const handOut = createHandOut({ vault, inUse, keepAlive, ending, accountRef });
-  const logins = createLogins({ ...options, vault, retirement, ending, accountRef, handOut, seen });
+  const credentialsRef = createCredentialsRef(fingerprint);
+  const logins = createLogins({ ...options, vault, retirement, ending, accountRef, credentialsRef, handOut, seen });
 
   const keyOf = ({ backend, owner }: SessionRequest): SessionKey => ({ backend: backend.name, owner });
 

@@ -5,6 +5,7 @@ import type { FactsPort } from '../facts/port.ts';
 import type { ProofLedger } from '../identity/access-tokens/dpop.ts';
 import type { ControlPort } from '../session/control.ts';
 import type { SessionLimits } from '../session/limits.ts';
+import type { BackendQuotas } from '../session/quotas.ts';
 import type { SessionStore } from '../session/store.ts';
 
 /** What one replica says of itself to the others. Revisions are short hashes. */
@@ -39,6 +40,7 @@ export interface Store {
   readonly facts: FactsPort;
   readonly sessions: SessionStore;
   readonly limits: SessionLimits;
+  readonly quotas: BackendQuotas;
   readonly proofs: ProofLedger;
   readonly control: ControlPort;
   /** Which alerts are known to all replicas; undefined where there is only this process. */

@@ -85,6 +85,7 @@ async function measureHere(sessions: number, withSessions: boolean): Promise<voi
   const manager = createSessionManager({
     store: store.sessions,
     limits: store.limits,
+    quotas: store.quotas,
     control: store.control,
     backends: new Map([['inventory', backend]]),
     sealer: createSealer(() => keys, 'session'),

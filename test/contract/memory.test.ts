@@ -7,6 +7,7 @@ import { alertContract } from './alerts.ts';
 import { factsContract } from './facts.ts';
 import { freezeContract } from './freezes.ts';
 import { placesContract } from './places.ts';
+import { quotasContract } from './quotas.ts';
 import { key, sessionRecord, sessionStoreContract } from './session-store.ts';
 import { toolUseContract } from './tool-use.ts';
 
@@ -18,6 +19,7 @@ factsContract('memory', create);
 toolUseContract('memory', create);
 freezeContract('memory', create);
 placesContract('memory', create);
+quotasContract('memory', create);
 alertContract('memory', async () => createMemoryBoard(true));
 
 it('R-29: a full store refuses new clients instead of forgetting old ones', async () => {

@@ -39,6 +39,13 @@ it.skipIf(program === null)(
       expect(await store.replicas({ ...self, clock_skew_ms: 0, order: '', order_problem: '' })).toHaveLength(1);
       expect(await store.facts.sessionUse(key)).toBeUndefined();
       await store.limits.take(holder('c'), key, 'id', 2, 1000);
+      const quota = { perMinute: 1, failures: { most: 1, withinMs: 1000 } };
+      expect(await store.quotas.enter('b', 'call', 1, 1000)).toBe(true);
+      await store.quotas.leave('b', 'call');
+      expect(await store.quotas.login('b', 'account', quota)).toBe(0);
+      expect(await store.quotas.login('b', 'account', quota)).toBeGreaterThan(0);
+      await store.quotas.answered('b', 'account', false, quota);
+      await store.quotas.answered('b', 'account', true, quota);
       const seen = await store.sessions.get(key);
       const lock = await store.sessions.lockLogin(key, seen, 1000);
       if (lock.kind !== 'locked') throw new Error(lock.kind);

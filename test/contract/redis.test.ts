@@ -16,6 +16,7 @@ import { alertContract } from './alerts.ts';
 import { factsContract } from './facts.ts';
 import { freezeContract } from './freezes.ts';
 import { placesContract } from './places.ts';
+import { quotasContract } from './quotas.ts';
 import { holder, sessionRecord, sessionStoreContract } from './session-store.ts';
 import { toolUseContract } from './tool-use.ts';
 
@@ -43,6 +44,7 @@ describe.skipIf(program === null)('Redis', () => {
   toolUseContract('redis', create);
   freezeContract('redis', create);
   placesContract('redis', create);
+  quotasContract('redis', create);
   alertContract('redis', async () => (await create(createTestClock())).alerts as AlertBoard);
   alertContract('redis, with a board of one process behind it', async () =>
     createSharedBoard((await create(createTestClock())).alerts as AlertBoard, createMemoryBoard(false)),

@@ -57,6 +57,7 @@ export function manager(of: Store, own: Partial<SessionManagerOptions> = {}): Se
   return createSessionManager({
     store: of.sessions,
     limits: of.limits,
+    quotas: of.quotas,
     control: of.control,
     backends: new Map([['b', backend]]),
     sealer: createSealer(() => keys, 'session'),
@@ -98,6 +99,7 @@ beforeEach(() => {
     name: 'b',
     drainMs: 50,
     loginLimitMs: 1000,
+    quota: { calls: undefined, waitMs: 1000, perMinute: undefined, failures: { most: 1000, withinMs: 1000 } },
     oneAtATime: false,
     keepAliveTimes: undefined,
     account: () => SHARED,

@@ -154,6 +154,20 @@ export const backendSchema = z.strictObject({
   max_header_bytes: z.int().min(1024).max(1_048_576).default(16_384).describe('Longest headers of an answer'),
   max_concurrent: z.int().min(1).max(10_000).default(32),
   max_queued: z.int().min(0).max(100_000).default(256),
+  limits: z
+    .strictObject({
+      calls: z.int().min(1).max(10_000).optional().describe('Calls at a time, over all replicas; default: any number'),
+      logins_per_minute: z.int().min(1).max(10_000).optional().describe('Over all replicas; default: any number'),
+      failed_logins: z
+        .strictObject({
+          most: z.int().min(1).max(1000).default(5),
+          within_seconds: z.int().min(1).max(86_400).default(900),
+        })
+        .prefault({})
+        .describe('After so many failed logins of one account no other is tried for a while, lest the system locks it'),
+    })
+    .prefault({})
+    .describe('What the system is spared, over all replicas that share a store'),
   breaker: z
     .strictObject({
       failures: z

@@ -10,9 +10,14 @@ import type { Fingerprint } from '../../keyring/sealing.ts';
 export type AccountRef = (account: Account) => string;
 
 export function createAccountRef(fingerprint: Fingerprint): AccountRef {
+  const ref = createCredentialsRef(fingerprint);
+  return (account) => (account.key === '' ? '' : ref(account));
+}
+
+/** The same for the account that all clients share as well. */
+export function createCredentialsRef(fingerprint: Fingerprint): AccountRef {
   const known = new WeakMap<Account, string>();
   return (account) => {
-    if (account.key === '') return '';
     const before = known.get(account);
     if (before !== undefined) return before;
     const credentials = Object.entries(account.credentials).map(([name, secret]) => [name, secret.reveal()]);

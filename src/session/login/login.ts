@@ -28,12 +28,13 @@ export interface LoginTurn {
 export interface LoginOptions
   extends Pick<
     SessionManagerOptions,
-    'store' | 'limits' | 'control' | 'clock' | 'events' | 'fingerprint' | 'endsAt' | 'entries'
+    'store' | 'limits' | 'quotas' | 'control' | 'clock' | 'events' | 'fingerprint' | 'endsAt' | 'entries'
   > {
   vault: Vault;
   retirement: Retirement;
   ending: Ending;
   accountRef: AccountRef;
+  credentialsRef: AccountRef;
   handOut: HandOut;
   seen: Seen;
   /** The backend refused the credentials. */
@@ -102,14 +103,17 @@ async function prepare(options: LoginOptions, turn: LoginTurn): Promise<Prepared
 }
 
 /** Phase 2: the record of the new backend session, not stored yet, or the refusal. */
-async function logIn(
-  { store, limits, events, ending, onRefused, entries }: LoginOptions,
-  turn: LoginTurn,
-  prepared: Prepared,
-): Promise<SessionRecord | LoggedIn> {
+async function logIn(options: LoginOptions, turn: LoginTurn, prepared: Prepared): Promise<SessionRecord | LoggedIn> {
+  const { store, limits, events, ending, onRefused, entries } = options;
   const { request, observed, lockId, leaseMs } = turn;
   const { backend, account, limit } = request;
   const { key, id, issuedAt, entry, seal } = prepared;
+  const held = await heldBack(options, request);
+  if (held) {
+    if (!observed.record && limit !== undefined) await limits.leave(request, key, id).catch(() => undefined);
+    entries.remove(entry);
+    return held;
+  }
   // Each cookie is on record before the next step is taken: a process that is killed in the middle leaves a
   // pending logout, and another replica logs the half-finished session out.
   let partial: BackendTokenSecret | undefined;
@@ -122,8 +126,9 @@ async function logIn(
     .catch(
       (): LoginResult => ({ ok: false, code: 'session.login_failed', detail: 'fault', unanswered: true, partial }),
     );
+  const refused = !result.ok && result.code === 'session.login_failed';
+  if (result.ok || refused) await noteAnswer(options, request, result.ok);
   if (result.ok) return seal(result.backendToken);
-  const refused = result.code === 'session.login_failed';
   if (refused) onRefused(request);
   if (!observed.record && limit !== undefined) await limits.leave(request, key, id).catch(() => undefined);
   const client = { id: request.bound.client_id, subject: request.bound.subject, issuer: request.issuer };
@@ -144,6 +149,19 @@ async function logIn(
   const { code, detail, retryAfterSeconds } = result;
   return { ...refusedSession(code, detail), retryAfterSeconds, unnoted };
 }
+
+/** Why no login may begin now: it would be one too many for the backend, or for the account. Rejects without the store. */
+async function heldBack({ quotas, credentialsRef }: LoginOptions, { backend, account }: SessionRequest) {
+  const ms = await quotas.login(backend.name, credentialsRef(account), backend.quota);
+  if (ms === 0) return undefined;
+  const seconds = Math.ceil(ms / 1000);
+  const detail = `no login for ${seconds} s: "limits" of the backend allow no other (logins_per_minute, failed_logins)`;
+  return { ...refusedSession('session.login_failed', detail), retryAfterSeconds: seconds };
+}
+
+/** A count that the store did not take is one that was not made: the next login is counted. */
+const noteAnswer = ({ quotas, credentialsRef }: LoginOptions, { backend, account }: SessionRequest, ok: boolean) =>
+  quotas.answered(backend.name, credentialsRef(account), ok, backend.quota).catch(() => undefined);
 
 /** Phase 3. The store takes the record only with the lock, on the generation and revocation count observed (R-24). */
 async function keep(

@@ -5,6 +5,7 @@ import { createMemoryControl } from './control.ts';
 import { createMemoryFacts, type MemoryFacts } from './facts.ts';
 import { createMemoryLimits } from './limits.ts';
 import { createMemoryProofs } from './proofs.ts';
+import { createMemoryQuotas } from './quotas.ts';
 import { createMemorySessions } from './sessions.ts';
 
 /** The bounds of a store in memory. What goes beyond them is refused. */
@@ -35,6 +36,7 @@ export function createMemoryStore({ clock, clients, sessions: most, ttlMs }: Mem
     facts,
     sessions,
     limits: createMemoryLimits(clock, async (key) => (await sessions.get(key)).record !== undefined),
+    quotas: createMemoryQuotas(clock),
     proofs: createMemoryProofs(clock),
     control,
     alerts: undefined,

@@ -53,6 +53,10 @@ export interface Keys {
   turn(key: SessionKey): string;
   /** The places for sessions of a client id of one issuer, not of a ref: the limit is for all its subjects (R-30). */
   places(issuer: string, client: ClientId): string;
+  /** The calls that are under way at a backend, its logins of the last minute, and the failed logins of one account. */
+  backendPlaces(backend: string): string;
+  backendLogins(backend: string): string;
+  failedLogins(backend: string, account: string): string;
   /** The first use of a DPoP proof. */
   proof(proof: string): string;
   /** A pattern that matches the names of all session records. */
@@ -98,6 +102,9 @@ export function createKeys(prefix: string): Keys {
           .digest('hex'),
         'places',
       ),
+    backendPlaces: (backend) => of(`backend:${backend}`, 'places'),
+    backendLogins: (backend) => of(`backend:${backend}`, 'logins'),
+    failedLogins: (backend, account) => of(`backend:${backend}`, `failed:${account}`),
     proof: (proof) => `${prefix}:{${proof}}:proof`,
     // This pattern is for SCAN. The prefix has no wildcards: that is checked when the configuration is read.
     allSessions: `${prefix}:2:{*}:session:*`,

@@ -13,6 +13,7 @@ import { createRedisFacts } from './facts/facts.ts';
 import { createKeys } from './keys.ts';
 import { createRedisLimits } from './limits.ts';
 import { createRedisProofs } from './proofs.ts';
+import { createRedisQuotas } from './quotas.ts';
 import { createRedisSessions } from './sessions/sessions.ts';
 
 /** The connection, and how the store uses it. Every key begins with `prefix`. */
@@ -114,6 +115,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     facts,
     sessions,
     limits: createRedisLimits({ connection, keys, clock: shared, sessions }),
+    quotas: createRedisQuotas(connection, keys, shared),
     proofs: createRedisProofs(connection, keys),
     control,
     alerts: createRedisAlerts(connection, keys),
