@@ -171,8 +171,11 @@ describe('backend', () => {
     const session = [...h.legacy.stats().callsBySession.keys()][0] ?? '';
     h.legacy.inject({ failure: 'drop' });
     for (let i = 0; i < 8; i++) expect(reasons(await h.call('stock_list'))).toEqual(['backend.unavailable']);
-    // The five requests are the menu page of the login, one call that succeeded and three that failed.
-    expect(h.legacy.stats().callsBySession.get(session)).toBe(5);
+    // The menu page of the login, one call that succeeded and three that failed; and of the connections that were kept alive
+    // each was found to be gone once, and asked again on another one.
+    const sent = h.legacy.stats().callsBySession.get(session) ?? 0;
+    expect(sent).toBeGreaterThanOrEqual(5);
+    expect(sent).toBeLessThanOrEqual(7);
     expect((await h.audit('outcome')).at(-1).detail).toBe('circuit open');
   });
 

@@ -264,7 +264,9 @@ describe('a reload', () => {
     writeFileSync(clientsFile(), '{ half');
     await reload();
     const { waits_for_restart: waits, last_reload: last, warnings } = await status();
-    expect(waits).toEqual([{ part: 'backends.inventory.credentials', fails: false, detail: 'credentials or CA' }]);
+    expect(waits).toEqual([
+      { part: 'backends.inventory.credentials', fails: false, detail: 'credentials, CA or certificate' },
+    ]);
     expect(last).toMatchObject({ ok: false, needs_restart: ['backends.inventory.credentials'] });
     expect(warnings).toContainEqual({
       what: 'restart',
