@@ -100,6 +100,14 @@ describe.skipIf(!redisProgram || !logrotate)('R-61, R-64, R-90: a drill on two r
   }, 180_000);
 });
 
+const isJson = (line: string): boolean => {
+  try {
+    return JSON.parse(line) !== null;
+  } catch {
+    return false;
+  }
+};
+
 /** Each kind of tampering with a copy of the logs of one replica, by name. */
 async function tamperings(state: string, other: string, keys: string, copies: string): Promise<void> {
   const whole = logsOf(state).filter((path) => /decisions\.jsonl$/.test(path))[0] as string;
@@ -111,13 +119,15 @@ async function tamperings(state: string, other: string, keys: string, copies: st
     lines[middle] as string,
     ...lines.slice(middle + 2),
   ];
+  // The process of the other log was killed, perhaps in the middle of a line.
+  const foreign = linesOf(join(other, name)).filter(isJson).slice(0, 20);
   const checkpoint = linesOf(whole).findLastIndex((line, i, all) => i < all.length - 3 && line.includes('"signature"'));
   const kinds: Record<string, (path: string) => void> = {
     edit: (path) => tamper(path, (lines) => lines.map((line, i) => (i === middle ? line.replace(/"a/, '"b') : line))),
     delete: (path) => tamper(path, (lines) => lines.filter((_, i) => i !== middle)),
     insert: (path) => tamper(path, (lines) => [...lines.slice(0, middle), '{"made":"up"}', ...lines.slice(middle)]),
     reorder: (path) => tamper(path, swap),
-    foreign_writer: (path) => tamper(path, (lines) => [...lines, ...linesOf(join(other, name)).slice(0, 20)]),
+    foreign_writer: (path) => tamper(path, (lines) => [...lines, ...foreign]),
     truncated: (path) => truncateSync(path, statSync(path).size - 2000),
     rolled_back: (path) => tamper(path, (lines) => lines.slice(0, checkpoint + 1)),
   };
