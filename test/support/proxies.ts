@@ -51,12 +51,13 @@ export const startNginx = (program: string, target: string): Promise<ReverseProx
 
 /**
  * A balancer over several connectors on loopback. HAProxy asks /readyz; the NGINX that is free notices only that nobody
- * listens any more, and tries the next one.
+ * listens any more, and tries the next one. `reuse`: whether HAProxy keeps connections to them.
  */
 export const startBalancer = (
   name: 'HAProxy' | 'NGINX',
   program: string,
   ports: readonly number[],
+  reuse = true,
 ): Promise<ReverseProxy> =>
   start(program, `http://127.0.0.1:${ports[0]}`, (port, _host, dir) =>
     name === 'HAProxy'
@@ -66,7 +67,7 @@ export const startBalancer = (
   mode http
   option forwardfor
   option redispatch
-  timeout connect 5s
+${reuse ? '' : '  option http-server-close\n'}  timeout connect 5s
   timeout client 30s
   timeout server 30s
 frontend in
