@@ -107,6 +107,12 @@ stale: { backend: app, description: S, effect: write, request: { method: POST, p
     await connect(`${EXPIRED}\n${CSRF}`);
     expect(textOf(await call('page'))).toBe(page);
   });
+
+  it('R-40: a token of letters alone is blanked all the same', async () => {
+    await serve(({ response }) => ok(response, '<input type=hidden name=tok value=ZxCvBnMaSdFg> form'));
+    await connect(`${EXPIRED}\n${CSRF}`);
+    expect(textOf(await call('page'))).not.toContain('ZxCvBnMaSdFg');
+  });
 });
 
 describe('R-91: a write that is refused by a redirect', () => {

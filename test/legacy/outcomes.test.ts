@@ -1,6 +1,7 @@
 // whoever repeats a call that was done does it twice, so a call without a result says what became of its request.
 import { describe, expect, it } from 'vitest';
 import { textOf } from '../support/fronted.ts';
+import type { Loose } from '../support/harness.ts';
 import {
   CSRF,
   call,
@@ -172,5 +173,35 @@ describe('R-91: a write without a result', () => {
         .replace('cookies: [S]', 'values: [ticket], headers: { X-Ticket: "{session.ticket}" }'),
     );
     for (let i = 0; i < 3; i++) expect(textOf(await call('page'))).toBe('was [redacted], is [redacted]');
+  });
+
+  it('a write that may have been done is not told otherwise because another call has opened the session elsewhere', async () => {
+    const sent: string[] = [];
+    let release = () => {};
+    const both = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await serve(async ({ path, cookie, response }) => {
+      if (path === '/page') return ok(response, 'fine');
+      sent.push(cookie);
+      if (cookie !== 'S=session-1') return response.writeHead(409).end();
+      if (sent.length === 2) release();
+      await both;
+      return response.writeHead(401).end();
+    });
+    await connect(EXPIRED, TOOLS);
+    let id = 1;
+    const from = async (ip: string, name: string) => {
+      const params = { name, arguments: {} };
+      const answer = await fetch(connector.connector.url, {
+        method: 'POST',
+        headers: { ...connector.headers(), 'x-forwarded-for': ip },
+        body: JSON.stringify({ jsonrpc: '2.0', id: id++, method: 'tools/call', params }),
+      });
+      return ((await answer.json()) as Loose).result._meta?.['sallyport/outcome'];
+    };
+    await from('192.0.2.10', 'page');
+    const outcomes = await Promise.all([from('192.0.2.10', 'again'), from('192.0.2.11', 'again')]);
+    expect(outcomes).toEqual(['sent_unknown', 'sent_unknown']);
   });
 });
