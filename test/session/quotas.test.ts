@@ -5,12 +5,15 @@ import {
   changeBackend,
   clock,
   events,
+  manager,
+  noted,
   observed,
   onMemory,
   onRedis,
   replica,
   request,
   sessions,
+  store,
 } from '../support/sessions.ts';
 
 const quota = { calls: undefined, waitMs: 1000, perMinute: undefined, failures: { most: 3, withinMs: 600_000 } };
@@ -53,6 +56,16 @@ function suite(): void {
     at.refuses = false;
     expect((await ask('owner-12')).ok).toBe(true);
     expect(at.tries).toBe(6);
+  });
+
+  it('R-27: without an answer of the store no login begins, and none is noted as left behind', async () => {
+    const at = refusing();
+    const entries = noted();
+    const quotas = { ...store.quotas, login: () => Promise.reject(new Error('away')) };
+    const own = manager(store, { quotas, entries });
+    expect(await own.acquire(request(), await observed())).toMatchObject({ ok: false, code: 'session.unavailable' });
+    expect(at.tries).toBe(0);
+    expect(entries.all()).toEqual([]);
   });
 
   it('a good login forgets them', async () => {

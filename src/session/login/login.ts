@@ -150,16 +150,17 @@ async function logIn(options: LoginOptions, turn: LoginTurn, prepared: Prepared)
   return { ...refusedSession(code, detail), retryAfterSeconds, unnoted };
 }
 
-/** Why no login may begin now: it would be one too many for the backend, or for the account. Rejects without the store. */
+/** Why no login may begin now: it would be one too many for the backend or for the account, or nobody can tell. */
 async function heldBack({ quotas, credentialsRef }: LoginOptions, { backend, account }: SessionRequest) {
-  const ms = await quotas.login(backend.name, credentialsRef(account), backend.quota);
+  const ms = await quotas.login(backend.name, credentialsRef(account), backend.quota).catch(() => undefined);
+  if (ms === undefined) return refusedSession('session.unavailable', 'the store did not answer');
   if (ms === 0) return undefined;
   const seconds = Math.ceil(ms / 1000);
   const detail = `no login for ${seconds} s: "limits" of the backend allow no other (logins_per_minute, failed_logins)`;
   return { ...refusedSession('session.login_failed', detail), retryAfterSeconds: seconds };
 }
 
-/** A count that the store did not take is one that was not made: the next login is counted. */
+/** A failing store loses this count, and lets no further login begin while it fails. */
 const noteAnswer = ({ quotas, credentialsRef }: LoginOptions, { backend, account }: SessionRequest, ok: boolean) =>
   quotas.answered(backend.name, credentialsRef(account), ok, backend.quota).catch(() => undefined);
 
